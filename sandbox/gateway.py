@@ -114,7 +114,7 @@ class Sandbox:
             handlers[service] = self.faults.wrap(service, handlers[service], action_of)
         stepfunctions._SFN_WAIT_SCALE = self.wait_scale
         self.servers = Servers(self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed)
-        return break_off_lost_answers(ministack.app)
+        return _as_if_by_tls(break_off_lost_answers(ministack.app))
 
     def _serve(self) -> None:
         from hypercorn.asyncio import serve
@@ -129,6 +129,18 @@ class Sandbox:
 
         logging.getLogger("ministack").setLevel(logging.CRITICAL)
         asyncio.run(run())
+
+
+def _as_if_by_tls(application: Any) -> Any:
+    """Let loopback count as TLS, as behind a proxy: else bucket policies refuse everything for aws:SecureTransport."""
+
+    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        names = {name.lower() for name, _ in scope.get("headers", [])}
+        if scope["type"] == "http" and b"x-forwarded-proto" not in names:
+            scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
+        await application(scope, receive, send)
+
+    return wrapped
 
 
 def _free_port() -> int:

@@ -91,7 +91,8 @@ def refuse_ec2(backend: Any, headers: dict[str, str], body: bytes, query: dict[s
 def hide_missing_objects(handler: Handler) -> Handler:
     """Answer 403 instead of 404 to who may not list the bucket.
 
-    Source: AWS, S3 API reference, GetObject: without s3:ListBucket a missing object gives Access Denied.
+    Source: AWS, S3 API reference, GetObject: without s3:ListBucket a missing object gives Access Denied. That the
+    object's name is s3:prefix in this decision is what Ceph found when it followed AWS (ceph/ceph, pull request 68577).
     """
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
@@ -100,7 +101,10 @@ def hide_missing_objects(handler: Handler) -> Handler:
         if answer[0] != HTTPStatus.NOT_FOUND or method not in {"GET", "HEAD"} or not name:
             return answer
         key, arn = extract_access_key_id(headers, query), f"arn:aws:s3:::{bucket}"
-        denial = iam_evaluator.enforce(key, "s3:ListBucket", "s3", get_region(), resource_arn=arn)
+        context = {"s3:prefix": name}
+        denial = iam_evaluator.enforce(
+            key, "s3:ListBucket", "s3", get_region(), resource_arn=arn, service_context=context
+        )
         return _refusal("s3", "s3:ListBucket", arn, denial, headers) if denial else answer
 
     return handle

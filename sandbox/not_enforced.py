@@ -9,7 +9,6 @@ NOT_ENFORCED = {
     "iam:PassRole": "the deployer is the account's root",
     "logs and xray": "a function's log lines do not travel by API call",
     "KMS": "keys are not modelled",
-    "aws:SecureTransport": "loopback has no TLS, and the root that would be refused is not asked",
     "point-in-time recovery": "dropped by MiniStack's CloudFormation",
     "TimeoutSeconds of a machine, MaxDelaySeconds, JitterStrategy": "ignored by MiniStack's engine",
     "StartExecution under a taken name": "always ExecutionAlreadyExists, even while it runs with the same input",

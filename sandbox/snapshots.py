@@ -16,7 +16,6 @@ from moto.ec2.models import elastic_block_store as moto_ebs
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 
-BYTES_PER_GIB = 2**30
 MAX_EXCLUDED_VOLUMES = 40
 MAX_PENDING_PER_VOLUME = {"st1": 1, "sc1": 1}
 MAX_PENDING_PER_VOLUME_OTHERS = 5
@@ -37,6 +36,8 @@ class SnapshotRules:
 
     duration_s: float = 0.2
     volume_interval_s: float = 15.0
+    page_size: int = 1000
+    """EC2 may give fewer results than it was asked for, and a token for the rest."""
     hidden_lookups: int = 0
     """How many look-ups by tag do not find a new snapshot yet: tags are eventually consistent."""
     skipped_s: float = 0.0
@@ -96,14 +97,9 @@ class EbsSnapshot(moto_ebs.Snapshot):
         return self.status
 
     @property
-    def status_message(self) -> str | None:
+    def state_message(self) -> str | None:
         """What DescribeSnapshots says of a snapshot in error."""
         return "The snapshot failed." if self.status == "error" else None
-
-    @property
-    def state_message(self) -> str | None:
-        """The same, under the name of the API's model."""
-        return self.status_message
 
     @property
     def progress(self) -> str:
@@ -115,11 +111,6 @@ class EbsSnapshot(moto_ebs.Snapshot):
     def completion_time(self) -> datetime | None:
         """When the snapshot completed (UTC)."""
         return self.start_time + timedelta(seconds=self.duration_s) if self.status == "completed" else None
-
-    @property
-    def full_snapshot_size_in_bytes(self) -> int:
-        """The size of a volume written to the last block."""
-        return int(self.volume_size) * BYTES_PER_GIB
 
 
 def included_volumes(backend: Any, specification: dict[str, Any]) -> list[str]:
@@ -237,7 +228,7 @@ def _describe_page(self: ElasticBlockStore) -> ActionResult:
         raise EC2ClientError("InvalidParameterCombination", "The parameter snapshotSet cannot be used with maxResults")
     found = self.ec2_backend.describe_snapshots(snapshot_ids=snapshot_ids, filters=self._filters_from_querystring())
     start = int(self._get_param("NextToken") or 0)
-    end = start + int(size or len(found))
+    end = start + (min(int(size), RULES.page_size) if size else len(found))
     page = {"Snapshots": found[start:end]}
     return ActionResult(page | ({"NextToken": str(end)} if end < len(found) else {}))
 

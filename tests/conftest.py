@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["sandbox.fixtures"]
+pytest_plugins = ["tests.support.fixtures"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.deployment import deploy
+from tests.support.deployment import deploy
 
 
 class Probe:

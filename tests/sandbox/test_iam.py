@@ -9,9 +9,11 @@ def tags(owner):
     return [{"ResourceType": "snapshot", "Tags": [{"Key": "Owner", "Value": owner}]}]
 
 
-def take(probe, server, owner="probe"):
+def take(probe, server, owner="probe", **more):
     specification = {"InstanceId": server.instance_id}
-    return probe.call("ec2", "create_snapshots", InstanceSpecification=specification, TagSpecifications=tags(owner))
+    return probe.call(
+        "ec2", "create_snapshots", InstanceSpecification=specification, TagSpecifications=tags(owner), **more
+    )
 
 
 @pytest.fixture
@@ -40,17 +42,8 @@ def test_a_refused_call_has_no_effect(aws, probe, server):
 
 
 def test_a_dry_run_tells_the_same_as_the_call(aws, probe, server):
-    def dry_run(of):
-        specification = {"InstanceId": of.instance_id}
-        return probe.call(
-            *("ec2", "create_snapshots"),
-            InstanceSpecification=specification,
-            TagSpecifications=tags("probe"),
-            DryRun=True,
-        )["error"]
-
-    assert dry_run(server) == "DryRunOperation"
-    assert dry_run(aws.servers.add("unwilling")) == "UnauthorizedOperation"
+    assert take(probe, server, DryRun=True)["error"] == "DryRunOperation"
+    assert take(probe, aws.servers.add("unwilling"), DryRun=True)["error"] == "UnauthorizedOperation"
 
 
 @pytest.fixture
@@ -87,9 +80,7 @@ def test_one_foreign_snapshot_among_several_refuses_the_call(aws, probe, snapsho
     ],
 )
 def test_what_is_not_granted_is_refused(probe, service, method, parameters):
-    named = {
-        key: probe.outputs.get(value, value) if isinstance(value, str) else value for key, value in parameters.items()
-    }
+    named = {key: probe.outputs.get(str(value), value) for key, value in parameters.items()}
     assert probe.call(service, method, **named)["error"] in {*DENIED, "AuthorizationError"}
 
 
@@ -102,6 +93,12 @@ def test_a_missing_object_is_access_denied_to_who_may_not_list_the_bucket(aws, p
     assert probe.call("s3", "get_object", Bucket=bucket, Key="policies/none.yaml")["error"] == "AccessDenied"
     with pytest.raises(aws.client("s3").exceptions.NoSuchKey):
         aws.client("s3").get_object(Bucket=bucket, Key="policies/none.yaml")
+
+
+def test_loopback_counts_as_tls_for_a_bucket_that_refuses_plain_http(aws, probe):
+    bucket, key = probe.outputs["Bucket"], "policies/files.yaml"
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"name: files")
+    assert "keys" in probe.call("s3", "get_object", Bucket=bucket, Key=key)
 
 
 def test_decisions_name_the_statement_that_allowed_them(aws, probe):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .gateway import Sandbox
-from .interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
+from sandbox import Sandbox
+from sandbox.interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
 
 BUCKET = "deployment"
 CODE = {

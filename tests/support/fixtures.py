@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .gateway import Sandbox
+from sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")

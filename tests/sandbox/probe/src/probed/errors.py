@@ -1,5 +1,5 @@
 """What the probe raises."""
 
 
-class ServerBusy(Exception):  # noqa: N818 - named as the state machine catches it
+class ServerBusy(Exception):
     """Another run has the server."""
