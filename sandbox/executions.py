@@ -9,14 +9,17 @@ from .gateway import Sandbox
 LOOK_EVERY_S = 0.02
 
 
-def follow(aws: Sandbox, execution_arn: str) -> Iterator[str]:
-    """The names of the states in the order in which the history says they were entered, as it grows; ends with it."""
+def follow(aws: Sandbox, execution_arn: str) -> Iterator[tuple[str, float]]:
+    """Each state as the history says that it was entered, with the seconds since the start; ends with the execution."""
     states, seen = aws.client("stepfunctions"), 0
     while True:
         running = states.describe_execution(executionArn=execution_arn)["status"] == "RUNNING"
         pages = states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
         events = [event for page in pages for event in page["events"]]
-        yield from (e["stateEnteredEventDetails"]["name"] for e in events[seen:] if "stateEnteredEventDetails" in e)
+        for event in events[seen:]:
+            if "stateEnteredEventDetails" in event:
+                since_start = event["timestamp"] - events[0]["timestamp"]
+                yield event["stateEnteredEventDetails"]["name"], since_start.total_seconds()
         seen = len(events)
         if not running:
             return
