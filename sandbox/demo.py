@@ -18,7 +18,6 @@ from .servers import DISKS, Server
 from .terminal import BOLD, DIM, GREEN, YELLOW, done, paint, run, say, table
 
 PROJECT = Path(__file__).parents[1]
-HOME = PROJECT / ".sandbox"
 TORN_SEED = 2
 WAIT_SCALE = 0.1
 SNAPSHOT_DURATION_S = 3.0
@@ -36,19 +35,22 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=TORN_SEED, help="the instant of the backup (default: an unlucky one)"
     )
-    seed = parser.parse_args().seed
+    parser.add_argument(
+        "--home", type=Path, default=PROJECT / ".sandbox", help="folder for its files (default: .sandbox)"
+    )
+    arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        _play(seed)
+        _play(arguments.home.resolve(), arguments.seed)
     except KeyboardInterrupt:
         say(f"\n{paint('Ended.', DIM)} Nothing is left running.")
         sys.exit(128 + signal.SIGINT)
 
 
-def _play(seed: int) -> None:
+def _play(home: Path, seed: int) -> None:
     say(paint("\nA Windows server, backed up on a local AWS\n", BOLD))
     started = time.monotonic()
-    with Sandbox(HOME, seed=seed, wait_scale=WAIT_SCALE) as aws:
+    with Sandbox(home, seed=seed, wait_scale=WAIT_SCALE) as aws:
         done("local AWS", f"{aws.endpoint}, in this process", time.monotonic() - started)
         outputs = _deploy(aws)
         server = _prepare(aws, outputs["BucketName"])
@@ -69,12 +71,12 @@ def _deploy(aws: Sandbox) -> dict[str, str]:
         **credentials(aws.endpoint),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "SAM_CLI_TELEMETRY": "0",
-        "__SAM_CLI_APP_DIR": str(HOME / "sam"),
-        "PIP_CACHE_DIR": str(HOME / "pip"),
+        "__SAM_CLI_APP_DIR": str(aws.home / "sam"),
+        "PIP_CACHE_DIR": str(aws.home / "pip"),
         "QUIESCE_RUNTIME": RUNTIME,
         "QUIESCE_ARCHITECTURE": ARCHITECTURE,
     }
-    build, cache = str(HOME / "build"), str(HOME / f"cache-{RUNTIME}-{ARCHITECTURE}")
+    build, cache = str(aws.home / "build"), str(aws.home / f"cache-{RUNTIME}-{ARCHITECTURE}")
     took = run(
         "sam build", ["sam", "build", "--cached", "--cache-dir", cache, "--build-dir", build], environment, PROJECT
     )
@@ -136,9 +138,7 @@ def _show_data(found: Examination) -> None:
     say(f"  D: orders  {found.orders:5} worth {found.orders_total}")
     say(f"  E: ledger  {found.bookings:5} worth {found.bookings_total}")
     if found.torn:
-        say(
-            f"\n  {paint('Torn.', BOLD, YELLOW)} All volumes were copied at one instant, between two writes of the shop:"
-        )
+        say(f"\n  {paint('Torn.', BOLD, YELLOW)} All volumes were copied at one instant, between two writes:")
         say(f"  order {found.orders} is on D:, its booking is not on E:. This is what crash-consistent means.")
     else:
         say(f"\n  {paint('Whole, by luck.', BOLD, GREEN)} Nobody asked the shop to pause; other instants are torn.")

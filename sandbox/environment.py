@@ -1,7 +1,10 @@
 """The process's environment while the sandbox lives: MiniStack reads its settings from there when it is imported."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ACCOUNT = "111122223333"
@@ -23,36 +26,40 @@ def credentials(endpoint: str) -> dict[str, str]:
     }
 
 
-def enter(home: Path, port: int) -> dict[str, str]:
-    """Set what MiniStack and moto need, keep the caller's AWS settings out, and return the environment as it was."""
-    before = dict(os.environ)
+@contextmanager
+def entered(home: Path, port: int) -> Iterator[None]:
+    """Set what MiniStack and moto need and keep the caller's AWS settings out; put all back and tidy up at the end."""
+    before, files = dict(os.environ), home / f"port-{port}"
     for folder in ("tmp", "state", "s3"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
+        (files / folder).mkdir(parents=True, exist_ok=True)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(credentials(f"http://127.0.0.1:{port}"))
-    os.environ.update(
-        GATEWAY_PORT=str(port),
-        BIND_HOST="127.0.0.1",
-        MINISTACK_ACCOUNT_ID=ACCOUNT,
-        MINISTACK_REGION=REGION,
-        MOTO_EC2_LOAD_DEFAULT_AMIS="false",
-        AUTH="true",
-        LOG_LEVEL="ERROR",
-        LAMBDA_EXECUTOR="local",
-        SFTP_ENABLED="0",
-        IOT_MTLS_ENABLED="0",
-        DOCKER_HOST="unix:///nonexistent/docker.sock",  # never look at, or clean up in, a developer's Docker
-        TMPDIR=str(home / "tmp"),
-        STATE_DIR=str(home / "state"),
-        S3_DATA_DIR=str(home / "s3"),
-    )
+    os.environ.update(_settings(files, port))
     tempfile.tempdir = None
-    return before
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        tempfile.tempdir = None
+        shutil.rmtree(files)
 
 
-def leave(before: dict[str, str]) -> None:
-    """Put the environment back as it was."""
-    os.environ.clear()
-    os.environ.update(before)
-    tempfile.tempdir = None
+def _settings(files: Path, port: int) -> dict[str, str]:
+    return {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "AUTH": "true",
+        "LOG_LEVEL": "ERROR",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+        "LAMBDA_EXECUTOR": "local",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent/docker.sock",  # never look at, or clean up in, a developer's Docker
+        "TMPDIR": str(files / "tmp"),
+        "STATE_DIR": str(files / "state"),
+        "S3_DATA_DIR": str(files / "s3"),
+    }

@@ -5,8 +5,8 @@ import logging
 import socket
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
 
@@ -45,23 +45,24 @@ class Sandbox:
         if "ministack.app" in sys.modules:
             raise RuntimeError("One sandbox per process, started before ministack is imported: its state is in modules")
         _refuse_taken_port(self.port)
-        self._environment = environment.enter(self.home, self.port)
-        self._app = self._assemble()
-        self._thread.start()
-        _wait_until_healthy(self.endpoint, self._thread)
+        with ExitStack() as cleanup:
+            cleanup.enter_context(environment.entered(self.home, self.port))
+            self._application = self._assemble()
+            cleanup.callback(_end_functions)
+            self._thread.start()
+            cleanup.callback(self._end_server)
+            _wait_until_healthy(self.endpoint, self._thread)
+            self._cleanup = cleanup.pop_all()
         return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop the server and end every process that runs a function."""
-        from ministack.core import lambda_runtime
+        self._cleanup.close()
 
+    def _end_server(self) -> None:
         if self._loop:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(STOP_TIMEOUT_S)
-        lambda_runtime.reset()
-        environment.leave(self._environment)
 
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client of this AWS, as the account's root; `config` goes to botocore's Config."""
@@ -125,7 +126,7 @@ class Sandbox:
 
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
-            await serve(self._app, config, shutdown_trigger=self._stop.wait)
+            await serve(self._application, config, shutdown_trigger=self._stop.wait)
 
         logging.getLogger("ministack").setLevel(logging.CRITICAL)
         asyncio.run(run())
@@ -141,6 +142,12 @@ def _as_if_by_tls(application: Any) -> Any:
         await application(scope, receive, send)
 
     return wrapped
+
+
+def _end_functions() -> None:
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.reset()
 
 
 def _free_port() -> int:

@@ -32,7 +32,8 @@ def make_runtime_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for package in packages_needed_by(IN_THE_MANAGED_RUNTIME).values():
         for top in {file.parts[0] for file in package.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
-            link = folder / top
-            link.unlink(missing_ok=True)
-            link.symlink_to(Path(str(package.locate_file(top))).resolve())
+            link, target = folder / top, Path(str(package.locate_file(top))).resolve()
+            if link.resolve() != target:
+                link.unlink(missing_ok=True)
+                link.symlink_to(target)
     return folder

@@ -1,6 +1,7 @@
 """What the demo looks like: colours and a running clock on a terminal, plain lines everywhere else."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,7 +47,13 @@ def run(name: str, command: Sequence[str], environment: dict[str, str], folder: 
     """
     started, lines = time.monotonic(), [""]
     process = subprocess.Popen(
-        command, env=environment, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        env=environment,
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # a group of its own, so that what it starts can be ended with it
     )
     try:
         Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout or []), daemon=True).start()
@@ -56,10 +63,11 @@ def run(name: str, command: Sequence[str], environment: dict[str, str], folder: 
             if LIVELY:
                 _tick(name, time.monotonic() - started, lines[-1])
     finally:
-        process.terminate()
-        process.wait()
-    if LIVELY:
-        print("\r\033[K", end="")
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+        if LIVELY:
+            print("\r\033[K", end="")
     if process.returncode != 0:
         raise SystemExit("\n".join([*lines, f"{' '.join(command)}: ended with {process.returncode}"]))
     return time.monotonic() - started
