@@ -8,6 +8,7 @@ export SAM_CLI_TELEMETRY := 0
 export UV_CACHE_DIR := $(CURDIR)/.tools/uv
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export npm_config_cache := $(CURDIR)/.tools/npm
+export npm_config_update_notifier := false
 NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
 
 .PHONY: help demo sandbox test check lint deploy layer clean
