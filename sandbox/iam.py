@@ -150,8 +150,10 @@ def install(log: DecisionLog) -> None:
     ) -> Any:
         seen: list[tuple[str, tuple[str, ...]]] = []
         token = _statements.set(seen)
-        denial = enforce(key, action, service, region, resource_arn=resource_arn, **rest)
-        _statements.reset(token)
+        try:
+            denial = enforce(key, action, service, region, resource_arn=resource_arn, **rest)
+        finally:
+            _statements.reset(token)
         log.decisions += [Decision(role, action, resource_arn, denial is None, sids) for role, sids in seen]
         return denial
 
