@@ -63,7 +63,7 @@ class DecisionLog:
 
     def unused(self, stack: str) -> list[tuple[str, str, str]]:
         """Role, Sid and action of every grant to a stack's functions that no call has needed so far."""
-        used = {(d.role, sid, d.action) for d in self.decisions if d.allowed for sid in d.sids}
+        used = {(d.role, sid, d.action) for d in self.decisions for sid in d.sids}
         roles = (role for role in ministack_iam._roles.values() if role["RoleName"].startswith(f"{stack}-"))
         return sorted(grant for role in roles for grant in _grants(role) if grant not in used)
 
