@@ -31,6 +31,7 @@ DENIED = {
     "AuthorizationErrorException",
 }
 
+
 def code_of(error: ClientError) -> str:
     """Return AWS's error code, such as ``InvalidInstanceID.NotFound``."""
     return str(error.response.get("Error", {}).get("Code", ""))
