@@ -38,7 +38,7 @@ def test_whatever_the_input_a_run_has_a_usable_id_or_is_refused(raw: Any, name: 
 
     usable = RUN_ID.fullmatch(run.run_id) is not None
     assert usable or run.run_id == name
-    with nullcontext() if usable else pytest.raises(PolicyRefused, match="^execution name: "):
+    with nullcontext() if usable else pytest.raises(PolicyRefused, match=r"^execution name: "):
         check_run_id(run.run_id)
 
 
