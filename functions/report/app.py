@@ -14,7 +14,7 @@ from quiesce.run import identity_of
 from quiesce.settings import Settings
 from quiesce.state import RunState
 from quiesce.table import Table
-from quiesce.telemetry import begin, count_run, logger, metrics
+from quiesce.telemetry import begin, count_run, logger
 from quiesce.verdict import judge
 
 settings = Settings.from_env()
@@ -24,7 +24,6 @@ sns_client = boto3.client("sns", config=REPEATABLE)
 table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
 
 
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     take_calls()
     state, now = RunState.model_validate(event), datetime.now(UTC)

@@ -15,5 +15,6 @@ def begin(step: str, run: RunIdentity) -> None:
 
 
 def count_run(status: str) -> None:
-    """Count one ended run under its status."""
+    """Count one ended run under its status, at once: not every call of Report ends a run."""
     metrics.add_metric(name=status, unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()

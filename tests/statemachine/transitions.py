@@ -13,8 +13,6 @@ from tests.support.project import definition
 
 Transition = tuple[str, str, str]
 
-TAKEN: set[Transition] = set()
-
 
 @dataclass
 class Visit:
