@@ -92,7 +92,7 @@ def order(machine, cloud, state, error, *, times):
             machine.wire.on(CALL[state], refused("ThrottlingException"), times=times * BOTO_ATTEMPTS)
         case "AwsUnavailable":
             machine.wire.on(CALL[state], unreachable, times=times * BOTO_ATTEMPTS)
-        case _ if error.startswith(("Lambda.", "Sandbox.")):
+        case _ if error.startswith(("Lambda.", "Sandbox.", "States.")):
             machine.lambda_fails(step_of(f"{state}Function"), *[error] * times)
         case _:
             raise AssertionError(f"nobody knows how {state} ends in {error}")

@@ -119,6 +119,9 @@ class Machine:
             # Through JSON both ways, as Lambda does.
             return {"Payload": json.loads(json.dumps(self._call(step, json.loads(parameters["Payload"]))))}
         except LambdaError as error:
+            if error.name == "States.Timeout":
+                # moto names it so itself.
+                raise TimeoutError from None
             kind, words = error.name, "reported by Step Functions"
         except FunctionDied:
             kind, words = "Sandbox.Timedout", "RequestId: test Error: Task timed out after 30.00 seconds"
