@@ -1,15 +1,14 @@
-"""The machine for each test; the transitions of every run are kept."""
+"""The machine for each test."""
 
 import pytest
 
-from tests.statemachine.transitions import TAKEN, taken
 from tests.support.factories import a_policy
 from tests.support.machine import Machine
 
 
 @pytest.fixture
 def machine(cloud, clock, wire, monkeypatch):
-    machine = Machine(cloud, wire, clock, observe=lambda run: TAKEN.update(taken(run)))
+    machine = Machine(cloud, wire, clock)
     machine.plug_in(monkeypatch)
     yield machine
     assert machine.surprises == []

@@ -13,8 +13,6 @@ from tests.support.project import definition
 
 Transition = tuple[str, str, str]
 
-TAKEN: set[Transition] = set()
-
 
 @dataclass
 class Visit:
@@ -45,7 +43,7 @@ def visits(run: Run) -> list[Visit]:
             if found:
                 found[-1].target = entered["name"]
             found.append(Visit(entered["name"]))
-        elif failed := event.get("lambdaFunctionFailedEventDetails"):
+        elif failed := event.get("lambdaFunctionFailedEventDetails") or event.get("lambdaFunctionTimedOutEventDetails"):
             found[-1].errors.append(failed["error"])
         elif "lambdaFunctionSucceededEventDetails" in event:
             found[-1].succeeded = True

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import boto3
@@ -17,7 +18,13 @@ from sandbox.servers import DISKS, Disk, Server, Servers
 from tests.support.environment import ACCOUNT, BUCKET, REGION, TABLE, TOPIC_ARN
 from tests.support.project import template
 
-PLAIN_LAMBDAS = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
+EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the client of a service: one for all tests, since moto holds the state."""
+    return boto3.session.Session(region_name=REGION).client(service)
 
 
 @dataclass
@@ -66,6 +73,21 @@ class Cloud:
         """Return the server's lease, None if it is free."""
         return self.items().get((instance_id, "lease"))
 
+    def hold(self, instance_id: str, run_id: str, until_s: float) -> None:
+        """Let another run hold the server until a time, in seconds since 1970."""
+        execution = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:backup:{run_id}"
+        values = {"pk": instance_id, "sk": "lease", "run_id": run_id, "execution": execution}
+        item = {name: {"S": value} for name, value in values.items()} | {"expires_at": {"N": str(int(until_s))}}
+        self.dynamodb.put_item(TableName=TABLE, Item=item)
+
+    def free(self, instance_id: str) -> None:
+        """Let whoever holds the server end."""
+        self.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": instance_id}, "sk": {"S": "lease"}})
+
+    def server_ids(self) -> list[str]:
+        """Return the ids of all servers."""
+        return [i["InstanceId"] for r in self.ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+
     def records(self) -> dict[str, Any]:
         """Return the records in the bucket, by key."""
         keys = [o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET, Prefix="records/").get("Contents", [])]
@@ -81,12 +103,12 @@ class Cloud:
 def started() -> Iterator[Cloud]:
     """Give an account in which the stack's table, bucket and topic stand as the template has them."""
     snapshots.install()
-    with mock_aws(config=PLAIN_LAMBDAS):  # type: ignore[arg-type]
-        clients = {name: boto3.client(name) for name in ("ec2", "s3", "dynamodb", "stepfunctions", "sns")}
+    with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
+        cloud = Cloud(*map(client, ("ec2", "s3", "dynamodb", "stepfunctions")))
         table = template()["Resources"]["Table"]["Properties"]
         shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")}
-        clients["dynamodb"].create_table(TableName=TABLE, **shape)
-        clients["s3"].create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        clients.pop("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
-        yield Cloud(**clients)
+        cloud.dynamodb.create_table(TableName=TABLE, **shape)
+        cloud.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        client("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
+        yield cloud
     snapshots.RULES.reset()

@@ -1,18 +1,20 @@
 """The real state machine with the real handlers, in one process: moto's interpreter calls functions/<step>/app.py.
 
-This is the one place where a private class of moto is patched (``LambdaSimpleBackend.invoke``; moto is pinned).
+This is the one place where private names of moto's Step Functions are patched; moto is pinned.
 """
 
 import json
+import logging
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
@@ -25,6 +27,11 @@ from tests.support.wire import FunctionDied, Wire
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 FUNCTIONS = {name: step_of(name) for name in resources("AWS::Serverless::Function")}
+# A parsed definition keeps nothing of an execution: once is enough.
+PARSE = cache(AmazonStateLanguageParser.parse)
+# It logs each error that a state machine handles, with the whole definition.
+logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+
 APPS = {step: import_module(f"functions.{step}.app") for step in FUNCTIONS.values()}
 
 
@@ -66,7 +73,6 @@ class Machine:
     cloud: Cloud
     wire: Wire
     clock: Clock
-    observe: Callable[[Run], None]
     invocations: list[str] = field(default_factory=list)
     surprises: list[Exception] = field(default_factory=list)
     """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
@@ -87,7 +93,8 @@ class Machine:
     def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Be Lambda for moto's Step Functions, whose executions run in the thread that starts them."""
         monkeypatch.setattr(moto_execution, "ExecutionWorker", SyncExecutionWorker)
-        monkeypatch.setattr(LambdaSimpleBackend, "invoke", lambda _backend, *args: self._invoke(*args))
+        monkeypatch.setattr(AmazonStateLanguageParser, "parse", PARSE)
+        monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", self._invoke)
 
     def unused(self) -> list[str]:
         """Return the ordered failures that no call met."""
@@ -103,16 +110,18 @@ class Machine:
         ended = states.describe_execution(executionArn=arn)
         history = states.get_execution_history(executionArn=arn)["events"]
         output = json.loads(ended["output"]) if "output" in ended else None
-        run = Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, history)
-        self.observe(run)
-        return run
+        return Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, history)
 
-    def _invoke(self, function: str, _qualifier: Any, body: Any, _headers: Any, answer: dict[str, str]) -> bytes:
-        step = FUNCTIONS[function.rpartition(":")[2]]
+    def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
+        step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
         self.invocations.append(step)
         try:
-            return json.dumps(self._call(step, json.loads(body))).encode()
+            # Through JSON both ways, as Lambda does.
+            return {"Payload": json.loads(json.dumps(self._call(step, json.loads(parameters["Payload"]))))}
         except LambdaError as error:
+            if error.name == "States.Timeout":
+                # moto names it so itself.
+                raise TimeoutError from None
             kind, words = error.name, "reported by Step Functions"
         except FunctionDied:
             kind, words = "Sandbox.Timedout", "RequestId: test Error: Task timed out after 30.00 seconds"
@@ -120,8 +129,7 @@ class Machine:
             kind, words = type(error).__name__, str(error)
             if not isinstance(error, QuiesceError):
                 self.surprises.append(error)
-        answer["x-amz-function-error"] = "Unhandled"
-        return json.dumps({"errorType": kind, "errorMessage": words}).encode()
+        return {"FunctionError": "Unhandled", "Payload": {"errorType": kind, "errorMessage": words}}
 
     def _call(self, step: str, event: Any) -> Any:
         orders = self._orders.get(step)
