@@ -124,6 +124,14 @@ def test_a_lost_lease_is_told_and_never_taken_back(
     assert wire.count("dynamodb:UpdateItem") == 1
 
 
+def test_a_lease_that_is_gone_is_lost_and_not_made_anew(
+    call: Call, cloud: Cloud, server: Server, fresh: dict[str, Any]
+) -> None:
+    cloud.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": server.instance_id}, "sk": {"S": "lease"}})
+    assert call("await_snapshots", fresh)["lease_held"] is False
+    assert cloud.lease(server.instance_id) is None
+
+
 def test_a_lease_that_expired_and_nobody_took_is_held_on(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
     clock.now_s += LEASE_S + 1
     assert call("await_snapshots", fresh)["lease_held"] is True
