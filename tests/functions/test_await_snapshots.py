@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from quiesce import errors
 from quiesce.table import LEASE_S
@@ -15,7 +16,7 @@ from tests.functions.faults import each_fault
 from tests.support.clock import Clock
 from tests.support.cloud import Cloud
 from tests.support.environment import TABLE
-from tests.support.wire import Wire, answer_lost
+from tests.support.wire import Wire, answer_lost, refused
 
 Call = Callable[..., Any]
 CALLS = [("ec2:DescribeSnapshots", 1), ("dynamodb:UpdateItem", 1)]
@@ -160,3 +161,9 @@ def test_an_error_of_aws_has_a_name(
 def test_a_run_of_another_name_is_another_run(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
     stranger = without_answer({**fresh, **a_document(fresh["input"], "run-9")})
     assert call("await_snapshots", stranger)["snapshots"] == []
+
+
+def test_an_error_that_nobody_has_seen_keeps_its_own_name(call: Call, wire: Wire, fresh: dict[str, Any]) -> None:
+    wire.on("dynamodb:UpdateItem", refused("SomethingNew"))
+    with pytest.raises(ClientError, match="SomethingNew"):
+        call("await_snapshots", fresh)
