@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from quiesce import errors
 from quiesce.table import LEASE_S
@@ -15,7 +16,7 @@ from tests.functions.faults import each_fault
 from tests.support.clock import Clock
 from tests.support.cloud import Cloud
 from tests.support.environment import TABLE
-from tests.support.wire import Wire, answer_lost
+from tests.support.wire import Wire, answer_lost, refused
 
 Call = Callable[..., Any]
 CALLS = [("ec2:DescribeSnapshots", 1), ("dynamodb:UpdateItem", 1)]
@@ -124,6 +125,14 @@ def test_a_lost_lease_is_told_and_never_taken_back(
     assert wire.count("dynamodb:UpdateItem") == 1
 
 
+def test_a_lease_that_is_gone_is_lost_and_not_made_anew(
+    call: Call, cloud: Cloud, server: Server, fresh: dict[str, Any]
+) -> None:
+    cloud.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": server.instance_id}, "sk": {"S": "lease"}})
+    assert call("await_snapshots", fresh)["lease_held"] is False
+    assert cloud.lease(server.instance_id) is None
+
+
 def test_a_lease_that_expired_and_nobody_took_is_held_on(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
     clock.now_s += LEASE_S + 1
     assert call("await_snapshots", fresh)["lease_held"] is True
@@ -152,3 +161,9 @@ def test_an_error_of_aws_has_a_name(
 def test_a_run_of_another_name_is_another_run(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
     stranger = without_answer({**fresh, **a_document(fresh["input"], "run-9")})
     assert call("await_snapshots", stranger)["snapshots"] == []
+
+
+def test_an_error_that_nobody_has_seen_keeps_its_own_name(call: Call, wire: Wire, fresh: dict[str, Any]) -> None:
+    wire.on("dynamodb:UpdateItem", refused("SomethingNew"))
+    with pytest.raises(ClientError, match="SomethingNew"):
+        call("await_snapshots", fresh)

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 
 from quiesce import errors
@@ -376,3 +377,14 @@ def test_a_lease_is_free_once_it_has_expired(
     lease = cloud.lease(server.instance_id)
     assert lease
     assert lease["run_id"] == ("second" if free else "first")
+
+
+@pytest.mark.parametrize(("call_name", "nth"), [CALLS[0], CALLS[1], CALLS[2]])
+def test_an_error_that_nobody_has_seen_keeps_its_own_name(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, call_name: str, nth: int
+) -> None:
+    name = cloud.put_policy(a_policy(server.instance_id))
+    wire.on(call_name, refused("SomethingNew"), nth=nth)
+    with pytest.raises(ClientError, match="SomethingNew"):
+        call("plan", a_document({"policy": name, "instance_id": server.instance_id}))
+    assert cloud.lease(server.instance_id) is None

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from quiesce import errors
 from sandbox.servers import Server
@@ -238,3 +239,26 @@ def test_another_refusal_of_a_tag_is_not_swallowed(call: Call, cloud: Cloud, wir
     with pytest.raises(Exception, match="TagLimitExceeded"):
         call("report", good)
     assert cloud.records() == {}
+
+
+def test_the_record_of_an_execution_that_came_between_stays_as_it_is(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, good: dict[str, Any]
+) -> None:
+    def other_execution_comes_first(_request: Any, effect: Any) -> Any:
+        key = {"pk": {"S": server.instance_id}, "sk": {"S": "run#run-1"}}
+        cloud.dynamodb.put_item(TableName=TABLE, Item={**key, "execution": {"S": "other"}, "status": {"S": "Running"}})
+        return effect()
+
+    wire.on("dynamodb:GetItem", other_execution_comes_first, nth=2)
+    with pytest.raises(errors.RunAlreadyStarted, match="by other, and is Running"):
+        call("report", good)
+    assert cloud.items()[server.instance_id, "run#run-1"] == {"execution": "other", "status": "Running"}
+
+
+@pytest.mark.parametrize("call_name", ["dynamodb:PutItem", "dynamodb:DeleteItem"])
+def test_an_error_that_nobody_has_seen_keeps_its_own_name(
+    call: Call, wire: Wire, good: dict[str, Any], call_name: str
+) -> None:
+    wire.on(call_name, refused("SomethingNew"))
+    with pytest.raises(ClientError, match="SomethingNew"):
+        call("report", good)

@@ -201,6 +201,6 @@ def test_without_its_mark_nothing_is_sent(
     call: Call, wire: Wire, fresh: dict[str, Any], call_name: str, nth: int, fault: Any, times: int, error: str
 ) -> None:
     wire.on(call_name, fault, nth=nth, times=times)
-    with pytest.raises(getattr(errors, error), match="^dynamodb:UpdateItem"):
+    with pytest.raises(getattr(errors, error), match=r"^dynamodb:UpdateItem"):
         call("snapshot", fresh)
     assert wire.sent == [MARK] * times
