@@ -43,6 +43,8 @@ class Cloud:
         backend = ec2_backends[ACCOUNT][REGION]
         before = set(backend.snapshots)
         server = Servers(self.ec2, lambda: backend, seed=1).add(name, disks, application=False)
+        # Servers listens for what the snapshots hold; nothing here asks for it.
+        snapshots.RULES.captured.clear()
         self.of_images |= set(backend.snapshots) - before
         return server
 
