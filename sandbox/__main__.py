@@ -2,11 +2,12 @@
 
 import argparse
 import signal
+import sys
 import threading
 from pathlib import Path
 
 from .environment import credentials
-from .gateway import Sandbox
+from .gateway import PortTakenError, Sandbox
 
 
 def main() -> None:
@@ -23,7 +24,14 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with Sandbox(arguments.home, port=arguments.port, seed=arguments.seed) as aws:
+    try:
+        _run(Sandbox(arguments.home, port=arguments.port, seed=arguments.seed), ended)
+    except PortTakenError as error:
+        sys.exit(str(error))
+
+
+def _run(sandbox: Sandbox, ended: threading.Event) -> None:
+    with sandbox as aws:
         server = aws.servers.add("SERVER1")
         for name, value in credentials(aws.endpoint).items():
             print(f"export {name}={value}")

@@ -56,8 +56,7 @@ def _play(home: Path, seed: int) -> None:
         server = _prepare(aws, outputs["BucketName"])
         record = _back_up(aws, outputs["BackupMachineArn"], server)
         _show_record(record)
-        if record["status"] != "Failed":
-            _show_data(aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}))
+        _show_data(aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}))
     _show_what_next(seed)
 
 
@@ -123,7 +122,8 @@ def _back_up(aws: Sandbox, machine: str, server: Server) -> dict[str, Any]:
 
 def _show_record(record: dict[str, Any]) -> None:
     say(f"\n{paint('Record', BOLD)} {record['record']}")
-    say(f"  status       {paint(record['status'], BOLD, GREEN)}: {record['reason']}")
+    colour = GREEN if record["status"] == "Successful" else YELLOW
+    say(f"  status       {paint(record['status'], BOLD, colour)}: {record['reason']}")
     say(f"  consistency  {paint(record['consistency']['level'], BOLD, YELLOW)}: {record['consistency']['reason']}")
     rows = [["volume", "device", "size", "snapshot", "state", "instant"]]
     for snapshot in record["snapshots"]:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
+from moto.ec2.exceptions import EC2ClientError
+
+from .snapshots import included_volumes
 
 Context = dict[str, Any]
 Permission = tuple[str, str, Context]
@@ -41,16 +44,20 @@ def _request_tags(parameters: dict[str, str]) -> Context:
 
 def _create_snapshots(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
     """On the instance, each volume and the snapshots to be; CreateTags too if the call brings tags."""
-    action, instance_id = "ec2:CreateSnapshots", parameters["InstanceSpecification.InstanceId"]
-    instance = backend.get_instance_by_id(instance_id)
-    if instance is None:
-        return  # EC2 answers that it does not exist
-    excluded = {value for name, value in parameters.items() if ".ExcludeDataVolumeId" in name}
-    without_root = parameters.get("InstanceSpecification.ExcludeBootVolume", "").lower() == "true"
-    yield action, *_existing(backend, instance_id)
-    for device, mapping in instance.get_block_device_mapping:
-        if mapping.volume_id not in excluded and not (without_root and device == instance.root_device_name):
-            yield action, *_existing(backend, mapping.volume_id)
+    action, prefix = "ec2:CreateSnapshots", "InstanceSpecification."
+    specification: dict[str, Any] = {
+        "InstanceId": parameters[f"{prefix}InstanceId"],
+        "ExcludeBootVolume": parameters.get(f"{prefix}ExcludeBootVolume", False),
+        "ExcludeDataVolumeIds": [
+            v for name, v in parameters.items() if name.startswith(f"{prefix}ExcludeDataVolumeId")
+        ],
+    }
+    try:
+        volumes = included_volumes(backend, specification)
+    except EC2ClientError:
+        return  # EC2 refuses such parameters itself, whoever asks
+    for identifier in (specification["InstanceId"], *volumes):
+        yield action, *_existing(backend, identifier)
     tags = _request_tags(parameters)
     yield action, _arn("snapshot", "*"), tags
     if tags:

@@ -1,7 +1,6 @@
 """The local AWS: one process, one port on the loopback interface; MiniStack in front, our parts behind it."""
 
 import asyncio
-import logging
 import socket
 import sys
 import threading
@@ -15,6 +14,10 @@ from .faults import Faults
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
+
+
+class PortTakenError(RuntimeError):
+    """Something else listens on the port that was asked for."""
 
 
 class Sandbox:
@@ -32,26 +35,27 @@ class Sandbox:
             seed: decides the instants at which simulated applications are observed.
             wait_scale: factor on the waits and retry intervals of state machines; 0 skips them.
         """
-        self.home, self.port, self.seed, self.wait_scale = home.resolve(), port or _free_port(), seed, wait_scale
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.home, self.port, self.seed, self.wait_scale = home.resolve(), port, seed, wait_scale
         self.region, self.account = environment.REGION, environment.ACCOUNT
         self.faults = Faults()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._serve, name="sandbox", daemon=True)
 
     def __enter__(self) -> Self:
         """Start, and return when it answers."""
         if "ministack.app" in sys.modules:
             raise RuntimeError("One sandbox per process, started before ministack is imported: its state is in modules")
-        _refuse_taken_port(self.port)
+        listener = _listen(self.port)
+        self.port = int(listener.getsockname()[1])
+        self.endpoint = f"http://127.0.0.1:{self.port}"
         with ExitStack() as cleanup:
             cleanup.enter_context(environment.entered(self.home, self.port))
-            self._application = self._assemble()
+            application = self._assemble()
             cleanup.callback(_end_functions)
+            self._thread = threading.Thread(target=self._serve, args=(application, listener.detach()), daemon=True)
             self._thread.start()
             cleanup.callback(self._end_server)
-            _wait_until_healthy(self.endpoint, self._thread)
+            urlopen(f"{self.endpoint}/_ministack/health", timeout=START_TIMEOUT_S).close()
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -79,7 +83,7 @@ class Sandbox:
         )
 
     def reset(self) -> None:
-        """Forget servers, volumes, snapshots, decisions and everything ordered; stacks and what they made stay."""
+        """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""
         from moto.ec2.models import ec2_backends
 
         from .snapshots import RULES
@@ -88,7 +92,6 @@ class Sandbox:
         RULES.reset()
         self.servers.forget()
         self.faults.reset()
-        self.decisions.decisions.clear()
 
     def _assemble(self) -> Any:
         """Put our parts into MiniStack; what they hook is looked for first."""
@@ -117,18 +120,17 @@ class Sandbox:
         self.servers = Servers(self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed)
         return _as_if_by_tls(break_off_lost_answers(ministack.app))
 
-    def _serve(self) -> None:
+    def _serve(self, application: Any, listener: int) -> None:
         from hypercorn.asyncio import serve
         from hypercorn.config import Config
 
         config = Config()
-        config.bind, config.graceful_timeout, config.loglevel = [f"127.0.0.1:{self.port}"], 1, "CRITICAL"
+        config.bind, config.graceful_timeout, config.loglevel = [f"fd://{listener}"], 1, "CRITICAL"
 
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
-            await serve(self._application, config, shutdown_trigger=self._stop.wait)
+            await serve(application, config, shutdown_trigger=self._stop.wait)
 
-        logging.getLogger("ministack").setLevel(logging.CRITICAL)
         asyncio.run(run())
 
 
@@ -150,26 +152,8 @@ def _end_functions() -> None:
     lambda_runtime.reset()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _refuse_taken_port(port: int) -> None:
+def _listen(port: int) -> socket.socket:
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        return socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        raise RuntimeError(f"Port {port} is taken: end what listens there, or choose another with --port") from error
-
-
-def _wait_until_healthy(endpoint: str, thread: threading.Thread) -> None:
-    waiting = threading.Event()
-    for _ in range(int(START_TIMEOUT_S / 0.05)):
-        try:
-            with urlopen(f"{endpoint}/_ministack/health", timeout=5):
-                return
-        except OSError:
-            if not thread.is_alive():
-                raise RuntimeError("The sandbox ended while it was starting") from None
-            waiting.wait(0.05)
-    raise RuntimeError(f"The sandbox did not answer within {START_TIMEOUT_S} s")
+        raise PortTakenError(f"Port {port} is taken: end what listens there, or choose another with --port") from error

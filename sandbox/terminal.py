@@ -55,8 +55,9 @@ def run(name: str, command: Sequence[str], environment: dict[str, str], folder: 
         stderr=subprocess.STDOUT,
         start_new_session=True,  # a group of its own, so that what it starts can be ended with it
     )
+    reader = Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout or []), daemon=True)
     try:
-        Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout or []), daemon=True).start()
+        reader.start()
         if not LIVELY:
             say(f"  {name} ...")
         while _still_running(process):
@@ -68,6 +69,7 @@ def run(name: str, command: Sequence[str], environment: dict[str, str], folder: 
             process.wait()
         if LIVELY:
             print("\r\033[K", end="")
+    reader.join()
     if process.returncode != 0:
         raise SystemExit("\n".join([*lines, f"{' '.join(command)}: ended with {process.returncode}"]))
     return time.monotonic() - started

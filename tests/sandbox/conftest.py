@@ -29,4 +29,5 @@ def probe_outputs(running_sandbox):
 
 @pytest.fixture
 def probe(aws, probe_outputs):
+    aws.decisions.decisions.clear()
     return Probe(aws, probe_outputs)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,13 @@ def test_the_command_starts_a_server_says_how_to_reach_it_and_ends_without_a_tra
     assert (process.returncode, rest, errors) == (0, "", "")
     assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in said
     assert "i-" in said
+
+
+def test_a_taken_port_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "sandbox", "--home", str(tmp_path), "--port", port]
+        ended = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"Port {port} is taken" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -104,14 +104,14 @@ def test_loopback_counts_as_tls_for_a_bucket_that_refuses_plain_http(aws, probe)
 def test_decisions_name_the_statement_that_allowed_them(aws, probe):
     probe.call("dynamodb", "put_item", TableName=probe.outputs["Table"], Item={"id": {"S": "1"}})
     assert [(d.action, d.sids) for d in aws.decisions.decisions] == [("dynamodb:PutItem", ("KeepItems",))]
-    assert aws.decisions.denied() == []
+    assert aws.decisions.denied("probe") == []
 
 
 def test_the_report_names_what_was_denied_and_what_was_never_needed(aws, probe, server):
     take(probe, server)
     probe.call("dynamodb", "put_item", TableName=probe.outputs["OtherTable"], Item={"id": {"S": "1"}})
-    assert [decision.action for decision in aws.decisions.denied()] == ["dynamodb:PutItem"]
-    unused = {(sid, action) for role, sid, action in aws.decisions.unused() if role.startswith("probe-")}
+    assert [decision.action for decision in aws.decisions.denied("probe")] == ["dynamodb:PutItem"]
+    unused = {(sid, action) for _, sid, action in aws.decisions.unused("probe")}
     assert ("KeepItems", "dynamodb:PutItem") in unused  # refused on the other table: that is no use of the grant
     assert ("TagOurSnapshotsLater", "ec2:CreateTags") in unused
     assert ("TagSnapshotsAsTheyAreMade", "ec2:CreateTags") not in unused
