@@ -131,7 +131,8 @@ def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machin
     if state != "Report":
         [record] = cloud.records().values()
         assert record["failure"]["error"] == error
-        assert cloud.lease(request_for["instance_id"]) is None
+        # Free, or still the other run's.
+        assert (cloud.lease(request_for["instance_id"]) is None) == (error != "ServerBusy")
         assert cloud.mails()[-1][0].startswith("Failed: ")
 
 
