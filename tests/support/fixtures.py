@@ -57,9 +57,13 @@ class Quiesce:
 
     def client_of(self, resource: str, service: str) -> Any:
         """A client with the role of one of the template's functions, such as `ReportFunction`."""
+        return self.aws.client(service, function=self.function_name(resource))
+
+    def function_name(self, resource: str) -> str:
+        """The name of one of the template's functions."""
         describe = self.aws.client("cloudformation").describe_stack_resource
         detail = describe(StackName="quiesce", LogicalResourceId=resource)["StackResourceDetail"]
-        return self.aws.client(service, function=detail["PhysicalResourceId"])
+        return str(detail["PhysicalResourceId"])
 
     def entered(self, execution_arn: str) -> list[str]:
         """The states that an execution entered."""

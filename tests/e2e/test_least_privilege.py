@@ -1,0 +1,43 @@
+"""What the functions may do is what they need: nothing they tried was denied, and nothing is granted that no run used."""
+
+import json
+
+import pytest
+
+from sandbox.executions import wait_for
+
+HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
+
+
+def input_of(aws, execution_arn, state):
+    history = aws.client("stepfunctions").get_execution_history(executionArn=execution_arn, maxResults=1000)
+    entered = (event.get("stateEnteredEventDetails", {}) for event in history["events"])
+    return next(details["input"] for details in entered if details.get("name") == state)
+
+
+@pytest.fixture
+def tour(aws, quiesce):
+    """Go where each right is needed: a good run, one without its policy, a busy server, and a Snapshot that comes late."""
+    server = aws.servers.add("SERVER1")
+    quiesce.put_policy("nightly", f"name: nightly\ntargets: [{{instance_id: {server.instance_id}}}]\n")
+    request = {"policy": "nightly", "instance_id": server.instance_id}
+    good = quiesce.start(request)
+    ends = {"good": wait_for(aws, good)}
+    ends["no policy"] = wait_for(aws, quiesce.start(request | {"policy": "weekly"}))
+    late = aws.client("lambda").invoke(
+        FunctionName=quiesce.function_name("SnapshotFunction"), Payload=input_of(aws, good, "Snapshot")
+    )
+    ends["late"] = json.loads(late["Payload"].read())
+    key = {"pk": {"S": server.instance_id}, "sk": {"S": "lease"}}
+    aws.client("dynamodb").put_item(TableName=quiesce.outputs["TableName"], Item=key | HELD)
+    ends["busy"] = wait_for(aws, quiesce.start(request))
+    return ends
+
+
+def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
+    assert tour["good"]["status"] == "SUCCEEDED"
+    assert tour["no policy"]["error"] == "PolicyRefused"
+    assert tour["late"]["errorType"] == "LeaseLost"
+    assert tour["busy"]["error"] == "ServerBusy"
+    assert aws.decisions.denied("quiesce") == []
+    assert aws.decisions.unused("quiesce") == []
