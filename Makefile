@@ -19,6 +19,9 @@ help: ## this list
 demo: .venv/ready ## back up a simulated Windows server on a local AWS, from deployment to record
 	@python -m sandbox.demo
 
+sandbox: .venv/ready ## keep the local AWS open for your own commands
+	@python -m sandbox
+
 test: .venv/ready ## all tests
 	@pytest -n auto --dist loadfile
 
