@@ -43,6 +43,8 @@ class Cloud:
         backend = ec2_backends[ACCOUNT][REGION]
         before = set(backend.snapshots)
         server = Servers(self.ec2, lambda: backend, seed=1).add(name, disks, application=False)
+        # Servers listens for what the snapshots hold; nothing here asks for it.
+        snapshots.RULES.captured.clear()
         self.of_images |= set(backend.snapshots) - before
         return server
 
@@ -51,12 +53,15 @@ class Cloud:
         self.s3.put_object(Bucket=BUCKET, Key=f"policies/{policy['name']}.yaml", Body=json.dumps(policy).encode())
         return str(policy["name"])
 
+    def stored_snapshots(self) -> list[Any]:
+        """Return every snapshot of a server's volume that was ever created, as moto's object."""
+        return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.id not in self.of_images]
+
     def snapshots(self) -> list[dict[str, Any]]:
-        """Return every snapshot of a server's volume that was ever created, as EC2 stores it, with its tags by key."""
-        stored = [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.id not in self.of_images]
+        """Return the same as plain data, with the tags by key."""
         return [
             {"id": s.id, "volume_id": s.volume_id, "tags": {tag["key"]: tag["value"] for tag in s.get_tags()}}
-            for s in stored
+            for s in self.stored_snapshots()
         ]
 
     def snapshot_sets(self) -> int:

@@ -6,6 +6,7 @@ This is the one place where private names of moto's Step Functions are patched; 
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -77,6 +78,7 @@ class Machine:
     surprises: list[Exception] = field(default_factory=list)
     """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
     _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
+    _before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def start(self, data: Any, name: str | None = None) -> Run:
         """Run an execution to its end, as if started in the console with this input."""
@@ -89,6 +91,10 @@ class Machine:
     def lambda_fails(self, step: str, *names: str, after_the_call: bool = False) -> None:
         """Order what Step Functions reports of the next calls of a function, before or after these take effect."""
         self._orders.setdefault(step, []).extend(LambdaError(n, after_the_call=after_the_call) for n in names)
+
+    def before(self, step: str, action: Callable[[], object]) -> None:
+        """Order what happens in the world before the next call of a function."""
+        self._before[step] = action
 
     def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Be Lambda for moto's Step Functions, whose executions run in the thread that starts them."""
@@ -115,6 +121,8 @@ class Machine:
     def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
         step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
         self.invocations.append(step)
+        with self.wire.listen(on=False):
+            self._before.pop(step, lambda: None)()
         try:
             # Through JSON both ways, as Lambda does.
             return {"Payload": json.loads(json.dumps(self._call(step, json.loads(parameters["Payload"]))))}

@@ -30,6 +30,7 @@ def step_of(function: str) -> str:
     return Path(template()["Resources"][function]["Properties"]["CodeUri"]).name
 
 
+@cache
 def definition(machine: str = "BackupMachine") -> dict[str, Any]:
     """Return a state machine's definition as it is deployed: each ``${Name}`` replaced by what the template says."""
     properties = template()["Resources"][machine]["Properties"]

@@ -81,9 +81,9 @@ class Wire:
     _listening: bool = False
 
     @contextmanager
-    def listen(self) -> Iterator[None]:
+    def listen(self, *, on: bool = True) -> Iterator[None]:
         """Log requests, and let faults happen to them, meanwhile: what tests ask themselves is not the functions'."""
-        before, self._listening = self._listening, True
+        before, self._listening = self._listening, on
         try:
             yield
         finally:

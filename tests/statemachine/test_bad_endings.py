@@ -1,0 +1,141 @@
+"""Every bad ending: its name and words in the execution, the record, the mail; the server free; how many sets exist."""
+
+from enum import Enum
+
+import pytest
+
+from quiesce.awaiting import SNAPSHOT_LIMIT_S
+from sandbox.snapshots import RULES, Fate
+from tests.statemachine.truth import assert_failed
+from tests.support.factories import a_policy
+from tests.support.wire import refused
+
+
+class InBin(Enum):
+    RECOVERABLE = "recoverable"
+
+
+def test_a_policy_that_does_not_exist_ends_before_anything_is_created(machine, cloud, server, request_for):
+    run = machine.start({**request_for, "policy": "files-nigthly"})
+    assert_failed(cloud, run, server.instance_id, "PolicyRefused", "policies/files-nigthly.yaml does not exist")
+    assert cloud.snapshot_sets() == 0
+
+
+@pytest.mark.parametrize("data", ["a text", ["a", "list"], 7, {}, None, {"policy": None}])
+def test_an_input_that_names_no_server_has_a_record_of_its_own(data, machine, cloud):
+    run = machine.start(data)
+    assert_failed(cloud, run, "unknown", "PolicyRefused", "Remedy: ")
+
+
+def test_a_terminated_server_is_refused(machine, cloud, server, request_for):
+    cloud.ec2.terminate_instances(InstanceIds=[server.instance_id])
+    run = machine.start(request_for)
+    assert_failed(cloud, run, server.instance_id, "ServerRefused", "terminated")
+    assert cloud.snapshot_sets() == 0
+
+
+def test_a_right_that_plan_lacks_costs_nothing(machine, cloud, server, request_for):
+    machine.wire.on("ec2:CreateSnapshots", refused("UnauthorizedOperation", 403))
+    run = machine.start(request_for)
+    assert_failed(cloud, run, server.instance_id, "AccessDenied", "ec2:CreateSnapshots (DryRun)")
+    assert cloud.snapshot_sets() == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ("UnauthorizedOperation", 403, "AccessDenied"),
+        ("IncorrectInstanceState", 400, "SnapshotRefused"),
+        ("ConcurrentSnapshotLimitExceeded", 400, "SnapshotRefused"),
+        ("InternalError", 500, "OutcomeUnknown"),
+        ("Unavailable", 503, "OutcomeUnknown"),
+    ],
+    ids=str,
+)
+def test_create_snapshots_that_ec2_refuses_is_sent_once(answer, machine, cloud, server, request_for):
+    code, status, error = answer
+    machine.wire.on("ec2:CreateSnapshots", refused(code, status), nth=2)
+    run = machine.start(request_for)
+    assert_failed(cloud, run, server.instance_id, error, code)
+    assert machine.wire.count("ec2:CreateSnapshots") == 2  # the first is the DryRun
+    assert cloud.snapshot_sets() == 0
+
+
+def test_a_snapshot_in_error_takes_its_set_with_it(machine, cloud, server, request_for):
+    RULES.order(server.volumes["D:"], Fate.ERRS)
+    run = machine.start(request_for)
+    record = assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", "xvdf failed in EBS")
+    assert {s["state"] for s in record["snapshots"]} == {"error"}
+    assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"none"}
+
+
+def test_a_snapshot_that_vanished_is_missed(machine, cloud, server, request_for):
+    RULES.order(server.volumes["D:"], Fate.VANISHES)
+    run = machine.start(request_for)
+    record = assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", "xvdf vanished")
+    assert {s["device"]: s["state"] for s in record["snapshots"]} == {
+        "/dev/sda1": "completed",
+        "xvdf": "vanished",
+        "xvdg": "completed",
+    }
+
+
+def test_a_snapshot_in_the_recycle_bin_is_no_recovery_point(machine, cloud, server, request_for):
+    RULES.order(server.volumes["E:"], InBin.RECOVERABLE)
+    run = machine.start(request_for)
+    assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", "xvdg is in the Recycle Bin")
+
+
+def test_a_snapshot_that_never_completes_is_given_up_after_a_day(machine, cloud, clock, server, request_for):
+    RULES.order(server.volumes["D:"], Fate.NEVER_COMPLETES)
+    run = machine.start(request_for)
+    record = assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", "xvdf")
+    assert "did not complete in time (99%)" in run.cause
+    assert SNAPSHOT_LIMIT_S <= sum(clock.waits) < SNAPSHOT_LIMIT_S + 900
+    assert len(run.history) < 2_500  # of 25,000
+    assert [s["state"] for s in record["snapshots"]] == ["completed", "pending", "completed"]
+
+
+def test_looking_that_is_denied_leaves_it_open_whether_the_snapshots_are_good(machine, cloud, server, request_for):
+    machine.wire.on("ec2:DescribeSnapshots", refused("UnauthorizedOperation", 403))
+    run = machine.start(request_for)
+    record = assert_failed(cloud, run, server.instance_id, "AccessDenied", "ec2:DescribeSnapshots")
+    assert len(record["snapshots"]) == 3
+    assert cloud.snapshot_sets() == 1
+
+
+def test_a_record_that_cannot_be_written_ends_in_the_steps_own_error(machine, cloud, server, request_for):
+    machine.wire.on("s3:PutObject", refused("AccessDenied", 403))
+    run = machine.start(request_for)
+    assert (run.status, run.error) == ("FAILED", "AccessDenied")
+    assert run.states[-2:] == ["Report", "ReportFailed"]
+    assert "s3:PutObject" in run.cause
+    assert cloud.records() == {}
+    assert cloud.snapshot_sets() == 1
+
+
+def test_a_volume_attached_after_the_plan_is_noted(machine, cloud, server, request_for):
+    def attach():
+        zone = cloud.ec2.describe_volumes()["Volumes"][0]["AvailabilityZone"]
+        volume_id = cloud.ec2.create_volume(AvailabilityZone=zone, Size=8)["VolumeId"]
+        cloud.ec2.attach_volume(VolumeId=volume_id, InstanceId=server.instance_id, Device="xvdh")
+
+    machine.before("snapshot", attach)
+    run = machine.start(request_for)
+    assert run.status == "SUCCEEDED"
+    assert "attached after the plan was made" in run.output["notes"][0]
+    assert len(run.output["snapshots"]) == 4
+
+
+def test_a_volume_detached_after_the_plan_is_missed(machine, cloud, server, request_for):
+    gone = server.volumes["E:"]
+    where = {"VolumeId": gone, "InstanceId": server.instance_id, "Device": "xvdg"}
+    machine.before("snapshot", lambda: cloud.ec2.detach_volume(**where))
+    run = machine.start(request_for)
+    assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", f"xvdg {gone} has no snapshot")
+
+
+def test_no_volume_is_left(machine, cloud, server):
+    policy = a_policy(server.instance_id, defaults={"volumes": {"exclude": ["root", "xvdf", "xvdg"]}})
+    run = machine.start({"policy": policy})
+    assert_failed(cloud, run, server.instance_id, "PolicyRefused", "leaves no volume")

@@ -1,0 +1,183 @@
+"""What the definition and the code promise each other: read from both, without running anything."""
+
+import re
+
+import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.tokens import AliasToken, AnchorToken
+from statelint.linter import Linter
+
+from quiesce import errors
+from quiesce.awaiting import LONGEST_WAIT_S, NOTHING_CREATED, SNAPSHOT_LIMIT_S
+from quiesce.errors import QuiesceError
+from quiesce.table import LEASE_S
+from tests.support.project import ROOT, definition, resources, step_of, template
+
+MACHINES = sorted(resources("AWS::Serverless::StateMachine"))
+STATES = definition()["States"]
+TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+OURS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, QuiesceError)}
+# Step Functions' developer guide, "Handling errors" and "Best practices".
+AWS_NAMES = {
+    "States.ALL",
+    "States.Timeout",
+    "Sandbox.Timedout",
+    "Lambda.Unknown",
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+}
+# Bases: raised by no step.
+ABSTRACT = {"QuiesceError", "Refused"}
+
+
+def text_of(machine):
+    return (ROOT / template()["Resources"][machine]["Properties"]["DefinitionUri"]).read_text()
+
+
+def names_in(field):
+    return {name for state in TASKS.values() for rule in state.get(field, []) for name in rule["ErrorEquals"]}
+
+
+def function_of(state):
+    return template()["Resources"][TASKS[state]["Resource"].rpartition(":")[2]]["Properties"]
+
+
+def timeout_s(state):
+    return function_of(state).get("Timeout", template()["Globals"]["Function"]["Timeout"])
+
+
+def longest_wait_s(retrier):
+    """Return the sum of a retrier's pauses at their longest: jitter only shortens them."""
+    ceiling = retrier.get("MaxDelaySeconds", float("inf"))
+    steps = range(retrier["MaxAttempts"])
+    return sum(min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** step, ceiling) for step in steps)
+
+
+def longest_s(state):
+    """Return how long a visit of a Task takes with every retrier used up and every call as long as it may be."""
+    retriers = TASKS[state]["Retry"]
+    calls = 1 + sum(retrier["MaxAttempts"] for retrier in retriers)
+    return calls * TASKS[state]["TimeoutSeconds"] + sum(map(longest_wait_s, retriers))
+
+
+def targets_of(state):
+    choices = [rule["Next"] for field in ("Choices", "Catch") for rule in state.get(field, [])]
+    return {*choices, *(state[field] for field in ("Next", "Default") if field in state)}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_linter_of_amazon_states_language_finds_nothing(machine):
+    assert Linter.validate(definition(machine)) == []
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_name_in_the_definition_is_substituted_by_the_template_and_the_reverse(machine):
+    given = template()["Resources"][machine]["Properties"]["DefinitionSubstitutions"]
+    assert set(re.findall(r"\$\{([^}]+)\}", text_of(machine))) == set(given)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_definition_has_no_anchors_which_cloudformation_does_not_promise_to_read(machine):
+    tokens = list(YAML(pure=True).scan(text_of(machine)))
+    assert not [token for token in tokens if isinstance(token, AnchorToken | AliasToken)]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_query_language_is_jsonpath(machine):
+    assert "QueryLanguage" not in text_of(machine)
+    assert "{%" not in text_of(machine)
+
+
+def test_every_error_that_is_retried_or_caught_is_ours_or_awss():
+    assert names_in("Retry") | names_in("Catch") <= OURS.keys() | AWS_NAMES
+
+
+def test_what_our_errors_say_of_being_tried_again_is_what_the_definition_does():
+    retryable = {name for name, kind in OURS.items() if kind.retryable}
+    assert names_in("Retry") & OURS.keys() == retryable
+
+
+def test_no_error_is_retried_twice_in_one_state_and_none_with_everything():
+    for name, state in TASKS.items():
+        retried = [error for retrier in state["Retry"] for error in retrier["ErrorEquals"]]
+        assert len(retried) == len(set(retried)), name
+        assert not {"States.ALL", "States.TaskFailed"} & set(retried), name
+
+
+def test_a_dead_function_is_tried_again_where_its_step_may_be_repeated_and_only_there():
+    dead = {"Sandbox.Timedout", "Lambda.Unknown", "States.Timeout"}
+    repeated = {name for name, state in TASKS.items() if any(dead <= set(r["ErrorEquals"]) for r in state["Retry"])}
+    assert repeated == TASKS.keys() - {"Snapshot"}
+    assert not any(dead & set(retrier["ErrorEquals"]) for retrier in TASKS["Snapshot"]["Retry"])
+
+
+def test_errors_after_which_nothing_is_looked_for_exist():
+    assert NOTHING_CREATED.issubset(OURS.keys() - ABSTRACT)
+    assert "OutcomeUnknown" not in NOTHING_CREATED
+
+
+@pytest.mark.parametrize("state", TASKS)
+def test_the_innermost_time_limit_is_the_shortest(state):
+    """So that the error that is reported is the one with the best name."""
+    assert timeout_s(state) <= TASKS[state]["TimeoutSeconds"] < definition()["TimeoutSeconds"]
+
+
+def test_a_run_is_judged_before_the_machine_is_cut_off():
+    """A machine that times out runs no Report: no record, no mail, and the server is not freed."""
+    steps_s = sum(longest_s(name) for name in TASKS)
+    assert steps_s + SNAPSHOT_LIMIT_S + LONGEST_WAIT_S < definition()["TimeoutSeconds"]
+
+
+def test_the_lease_outlasts_snapshots_worst_case():
+    """Every retrier used up, every call as long as its Task may take; then AwaitSnapshots renews the lease."""
+    assert longest_s("Snapshot") + TASKS["AwaitSnapshots"]["TimeoutSeconds"] <= LEASE_S
+
+
+def test_every_way_ends_through_report_or_changes_nothing():
+    def ends_without(state, passed):
+        following = targets_of(STATES[state]) - passed
+        if not targets_of(STATES[state]):
+            return {state}
+        return set().union(*(ends_without(name, passed | {name}) for name in following))
+
+    assert ends_without("Begin", {"Begin", "Report"}) == {"AlreadyStarted"}
+
+
+def test_everything_that_a_task_does_not_expect_is_caught():
+    for name, state in TASKS.items():
+        assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        assert all(catcher["ResultPath"] in ("$.failure", "$.report_failure") for catcher in state["Catch"]), name
+
+
+def test_no_two_branches_of_a_choice_lead_to_the_same_state():
+    for name, state in STATES.items():
+        following = [rule["Next"] for rule in state.get("Choices", [])] + [state.get("Default")]
+        assert len(following) == len(set(following)), name
+
+
+def test_each_step_adds_one_key_of_its_own_name():
+    for name, state in TASKS.items():
+        step = step_of(state["Resource"].rpartition(":")[2])
+        assert state["ResultPath"] == f"$.{step}"
+        assert step == re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def test_every_function_is_a_step_and_every_step_a_function():
+    used = {state["Resource"].rpartition(":")[2] for state in TASKS.values()}
+    assert used == set(resources("AWS::Serverless::Function"))
+    folders = {path.name for path in (ROOT / "functions").iterdir() if (path / "app.py").exists()}
+    assert {step_of(name) for name in used} == folders
+
+
+def test_whoever_reads_a_failed_execution_finds_the_true_error():
+    for name, state in STATES.items():
+        if state["Type"] == "Fail":
+            assert {"ErrorPath", "CausePath"} <= state.keys(), name
+
+
+def test_every_state_but_choices_and_ends_says_what_it_does():
+    silent = {name for name, state in STATES.items() if "Comment" not in state}
+    assert {STATES[name]["Type"] for name in silent} <= {"Choice"}

@@ -1,0 +1,127 @@
+"""Least privilege, read from the template: what no local AWS can refuse has to be right as text."""
+
+import re
+
+import pytest
+
+from sandbox.not_enforced import SERVICES_NOT_ENFORCED
+from tests.support.project import ROOT, resources, step_of, template
+from tests.template.permissions import listed, permissions, statements, table
+
+FUNCTIONS = sorted(resources("AWS::Serverless::Function"))
+# Service authorization reference: these actions know no resource types.
+WITHOUT_RESOURCES = {"ec2:DescribeInstances", "ec2:DescribeVolumes", "ec2:DescribeSnapshots"}
+# What changes EC2, and the conditions that keep it to what is ours.
+CONDITIONED = {"ec2:CreateSnapshots", "ec2:CreateTags"}
+TEXT = (ROOT / "template.yaml").read_text()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_allows_named_actions_only(function):
+    for statement in statements(function):
+        assert statement["Effect"] == "Allow"
+        for action in listed(statement["Action"]):
+            assert re.fullmatch(r"[a-z0-9]+:[A-Z][A-Za-z]+", action)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_everything_is_allowed_only_where_aws_knows_no_resources(function):
+    for statement in statements(function):
+        everything = "*" in listed(statement["Resource"])
+        assert everything == (set(listed(statement["Action"])) <= WITHOUT_RESOURCES)
+
+
+def test_every_statement_on_everything_says_which_api_demands_it():
+    lines = TEXT.splitlines()
+    for number, line in enumerate(lines):
+        if line.strip() == 'Resource: "*"' and "Effect: Deny" not in lines[number - 3]:
+            sid = max(n for n in range(number) if "- Sid:" in lines[n])
+            action = re.search(r"ec2:\w+", " ".join(lines[sid:number]))
+            assert action is not None
+            assert action[0] in lines[sid - 1], f"no comment above line {sid + 1} names {action[0]}"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_change_of_snapshots_is_bound_to_our_tags(function):
+    for statement in statements(function):
+        on_snapshots = any("snapshot/" in str(resource) for resource in listed(statement["Resource"]))
+        if CONDITIONED & set(listed(statement["Action"])) and on_snapshots:
+            assert statement["Condition"], statement["Sid"]
+
+
+def test_only_snapshots_of_this_stack_can_be_tagged_later_and_with_two_tags_only():
+    [tagging] = [s for s in statements("ReportFunction") if "ec2:CreateTags" in listed(s["Action"])]
+    assert tagging["Condition"] == {
+        "StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["quiesce:consistency", "quiesce:device"]},
+    }
+
+
+@pytest.mark.parametrize("function", ["PlanFunction", "SnapshotFunction"])
+def test_a_set_can_be_created_with_our_tag_only_and_tagged_at_its_creation_only(function):
+    conditions = {
+        action: statement.get("Condition")
+        for statement in statements(function)
+        for action in listed(statement["Action"])
+        if "snapshot/" in str(statement["Resource"])
+    }
+    assert conditions == {
+        "ec2:CreateSnapshots": {"StringEquals": {"aws:RequestTag/quiesce:stack": {"Ref": "AWS::StackName"}}},
+        "ec2:CreateTags": {"StringEquals": {"ec2:CreateAction": "CreateSnapshots"}},
+    }
+
+
+def test_plan_may_try_exactly_what_snapshot_may_do():
+    def creating(function):
+        return [
+            {name: part for name, part in statement.items() if name != "Sid"}
+            for statement in statements(function)
+            if "ec2:Create" in str(statement["Action"])
+        ]
+
+    assert creating("PlanFunction") == creating("SnapshotFunction")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_statement_has_a_reason_of_its_own(function):
+    sids = [statement["Sid"] for statement in statements(function)]
+    assert len(sids) == len(set(sids))
+
+
+def test_no_function_may_delete_anything_but_its_lease():
+    deleting = {(p.function, a) for p in permissions() for a in p.actions if "Delete" in a or "Terminate" in a}
+    assert deleting == {("ReportFunction", "dynamodb:DeleteItem")}
+
+
+def test_what_the_local_aws_does_not_check_is_granted_to_nobody():
+    granted = {action for permission in permissions() for action in permission.actions}
+    assert not [action for action in granted if action.startswith(SERVICES_NOT_ENFORCED)]
+
+
+def test_the_machine_may_call_its_functions_and_nothing_else():
+    machine = template()["Resources"]["BackupMachine"]["Properties"]
+    called = [policy["LambdaInvokePolicy"]["FunctionName"]["Ref"] for policy in machine["Policies"]]
+    assert sorted(called) == FUNCTIONS
+    substituted = {value["Fn::GetAtt"].removesuffix(".Arn") for value in machine["DefinitionSubstitutions"].values()}
+    assert substituted == set(FUNCTIONS)
+
+
+def test_every_arn_goes_by_the_partition():
+    for arn in re.findall(r"arn:[^\s\"']+", TEXT):
+        assert arn.startswith("arn:${AWS::Partition}:"), arn
+
+
+def test_the_reference_has_the_templates_permissions():
+    reference = (ROOT / "docs/reference.md").read_text()
+    between = re.search(r"<!-- permissions: begin.*?-->\n(.*?)<!-- permissions: end -->", reference, re.DOTALL)
+    assert between, "docs/reference.md has no place for the permissions"
+    assert between[1].strip() == table(), "paste the output of: python -m tests.template.permissions"
+
+
+def test_each_function_has_what_its_clients_need():
+    """Each boto3 client in a function's module has at least one action of its service in the role, and the reverse."""
+    for function in FUNCTIONS:
+        source = (ROOT / "functions" / step_of(function) / "app.py").read_text()
+        clients = set(re.findall(r'boto3\.client\("(\w+)"', source))
+        granted = {action.partition(":")[0] for s in statements(function) for action in listed(s["Action"])}
+        assert granted == clients, function

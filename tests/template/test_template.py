@@ -1,0 +1,178 @@
+"""What the template promises: what is kept, what is encrypted, how the schedule behaves, what the functions get."""
+
+import re
+import tomllib
+from dataclasses import fields
+
+import pytest
+
+from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN
+from quiesce.settings import Settings
+from tests.support.environment import ENVIRONMENT
+from tests.support.project import ROOT, resources, step_of, template
+
+RESOURCES = template()["Resources"]
+PARAMETERS = template()["Parameters"]
+FUNCTIONS = resources("AWS::Serverless::Function")
+
+
+def schedule():
+    return RESOURCES["BackupMachine"]["Properties"]["Events"]["Schedule"]
+
+
+@pytest.mark.parametrize("name", ["Table", "Bucket", "BucketPolicy"])
+def test_what_holds_records_is_kept_when_the_stack_goes(name):
+    assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_table_is_encrypted_and_can_be_restored():
+    properties = RESOURCES["Table"]["Properties"]
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_the_bucket_is_encrypted_versioned_and_private():
+    properties = RESOURCES["Bucket"]["Properties"]
+    [rule] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms")
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+
+
+def test_the_bucket_refuses_plain_http():
+    [statement] = RESOURCES["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:*", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [{"Fn::GetAtt": "Bucket.Arn"}, {"Fn::Sub": "${Bucket.Arn}/*"}]
+
+
+def test_logs_are_kept_for_a_number_of_days():
+    assert template()["Globals"]["Function"]["LoggingConfig"]["LogGroup"] == {"Ref": "Log"}
+    for name, group in resources("AWS::Logs::LogGroup").items():
+        assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+    assert all("LoggingConfig" not in function["Properties"] for function in FUNCTIONS.values())
+
+
+def test_every_function_gets_every_setting():
+    given = template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert {field.name.upper() for field in fields(Settings)} <= given.keys()
+    assert given["STACK_NAME"] == {"Ref": "AWS::StackName"}
+    assert all("Environment" not in function["Properties"] for function in FUNCTIONS.values())
+
+
+def test_the_tests_run_in_the_environment_that_the_template_sets():
+    given = template()["Globals"]["Function"]["Environment"]["Variables"]
+    assert given.keys() == {name for name in ENVIRONMENT if not name.startswith(("AWS_", "MOTO_"))}
+
+
+def test_every_function_is_one_folder_and_needs_no_build():
+    for name, function in FUNCTIONS.items():
+        assert function["Metadata"] == {"SkipBuild": True}, name
+        assert function["Properties"]["Description"], name
+        folder = ROOT / function["Properties"]["CodeUri"]
+        assert {path.name for path in folder.iterdir() if path.name != "__pycache__"} == {"app.py"}
+        assert name == "".join(map(str.capitalize, step_of(name).split("_"))) + "Function"
+
+
+def test_a_schedule_is_named_by_cloudformation_and_off_without_an_expression():
+    assert schedule()["Type"] == "ScheduleV2"
+    properties = schedule()["Properties"]
+    assert properties["OmitName"] is True
+    assert "Name" not in properties
+    assert properties["State"] == {"Fn::If": ["HasSchedule", "ENABLED", "DISABLED"]}
+
+
+def test_a_schedule_has_a_time_zone_an_hour_and_a_place_for_what_it_gave_up():
+    properties = schedule()["Properties"]
+    assert properties["ScheduleExpressionTimezone"] == {"Ref": "ScheduleTimezone"}
+    assert properties["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+    assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": "MissedSchedules.Arn"}}
+
+
+def test_a_missed_schedule_is_told():
+    [alarm] = resources("AWS::CloudWatch::Alarm").values()
+    assert alarm["Properties"]["AlarmActions"] == [{"Ref": "Topic"}]
+    assert alarm["Properties"]["Dimensions"] == [
+        {"Name": "QueueName", "Value": {"Fn::GetAtt": "MissedSchedules.QueueName"}}
+    ]
+
+
+def test_what_the_schedule_sends_is_an_input_that_plan_reads():
+    import json
+
+    from quiesce.request import read_request
+
+    text = schedule()["Properties"]["Input"]["Fn::Sub"]
+    filled = text.replace("${SchedulePolicy}", "files-nightly").replace("${ScheduleInstanceId}", "i-0123456789abcdef0")
+    request = read_request(json.loads(filled.replace("<aws.scheduler.scheduled-time>", "2026-11-24T01:30:00Z")))
+    assert (request.policy, request.instance_id) == ("files-nightly", "i-0123456789abcdef0")
+    assert request.scheduled_time == "2026-11-24T01:30:00Z"
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_is_explained_and_bounded(name):
+    parameter = PARAMETERS[name]
+    assert len(parameter["Description"]) > 20
+    assert "Default" in parameter
+    bound = parameter.get("AllowedValues") or parameter.get("AllowedPattern")
+    assert bound
+    if "AllowedPattern" in parameter:
+        assert re.search(parameter["AllowedPattern"], str(parameter["Default"]))
+    else:
+        assert parameter["Default"] in bound
+
+
+def test_the_schedules_parameters_take_what_plan_takes():
+    assert PARAMETERS["SchedulePolicy"]["AllowedPattern"] == f"^$|^{NAME_PATTERN}$"
+    id_pattern = re.compile(PARAMETERS["ScheduleInstanceId"]["AllowedPattern"])
+    for value in ("i-0123456789abcdef0", "i-01234567", "i-0123456789abcdef", "i-XYZ", "i-0123456789abcdef01"):
+        assert bool(id_pattern.search(value)) == bool(re.fullmatch(INSTANCE_ID_PATTERN, value)), value
+
+
+def test_a_schedule_needs_its_policy_and_server():
+    asserted = str(template()["Rules"]["ScheduleIsWhole"]["Assertions"])
+    assert "'Ref': 'SchedulePolicy'" in asserted
+    assert "'Ref': 'ScheduleInstanceId'" in asserted
+
+
+def test_every_output_says_what_it_is_for():
+    assert all(output["Description"] for output in template()["Outputs"].values())
+
+
+def test_sam_deploys_without_flags():
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    assert config["global"]["parameters"]["stack_name"]
+    deploy = config["deploy"]["parameters"]
+    assert deploy["resolve_s3"] is True
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert deploy["confirm_changeset"] is False
+
+
+def test_the_layer_is_built_for_the_templates_defaults():
+    text = (ROOT / "src/Makefile").read_text()
+    defaults = dict(re.findall(r"^QUIESCE_(\w+) \?= (\S+)$", text, re.MULTILINE))
+    assert defaults == {name.upper(): PARAMETERS[name]["Default"] for name in ("Runtime", "Architecture")}
+    layer = RESOURCES["SharedLayer"]["Properties"]
+    assert layer["CompatibleRuntimes"] == [{"Ref": "Runtime"}]
+    assert layer["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
+
+
+def test_the_layers_requirements_are_those_of_the_lock():
+    """Versions and hashes of what pyproject.toml asks for, with all that these need."""
+    packages = {p["name"]: p for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    wanted, todo = {}, [d["name"] for d in packages["quiesce"]["dependencies"]]
+    while todo:
+        name = todo.pop()
+        if name not in wanted:
+            wanted[name] = packages[name]
+            todo += [d["name"] for d in packages[name].get("dependencies", []) if "marker" not in d]
+    text = (ROOT / "src/requirements.txt").read_text()
+    pinned = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+    assert pinned == {name: package["version"] for name, package in wanted.items()}
+    files = [file for package in wanted.values() for file in [package["sdist"], *package["wheels"]]]
+    assert set(re.findall(r"--hash=(\S+)", text)) == {file["hash"] for file in files}
+
+
+def test_boto3_comes_from_lambda_and_not_from_the_layer():
+    assert "boto" not in (ROOT / "src/requirements.txt").read_text()
