@@ -34,7 +34,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     verdict = judge(state.plan, state.await_snapshots, state.failure)
     place = f"s3://{settings.bucket_name}/{bucket.record_key(run)}"
     written = record.write(state, run, verdict, now=now, place=place)
-    ec2.tag_snapshots(ec2_client, written)
+    untagged = ec2.tag_snapshots(ec2_client, written)
+    written = written.model_copy(update={"notes": [*written.notes, *untagged]})
     bucket.write_record(s3_client, settings.bucket_name, run, written.model_dump_json(indent=2))
     # Notice before status: a crash between them tells twice, never not at all.
     if notice := notice_of(written, table.last_status(run)):

@@ -157,11 +157,15 @@ def find_snapshots(client: "EC2Client", run: RunIdentity, stack: str) -> list[Sn
     return _described(client, [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()])
 
 
-def tag_snapshots(client: "EC2Client", record: Record) -> None:
+def tag_snapshots(client: "EC2Client", record: Record) -> list[str]:
     """Write the final truth on a recovery point's snapshots; IAM allows it on this stack's snapshots only.
 
     A snapshot that somebody deleted is left out, known or not: the record names it.
+
+    Returns:
+        What the record should say of snapshots that could not be tagged for good: their truth is in the record alone.
     """
+    untagged = []
     for snapshot in record.snapshots:
         # What does not exist has no tags, so that IAM might answer with a denial instead of "not found".
         if snapshot.state in GONE:
@@ -170,9 +174,10 @@ def tag_snapshots(client: "EC2Client", record: Record) -> None:
         try:
             with repeatable("ec2:CreateTags"):
                 client.create_tags(Resources=[snapshot.snapshot_id], Tags=_tag_list(pair))
-        except ClientError as error:
-            if code_of(error) != "InvalidSnapshot.NotFound":
-                raise
+        except (AccessDenied, ClientError) as error:
+            if not isinstance(error, ClientError) or code_of(error) != "InvalidSnapshot.NotFound":
+                untagged.append(f"{snapshot.snapshot_id} has no {tags.CONSISTENCY}: {error}")
+    return untagged
 
 
 def _tag_list(tag_set: Mapping[str, str]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the functions may do is what they need: nothing they tried was denied, and nothing is granted that no run used."""
+"""What the functions may do is what they need: nothing was denied to them, and nothing is granted that no run used."""
 
 import json
 
@@ -17,7 +17,7 @@ def input_of(aws, execution_arn, state):
 
 @pytest.fixture
 def tour(aws, quiesce):
-    """Go where each right is needed: a good run, one without its policy, a busy server, and a Snapshot that comes late."""
+    """Go where each right is needed: a good run, no such policy, a busy server, and a Snapshot that comes late."""
     server = aws.servers.add("SERVER1")
     quiesce.put_policy("nightly", f"name: nightly\ntargets: [{{instance_id: {server.instance_id}}}]\n")
     request = {"policy": "nightly", "instance_id": server.instance_id}
