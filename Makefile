@@ -7,6 +7,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 export UV_CACHE_DIR := $(CURDIR)/.tools/uv
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+# Trust whom this machine trusts, as pip does: many stand behind a proxy of their own.
+export UV_SYSTEM_CERTS := 1
 export npm_config_cache := $(CURDIR)/.tools/npm
 export npm_config_update_notifier := false
 NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
