@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.guest.checker import findings
+from tests.guest.checker.powershell import PowerShellMissingError
 from tests.guest.checker.self_test import toothless_rules
-from tests.guest.checker.tree import PowerShellMissingError
 
 GUEST = Path(__file__).parents[3] / "guest"
 

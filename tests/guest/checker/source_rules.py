@@ -58,8 +58,8 @@ SOURCE_RULES = (
     SourceRule(
         "culture",
         CODE,
-        r"(?<=\s)-(?:f|i?(?:not)?match|i?replace|i?split|i?(?:not)?like)\b",
-        "follows the server's language: -cmatch, -creplace, -csplit, -clike, or an invariant format",
+        r"(?<=\s)-(?:i?(?:not)?match|i?replace|i?split|i?(?:not)?like)\b",
+        "follows the server's language: -cmatch, -creplace, -csplit, -clike, or StartsWith",
     ),
 )
 

@@ -1,19 +1,14 @@
 """Syntax trees of PowerShell scripts, parsed by a PowerShell on the PATH."""
 
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PARSE_LIMIT_S = 120
+from tests.guest.checker.powershell import run_script
 
-
-class PowerShellMissingError(RuntimeError):
-    """No ``pwsh`` is on the PATH."""
+PARSE = Path(__file__).with_name("parse.ps1")
 
 
 @dataclass(eq=False, repr=False)
@@ -50,19 +45,7 @@ def parse(paths: Sequence[Path]) -> list[Tree]:
         PowerShellMissingError: there is no ``pwsh`` on the PATH.
         CalledProcessError: the parser's script failed.
     """
-    powershell = shutil.which("pwsh")
-    if powershell is None:
-        raise PowerShellMissingError("the checker's tree rules need pwsh on the PATH")
-    command = [powershell, "-NoProfile", "-NonInteractive", "-File", str(Path(__file__).with_name("parse.ps1"))]
-    quiet = os.environ | {"POWERSHELL_TELEMETRY_OPTOUT": "1", "POWERSHELL_UPDATECHECK": "Off", "NO_COLOR": "1"}
-    done = subprocess.run(
-        command + [str(path) for path in paths],
-        env=quiet,
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=PARSE_LIMIT_S,
-    )
-    return [_tree(script) for script in json.loads(done.stdout)]
+    return [_tree(script) for script in json.loads(run_script(PARSE, *paths))]
 
 
 def _tree(script: dict[str, Any]) -> Tree:

@@ -4,11 +4,14 @@ The rules know only what is allowed (``windows_powershell``). They don't see nam
 or the type of an object whose method is called.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tests.guest.checker.source_rules import Finding
 from tests.guest.checker.tree import Node, Tree
 from tests.guest.checker.windows_powershell import COMMANDS, COMMON_VALUES, METHODS, SYNTAX, TYPES, Command
+
+HEXADECIMAL = re.compile(r"[^{}]*(?:\{[0-9]:x[0-9]?\}[^{}]*)+")
 
 
 def parse(tree: Tree) -> Iterator[Finding]:
@@ -36,12 +39,16 @@ def command(tree: Tree) -> Iterator[Finding]:
 
 
 def call(tree: Tree) -> Iterator[Finding]:
-    """Refuse ``&`` and ``.`` on anything but a script block written there or typed so: a program may hide in it."""
+    """Refuse ``.``, and ``&`` on anything but a script block or a program of Windows by its full path."""
     for node in tree.of_kind("CommandAst"):
         target = node["CommandElements"][0]
-        is_block = target.kind == "ScriptBlockExpressionAst" or target["VariablePath"] in _script_block_parameters(node)
-        if node["InvocationOperator"] == "Dot" or (node["InvocationOperator"] == "Ampersand" and not is_block):
-            yield Finding(node.line, "call", f"{node.text}: start programs with Start-Process")
+        known = (
+            target.kind == "ScriptBlockExpressionAst"
+            or target["VariablePath"] in _script_block_parameters(node)
+            or target.text.startswith("(Get-SystemFile ")
+        )
+        if node["InvocationOperator"] == "Dot" or (node["InvocationOperator"] == "Ampersand" and not known):
+            yield Finding(node.line, "call", f"{node.text}: neither a script block nor a program of Windows")
 
 
 def parameter(tree: Tree) -> Iterator[Finding]:
@@ -80,10 +87,19 @@ def process_handle(tree: Tree) -> Iterator[Finding]:
 
 def type_name(tree: Tree) -> Iterator[Finding]:
     """Refuse a type that is not on the list, or spelt otherwise."""
-    for node in tree.of_kind("TypeExpressionAst", "TypeConstraintAst", "AttributeAst"):
-        name = node["TypeName"].removesuffix("[]")
+    named = tree.of_kind("TypeExpressionAst", "TypeConstraintAst", "AttributeAst")
+    names = [(node, node["TypeName"].removesuffix("[]")) for node in named]
+    names += [(node, node["CommandElements"][1]["Value"]) for node, name in _calls(tree) if name == "New-Object"]
+    for node, name in names:
         if name not in TYPES:
-            yield Finding(node.line, "type", f"[{name}] is not on the list of types of .NET Framework 4.6.2")
+            yield Finding(node.line, "type", f"{name} is not on the list of types of .NET Framework 4.6.2")
+
+
+def number_format(tree: Tree) -> Iterator[Finding]:
+    """Refuse ``-f`` but for hexadecimal numbers: what else it writes follows the server's language."""
+    for node in tree.of_kind("BinaryExpressionAst"):
+        if node["Operator"] == "Format" and not HEXADECIMAL.fullmatch(str(node["Left"]["Value"])):
+            yield Finding(node.line, "number-format", f"{node.text}: use ToString with an invariant culture")
 
 
 def member(tree: Tree) -> Iterator[Finding]:
@@ -91,9 +107,7 @@ def member(tree: Tree) -> Iterator[Finding]:
     for node in tree.of_kind("MemberExpressionAst", "InvokeMemberExpressionAst"):
         name = node["Member"]["Value"]
         count = len(node["Arguments"] or ())
-        if name is None:
-            yield Finding(node.line, "member", f"{node.text}: a name in a variable cannot be checked")
-        elif node["Static"] and count not in _static_members(node).get(name, ()):
+        if node["Static"] and count not in _static_members(node).get(name, ()):
             yield Finding(node.line, "member", f"{node.text}: not on the list for .NET Framework 4.6.2")
         elif node.kind == "InvokeMemberExpressionAst" and not node["Static"] and count not in METHODS.get(name, ()):
             yield Finding(node.line, "member", f".{name} with {count} arguments is not on the list")
@@ -135,6 +149,7 @@ TREE_RULES: Mapping[str, Callable[[Tree], Iterator[Finding]]] = {
     "required": required,
     "process-handle": process_handle,
     "type": type_name,
+    "number-format": number_format,
     "member": member,
     "catch": catch,
     "script-parameters": script_parameters,
