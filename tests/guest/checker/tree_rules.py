@@ -120,6 +120,14 @@ def catch(tree: Tree) -> Iterator[Finding]:
             yield Finding(node.line, "catch", "an empty catch")
 
 
+def file_error(tree: Tree) -> Iterator[Finding]:
+    """Refuse a catch of IOException alone: a file that Windows is deleting or a scanner holds answers "access denied"."""
+    for node in tree.of_kind("CatchClauseAst"):
+        types = {one["TypeName"] for one in node["CatchTypes"]}
+        if "IO.IOException" in types and "UnauthorizedAccessException" not in types:
+            yield Finding(node.line, "file-error", "catch [UnauthorizedAccessException] too: scanners cause it")
+
+
 def script_parameters(tree: Tree) -> Iterator[Finding]:
     """Refuse script parameters that -File cannot pass to 5.1, and a script that swallows misspelt ones."""
     for block in tree.of_kind("ParamBlockAst"):
@@ -152,6 +160,7 @@ TREE_RULES: Mapping[str, Callable[[Tree], Iterator[Finding]]] = {
     "number-format": number_format,
     "member": member,
     "catch": catch,
+    "file-error": file_error,
     "script-parameters": script_parameters,
     "strict-mode": strict_mode,
 }
