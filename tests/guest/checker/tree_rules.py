@@ -121,7 +121,7 @@ def catch(tree: Tree) -> Iterator[Finding]:
 
 
 def file_error(tree: Tree) -> Iterator[Finding]:
-    """Refuse a catch of IOException alone: a file that a scanner holds, or that is going, may answer "access denied"."""
+    """Refuse a catch of IOException alone: a file that a scanner holds may answer "access denied" instead."""
     for node in tree.of_kind("CatchClauseAst"):
         types = {one["TypeName"] for one in node["CatchTypes"]}
         if "IO.IOException" in types and "UnauthorizedAccessException" not in types:
