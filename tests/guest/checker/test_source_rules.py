@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from tests.guest.checker.lexer import UnfinishedScriptError, kinds, only
 from tests.guest.checker.source_rules import SOURCE_RULES, source_findings
 
+GUEST = sorted((Path(__file__).parents[3] / "guest").glob("*.ps1"))
 SAMPLES = YAML(typ="safe").load(Path(__file__).with_name("source_samples.yaml"))
 REFUSED = [(rule, script) for rule, samples in SAMPLES.items() for script in samples["refuse"]]
 ACCEPTED = [(rule, script) for rule, samples in SAMPLES.items() for script in samples["accept"]]
@@ -26,6 +27,15 @@ def test_a_near_miss_is_accepted(rule: str, script: str) -> None:
 def test_every_rule_has_samples_of_both_kinds() -> None:
     assert set(SAMPLES) == {rule.name for rule in SOURCE_RULES}
     assert all(samples["refuse"] and samples["accept"] for samples in SAMPLES.values())
+
+
+def test_there_is_a_guest_to_judge() -> None:
+    assert GUEST
+
+
+@pytest.mark.parametrize("script", GUEST, ids=lambda script: script.name)
+def test_nothing_is_found_in_the_guest(script: Path) -> None:
+    assert [str(finding) for finding in source_findings(script.read_bytes().decode("utf-8"))] == []
 
 
 def test_a_finding_names_the_line_it_is_on() -> None:
