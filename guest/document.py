@@ -1,7 +1,7 @@
 """Make guest/document.yaml, the SSM document, from guest/quiesce.ps1.
 
-The document is a prologue that sets the parameters, then the file between two marks: ``stage`` saves what stands between
-them on the server, so that sessions and watchdogs run the very text that was sent.
+The document is a prologue that sets the parameters, then the file between two marks: ``stage`` saves what stands
+between them on the server, so that sessions and watchdogs run the very text that was sent.
 Run ``python guest/document.py`` after every change of quiesce.ps1; ``--check`` says whether that was forgotten.
 """
 
@@ -14,9 +14,10 @@ DOCUMENT = HERE / "document.yaml"
 
 # Longer than any wait of a verb, so that the innermost and best-named error is the one reported.
 COMMAND_TIMEOUT_S = 900
-# A presigned link of one object version, and of this bucket only. Go's regular expressions refuse counts above 1000: maxChars.
+# A presigned link of one object version, and of this bucket only.
+# Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
 LINK_PATTERN = (
-    r"^(|https://${Bucket}\.s3\.${AWS::Region}\.${AWS::URLSuffix}/scripts/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
+    r"^(none|https://${Bucket}\.s3\.${AWS::Region}\.${AWS::URLSuffix}/scripts/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
 )
 LINK_MAX_CHARS = 4096
 SECONDS = "^[1-9][0-9]{0,5}$"
@@ -29,9 +30,9 @@ PARAMETERS: dict[str, tuple[str | None, str, str]] = {
     "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "stage: the server that is meant."),
     "Policy": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy, for the scripts' names."),
     "Scripts": ("off", "^(off|bucket|server)$", "stage: where the scripts come from."),
-    "BeforeLink": ("", LINK_PATTERN, "stage: presigned link to the before script; empty: there is none."),
-    "AfterLink": ("", LINK_PATTERN, "stage: presigned link to the after script; empty: there is none."),
-    "CompleteLink": ("", LINK_PATTERN, "stage: presigned link to the complete script; empty: there is none."),
+    "BeforeLink": ("none", LINK_PATTERN, "stage: presigned link to the before script."),
+    "AfterLink": ("none", LINK_PATTERN, "stage: presigned link to the after script."),
+    "CompleteLink": ("none", LINK_PATTERN, "stage: presigned link to the complete script."),
     "BeforeTimeoutSeconds": ("60", SECONDS, "stage: time limit of the before script."),
     "AfterTimeoutSeconds": ("60", SECONDS, "stage: time limit of the after script."),
     "CompleteTimeoutSeconds": ("300", SECONDS, "stage: time limit of the complete script."),

@@ -8,19 +8,19 @@
 # Two scheduled tasks keep the promise when nobody asks any more:
 #   session    the session runner: runs the scripts in their order and watches the deadlines
 #   watchdog   goes on with a session whose runner is dead, at the deadlines and at boot
-# Each answer is one line of JSON on stdout and exit code 0 or 1, never a customer's exit code: 3010 would reboot the server.
+# Each answer is one line of JSON on stdout and exit code 0 or 1, never a customer's: 3010 would reboot the server.
 # docs/guest.md has the states, files, tasks and rights on one page.
 [CmdletBinding()]
 param(
     [string]$Verb = '',
     [string]$RunId = '',
     [string]$Attempt = '1',
-    [string]$InstanceId = '',                    # stage: the server that AWS means
-    [string]$Policy = '',                        # stage: from here to SessionLimitSeconds
+    [string]$InstanceId = 'none',                   # stage: the server that AWS means
+    [string]$Policy = 'none',                       # stage: from here to SessionLimitSeconds
     [string]$Scripts = 'off',                    # off | bucket | server
-    [string]$BeforeLink = '',                    # one object version each; empty: there is none
-    [string]$AfterLink = '',
-    [string]$CompleteLink = '',
+    [string]$BeforeLink = 'none',                # one object version each
+    [string]$AfterLink = 'none',
+    [string]$CompleteLink = 'none',
     [string]$BeforeTimeoutSeconds = '60',
     [string]$AfterTimeoutSeconds = '60',
     [string]$CompleteTimeoutSeconds = '300',
@@ -33,17 +33,21 @@ Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
-    '{"quiesce":1,"ok":false,"error":"LanguageMode: PowerShell is in a constrained language mode for SYSTEM on this server"}'
+    '{"quiesce":1,"ok":false,"error":"LanguageMode: PowerShell is constrained for SYSTEM on this server"}'
     exit 1
 }
 $Stages = 'before', 'after', 'complete'
 $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
 
-# ---- Text, time, waiting ----------------------------------------------------------------------------------------------
+# ---- Text, time, waiting --------------------------------------------------------------------------------------------
 
 function Get-Milliseconds {
     # Since 1970, UTC. Numbers, because PowerShell versions disagree about dates in JSON.
     [long][math]::Floor(([datetime]::UtcNow.Ticks - 621355968000000000) / 10000)
+}
+
+function Format-Time([datetime]$Time, [string]$Form) {
+    $Time.ToString($Form, [Globalization.CultureInfo]::InvariantCulture)
 }
 
 function ConvertTo-Line($Value) {
@@ -68,22 +72,36 @@ function Wait-Until([double]$Seconds, [scriptblock]$Condition) {
     $true
 }
 
-function Get-DraftName([string]$Path) { "$Path.$([guid]::NewGuid().ToString('N'))" }
+function Get-DraftName([string]$Path) { "$Path.$([guid]::NewGuid())" }
+
+function Move-Once([string]$Draft, [string]$Target) {
+    # The file or folder appears whole or not at all. Who comes second uses that of the first; $true for the first.
+    # Tried again, because a scanner that looks into the draft keeps it in its place for a moment.
+    $null = Wait-Until 5 {
+        if (Test-Path -LiteralPath $Target) { return $true }
+        try {
+            if (Test-Path -LiteralPath $Draft -PathType Leaf) { [IO.File]::Move($Draft, $Target) }
+            else { [IO.Directory]::Move($Draft, $Target) }
+            $true
+        } catch [IO.IOException], [UnauthorizedAccessException] { $false }
+    }
+    if (-not (Test-Path -LiteralPath $Draft)) { return $true }
+    Remove-Item -LiteralPath $Draft -Recurse -Force
+    if (-not (Test-Path -LiteralPath $Target)) { throw "NotMade: $Target" }
+    $false
+}
 
 function New-Flag([string]$Path, [string]$Text) {
-    # Appears whole or not at all, and for one caller only: $true for the one who made it.
     if (Test-Path -LiteralPath $Path) { return $false }
     $draft = Get-DraftName $Path
     [IO.File]::WriteAllText($draft, $Text, [Text.Encoding]::ASCII)
-    try { [IO.File]::Move($draft, $Path); return $true }
-    catch [IO.IOException] { if (-not (Test-Path -LiteralPath $Path)) { throw } }
-    Remove-Item -LiteralPath $draft
-    $false
+    Move-Once $draft $Path
 }
 
 function Open-Lock([string]$Path) {
     # An open file that nobody may share: Windows frees it when its holder dies. $null if somebody has it.
-    try { return [IO.File]::Open($Path, 'OpenOrCreate', 'ReadWrite', 'None') } catch [IO.IOException] { return $null }
+    try { [IO.File]::Open($Path, 'OpenOrCreate', 'ReadWrite', 'None') }
+    catch [IO.IOException], [UnauthorizedAccessException] { $null }
 }
 
 function Wait-Lock([string]$Path, [double]$Seconds) {
@@ -92,11 +110,15 @@ function Wait-Lock([string]$Path, [double]$Seconds) {
     $held.Lock
 }
 
-# ---- Programs of Windows ----------------------------------------------------------------------------------------------
+# ---- Programs of Windows --------------------------------------------------------------------------------------------
 
 function Get-SystemFile([string]$Name) {
     # By full path: SYSTEM must never find a program through PATH.
     Join-Path (Join-Path $env:SystemRoot 'System32') $Name
+}
+
+function Get-PowerShellArguments([string]$File, [string]$Rest) {
+    "-NoProfile -NonInteractive -ExecutionPolicy Bypass -File `"$File`" $Rest"
 }
 
 function Invoke-SystemProgram([string]$Name, [string[]]$Arguments) {
@@ -105,7 +127,7 @@ function Invoke-SystemProgram([string]$Name, [string[]]$Arguments) {
     $LASTEXITCODE
 }
 
-# ---- The folder, and whose server this is -----------------------------------------------------------------------------
+# ---- The folder, and whose server this is ---------------------------------------------------------------------------
 
 function Get-Root { Join-Path $env:ProgramData 'Quiesce' }
 
@@ -113,9 +135,11 @@ function Get-RunFolder { Join-Path (Join-Path (Get-Root) 'runs') $RunId }
 
 function Assert-Trusted([string]$Folder) {
     # SYSTEM runs what lies in here. Users may create folders in ProgramData, so somebody may have been here before us.
-    if ((Get-Item -LiteralPath $Folder -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "FolderNotTrusted: $Folder is a link" }
+    $attributes = (Get-Item -LiteralPath $Folder -Force).Attributes
+    if ($attributes -band [IO.FileAttributes]::ReparsePoint) { throw "FolderNotTrusted: $Folder is a link" }
     $sddl = (Get-Acl -LiteralPath $Folder).Sddl
-    if (-not ($sddl -cmatch '\AO:(SY|BA)G:[^:]+D:P(AI)?(\(A;OICI;FA;;;(SY|BA)\))+\z')) { throw "FolderNotTrusted: $Folder has $sddl" }
+    $ours = '\AO:(SY|BA)G:[^:]+D:P(AI)?(\(A;OICI;FA;;;(SY|BA)\))+\z'
+    if (-not ($sddl -cmatch $ours)) { throw "FolderNotTrusted: $Folder has $sddl" }
 }
 
 function Initialize-Root {
@@ -124,22 +148,14 @@ function Initialize-Root {
     if (-not (Test-Path -LiteralPath $root)) {
         $draft = Get-DraftName $root
         $null = New-Item -ItemType Directory -Path $draft
-        $code = Invoke-SystemProgram 'icacls.exe' @($draft, '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F')
+        $rights = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
+        $code = Invoke-SystemProgram 'icacls.exe' (@($draft) + $rights)
         if ($code -ne 0) { throw "FolderNotTrusted: icacls ended with $code" }
         if (@(Get-ChildItem -LiteralPath $draft -Force).Count -gt 0) { throw "FolderNotTrusted: $draft was not empty" }
-        Move-Once $draft $root
+        $null = Move-Once $draft $root
     }
     Assert-Trusted $root
     foreach ($name in 'runs', 'scripts') { $null = [IO.Directory]::CreateDirectory((Join-Path $root $name)) }
-}
-
-function Move-Once([string]$Draft, [string]$Folder) {
-    # The folder appears whole or not at all. Who comes second uses the folder of the first.
-    try { [IO.Directory]::Move($Draft, $Folder) }
-    catch [IO.IOException] {
-        if (-not (Test-Path -LiteralPath $Folder)) { throw }
-        Remove-Item -LiteralPath $Draft -Recurse -Force
-    }
 }
 
 function Get-Metadata([string]$Method, [string]$Path, [string]$Header, [string]$Value) {
@@ -156,14 +172,14 @@ function Get-Metadata([string]$Method, [string]$Path, [string]$Header, [string]$
 }
 
 function Get-OwnInstanceId {
-    # From IMDSv2, which may come up late after a boot; else from the agent, which tells it to commands only; else ''.
+    # From IMDSv2, which may come up late after a boot; else from the agent, which tells commands only; else ''.
     $own = @{ Id = "$env:AWS_SSM_INSTANCE_ID" }
     $null = Wait-Until $(if ($own.Id) { 0 } else { 8 }) {
         try {
             $token = Get-Metadata 'PUT' '/latest/api/token' 'X-aws-ec2-metadata-token-ttl-seconds' '60'
             $own.Id = Get-Metadata 'GET' '/latest/meta-data/instance-id' 'X-aws-ec2-metadata-token' $token
             $true
-        } catch [Net.WebException] { $false }
+        } catch [Net.WebException], [IO.IOException], [UnauthorizedAccessException] { $false }
     }
     $own.Id
 }
@@ -176,7 +192,7 @@ function Assert-NotClone([string]$Owner) {
     [bool]$own
 }
 
-# ---- The session: its folder, state, log and tasks --------------------------------------------------------------------
+# ---- The session: its folder, state, log and tasks ------------------------------------------------------------------
 
 function Open-Session {
     # What the attempt's folder says. A clone is refused here, for every verb and task alike.
@@ -188,33 +204,42 @@ function Open-Session {
        Certain = Assert-NotClone $manifest.instance }
 }
 
-function Update-State($Session) {
-    # While it is being replaced the file can be away for a moment.
-    $null = Wait-Until 5 {
-        try { $Session.State = ConvertFrom-Json -InputObject (Read-Text (Join-Path $Session.Folder 'state.json')); $true }
-        catch [IO.IOException] { $false }
+function Read-State([string]$Folder) {
+    # While it is being replaced the file can be away for a moment; if Windows fails half-way it is away for good.
+    $read = @{ State = $null }
+    foreach ($name in 'state.json', 'state.json.old') {
+        $file = Join-Path $Folder $name
+        $found = Wait-Until 3 {
+            try { $read.State = ConvertFrom-Json -InputObject (Read-Text $file); $true }
+            catch [IO.IOException], [UnauthorizedAccessException] { $false }
+        }
+        if ($found) { return $read.State }
     }
-    if ($null -eq $Session.State) { throw "StateUnreadable: $($Session.Folder)" }
+    throw "StateUnreadable: $Folder"
 }
+
+function Update-State($Session) { $Session.State = Read-State $Session.Folder }
 
 function Save-State($Session) {
     # Replaced as a whole, so that a reader never sees half of it. $false if it cannot be written, on a full disk say.
     $file = Join-Path $Session.Folder 'state.json'
-    $Session.Unsaved = -not (Wait-Until 1 {
+    $saved = Wait-Until 1 {
         try {
             [IO.File]::WriteAllText("$file.new", (ConvertTo-Line $Session.State), [Text.Encoding]::ASCII)
-            [IO.File]::Replace("$file.new", $file, [NullString]::Value)
+            if (Test-Path -LiteralPath $file) { [IO.File]::Replace("$file.new", $file, "$file.old") }
+            else { [IO.File]::Move("$file.new", $file) }
             $true
-        } catch [IO.IOException] { $false }
-    })
-    -not $Session.Unsaved
+        } catch [IO.IOException], [UnauthorizedAccessException] { $false }
+    }
+    $Session.Unsaved = -not $saved
+    $saved
 }
 
 function Write-Log($Session, [string]$Text) {
     # For people. A log that cannot be written must not keep an application frozen.
-    $time = [datetime]::UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", [Globalization.CultureInfo]::InvariantCulture)
-    try { [IO.File]::AppendAllText((Join-Path $Session.Folder 'session.log'), "$time $Verb[$PID] $Text`r`n", [Text.Encoding]::ASCII) }
-    catch [IO.IOException] { $Session.Unsaved = $true }
+    $line = "$(Format-Time ([datetime]::UtcNow) "yyyy-MM-dd'T'HH:mm:ss.fff'Z'") $Verb[$PID] $Text`r`n"
+    try { [IO.File]::AppendAllText((Join-Path $Session.Folder 'session.log'), $line, [Text.Encoding]::ASCII) }
+    catch [IO.IOException], [UnauthorizedAccessException] { $Session.Unsaved = $true }
 }
 
 function Test-Reached($Session, [string]$Phase) {
@@ -228,21 +253,27 @@ function New-Session($Session) {
     foreach ($file in @($Session.Manifest.files)) {
         $copy = Join-Path $draft $file.name
         Copy-Item -LiteralPath (Join-Path $Session.Run $file.name) -Destination $copy
-        if ((Get-FileHash -LiteralPath $copy -Algorithm SHA256).Hash -cne $file.sha256) { throw "StagedFileChanged: $($file.name)" }
+        $hash = (Get-FileHash -LiteralPath $copy -Algorithm SHA256).Hash
+        if ($hash -cne $file.sha256) { throw "StagedFileChanged: $($file.name)" }
     }
-    $state = [ordered]@{ run = $RunId; attempt = [int]$Attempt; instance = $Session.Manifest.instance; phase = 'created'; autoThawed = $false
-                         createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0; before = $null; after = $null; complete = $null }
+    $state = [ordered]@{
+        run = $RunId; attempt = [int]$Attempt; instance = $Session.Manifest.instance; phase = 'created'
+        autoThawed = $false; createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0
+        before = $null; after = $null; complete = $null
+    }
     [IO.File]::WriteAllText((Join-Path $draft 'state.json'), (ConvertTo-Line $state), [Text.Encoding]::ASCII)
     [IO.File]::WriteAllText((Join-Path $draft 'runner.lock'), '', [Text.Encoding]::ASCII)
-    Move-Once $draft $Session.Folder
+    $null = Move-Once $draft $Session.Folder
 }
 
 function Assert-NothingOpen($Session) {
     # One session at a time on a server. An earlier attempt of this run only has to be thawed.
     if (Test-Path -LiteralPath (Join-Path $Session.Run 'complete.claim')) { throw "RunCompleted: $RunId" }
-    foreach ($file in @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') -Recurse -File | Where-Object { $_.Name -ceq 'state.json' })) {
-        if ("$($file.Directory.Parent.Name)$($file.Directory.Name)" -cmatch '\.') { continue }          # a draft: its maker died
-        $other = ConvertFrom-Json -InputObject (Read-Text $file.FullName)
+    $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') -Recurse -File)
+    foreach ($file in @($files | Where-Object { $_.Name -ceq 'runner.lock' })) {
+        # A name with a dot is a draft whose maker died.
+        if ("$($file.Directory.Parent.Name)$($file.Directory.Name)" -cmatch '\.') { continue }
+        $other = Read-State $file.Directory.FullName
         $earlier = ($other.run -ceq $RunId) -and ($other.attempt -lt [int]$Attempt) -and ($other.phase -ceq 'thawed')
         if (($other.instance -ceq $Session.Manifest.instance) -and ($other.phase -cne 'ended') -and -not $earlier) {
             throw "SessionOpen: $($other.run) attempt $($other.attempt) is $($other.phase)"
@@ -253,13 +284,17 @@ function Assert-NothingOpen($Session) {
 function Get-TaskName([string]$Mode) { "\Quiesce\$Mode-$RunId-$Attempt" }
 
 function Get-TaskXml($Session, [string]$Mode, [string[]]$Triggers) {
-    # SYSTEM by SID, its names are localised. The default priority is below normal, the default limit ends a task after three days.
+    # SYSTEM by SID: its names are localised. The default priority is below normal, the default limit three days.
     $program = [Security.SecurityElement]::Escape((Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'))
-    $script = [Security.SecurityElement]::Escape((Join-Path $Session.Folder 'quiesce.ps1'))
+    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') "-Verb $Mode -RunId $RunId -Attempt $Attempt"
+    $arguments = [Security.SecurityElement]::Escape($call)
     @('<?xml version="1.0" encoding="UTF-16"?>',
       '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">',
       '  <Triggers>') + $Triggers + @('  </Triggers>',
-      '  <Principals><Principal id="Author"><UserId>S-1-5-18</UserId><RunLevel>HighestAvailable</RunLevel></Principal></Principals>',
+      '  <Principals><Principal id="Author">',
+      '    <UserId>S-1-5-18</UserId>',
+      '    <RunLevel>HighestAvailable</RunLevel>',
+      '  </Principal></Principals>',
       '  <Settings>',
       '    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>',
       '    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>',
@@ -270,13 +305,13 @@ function Get-TaskXml($Session, [string]$Mode, [string[]]$Triggers) {
       '  </Settings>',
       '  <Actions Context="Author"><Exec>',
       "    <Command>$program</Command>",
-      "    <Arguments>-NoProfile -NonInteractive -ExecutionPolicy Bypass -File &quot;$script&quot; -Verb $Mode -RunId $RunId -Attempt $Attempt</Arguments>",
+      "    <Arguments>$arguments</Arguments>",
       '  </Exec></Actions>',
       '</Task>')
 }
 
 function Get-Trigger([int]$Seconds) {
-    $time = [datetime]::UtcNow.AddSeconds($Seconds).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", [Globalization.CultureInfo]::InvariantCulture)
+    $time = Format-Time ([datetime]::UtcNow.AddSeconds($Seconds)) "yyyy-MM-dd'T'HH:mm:ss'Z'"
     "    <TimeTrigger><StartBoundary>$time</StartBoundary></TimeTrigger>"
 }
 
@@ -288,9 +323,10 @@ function Register-Task($Session, [string]$Mode, [string[]]$Triggers) {
 }
 
 function Start-Runner($Session) {
-    # The watchdog first: from then on somebody thaws. A scheduled task is nobody's child and holds no pipe of the agent.
+    # The watchdog first: from then on somebody thaws. A task is nobody's child and holds no pipe of the agent.
     $limit = $Session.Manifest.limitSeconds
-    Register-Task $Session 'watchdog' @('    <BootTrigger />', (Get-Trigger ($limit.before + $limit.freeze + 30)), (Get-Trigger ($limit.session + 30)))
+    $deadlines = (Get-Trigger ($limit.before + $limit.freeze + 30)), (Get-Trigger ($limit.session + 30))
+    Register-Task $Session 'watchdog' (@('    <BootTrigger />') + $deadlines)
     Register-Task $Session 'session' @()
     $code = Invoke-SystemProgram 'schtasks.exe' @('/run', '/tn', (Get-TaskName 'session'))
     if ($code -ne 0) { throw "TaskNotStarted: schtasks ended with $code" }
@@ -298,25 +334,38 @@ function Start-Runner($Session) {
 
 function Remove-Tasks {
     # Without a look at the exit codes: a task that is left only finds that its session has ended, and comes here again.
-    foreach ($mode in 'session', 'watchdog') { $null = Invoke-SystemProgram 'schtasks.exe' @('/delete', '/tn', (Get-TaskName $mode), '/f') }
+    foreach ($mode in 'session', 'watchdog') {
+        $null = Invoke-SystemProgram 'schtasks.exe' @('/delete', '/tn', (Get-TaskName $mode), '/f')
+    }
 }
 
-# ---- One script of the customer ---------------------------------------------------------------------------------------
+# ---- One script of the customer -------------------------------------------------------------------------------------
 
 function New-Record([string]$Reason, [string]$Argument) {
-    [pscustomobject]@{ succeeded = $false; reason = $Reason; exitCode = $null; argument = $Argument; processId = 0; startedMs = Get-Milliseconds; endedMs = 0 }
+    [pscustomobject]@{
+        succeeded = $false; reason = $Reason; exitCode = $null; argument = $Argument
+        processId = 0; startedMs = Get-Milliseconds; endedMs = 0
+    }
 }
 
 function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
     # Output goes to files of the session: a pipe of ours would be held open by whatever the script leaves behind.
-    $program = $Path; $arguments = "$Argument "
+    $program = $Path
+    $arguments = "$Argument "
     switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
-        '\A\.ps1\z' { $program = Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'; $arguments = "-NoProfile -NonInteractive -ExecutionPolicy Bypass -File `"$Path`" $Argument" }
-        '\A\.(cmd|bat)\z' { $program = Get-SystemFile 'cmd.exe'; $arguments = "/d /s /c `"`"$Path`" $Argument`"" }
-        '\A\.(vbs|js|wsf)\z' { $program = Get-SystemFile 'cscript.exe'; $arguments = "//nologo //b `"$Path`" $Argument" }
+        '\A\.ps1\z' {
+            $program = Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'
+            $arguments = Get-PowerShellArguments $Path $Argument
+        }
+        '\A\.(cmd|bat)\z' {
+            $program = Get-SystemFile 'cmd.exe'
+            $arguments = "/d /s /c `"`"$Path`" $Argument`""
+        }
     }
+    $output = Join-Path $Session.Folder "$Stage.out"
+    $errors = Join-Path $Session.Folder "$Stage.err"
     $process = Start-Process -FilePath $program -ArgumentList $arguments -WorkingDirectory $Session.Folder -PassThru `
-        -RedirectStandardOutput (Join-Path $Session.Folder "$Stage.out") -RedirectStandardError (Join-Path $Session.Folder "$Stage.err")
+        -RedirectStandardOutput $output -RedirectStandardError $errors
     $null = $process.Handle          # without it 5.1 does not know the exit code later
     $process
 }
@@ -361,16 +410,18 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
 function Close-Script($Session, [string]$Stage, [int]$Seconds) {
     # The runner died while this script ran. It is not run again; what still runs of it may end, for so many seconds.
     $record = $Session.State.$Stage
-    foreach ($left in @(Get-Process -Id $record.processId -ErrorAction SilentlyContinue)) {
-        $age = ($left.StartTime.ToUniversalTime().Ticks - 621355968000000000) / 10000 - $record.startedMs
-        if (($record.processId -eq 0) -or ([math]::Abs($age) -gt 10000)) { continue }          # another process got its number
-        if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $left }
+    if ($record.processId -ne 0) {
+        foreach ($left in @(Get-Process -Id $record.processId -ErrorAction SilentlyContinue)) {
+            $startedMs = ($left.StartTime.ToUniversalTime().Ticks - 621355968000000000) / 10000
+            if ([math]::Abs($startedMs - $record.startedMs) -gt 10000) { continue }    # another process got its number
+            if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $left }
+        }
     }
     $record.endedMs = Get-Milliseconds
     Write-Log $Session "$Stage was interrupted"
 }
 
-# ---- The session runner -----------------------------------------------------------------------------------------------
+# ---- The session runner ---------------------------------------------------------------------------------------------
 
 function Test-Flag($Session, [string]$Name) { Test-Path -LiteralPath (Join-Path $Session.Folder $Name) }
 
@@ -405,13 +456,15 @@ function Invoke-After($Session, [double]$LimitSeconds) {
 }
 
 function Wait-Complete($Session, [double]$LimitSeconds) {
-    # The first answer stands: AWS's, or 0 when the session's time is up. $false if a later attempt has taken over the run.
+    # The first answer stands: AWS's, or 0 when the session's time is up. $false if a later attempt has come.
     $later = Join-Path $Session.Run "$([int]$Attempt + 1)"
     $asked = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
         (Test-Flag $Session 'complete.flag') -or (Test-Path -LiteralPath $later)
     }
-    if (-not $asked -and (New-Flag (Join-Path $Session.Folder 'complete.flag') '0')) { Write-Log $Session 'nobody asked for complete in time' }
+    if (-not $asked -and (New-Flag (Join-Path $Session.Folder 'complete.flag') '0')) {
+        Write-Log $Session 'nobody asked for complete in time'
+    }
     Test-Flag $Session 'complete.flag'
 }
 
@@ -422,7 +475,8 @@ function Invoke-Complete($Session) {
     if (-not $Session.Certain) { $Session.State.complete = New-Record 'IdentityUnknown' ''; return }
     $null = New-Flag $claim $Attempt
     if ((Read-Text $claim) -cne $Attempt) { $Session.State.complete = New-Record 'AlreadyRun' ''; return }
-    $all = ((Read-Text (Join-Path $Session.Folder 'complete.flag')) -ceq '1') -and $Session.State.before.succeeded -and $Session.State.after.succeeded
+    $backup = (Read-Text (Join-Path $Session.Folder 'complete.flag')) -ceq '1'
+    $all = $backup -and $Session.State.before.succeeded -and $Session.State.after.succeeded
     # DiskShadow's end backup comes here.
     Invoke-Script $Session 'complete' $(if ($all) { '1' } else { '0' })
 }
@@ -434,8 +488,8 @@ function Set-Phase($Session, [string]$Phase) {
 }
 
 function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
-    # Who holds the runner's lock goes on with the session from wherever it stands. Not to start it means that its runner
-    # has died: then the application is thawed at once, whatever the clock says.
+    # Who holds the runner's lock goes on with the session from wherever it stands. Not to start it means that its
+    # runner has died: then the application is thawed at once, whatever the clock says.
     try {
         Update-State $Session
         if ($Start -and ($Session.State.phase -cne 'created')) { return }
@@ -449,7 +503,8 @@ function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
         if ($Until -ceq 'thawed') { return }
         if ($Session.State.phase -ceq 'complete') { Close-Script $Session 'complete' $limit.complete }
         elseif ($Session.State.phase -ceq 'thawed') {
-            if (Wait-Complete $Session ($limit.session - $age - $clock.Elapsed.TotalSeconds)) { Invoke-Complete $Session }
+            $left = $limit.session - $age - $clock.Elapsed.TotalSeconds
+            if (Wait-Complete $Session $left) { Invoke-Complete $Session }
             else { $Session.State.complete = New-Record 'Superseded' '' }
         }
         if ($Session.State.endedMs -eq 0) { $Session.State.endedMs = Get-Milliseconds }
@@ -458,7 +513,7 @@ function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
     if (-not $Session.Unsaved) { Remove-Tasks }
 }
 
-# ---- The verbs --------------------------------------------------------------------------------------------------------
+# ---- The verbs ------------------------------------------------------------------------------------------------------
 
 function Get-OwnText {
     # In the SSM document this file stands between two marks.
@@ -469,14 +524,17 @@ function Get-OwnText {
 
 function Find-ServerScript([string]$Stage) {
     # The prefix in any case, the policy's name as it is, any extension or none.
-    $found = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'scripts') -File | Where-Object {
-        $_.Name -match "\A${Stage}_" -and [IO.Path]::GetFileNameWithoutExtension($_.Name).Substring($Stage.Length + 1) -ceq $Policy })
-    if ($found.Count -gt 1) { throw "AmbiguousScript: $(@($found | ForEach-Object { $_.Name } | Sort-Object) -join ', ')" }
-    if ($found.Count -eq 1) { $found[0].FullName } else { '' }
+    $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'scripts') -File)
+    $found = @($files | Where-Object {
+        $_.Name.StartsWith("${Stage}_", [StringComparison]::OrdinalIgnoreCase) -and
+        ([IO.Path]::GetFileNameWithoutExtension($_.Name).Substring($Stage.Length + 1) -ceq $Policy)
+    } | ForEach-Object { $_.FullName } | Sort-Object)
+    if ($found.Count -gt 1) { throw "AmbiguousScript: $($found -join ', ')" }
+    if ($found.Count -eq 1) { $found[0] } else { '' }
 }
 
 function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
-    if (-not $Link) { return '' }
+    if ($Link -ceq 'none') { return '' }
     $name = "${Stage}_$Policy.ps1"
     [Net.ServicePointManager]::SecurityProtocol = 'Tls12'
     try { Invoke-WebRequest -UseBasicParsing -Uri $Link -OutFile (Join-Path $Folder $name) -TimeoutSec 60 }
@@ -503,10 +561,14 @@ function Invoke-Stage {
             [ordered]@{ name = $_.Name; sha256 = (Get-FileHash -LiteralPath $_.FullName -Algorithm SHA256).Hash } })
         $manifest = [ordered]@{
             run = $RunId; instance = $InstanceId; policy = $Policy; source = $Scripts; scripts = $paths; files = $files
-            limitSeconds = [ordered]@{ before = [int]$BeforeTimeoutSeconds; after = [int]$AfterTimeoutSeconds; complete = [int]$CompleteTimeoutSeconds
-                                       freeze = [int]$FreezeLimitSeconds; session = [int]$SessionLimitSeconds } }
+            limitSeconds = [ordered]@{
+                before = [int]$BeforeTimeoutSeconds; after = [int]$AfterTimeoutSeconds
+                complete = [int]$CompleteTimeoutSeconds
+                freeze = [int]$FreezeLimitSeconds; session = [int]$SessionLimitSeconds
+            }
+        }
         [IO.File]::WriteAllText((Join-Path $draft 'manifest.json'), (ConvertTo-Line $manifest), [Text.Encoding]::ASCII)
-        Move-Once $draft $run
+        $null = Move-Once $draft $run
     }
     $staged = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
     if ($staged.instance -cne $InstanceId) { throw "ForeignServer: $RunId was staged on $($staged.instance)" }
@@ -520,7 +582,8 @@ function Enter-Attempt($Session) {
     try {
         if (-not (Test-Path -LiteralPath $Session.Folder)) { Assert-NothingOpen $Session; New-Session $Session }
         Update-State $Session
-        if (($Verb -ceq 'freeze') -and ($Session.State.phase -ceq 'created') -and (Test-Free $Session)) { Start-Runner $Session }
+        $begun = ($Session.State.phase -cne 'created') -or -not (Test-Free $Session)
+        if (($Verb -ceq 'freeze') -and -not $begun) { Start-Runner $Session }
     } finally { $lock.Dispose() }
 }
 
@@ -558,19 +621,32 @@ function Invoke-Request($Session, [string]$Flag, [string]$Text, [string]$Phase) 
 
 function Invoke-Task($Session) {
     # Nobody reads what a task prints.
-    try { Invoke-Session $Session (Wait-Lock (Join-Path $Session.Folder 'runner.lock') 5) ($Verb -ceq 'session') 'ended' }
-    catch { Write-Log $Session "stopped at line $($_.InvocationInfo.ScriptLineNumber): $($_.Exception.Message)"; throw }
+    try {
+        $lock = Wait-Lock (Join-Path $Session.Folder 'runner.lock') 5
+        Invoke-Session $Session $lock ($Verb -ceq 'session') 'ended'
+    } catch {
+        Write-Log $Session "stopped at line $($_.InvocationInfo.ScriptLineNumber): $($_.Exception.Message)"
+        throw
+    }
 }
 
 function Assert-Parameters {
     # The SSM document has checked them already; the tasks have no document.
     $number = '\A[0-9]{1,6}\z'
-    foreach ($check in @(
-        @('Verb', $Verb, '\A(stage|freeze|thaw|complete|session|watchdog)\z'), @('RunId', $RunId, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\z'),
-        @('Attempt', $Attempt, '\A[1-9][0-9]?\z'), @('Policy', $Policy, '\A([A-Za-z0-9][A-Za-z0-9_-]{0,39})?\z'), @('Scripts', $Scripts, '\A(off|bucket|server)\z'),
-        @('BeforeTimeoutSeconds', $BeforeTimeoutSeconds, $number), @('AfterTimeoutSeconds', $AfterTimeoutSeconds, $number),
-        @('CompleteTimeoutSeconds', $CompleteTimeoutSeconds, $number), @('FreezeLimitSeconds', $FreezeLimitSeconds, $number),
-        @('SessionLimitSeconds', $SessionLimitSeconds, $number), @('Succeeded', $Succeeded, '\A(true|false)\z'), @('WaitSeconds', $WaitSeconds, $number))) {
+    $checks = @(
+        @('Verb', $Verb, '\A(stage|freeze|thaw|complete|session|watchdog)\z'),
+        @('RunId', $RunId, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\z'),
+        @('Attempt', $Attempt, '\A[1-9][0-9]?\z'),
+        @('Policy', $Policy, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,39}\z'),
+        @('Scripts', $Scripts, '\A(off|bucket|server)\z'),
+        @('BeforeTimeoutSeconds', $BeforeTimeoutSeconds, $number),
+        @('AfterTimeoutSeconds', $AfterTimeoutSeconds, $number),
+        @('CompleteTimeoutSeconds', $CompleteTimeoutSeconds, $number),
+        @('FreezeLimitSeconds', $FreezeLimitSeconds, $number),
+        @('SessionLimitSeconds', $SessionLimitSeconds, $number),
+        @('Succeeded', $Succeeded, '\A(true|false)\z'),
+        @('WaitSeconds', $WaitSeconds, $number))
+    foreach ($check in $checks) {
         if (-not ($check[1] -cmatch $check[2])) { throw "InvalidParameter: $($check[0])" }
     }
 }
