@@ -16,9 +16,7 @@ DOCUMENT = HERE / "document.yaml"
 COMMAND_TIMEOUT_S = 900
 # A presigned link of one object version, and of this bucket only.
 # Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
-LINK_PATTERN = (
-    r"^(none|https://${Bucket}\.s3\.${AWS::Region}\.${AWS::URLSuffix}/scripts/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
-)
+LINK_PATTERN = r"^(none|https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?/scripts/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
 LINK_MAX_CHARS = 4096
 SECONDS = "^[1-9][0-9]{0,5}$"
 

@@ -246,6 +246,12 @@ function Test-Reached($Session, [string]$Phase) {
     [array]::IndexOf($Phases, $Session.State.phase) -ge [array]::IndexOf($Phases, $Phase)
 }
 
+function Set-Phase($Session, [string]$Phase) {
+    if (Test-Reached $Session $Phase) { return }
+    $Session.State.phase = $Phase
+    $null = Save-State $Session
+}
+
 function New-Session($Session) {
     # The attempt's folder, from what was staged: each file as it was then, or nothing.
     $draft = Get-DraftName $Session.Folder
@@ -286,7 +292,8 @@ function Get-TaskName([string]$Mode) { "\Quiesce\$Mode-$RunId-$Attempt" }
 function Get-TaskXml($Session, [string]$Mode, [string[]]$Triggers) {
     # SYSTEM by SID: its names are localised. The default priority is below normal, the default limit three days.
     $program = [Security.SecurityElement]::Escape((Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'))
-    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') "-Verb $Mode -RunId $RunId -Attempt $Attempt"
+    $parameters = "-Verb $Mode -RunId $RunId -Attempt $Attempt"
+    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') $parameters
     $arguments = [Security.SecurityElement]::Escape($call)
     @('<?xml version="1.0" encoding="UTF-16"?>',
       '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">',
@@ -428,20 +435,15 @@ function Test-Flag($Session, [string]$Name) { Test-Path -LiteralPath (Join-Path 
 function Invoke-Before($Session) {
     Invoke-Script $Session 'before' ''
     # DiskShadow's create comes here.
-    Set-Frozen $Session
-}
-
-function Set-Frozen($Session) {
-    $Session.State.phase = 'frozen'
     $Session.State.frozenMs = Get-Milliseconds
-    $null = Save-State $Session
+    Set-Phase $Session 'frozen'
 }
 
 function Skip-Before($Session) {
     # The runner died before the application was frozen, or never lived: before has failed, and is not begun again.
     if ($Session.State.phase -ceq 'before') { Close-Script $Session 'before' 0 }
     else { $Session.State.before = New-Record 'NotStarted' '' }
-    Set-Frozen $Session
+    Set-Phase $Session 'frozen'
 }
 
 function Invoke-After($Session, [double]$LimitSeconds) {
@@ -479,12 +481,6 @@ function Invoke-Complete($Session) {
     $all = $backup -and $Session.State.before.succeeded -and $Session.State.after.succeeded
     # DiskShadow's end backup comes here.
     Invoke-Script $Session 'complete' $(if ($all) { '1' } else { '0' })
-}
-
-function Set-Phase($Session, [string]$Phase) {
-    if (Test-Reached $Session $Phase) { return }
-    $Session.State.phase = $Phase
-    $null = Save-State $Session
 }
 
 function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
@@ -542,10 +538,23 @@ function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
     $name
 }
 
+function Remove-OldRuns {
+    # After 14 days, as the agent does with its own output. No session lives that long, unless the clock was wrong.
+    foreach ($run in @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') | Where-Object { $_.PSIsContainer })) {
+        if ($run.LastWriteTimeUtc -gt [datetime]::UtcNow.AddSeconds(-14 * 86400)) { continue }
+        $locks = @(Get-ChildItem -LiteralPath $run.FullName -Recurse -File |
+            Where-Object { $_.Name -ceq 'runner.lock' })
+        $open = @($locks | Where-Object { (Read-State $_.Directory.FullName).phase -cne 'ended' })
+        if ($open.Count -gt 0) { continue }
+        Remove-Item -LiteralPath $run.FullName -Recurse -Force
+    }
+}
+
 function Invoke-Stage {
     # The first one stands: a second stage of the same run answers with what the first one did.
     if (-not (Assert-NotClone $InstanceId)) { throw 'IdentityUnknown' }
     Initialize-Root
+    Remove-OldRuns
     $run = Get-RunFolder
     if (-not (Test-Path -LiteralPath $run)) {
         $draft = Get-DraftName $run
