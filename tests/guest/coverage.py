@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a command speaks on stdout
 """Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage`` runs all cases to see.
 
 Pester's coverage follows its own process only, and here five processes work together. So each statement gets a mark in
@@ -75,7 +76,9 @@ def main() -> int:
     unknown = {place: text for place, text in unreached.items() if text not in reasons()}
     for place, text in sorted(unknown.items()):
         print(f"quiesce.ps1:{place}: no case comes here: {text}")
-    print(f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason")
+    print(
+        f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason"
+    )
     return 1 if unknown else 0
 
 
