@@ -1,0 +1,50 @@
+# Everything the project does, with nothing installed but Python 3.11+, git and make: tools go into .venv and .tools.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+RUNTIME ?= python3.13
+ARCHITECTURE ?= arm64
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export UV_CACHE_DIR := $(CURDIR)/.tools/uv
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export npm_config_cache := $(CURDIR)/.tools/npm
+export npm_config_update_notifier := false
+NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
+
+.PHONY: help demo sandbox test check lint deploy layer clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: .venv/ready ## back up a simulated Windows server on a local AWS, from deployment to record
+	@python -m sandbox.demo
+
+test: .venv/ready ## all tests
+	@pytest -n auto --dist loadfile
+
+check: lint test ## what CI runs: format, types, linters, tests
+	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
+		git ls-files $$of | grep -vE '\.(json|txt)$$' | xargs cat | wc -l; done)
+
+lint: .venv/ready
+	@ruff format --check --quiet . && ruff check --quiet . && mypy --no-error-summary src functions
+	@uv export --frozen --quiet --no-default-groups --no-emit-project --format requirements.txt --no-header | diff - src/requirements.txt
+	@sam validate --lint && cfn-lint template.yaml
+	@if command -v npm >/dev/null; then for of in statemachine/*.yaml; do \
+		npm exec --yes --quiet asl-validator@4.0.0 -- --no-arn-check --yaml-path $$of; done; \
+	else echo 'asl-validator: not run, there is no npm here'; fi
+
+deploy: .venv/ready ## to your AWS account; RUNTIME=python3.12 ARCHITECTURE=x86_64 for another Lambda
+	QUIESCE_RUNTIME=$(RUNTIME) QUIESCE_ARCHITECTURE=$(ARCHITECTURE) sam build
+	sam deploy --parameter-overrides Runtime=$(RUNTIME) Architecture=$(ARCHITECTURE)
+
+clean: ## remove everything that make has made
+	rm -rf .venv .tools .aws-sam .sandbox
+
+.venv/ready: pyproject.toml uv.lock
+	$(call NEEDS,import sys; assert sys.version_info >= (3, 11),Python 3.11 or later: PYTHON=/path/to/python3 make $(MAKECMDGOALS))
+	$(call NEEDS,import venv; import ensurepip,the Python modules venv and pip: on Debian and Ubuntu apt install python3-venv)
+	@echo 'Setting up .venv (once, about a minute)'
+	@test -x .venv/bin/uv || { $(PYTHON) -m venv .venv && python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	@uv sync --frozen --quiet
+	@touch $@

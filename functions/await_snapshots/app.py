@@ -1,0 +1,39 @@
+"""AwaitSnapshots: look once at the snapshots of the run, adopt what a lost answer left, and say when to look again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quiesce import awaiting, ec2
+from quiesce.aws import REPEATABLE
+from quiesce.calls import add_calls, counted, take_calls
+from quiesce.run import identity_of
+from quiesce.settings import Settings
+from quiesce.state import RunState
+from quiesce.table import LEASE_S, Table
+from quiesce.telemetry import begin, logger
+
+settings = Settings.from_env()
+ec2_client = counted(boto3.client("ec2", config=REPEATABLE))
+table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    take_calls()
+    state, now = RunState.model_validate(event), datetime.now(UTC)
+    run = identity_of(state)
+    begin("await_snapshots", run)
+    known = awaiting.known_snapshots(state)
+    if known:
+        found = ec2.describe_snapshots(ec2_client, [snapshot.snapshot_id for snapshot in known])
+    else:
+        found = ec2.find_snapshots(ec2_client, run, settings.stack_name) if awaiting.may_exist(state) else []
+    answer = awaiting.answer(state, found, now)
+    held = answer.lease_held and table.renew_lease(run, now + timedelta(seconds=answer.wait_s + LEASE_S))
+    logger.info(
+        "looked", done=answer.done, wait_s=answer.wait_s, snapshots={s.snapshot_id: s.state for s in answer.snapshots}
+    )
+    calls = add_calls(answer.calls, take_calls())
+    return answer.model_copy(update={"lease_held": held, "calls": calls}).model_dump(mode="json")

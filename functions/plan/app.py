@@ -1,0 +1,48 @@
+"""Plan: check everything that can be checked before anything is created, and take the server's lease."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quiesce import ec2, planning
+from quiesce.aws import REPEATABLE
+from quiesce.bucket import read_policy_bytes
+from quiesce.calls import counted, take_calls
+from quiesce.request import choose_target, read_policy, read_policy_file, read_request
+from quiesce.run import check_run_id, identity_of
+from quiesce.settings import Settings
+from quiesce.state import RunState
+from quiesce.table import LEASE_S, Table
+from quiesce.telemetry import begin, logger
+from quiesce.volumes import select
+
+settings = Settings.from_env()
+ec2_client = counted(boto3.client("ec2", config=REPEATABLE))
+s3_client = counted(boto3.client("s3", config=REPEATABLE))
+table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    take_calls()
+    state, now = RunState.model_validate(event), datetime.now(UTC)
+    run = identity_of(state)
+    begin("plan", run)
+    check_run_id(run.run_id)
+    request = read_request(state.input)
+    if isinstance(request.policy, str):
+        content, where = read_policy_bytes(s3_client, settings.bucket_name, request.policy)
+        policy = read_policy_file(content, request.policy, where)
+    else:
+        policy = read_policy(request.policy, "policy")
+    chosen = choose_target(policy, request)
+    table.claim_run(run, state.execution.id, now)
+    instance = ec2.describe_server(ec2_client, run.instance_id, ec2_client.meta.region_name)
+    server = ec2.server_of(instance)
+    selection = select(ec2.describe_volumes(ec2_client, instance), chosen.volumes)
+    plan = planning.decide(run, policy, chosen, server, selection, planning.Origin(settings.stack_name, now))
+    ec2.try_create_snapshots(ec2_client, ec2.request_of(plan))
+    table.take_lease(run, state.execution.id, now, now + timedelta(seconds=LEASE_S))
+    logger.info("planned", volumes=len(plan.volumes), reason=plan.consistency.reason)
+    return plan.model_copy(update={"calls": take_calls()}).model_dump(mode="json")

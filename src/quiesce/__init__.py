@@ -1,0 +1,1 @@
+"""quiesce: application-consistent backup and recovery for Windows servers on EC2."""

@@ -1,0 +1,61 @@
+"""Clients whose retries we know, and AWS's error codes in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable
+
+# A change without a token must not be sent twice: botocore would, after a lost answer (boto3 guide, "Retries").
+ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=20)
+REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
+
+THROTTLED = {
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
+    "TooManyRequestsException",
+    "EC2ThrottledException",
+}
+DENIED = {
+    "UnauthorizedOperation",
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+}
+
+
+def code_of(error: ClientError) -> str:
+    """Return AWS's error code, such as ``InvalidInstanceID.NotFound``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def repeatable(call: str) -> Iterator[None]:
+    """Translate the errors of a call that is safe to repeat; what the caller understands itself, it catches inside.
+
+    Raises:
+        AwsThrottled: retried by the state machine.
+        AwsUnavailable: no answer, or a server's fault; retried by the state machine.
+        AccessDenied: not retried.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in THROTTLED:
+            raise AwsThrottled(f"{call}: {error}") from error
+        if code in DENIED:
+            raise AccessDenied(f"{call}: {error}") from error
+        if status >= 500:  # noqa: PLR2004
+            raise AwsUnavailable(f"{call}: {error}") from error
+        raise
+    except BotoCoreError as error:
+        raise AwsUnavailable(f"{call}: {error}") from error

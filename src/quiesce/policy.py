@@ -1,0 +1,109 @@
+"""The policy: what to back up and how, as a person writes it.
+
+A policy's ``defaults`` hold for all its targets, a target's own settings stand over them, field by field.
+"""
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from quiesce.tags import MAX_POLICY_TAGS, PREFIX
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
+INSTANCE_ID_PATTERN = r"i-(?:[0-9a-f]{17}|[0-9a-f]{8})"
+SELECTOR = re.compile(
+    r"root|vol-(?:[0-9a-f]{17}|[0-9a-f]{8})|tag:[^=]{1,128}=.{0,256}|/dev/[a-z0-9/]{1,60}|xvd[a-z]{1,2}"
+)
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True)]
+InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
+TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
+
+
+class PolicyModel(BaseModel):
+    """What all parts of a policy share: frozen, and a field that nobody knows is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VolumeChoice(PolicyModel):
+    """Which of a server's EBS volumes to back up: ``all``, or those of ``include``, or all but those of ``exclude``.
+
+    A selector is ``root``, a volume id, a device as EC2 names it (``xvdf``, ``/dev/sda1``) or ``tag:Key=Value``.
+    """
+
+    include: Annotated[list[str], Field(min_length=1, max_length=128)] | None = None
+    exclude: Annotated[list[str], Field(min_length=1, max_length=128)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_is_no_choice(cls, value: Any) -> Any:
+        if value == "all":
+            return {}
+        if not isinstance(value, dict):
+            raise ValueError("must be 'all', or have one of 'include' and 'exclude'")
+        return value
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _selectors_are_known(cls, selectors: list[str] | None) -> list[str] | None:
+        for selector in selectors or []:
+            if not SELECTOR.fullmatch(selector):
+                raise ValueError(
+                    f"{selector!r} is not 'root', a volume id, a device (xvdf, /dev/sda1) or 'tag:Key=Value'"
+                )
+        return selectors
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.include is not None and self.exclude is not None:
+            raise ValueError("has both 'include' and 'exclude'; one of them says it all")
+        return self
+
+
+class TargetSettings(PolicyModel):
+    """Settings that ``defaults`` and each target may hold."""
+
+    volumes: VolumeChoice = VolumeChoice()
+
+
+class Target(TargetSettings):
+    """One server."""
+
+    instance_id: InstanceId
+
+
+class Policy(PolicyModel):
+    """What to back up: its ``targets``, with ``defaults`` for all of them, and ``tags`` to put on their snapshots."""
+
+    name: Name
+    owner: Name = "admin"
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_POLICY_TAGS)] = {}
+    defaults: TargetSettings = TargetSettings()
+    targets: Annotated[list[Target], Field(min_length=1, max_length=100)]
+
+    @field_validator("tags")
+    @classmethod
+    def _tags_are_free(cls, tags: dict[str, str]) -> dict[str, str]:
+        for key in tags:
+            if key.lower().startswith(("aws:", PREFIX)):
+                raise ValueError(f"the key {key!r} is reserved; keys may not begin with 'aws:' or '{PREFIX}'")
+        return tags
+
+    @field_validator("targets")
+    @classmethod
+    def _targets_differ(cls, targets: list[Target]) -> list[Target]:
+        ids = [target.instance_id for target in targets]
+        if repeated := sorted({i for i in ids if ids.count(i) > 1}):
+            raise ValueError(f"{', '.join(repeated)} stands there more than once")
+        return targets
+
+    def settings_for(self, instance_id: str) -> TargetSettings | None:
+        """Return the settings that hold for one server, or None if it is no target of this policy."""
+        for target in self.targets:
+            if target.instance_id == instance_id:
+                own = {name: getattr(target, name) for name in target.model_fields_set - {"instance_id"}}
+                return self.defaults.model_copy(update=own)
+        return None

@@ -1,0 +1,115 @@
+"""The record: everything there is to know about a run, as the execution's output and in bucket and table."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from quiesce.calls import add_calls
+from quiesce.run import UNKNOWN, RunIdentity
+from quiesce.state import Consistency, Crossing, Excluded, RunState, Snapshot, Volume
+from quiesce.verdict import Status, Verdict
+
+
+class SnapshotRecord(Crossing):
+    """One snapshot of the recovery point, with the volume it was made from."""
+
+    snapshot_id: str
+    volume_id: str
+    device: str
+    root: bool
+    size_gib: int
+    state: str
+    started_at: datetime
+    completed_at: datetime | None
+    volume: Volume | None
+
+
+class FailureRecord(Crossing):
+    """Why the run failed: what the execution's Fail state shows."""
+
+    error: str
+    cause: str
+
+
+class Record(BaseModel):
+    """One run of one policy on one server; every field is explained in docs/reference.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str
+    status: Status
+    reason: str
+    consistency: Consistency
+    policy: str
+    owner: str
+    instance_id: str
+    instance_name: str
+    started_at: datetime
+    snapshots_at: datetime | None
+    ended_at: datetime
+    snapshots: list[SnapshotRecord]
+    excluded: list[Excluded]
+    notes: list[str]
+    failure: FailureRecord | None
+    calls: dict[str, int]
+    execution: str
+    record: str
+
+
+def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime, place: str) -> Record:
+    """Write down a run.
+
+    Args:
+        state: all that the steps left.
+        run: who the run is.
+        verdict: what it is worth.
+        now: when it ended, in UTC.
+        place: where the record will lie (``s3://...``).
+
+    Returns:
+        ``calls`` counts what Plan, Snapshot and AwaitSnapshots sent; of a step that failed nothing is known.
+    """
+    plan, snapshots = state.plan, _snapshots(state)
+    return Record(
+        run_id=run.run_id,
+        status=verdict.status,
+        reason=verdict.reason,
+        consistency=verdict.consistency,
+        policy=run.policy,
+        owner=plan.owner if plan else UNKNOWN,
+        instance_id=run.instance_id,
+        instance_name=plan.instance_name if plan else "",
+        started_at=state.execution.started_at,
+        snapshots_at=min((s.started_at for s in snapshots), default=None),
+        ended_at=now,
+        snapshots=snapshots,
+        excluded=plan.excluded if plan else [],
+        notes=[*(plan.notes if plan else []), *verdict.notes],
+        failure=FailureRecord(error=verdict.cause.error, cause=verdict.cause.words) if verdict.cause else None,
+        calls=add_calls(*(part.calls for part in (plan, state.snapshot, state.await_snapshots) if part)),
+        execution=state.execution.id,
+        record=place,
+    )
+
+
+def _snapshots(state: RunState) -> list[SnapshotRecord]:
+    volumes = {v.volume_id: v for v in state.plan.volumes} if state.plan else {}
+    order = list(volumes)
+    last = state.await_snapshots.snapshots if state.await_snapshots else []
+    seen = last or (state.snapshot.snapshots if state.snapshot else [])
+    records = [_snapshot(s, volumes.get(s.volume_id)) for s in seen]
+    return sorted(records, key=lambda r: order.index(r.volume_id) if r.volume_id in order else len(order))
+
+
+def _snapshot(snapshot: Snapshot, volume: Volume | None) -> SnapshotRecord:
+    return SnapshotRecord(
+        snapshot_id=snapshot.snapshot_id,
+        volume_id=snapshot.volume_id,
+        device=volume.device if volume else UNKNOWN,
+        root=volume.root if volume else False,
+        size_gib=snapshot.size_gib,
+        state=snapshot.state,
+        started_at=snapshot.started_at,
+        completed_at=snapshot.completed_at,
+        volume=volume,
+    )

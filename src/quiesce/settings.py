@@ -1,0 +1,24 @@
+"""What the template tells the functions, read once at import: the only reader of the environment."""
+
+import os
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names of the stack's own resources; every function gets all of them."""
+
+    stack_name: str
+    table_name: str
+    bucket_name: str
+    topic_arn: str
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """Read the settings, or fail with the name of the variable that is missing."""
+        values = {field.name: os.environ.get(field.name.upper(), "") for field in fields(cls)}  # noqa: TID251
+        missing = [name.upper() for name, value in values.items() if not value]
+        if missing:
+            raise RuntimeError(f"the function's environment lacks {', '.join(missing)}: deploy the template unchanged")
+        return cls(**values)

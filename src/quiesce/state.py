@@ -1,0 +1,135 @@
+"""What crosses the boundary between the states of the backup machine: the state document grows by one key a step."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from quiesce.policy import TargetSettings
+
+
+class Crossing(BaseModel):
+    """What all parts share: frozen, nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Execution(Crossing):
+    """The Step Functions execution, as its context object names it."""
+
+    id: str
+    name: str
+    started_at: datetime
+
+
+class Volume(Crossing):
+    """An EBS volume of the server, with what a recovery needs to make it again."""
+
+    volume_id: str
+    device: str
+    root: bool
+    size_gib: int
+    volume_type: str
+    iops: int | None = None
+    throughput_mibps: int | None = None
+    encrypted: bool
+    kms_key_id: str | None = None
+    delete_on_termination: bool
+
+
+class Excluded(Crossing):
+    """A volume that the policy leaves out, and why."""
+
+    volume_id: str
+    device: str
+    root: bool
+    reason: str
+
+
+class Consistency(Crossing):
+    """How good a recovery point is, with the reason in words."""
+
+    level: Literal["application", "crash", "none"]
+    reason: str
+
+
+class Plan(Crossing):
+    """What Plan decided: everything later states need, so that nobody looks twice."""
+
+    run_id: str
+    policy: str
+    owner: str
+    instance_id: str
+    instance_name: str
+    instance_state: Literal["running", "stopped"]
+    platform: str
+    settings: TargetSettings
+    tags: dict[str, str]
+    volumes: list[Volume]
+    excluded: list[Excluded]
+    consistency: Consistency
+    notes: list[str]
+    planned_at: datetime
+    calls: dict[str, int]
+
+
+class Snapshot(Crossing):
+    """One EBS snapshot; times in UTC. ``vanished`` is ours: EC2 no longer knows it."""
+
+    snapshot_id: str
+    volume_id: str
+    size_gib: int
+    state: Literal["pending", "completed", "error", "recoverable", "recovering", "vanished"]
+    state_message: str = ""
+    progress: str = ""
+    started_at: datetime
+    completed_at: datetime | None = None
+
+
+class SnapshotSet(Crossing):
+    """What Snapshot created: the answer of the one CreateSnapshots."""
+
+    snapshots: list[Snapshot]
+    requested_at: datetime
+    returned_at: datetime
+    calls: dict[str, int]
+
+
+class Awaited(Crossing):
+    """What AwaitSnapshots knows so far; ``wait_s`` is when to look again, in seconds."""
+
+    done: bool
+    wait_s: int
+    snapshots: list[Snapshot]
+    adopted: bool
+    looking_since: datetime
+    lease_held: bool
+    timed_out: bool = False
+    rounds: int
+    calls: dict[str, int]
+
+
+class Failure(Crossing):
+    """What a Catch kept: the error's name, and Lambda's answer as text."""
+
+    Error: str
+    Cause: str = ""
+
+
+class RunState(BaseModel):
+    """The state document of the backup machine, as any step sees it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    execution: Execution
+    input: Any
+    plan: Plan | None = None
+    snapshot: SnapshotSet | None = None
+    await_snapshots: Awaited | None = None
+    failure: Failure | None = None
+
+    def needed_plan(self) -> Plan:
+        """Return the plan; a state that comes after Plan has one."""
+        if self.plan is None:
+            raise ValueError("the state document has no plan: start the backup machine, not a state of it")
+        return self.plan

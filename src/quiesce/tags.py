@@ -1,0 +1,29 @@
+"""The tags that say what is ours: on everything we create, and the only thing we may change later."""
+
+from collections.abc import Mapping
+
+PREFIX = "quiesce:"
+STACK = "quiesce:stack"
+RUN = "quiesce:run"
+POLICY = "quiesce:policy"
+OWNER = "quiesce:owner"
+INSTANCE = "quiesce:instance"
+# Set by Report, when the truth is known. IAM lets Report write these two and no other.
+CONSISTENCY = "quiesce:consistency"
+DEVICE = "quiesce:device"
+
+OURS = (STACK, RUN, POLICY, OWNER, INSTANCE, CONSISTENCY, DEVICE)
+# EC2 allows 50 tags on a resource.
+MAX_POLICY_TAGS = 50 - len(OURS)
+
+
+def of_snapshot_set(
+    *, stack: str, run_id: str, policy: str, owner: str, instance_id: str, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the tags of every snapshot of one run: the policy's own (``extra``) and ours."""
+    return {**extra, STACK: stack, RUN: run_id, POLICY: policy, OWNER: owner, INSTANCE: instance_id}
+
+
+def description(policy: str, instance_id: str) -> str:
+    """Return the snapshots' description; it can't be changed once they exist."""
+    return f"quiesce policy {policy}|instance: {instance_id}|"

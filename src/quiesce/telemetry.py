@@ -1,0 +1,20 @@
+"""The logger and the metrics that all steps share: every line carries the run, the server and the step."""
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from quiesce.run import RunIdentity
+
+logger = Logger(service="quiesce")
+metrics = Metrics(namespace="Quiesce", service="quiesce")
+
+
+def begin(step: str, run: RunIdentity) -> None:
+    """Put the run on every line that follows."""
+    logger.append_keys(step=step, run_id=run.run_id, instance_id=run.instance_id, policy=run.policy)
+
+
+def count_run(status: str) -> None:
+    """Count one ended run under its status, at once: a step that ends no run has nothing to flush."""
+    metrics.add_metric(name=status, unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()
