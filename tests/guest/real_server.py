@@ -1,0 +1,155 @@
+"""The real guest as a server of the cases: what a step does to a machine, and what is left on it at the end."""
+
+import json
+import subprocess
+from pathlib import Path
+from threading import Lock
+
+from tests.guest.cases import Case, Json
+from tests.guest.checker.task_rules import task_findings
+from tests.guest.incidents import Incidents
+from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Machine, wait_for
+from tests.guest.metadata import Metadata
+
+# What stage left, by its inputs: most cases begin with the same stage, and a second of PowerShell each.
+STAGED: dict[str, tuple[str, dict[str, str]]] = {}
+STAGING = Lock()
+
+
+class RealServer:
+    """A case's server, on a machine that runs ``document`` in a real PowerShell."""
+
+    def __init__(self, case: Case, home: Path, document: str, metadata: Metadata, pwsh: str) -> None:
+        self.case = case
+        self.machine = Machine(home, document, metadata, pwsh, case.culture)
+        self.incidents = Incidents(self.machine)
+        self.begun: list[subprocess.Popen[str]] = []
+        for script in case.scripts.values():
+            self.machine.add_script(script, case.source)
+
+    def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
+        """Send a verb; the policy's source of scripts is the case's."""
+        extra = {"Scripts": self.case.source} if verb == "stage" else {}
+        origin = self.machine.metadata.origin(self.machine.name)
+        changes = {name: str(value).replace("ORIGIN", origin) for name, value in changes.items()}
+        plain = verb == "stage" and self.case.source == "server" and self._is_untouched()
+        answer = self.staged(extra | changes) if plain else self.machine.verb(verb, extra | changes)
+        if not self.incidents.clock_was_set:
+            check_order(answer.get("session"))
+        return answer
+
+    def _is_untouched(self) -> bool:
+        """Whether nothing has happened on this machine but that the customer's scripts were put there."""
+        machine, root = self.machine, self.machine.root
+        if self.case.culture != Case.culture or root.is_symlink() or not root.exists() or (root / "runs").exists():
+            return False
+        rights = machine.home / "acl" / str(root.stat().st_ino)
+        known = machine.instance == INSTANCE and machine.name in machine.metadata.instances
+        return known and not list((machine.home / "faults").iterdir()) and rights.read_text() == PROTECTED
+
+    def staged(self, changes: dict[str, str]) -> dict[str, Json]:
+        """Return what stage answers, and put in place what it leaves: run once for the same inputs, then remembered."""
+        home, run = str(self.machine.home), self.machine.root / "runs" / changes.get("RunId", "run-1")
+        names = sorted(script.file_name for script in self.case.scripts.values())
+        key = json.dumps([self.machine.document, sorted(changes.items()), names])
+        with STAGING:
+            if key not in STAGED:
+                answer = self.machine.verb("stage", changes)
+                if not answer["ok"]:
+                    return answer
+                files = {file.name: file.read_text().replace(home, "HOME") for file in run.iterdir()}
+                STAGED[key] = json.dumps(answer).replace(home, "HOME"), files
+                return answer
+        text, files = STAGED[key]
+        run.mkdir(parents=True)
+        for name, content in files.items():
+            (run / name).write_text(content.replace("HOME", home))
+        return json.loads(text.replace("HOME", home))
+
+    def begin(self, verb: str) -> None:
+        """Send a verb as an agent whose answers are lost."""
+        process = self.machine.start(verb, self.machine.parameters(verb, {}))
+        self.begun.append(process)
+
+    def step(self, name: str, value: str) -> None:
+        """Let something happen that is not a verb."""
+        getattr(self.incidents, name)(value)
+
+    def end(self) -> dict[str, Json]:
+        """Return what is left: the application, the tasks, the sessions, and what only a real server has."""
+        home = self.machine.home
+        states = {
+            f"{file.parent.parent.name}/{file.parent.name}": json.loads(file.read_text())
+            for file in self._files("state.json")
+        }
+        for name, state in states.items():
+            if state["phase"] == "ended":
+                self._wait_for_tasks(name)
+        for task in ("session", "watchdog"):
+            for file in self._files(f"{task}.xml"):
+                if found := task_findings(file.read_bytes(), watchdog=task == "watchdog"):
+                    raise ContractBrokenError(f"{file.name}: {found}")
+        log = home / "application.log"
+        return {
+            "application": [line.strip() for line in log.read_text().splitlines()] if log.exists() else [],
+            "frozen": (home / "application.frozen").exists(),
+            "tasks": sorted(task.name for task in (home / "tasks").iterdir()),
+            "sessions": {name: summary(state) for name, state in states.items()},
+            "output": {
+                f"{file.parent.name}/{file.name}": file.stat().st_size
+                for file in self._files("*.out") + self._files("*.err")
+                if file.is_file() and file.stat().st_size
+            },
+            "orders": {file.name: file.stat().st_size for file in self.incidents.orders.glob("*")},
+            "processes": len(self.machine.processes()),
+            "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
+        }
+
+    def _files(self, pattern: str) -> list[Path]:
+        """Return the sessions' files of this name."""
+        return sorted((self.machine.root / "runs").glob(f"*/[0-9]*/{pattern}")) if self.machine.root.exists() else []
+
+    def _journal(self) -> list[dict[str, Json]]:
+        """Return the tasks that were registered; raise ContractBrokenError if a stand-in refused anything."""
+        journal = self.machine.home / "journal"
+        entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+        if refused := [entry for entry in entries if entry["kind"] == "refused"]:
+            raise ContractBrokenError(f"refused: {refused}")
+        return [entry for entry in entries if entry["kind"] == "task"]
+
+    def _wait_for_tasks(self, session: str) -> None:
+        """Wait for the tasks of a session that has ended: removing them is the last thing that they do."""
+        run, _, attempt = session.partition("/")
+        files = [self.machine.home / "tasks.pid" / f"{task}-{run}-{attempt}" for task in ("session", "watchdog")]
+        started = {int(file.read_text()) for file in files if file.exists()}
+        wait_for(lambda: not started & set(self.machine.processes()), f"the tasks of {session} have ended")
+
+    @staticmethod
+    def _triggers(entry: dict[str, Json]) -> list[Json]:
+        """Return a task's triggers, their seconds rounded up to ten: the guest takes a moment to ask."""
+        seconds = [each.get("in_s") for each in entry["triggers"]]
+        triggers = ["boot" if each is None else f"in {-(-each // 10) * 10} s" for each in seconds]
+        return [*triggers, f"priority {entry['priority']}"]
+
+    def close(self) -> None:
+        """End what is left of the machine."""
+        self.machine.close()
+        for process in self.begun:
+            process.communicate()
+
+
+def summary(state: dict[str, Json]) -> Json:
+    """Return the lasting part of a session's state."""
+    return {name: state[name] for name in ("phase", "autoThawed", "before", "after", "complete")}
+
+
+def check_order(session: Json) -> None:
+    """Raise ContractBrokenError if the session's times are not in the order in which things must happen."""
+    if not isinstance(session, dict):
+        return
+    before, after, complete = (session[stage] or {} for stage in ("before", "after", "complete"))
+    times = [before.get("startedMs"), before.get("endedMs"), session["frozenMs"], after.get("startedMs")]
+    times += [after.get("endedMs"), complete.get("startedMs"), complete.get("endedMs"), session["endedMs"]]
+    known = [time for time in times if time]
+    if known != sorted(known):
+        raise ContractBrokenError(f"out of order: {session}")
