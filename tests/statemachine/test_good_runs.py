@@ -41,7 +41,7 @@ def test_only_the_chosen_volumes_are_backed_up(machine, cloud, server):
 
 
 def test_every_snapshot_says_whose_it_is_from_its_creation(machine, cloud, server, request_for):
-    machine.wire.on("ec2:CreateTags", refused("UnauthorizedOperation", 403))
+    machine.wire.on("ec2:CreateTags", refused("UnauthorizedOperation", 403), times=3)
     machine.start(request_for, "tagged-run")
     for snapshot in cloud.snapshots():
         assert snapshot["tags"] == {

@@ -90,12 +90,16 @@ def test_a_schedule_has_a_time_zone_an_hour_and_a_place_for_what_it_gave_up():
     assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": "MissedSchedules.Arn"}}
 
 
-def test_a_missed_schedule_is_told():
-    [alarm] = resources("AWS::CloudWatch::Alarm").values()
-    assert alarm["Properties"]["AlarmActions"] == [{"Ref": "Topic"}]
-    assert alarm["Properties"]["Dimensions"] == [
-        {"Name": "QueueName", "Value": {"Fn::GetAtt": "MissedSchedules.QueueName"}}
-    ]
+def test_who_must_know_is_told_of_missed_schedules_and_of_runs_without_a_report():
+    alarms = {name: alarm["Properties"] for name, alarm in resources("AWS::CloudWatch::Alarm").items()}
+    assert all(alarm["AlarmActions"] == [{"Ref": "Topic"}] for alarm in alarms.values())
+    watched = {name: (alarm["MetricName"], alarm["Dimensions"][0]["Value"]) for name, alarm in alarms.items()}
+    assert watched == {
+        "MissedScheduleAlarm": ("ApproximateNumberOfMessagesVisible", {"Fn::GetAtt": "MissedSchedules.QueueName"}),
+        "ReportAlarm": ("Errors", {"Ref": "ReportFunction"}),
+        "StoppedRunAlarm": ("ExecutionsAborted", {"Ref": "BackupMachine"}),
+        "TimedOutRunAlarm": ("ExecutionsTimedOut", {"Ref": "BackupMachine"}),
+    }
 
 
 def test_what_the_schedule_sends_is_an_input_that_plan_reads():
