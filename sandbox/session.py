@@ -91,8 +91,7 @@ class Session:
             "endedMs": 0,
             **dict.fromkeys(STAGES),
         }
-        self.saved: dict[str, Json] = {}
-        self.unsaved = False
+        self.saved: dict[str, Json] = {}  # and older, the one before
         self.save()
         self.created_s, self.frozen_s = now_s, now_s
         self.thaw_asked, self.complete_asked = False, ""
@@ -113,6 +112,7 @@ class Session:
         """Write the state file as a whole; False, and the old one stays, if the disk is full."""
         self.unsaved = self.disk_full()
         if not self.unsaved:
+            self.older = self.saved
             self.saved = {key: dict(value) if isinstance(value, dict) else value for key, value in self.state.items()}
         return not self.unsaved
 
@@ -127,7 +127,7 @@ class Session:
         while self.runner is not None and getattr(self, f"_from_{self.state['phase']}")(self.runner, now_s):
             if self.runner is not None and self.state["phase"] == self.runner.until == "thawed":
                 self.runner = None
-        if self.runner is not None and self.unsaved:
+        if self.runner and self.unsaved:
             self.save()
 
     def _enter_phase(self, phase: str) -> bool:
@@ -170,11 +170,8 @@ class Session:
                 entry["reason"] = "TimedOut"
             elif own:
                 succeeded = process.exit_code == 0
-                entry |= {
-                    "succeeded": succeeded,
-                    "exitCode": process.exit_code,
-                    "reason": "" if succeeded else "ExitCode",
-                }
+                reason = "" if succeeded else "ExitCode"
+                entry.update(succeeded=succeeded, exitCode=process.exit_code, reason=reason)
             self.process = None
         entry["endedMs"] = int(ended_s * 1000)
         return ended_s
@@ -247,6 +244,5 @@ class Session:
 
     def _from_ended(self, _runner: Runner, _now_s: float) -> bool:
         if not self.unsaved:
-            self.tasks.clear()
-            self.runner = None
+            self.tasks, self.runner = set(), None
         return False

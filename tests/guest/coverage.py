@@ -1,5 +1,6 @@
 # ruff: noqa: T201 - a command speaks on stdout
-"""Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage [PART ...]`` runs them.
+"""Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage`` runs them all, or
+those with a part of their name, adding to what is known of the same guest.
 
 Pester's coverage follows its own process only, and here five processes work together. So each statement gets a mark in
 the text of the document, and whoever reaches it, verb, runner or watchdog, writes it down. What the cases then answer
@@ -72,8 +73,12 @@ def main(parts: list[str]) -> int:
         return 0
     script, statements = marked(pwsh)
     unreached = {place: statements[place] for place in statements.keys() - reached(pwsh, script, parts)}
-    content = {"script": script_hash(), "statements": len(statements), "unreached": sorted(unreached.values())}
-    RESULT.write_text(json.dumps(content, indent=1) + "\n")
+    if parts:
+        known = json.loads(RESULT.read_text())
+        if known["script"] == script_hash():
+            unreached = {place: text for place, text in unreached.items() if place in known["unreached"]}
+    content = {"script": script_hash(), "statements": len(statements), "unreached": unreached}
+    RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
     unknown = {place: text for place, text in unreached.items() if text not in reasons()}
     for place, text in sorted(unknown.items()):
         print(f"quiesce.ps1:{place}: no case comes here: {text}")

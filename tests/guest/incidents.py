@@ -116,8 +116,10 @@ class Incidents:
 
     def age(self, run: str) -> None:
         """Let a run be 15 days old."""
-        old_s = time.time() - 15 * 86400
-        os.utime(self.machine.root / "runs" / run, (old_s, old_s))
+        folder, old_s = self.machine.root / "runs" / run, time.time() - 15 * 86400
+        if not folder.exists():
+            raise ContractBrokenError(f"{run} is gone")
+        os.utime(folder, (old_s, old_s))
 
     def install(self, what: str) -> None:
         """Install the application of the examples, with or without a log of ``orders``."""
@@ -143,6 +145,16 @@ class Incidents:
         else:
             root.mkdir()
             self.machine.give(root, RIGHTS[how])
+
+    def lose(self, name: str) -> None:
+        """Take away a file of the first attempt, as a replacement that fails half-way does."""
+        (self.machine.session_folder() / name).unlink()
+
+    def litter(self, name: str) -> None:
+        """Leave what a verb leaves that dies while it makes a session."""
+        draft = self.machine.root / "runs" / "run-1" / name
+        draft.mkdir()
+        (draft / "runner.lock").touch()
 
     def tamper(self, name: str) -> None:
         """Change a file after it was staged."""

@@ -164,6 +164,15 @@ class ModelServer:
 
     step_holds = step_install
 
+    def step_litter(self, _: str) -> None:
+        """The model makes its sessions at once, so no draft can be left."""
+
+    def step_lose(self, _: str) -> None:
+        """The file comes back with the runner's next word, or is read from the one before."""
+        session = self.guest.sessions()[0]
+        if session.runner is None:
+            session.saved = session.older
+
     def step_plant(self, _: str) -> None:
         """Put something in the guest's place."""
         self.guest.folder_trusted = False
