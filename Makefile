@@ -13,7 +13,7 @@ export npm_config_cache := $(CURDIR)/.tools/npm
 export npm_config_update_notifier := false
 NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
 
-.PHONY: help demo sandbox test check lint deploy layer clean
+.PHONY: help demo sandbox test contracts mutations check lint deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,13 +27,21 @@ sandbox: .venv/ready ## keep the local AWS open for your own commands
 test: .venv/ready ## all tests
 	@pytest -n auto --dist loadfile
 
-check: lint test ## what CI runs: format, types, linters, tests
+contracts: .venv/ready ## the guest in a real PowerShell against its contract, and the 5.1 checker (needs pwsh)
+	@python -m tests.guest.contracts
+	@if command -v pwsh >/dev/null; then python -m tests.guest.checker; fi
+
+mutations: .venv/ready ## break the guest on purpose, and see each break caught (needs pwsh)
+	@python -m tests.guest.mutations
+
+check: lint test contracts ## what CI runs: format, types, linters, tests, and contracts where pwsh is at hand
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
 		git ls-files $$of | grep -vE '\.(json|txt)$$' | xargs cat | wc -l; done)
 
 lint: .venv/ready
 	@ruff format --check --quiet . && ruff check --quiet . && mypy --no-error-summary src functions
 	@uv export --frozen --quiet --no-default-groups --no-emit-project --format requirements.txt --no-header | diff - src/requirements.txt
+	@python guest/document.py --check
 	@sam validate --lint && cfn-lint template.yaml
 	@if command -v npm >/dev/null; then for of in statemachine/*.yaml; do \
 		npm exec --yes --quiet asl-validator@4.0.0 -- --no-arn-check --yaml-path $$of; done; \

@@ -7,6 +7,7 @@ methods, and returns a record without anything that differs from run to run.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,6 +60,7 @@ def script(stage: str, value: Json) -> Script:
     return Script(stage, does, int(code or 0))
 
 
+@cache
 def load() -> list[Case]:
     """Return all cases, in the file's order."""
     cases = []
