@@ -126,9 +126,9 @@ class RealServer:
 
     @staticmethod
     def _triggers(entry: dict[str, Json]) -> list[Json]:
-        """Return a task's triggers, their seconds rounded up to ten: the guest takes a moment to ask."""
+        """Return a task's triggers, their seconds as if the guest took no moment to ask for them."""
         seconds = [each.get("in_s") for each in entry["triggers"]]
-        triggers = ["boot" if each is None else f"in {-(-each // 10) * 10} s" for each in seconds]
+        triggers = ["boot" if each is None else f"in {-(-(each - 1) // 10) * 10} s" for each in seconds]
         return [*triggers, f"priority {entry['priority']}"]
 
     def close(self) -> None:
