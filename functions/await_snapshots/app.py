@@ -7,7 +7,8 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import awaiting, ec2
-from quiesce.aws import REPEATABLE, add_calls, counted, take_calls
+from quiesce.aws import REPEATABLE
+from quiesce.calls import add_calls, counted, take_calls
 from quiesce.run import identity_of
 from quiesce.settings import Settings
 from quiesce.state import RunState

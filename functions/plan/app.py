@@ -7,8 +7,9 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import ec2, planning
-from quiesce.aws import REPEATABLE, counted, take_calls
+from quiesce.aws import REPEATABLE
 from quiesce.bucket import read_policy_bytes
+from quiesce.calls import counted, take_calls
 from quiesce.request import choose_target, read_policy, read_policy_file, read_request
 from quiesce.run import check_run_id, identity_of
 from quiesce.settings import Settings

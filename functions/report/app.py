@@ -7,26 +7,24 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import bucket, ec2, record, topic
-from quiesce.aws import REPEATABLE, counted, take_calls
+from quiesce.aws import REPEATABLE
 from quiesce.notice import notice_of
 from quiesce.record import Record
 from quiesce.run import identity_of
 from quiesce.settings import Settings
 from quiesce.state import RunState
 from quiesce.table import Table
-from quiesce.telemetry import begin, count_run, logger, metrics
+from quiesce.telemetry import begin, count_run, logger
 from quiesce.verdict import judge
 
 settings = Settings.from_env()
-ec2_client = counted(boto3.client("ec2", config=REPEATABLE))
-s3_client = counted(boto3.client("s3", config=REPEATABLE))
+ec2_client = boto3.client("ec2", config=REPEATABLE)
+s3_client = boto3.client("s3", config=REPEATABLE)
 sns_client = boto3.client("sns", config=REPEATABLE)
-table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
+table = Table(boto3.client("dynamodb", config=REPEATABLE), settings.table_name)
 
 
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    take_calls()
     state, now = RunState.model_validate(event), datetime.now(UTC)
     run = identity_of(state)
     begin("report", run)

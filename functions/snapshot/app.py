@@ -7,7 +7,8 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import ec2
-from quiesce.aws import ONCE, REPEATABLE, counted, take_calls
+from quiesce.aws import ONCE, REPEATABLE
+from quiesce.calls import counted, take_calls
 from quiesce.errors import OutcomeUnknown, QuiesceError
 from quiesce.run import identity_of
 from quiesce.settings import Settings

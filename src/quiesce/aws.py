@@ -1,9 +1,7 @@
-"""Clients whose retries we know, a count of what they sent, and AWS's error codes in our words."""
+"""Clients whose retries we know, and AWS's error codes in our words."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,35 +30,6 @@ DENIED = {
     "AuthorizationError",
     "AuthorizationErrorException",
 }
-
-_sent: Counter[str] = Counter()
-
-
-def counted(client: Any) -> Any:
-    """Count every request that this client sends, retries too, and return the client."""
-    client.meta.events.register("before-send", _count)
-    return client
-
-
-def _count(event_name: str, **_kwargs: Any) -> None:
-    _, service, operation = event_name.split(".", 2)
-    _sent[f"{service}:{operation}"] += 1
-
-
-def take_calls() -> dict[str, int]:
-    """Return the calls counted since the last time, as ``service:Operation`` to number."""
-    calls = dict(_sent)
-    _sent.clear()
-    return calls
-
-
-def add_calls(*counts: dict[str, int]) -> dict[str, int]:
-    """Return the sum of several counts of calls."""
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(sorted(total.items()))
-
 
 def code_of(error: ClientError) -> str:
     """Return AWS's error code, such as ``InvalidInstanceID.NotFound``."""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from quiesce.aws import add_calls
+from quiesce.calls import add_calls
 from quiesce.run import UNKNOWN, RunIdentity
 from quiesce.state import Consistency, Crossing, Excluded, RunState, Snapshot, Volume
 from quiesce.verdict import Status, Verdict
