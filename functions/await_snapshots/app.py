@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if known:
         found = ec2.describe_snapshots(ec2_client, [snapshot.snapshot_id for snapshot in known])
     else:
-        found = ec2.find_snapshots(ec2_client, run.run_id, settings.stack_name) if awaiting.may_exist(state) else []
+        found = ec2.find_snapshots(ec2_client, run, settings.stack_name) if awaiting.may_exist(state) else []
     answer = awaiting.answer(state, found, now)
     held = answer.lease_held and table.renew_lease(run, now + timedelta(seconds=answer.wait_s + LEASE_S))
     logger.info(

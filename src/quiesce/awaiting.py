@@ -12,8 +12,9 @@ VANISHED_AFTER_S = 300
 # Below the machine's own limit, so that a run is judged and not cut off.
 SNAPSHOT_LIMIT_S = 24 * 3600
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
-# Errors of Snapshot after which nothing can exist; after any other, the run's tag is looked for.
-NOTHING_CREATED = frozenset({"SnapshotRefused", "SnapshotTooSoon", "AwsThrottled", "AccessDenied", "LeaseLost"})
+# After these errors of Snapshot nothing can exist: only a try that is the first to send can end in them.
+# After any other, the run's tag is looked for: an earlier try may have sent and died.
+NOTHING_CREATED = frozenset({"SnapshotRefused", "SnapshotTooSoon"})
 GOOD_SO_FAR = frozenset({"pending", "completed"})
 
 

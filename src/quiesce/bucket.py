@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from quiesce.aws import code_of, repeatable
 from quiesce.errors import PolicyRefused
+from quiesce.request import MAX_POLICY_BYTES
 from quiesce.run import RunIdentity
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ LINK_S = 600
 
 
 def read_policy_bytes(client: "S3Client", bucket: str, name: str) -> tuple[bytes, str]:
-    """Return the content of ``policies/<name>.yaml`` and its place for messages.
+    """Return the content of ``policies/<name>.yaml`` and its place for messages; of one too large, only too much.
 
     Raises:
         PolicyRefused: there is no such policy; the remedy is the command that uploads it.
@@ -26,7 +27,7 @@ def read_policy_bytes(client: "S3Client", bucket: str, name: str) -> tuple[bytes
     where = f"s3://{bucket}/policies/{name}.yaml"
     try:
         with repeatable("s3:GetObject"):
-            body = client.get_object(Bucket=bucket, Key=f"policies/{name}.yaml")["Body"].read()
+            body = client.get_object(Bucket=bucket, Key=f"policies/{name}.yaml")["Body"].read(MAX_POLICY_BYTES + 1)
     except ClientError as error:
         if code_of(error) != "NoSuchKey":
             raise

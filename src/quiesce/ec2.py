@@ -1,6 +1,6 @@
 """EC2 and EBS: what we ask of them, and their answers in our words."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,8 @@ from quiesce.aws import DENIED, THROTTLED, code_of, repeatable
 from quiesce.errors import AccessDenied, AwsThrottled, OutcomeUnknown, ServerRefused, SnapshotRefused, SnapshotTooSoon
 from quiesce.planning import Server
 from quiesce.record import Record
-from quiesce.state import Excluded, Plan, Snapshot, Volume
+from quiesce.run import RunIdentity
+from quiesce.state import Plan, Snapshot, Volume
 from quiesce.volumes import AttachedVolume
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # EBS: "Wait at least 15 seconds between concurrent volume snapshots" (EC2 error codes).
 TOO_SOON = {"SnapshotCreationPerVolumeRateExceeded"}
+# States of a snapshot that can't be tagged: ours for one that EC2 does not know, and the Recycle Bin's.
+GONE = {"vanished", "recoverable", "recovering"}
 # Filters take at most so many values (EC2 API reference).
 FILTER_VALUES = 200
 
@@ -85,29 +88,19 @@ def tags_of(resource: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}
 
 
-def snapshot_request(
-    *, plan_instance: str, description: str, tag_set: dict[str, str], excluded: Iterable[Excluded]
-) -> dict[str, Any]:
-    """Return the arguments of CreateSnapshots: Plan tries them by DryRun, Snapshot sends the same."""
-    left_out = list(excluded)
-    specification: dict[str, Any] = {"InstanceId": plan_instance, "ExcludeBootVolume": any(e.root for e in left_out)}
-    if data := [e.volume_id for e in left_out if not e.root]:
+def request_of(plan: Plan) -> dict[str, Any]:
+    """Return the arguments of a run's one CreateSnapshots: Plan tries them by DryRun, Snapshot sends the same."""
+    specification: dict[str, Any] = {
+        "InstanceId": plan.instance_id,
+        "ExcludeBootVolume": any(e.root for e in plan.excluded),
+    }
+    if data := [e.volume_id for e in plan.excluded if not e.root]:
         specification["ExcludeDataVolumeIds"] = data
     return {
         "InstanceSpecification": specification,
-        "Description": description,
-        "TagSpecifications": [{"ResourceType": "snapshot", "Tags": _tag_list(tag_set)}],
+        "Description": tags.description(plan.policy, plan.instance_id),
+        "TagSpecifications": [{"ResourceType": "snapshot", "Tags": _tag_list(plan.tags)}],
     }
-
-
-def request_of(plan: Plan) -> dict[str, Any]:
-    """Return the arguments of the one CreateSnapshots of a planned run."""
-    return snapshot_request(
-        plan_instance=plan.instance_id,
-        description=tags.description(plan.policy, plan.instance_id),
-        tag_set=plan.tags,
-        excluded=plan.excluded,
-    )
 
 
 def try_create_snapshots(client: "EC2Client", request: dict[str, Any]) -> None:
@@ -153,21 +146,26 @@ def describe_snapshots(client: "EC2Client", snapshot_ids: Sequence[str]) -> list
     """Return those of the snapshots that EC2 knows now; one that it does not is left out, not an error."""
     found: list[Snapshot] = []
     for start in range(0, len(snapshot_ids), FILTER_VALUES):
-        found += _described(client, "snapshot-id", snapshot_ids[start : start + FILTER_VALUES])
+        ids = list(snapshot_ids[start : start + FILTER_VALUES])
+        found += _described(client, [{"Name": "snapshot-id", "Values": ids}])
     return found
 
 
-def find_snapshots(client: "EC2Client", run_id: str, stack: str) -> list[Snapshot]:
-    """Return the snapshots that carry this run's tag; right after their creation EC2 may not list them yet."""
-    return _described(client, f"tag:{tags.RUN}", [run_id], extra={"Name": f"tag:{tags.STACK}", "Values": [stack]})
+def find_snapshots(client: "EC2Client", run: RunIdentity, stack: str) -> list[Snapshot]:
+    """Return the snapshots that carry this run's tags; right after their creation EC2 may not list them yet."""
+    ours = {tags.RUN: run.run_id, tags.INSTANCE: run.instance_id, tags.STACK: stack}
+    return _described(client, [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()])
 
 
 def tag_snapshots(client: "EC2Client", record: Record) -> None:
     """Write the final truth on a recovery point's snapshots; IAM allows it on this stack's snapshots only.
 
-    A snapshot that somebody deleted meanwhile is left out: the record names it.
+    A snapshot that somebody deleted is left out, known or not: the record names it.
     """
     for snapshot in record.snapshots:
+        # What does not exist has no tags, so that IAM might answer with a denial instead of "not found".
+        if snapshot.state in GONE:
+            continue
         pair = {tags.CONSISTENCY: record.consistency.level, tags.DEVICE: snapshot.device}
         try:
             with repeatable("ec2:CreateTags"):
@@ -181,8 +179,7 @@ def _tag_list(tag_set: Mapping[str, str]) -> list[Any]:
     return [{"Key": key, "Value": value} for key, value in tag_set.items()]
 
 
-def _described(client: "EC2Client", name: str, values: Sequence[str], extra: Any = None) -> list[Snapshot]:
-    filters: Any = [{"Name": name, "Values": list(values)}, *([extra] if extra else [])]
+def _described(client: "EC2Client", filters: Any) -> list[Snapshot]:
     with repeatable("ec2:DescribeSnapshots"):
         pages = client.get_paginator("describe_snapshots").paginate(
             OwnerIds=["self"], Filters=filters, PaginationConfig={"PageSize": 1000}

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 from quiesce.record import Record
 
-SUBJECT_LIMIT = 100  # SNS: "Length constraints: ... up to 100 characters", ASCII, no line breaks
-
 
 @dataclass(frozen=True)
 class Notice:
-    """A mail: subject and text."""
+    """A mail; the subject is made of bounded names, so that it is at most the 100 ASCII characters that SNS takes."""
 
     subject: str
     text: str
@@ -24,13 +22,12 @@ def notice_of(record: Record, last_status: str | None) -> Notice | None:
     """
     server = f"{record.instance_name} ({record.instance_id})" if record.instance_name else record.instance_id
     if record.status != "Successful":
-        return Notice(
-            _subject(f"{record.status}: backup of {record.instance_id}, policy {record.policy}"), _text(record, server)
-        )
-    if last_status not in (None, "Successful"):
-        headline = f"Successful again: backup of {record.instance_id}, policy {record.policy}"
-        return Notice(_subject(headline), _text(record, server))
-    return None
+        headline: str = record.status
+    elif last_status not in (None, "Successful"):
+        headline = "Successful again"
+    else:
+        return None
+    return Notice(f"{headline}: backup of {record.instance_id}, policy {record.policy}", _text(record, server))
 
 
 def _text(record: Record, server: str) -> str:
@@ -50,7 +47,3 @@ def _text(record: Record, server: str) -> str:
         f"Execution:   {record.execution}",
     ]
     return "\n".join(lines)
-
-
-def _subject(text: str) -> str:
-    return "".join(c if " " <= c <= "~" else "?" for c in text)[:SUBJECT_LIMIT]

@@ -1,27 +1,25 @@
 """From what a person typed to a policy and a target, or to words that name the field, the problem and the remedy."""
 
-from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
 
 from quiesce.errors import PolicyRefused
 from quiesce.policy import InstanceId, Name, Policy, Target, TargetSettings, VolumeChoice
+from quiesce.run import SCHEDULED_TIME_PATTERN
 
 # More than any policy needs, and little enough that reading it can't hurt.
 MAX_POLICY_BYTES = 65_536
+# Deeper than a policy goes, and far from what the parser's recursion bears.
+MAX_POLICY_DEPTH = 20
 EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def _is_utc_second(value: str) -> str:
-    datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - the form is checked, the moment is not used
-    return value
 
 
 class BackupRequest(BaseModel):
@@ -35,14 +33,11 @@ class BackupRequest(BaseModel):
 
     policy: Name | dict[str, Any]
     instance_id: InstanceId | None = None
-    scheduled_time: Annotated[str, AfterValidator(_is_utc_second)] | None = None
+    scheduled_time: Annotated[str, StringConstraints(pattern=f"^{SCHEDULED_TIME_PATTERN}$", strict=True)] | None = None
 
 
-# Fields a person may write, by the place where they stand: what a misspelled one is compared with.
-FIELDS: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {
-    BackupRequest: (BackupRequest,),
-    Policy: (Policy, Target, TargetSettings, VolumeChoice),
-}
+# The parts of a policy by the field that holds them: what a misspelled field is compared with.
+PARTS: dict[str, type[BaseModel]] = {"defaults": TargetSettings, "targets": Target, "volumes": VolumeChoice}
 
 
 def read_request(raw: Any) -> BackupRequest:
@@ -53,8 +48,6 @@ def read_request(raw: Any) -> BackupRequest:
     """
     if not isinstance(raw, dict):
         raise PolicyRefused("input", f"is {type(raw).__name__}, not a JSON object", f"write for example {EXAMPLE}")
-    if "policy" not in raw:
-        raise PolicyRefused("policy", _missing(raw, BackupRequest), f"write for example {EXAMPLE}")
     request = _validated(BackupRequest, raw, "input")
     if request.instance_id is None and isinstance(request.policy, str):
         raise PolicyRefused(
@@ -82,12 +75,10 @@ def read_policy_file(content: bytes, name: str, where: str) -> Policy:
     """Read ``policies/<name>.yaml``; the name inside must be the file's.
 
     Raises:
-        PolicyRefused: not UTF-8, too large, not YAML (with line and column), or not a policy of this name.
+        PolicyRefused: not UTF-8, too large, not plain YAML (with line and column), or not a policy of this name.
     """
     if len(content) > MAX_POLICY_BYTES:
-        raise PolicyRefused(
-            where, f"has {len(content)} bytes, more than {MAX_POLICY_BYTES}", "split it into several policies"
-        )
+        raise PolicyRefused(where, f"has more than {MAX_POLICY_BYTES} bytes", "split it into several policies")
     policy = read_policy(_load_yaml(content, where), where)
     if policy.name != name:
         raise PolicyRefused(
@@ -126,6 +117,7 @@ def _load_yaml(content: bytes, where: str) -> Any:
             where, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8 in your editor"
         ) from error
     try:
+        _check_plain(text, where)
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -138,19 +130,35 @@ def _load_yaml(content: bytes, where: str) -> Any:
         ) from error
 
 
+def _check_plain(text: str, where: str) -> None:
+    # Aliases can unfold without end, the parser's tags can raise anything, and deep nesting ends its recursion.
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        decorated = isinstance(event, NodeEvent) and (event.anchor or getattr(event, "tag", None))
+        if decorated or depth > MAX_POLICY_DEPTH:
+            problem = "has an anchor, alias or tag" if decorated else f"is nested deeper than {MAX_POLICY_DEPTH}"
+            mark = event.start_mark
+            raise PolicyRefused(
+                f"{where}, line {mark.line + 1}, column {mark.column + 1}", problem, "write the value itself there"
+            )
+
+
 def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        field = _path(first)
+        # A misspelled field is missing, too: its own name says more.
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        field, others = _path(first), len({_path(e) for e in error.errors()}) - 1
+        more = f" (and {others} more)" if others else ""
         name = f"{where}: {field}" if where != "input" else field
         raise PolicyRefused(name, _problem(first) + more, _remedy(first, model)) from error
 
 
 def _path(error: ErrorDetails) -> str:
-    parts = [p for p in error["loc"] if p not in ("str", "constrained-str", "dict[any,any]", "dict[str,any]")]
+    # Pydantic also names the members of a union, and that a mapping's key is meant.
+    parts = [p for p in error["loc"] if p not in ("constrained-str", "dict[str,any]", "[key]")]
     return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip(".")
 
 
@@ -165,19 +173,23 @@ def _problem(error: ErrorDetails) -> str:
 
 
 def _remedy(error: ErrorDetails, model: type[BaseModel]) -> str:
-    known = sorted({name for part in FIELDS[model] for name in part.model_fields})
     match error["type"]:
         case "extra_forbidden":
-            near = get_close_matches(str(error["loc"][-1]), known, n=1)
-            return f"did you mean '{near[0]}'?" if near else f"remove it; known fields are {', '.join(known)}"
+            holders = [part for part in error["loc"][:-1] if isinstance(part, str)]
+            return _instead_of(str(error["loc"][-1]), PARTS[holders[-1]] if holders else model)
         case "missing":
-            return "add it; docs/reference.md shows every field"
+            return (
+                f"add it, as in {EXAMPLE}" if model is BackupRequest else "add it; docs/reference.md shows every field"
+            )
         case "string_type":
             return "write it in quotes"
         case _:
             return "correct it; docs/reference.md has the bounds of every field"
 
 
-def _missing(raw: dict[Any, Any], model: type[BaseModel]) -> str:
-    near = get_close_matches("policy", [str(key) for key in raw], n=1)
-    return f"is missing, but there is '{near[0]}'" if near else "is missing"
+def _instead_of(field: str, part: type[BaseModel]) -> str:
+    if near := get_close_matches(field.lower(), part.model_fields, n=1):
+        return f"write '{near[0]}'"
+    if holders := [f"'{holder}'" for holder, model in PARTS.items() if field in model.model_fields]:
+        return f"move it under {' or '.join(holders)} of the policy"
+    return f"remove it; known here: {', '.join(part.model_fields)}"

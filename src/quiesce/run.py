@@ -11,6 +11,8 @@ from quiesce.state import Execution, RunState
 UNKNOWN = "unknown"
 # What Step Functions, EC2 tags, S3 keys and CloudWatch all take.
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# As EventBridge Scheduler writes it.
+SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ def identify(execution: Execution, raw: Any) -> RunIdentity:
     policy = data.get("policy")
     inline = policy if isinstance(policy, dict) else {}
     name = _text(inline.get("name") if inline else policy, NAME_PATTERN)
-    instance_id = _text(data.get("instance_id", _only_target(inline)), INSTANCE_ID_PATTERN)
-    time = re.sub(r"[:-]", "", _text(data.get("scheduled_time"), r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"))
+    given = data.get("instance_id")
+    instance_id = _text(_only_target(inline) if given is None else given, INSTANCE_ID_PATTERN)
+    time = re.sub(r"[:-]", "", _text(data.get("scheduled_time"), SCHEDULED_TIME_PATTERN))
     scheduled = UNKNOWN not in (name, instance_id, time)
     return RunIdentity(f"{name}-{instance_id}-{time}" if scheduled else execution.name, name, instance_id)
 

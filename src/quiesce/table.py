@@ -67,10 +67,11 @@ class Table:
             "record": _s(record.model_dump_json()),
         }
         condition = "attribute_not_exists(pk) OR execution = :execution"
-        if not self._put(run.instance_id, f"run#{run.run_id}", item, condition, {":execution": _s(record.execution)}):
-            raise RunAlreadyStarted(_first(run, self.run(run)))
+        # The last status first: the run's own record is what tells a repeated Report that nothing is left to do.
         last = {"status": _s(record.status), "run_id": _s(run.run_id)}
         self._put(run.instance_id, f"last#{run.policy}", last, None, {})
+        if not self._put(run.instance_id, f"run#{run.run_id}", item, condition, {":execution": _s(record.execution)}):
+            raise RunAlreadyStarted(_first(run, self.run(run)))
 
     def ended_record(self, run: RunIdentity, execution: str) -> str | None:
         """Return the record, as JSON, if this execution has already ended this run.

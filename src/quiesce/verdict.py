@@ -134,16 +134,17 @@ def _missing(plan: Plan, awaited: Awaited) -> list[str]:
 def _bad(awaited: Awaited, plan: Plan) -> list[str]:
     devices = {v.volume_id: v.device for v in plan.volumes}
     return [
-        f"{snapshot.snapshot_id} of {devices.get(snapshot.volume_id, 'an unplanned volume')} {_word(snapshot)}"
+        f"{snapshot.snapshot_id} of {devices.get(snapshot.volume_id, 'an unplanned volume')} {_word(snapshot, awaited)}"
         for snapshot in awaited.snapshots
         if snapshot.state != "completed"
     ]
 
 
-def _word(snapshot: Snapshot) -> str:
+def _word(snapshot: Snapshot, awaited: Awaited) -> str:
     match snapshot.state:
         case "pending":
-            return f"did not complete in time ({snapshot.progress or 'no progress known'})"
+            pending = "did not complete in time" if awaited.timed_out else "was still pending when another one failed"
+            return f"{pending} ({snapshot.progress or 'no progress known'})"
         case "vanished":
             return "vanished: somebody deleted it, or a lifecycle rule did"
         case "error":
