@@ -14,7 +14,7 @@ ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout
 LINKS = Config(
     signature_version="s3v4",
     s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
-    ignore_configured_endpoint_urls=True,
+    ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # its stub does not know it yet
 )
 REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
 

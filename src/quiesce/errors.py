@@ -80,7 +80,7 @@ class AccessDenied(QuiesceError):
 
 
 class AgentUnreachable(QuiesceError):
-    """No answer came from the server; a command that timed out here may still run there, and sending it again is safe."""
+    """No answer came from the server; the command may still run there, and sending it again is safe."""
 
     retryable = True
 

@@ -44,9 +44,8 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
         ServerRefused: it can't be done, and the policy takes nothing less.
         PolicyRefused: a script is there twice.
     """
-    reason = obstacle(
-        plan.instance_state, plan.platform, guest.describe_agent() if plan.instance_state == "running" else None
-    )
+    agent = guest.describe_agent() if plan.instance_state == "running" else None
+    reason = obstacle(plan.instance_state, plan.platform, agent)
     if reason:
         return without_asking(plan, reason)
     scripts = plan.needed_scripts()
@@ -59,8 +58,6 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
         return without_asking(plan, str(error))
     if not answer.ok:
         return without_asking(plan, f"the server refused: {answer.error}")
-    notes = [
-        f"there is no {stage} script in the bucket ({' or '.join(places(plan.owner, plan.instance_id))})"
-        for stage in missing
-    ]
+    folders = " or ".join(places(plan.owner, plan.instance_id))
+    notes = [f"there is no {stage} script in the bucket ({folders})" for stage in missing]
     return plan.model_copy(update={"notes": plan.notes + notes})

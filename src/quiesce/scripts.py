@@ -1,4 +1,4 @@
-"""Which objects of the bucket are a policy's scripts on a server: by name, the server's own folder before the owner's."""
+"""Which objects of the bucket are a policy's scripts on a server: the server's own folder before the owner's."""
 
 import re
 from collections.abc import Iterable

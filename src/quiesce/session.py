@@ -18,7 +18,7 @@ class GuestModel(BaseModel):
 
 
 class ScriptResult(GuestModel):
-    """One script of the customer: times in milliseconds since 1970 by the server's clock; ``reason`` is empty on success."""
+    """One script of the customer: times in milliseconds since 1970, by the server's clock; no reason on success."""
 
     succeeded: bool
     reason: str

@@ -19,10 +19,21 @@ if TYPE_CHECKING:
 # As SSM names them, blanks removed: the guide and the API write some of them differently.
 UNDER_WAY = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 ANSWERED = frozenset({"Success", "Failed"})
-LOST = frozenset({
-    "DeliveryTimedOut", "ExecutionTimedOut", "Undeliverable", "Terminated", "Cancelled", "InvalidPlatform", "AccessDenied",
-    "RateExceeded", "Incomplete", "NoInstancesInTag", "TimedOut",
-})  # fmt: skip
+LOST = frozenset(
+    [
+        "DeliveryTimedOut",
+        "ExecutionTimedOut",
+        "TimedOut",
+        "Undeliverable",
+        "Terminated",
+        "Cancelled",
+        "InvalidPlatform",
+        "AccessDenied",
+        "RateExceeded",
+        "Incomplete",
+        "NoInstancesInTag",
+    ]
+)
 # SSM refuses less.
 SHORTEST_DELIVERY_S = 30
 

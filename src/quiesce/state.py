@@ -176,6 +176,11 @@ class RunState(BaseModel):
         told = (part.session for part in (self.complete, self.thaw, self.freeze) if part)
         return next((session for session in told if session), None)
 
+    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Complete]:
+        """Return what each step left, in the order of the flow."""
+        left = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.complete)
+        return [part for part in left if part]
+
     def needed_plan(self) -> Plan:
         """Return the plan; a state that comes after Plan has one."""
         if self.plan is None:

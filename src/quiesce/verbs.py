@@ -13,6 +13,8 @@ ATTEMPT = "1"
 SESSION_LIMIT_S = 93600
 # Three small objects to fetch.
 STAGE_S = 90
+# A few files to pack and put.
+COLLECT_S = 60
 # Inside the freeze each look counts; outside of it nobody waits for us.
 FREEZE_LOOK_S, LAZY_LOOK_S = 0.3, 2.0
 NO_LINK = "none"
@@ -27,6 +29,8 @@ class Patience:
 
 
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
+
+COLLECT_PATIENCE = Patience(COLLECT_S, LAZY_LOOK_S)
 
 
 def stage_parameters(plan: Plan, scripts: Scripts, links: Mapping[Stage, str]) -> dict[str, str]:
@@ -49,6 +53,12 @@ def stage_parameters(plan: Plan, scripts: Scripts, links: Mapping[Stage, str]) -
 def session_parameters(plan: Plan, wait_s: int) -> dict[str, str]:
     """Return what freeze and thaw need; ``wait_s`` is how long the server waits for its session."""
     return {"RunId": plan.run_id, "Attempt": ATTEMPT, "WaitSeconds": str(wait_s)}
+
+
+def collect_parameters(plan: Plan, link: str) -> dict[str, str]:
+    """Return what collect needs; ``link`` is where the server puts the files."""
+    output = plan.needed_scripts().collect_output
+    return {"RunId": plan.run_id, "Attempt": ATTEMPT, "UploadLink": link, "CollectOutput": str(output).lower()}
 
 
 def freeze_wait(scripts: Scripts) -> tuple[int, Patience]:

@@ -10,6 +10,7 @@ from quiesce.state import Awaited, Consistency, Failure, Plan, RunState, Snapsho
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
 
 HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
+ADOPTED = "the answer of CreateSnapshots was lost: nobody knows whether the application was still held"
 # The before script failed, and the policy takes nothing less: the error name of such a run.
 NOT_FROZEN = "NotFrozen"
 # The snapshots are not all there, or not all good: the error name of a run that no exception ended.
@@ -39,14 +40,14 @@ def judge(state: RunState) -> Verdict:
     """Judge a run by everything that happened.
 
     Returns:
-        ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are and the application was to be asked,
+        ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, the application was to be asked,
         and that did not go well in every part; else ``Successful``.
     """
     verdict = _of_snapshots(state)
     if state.plan is None or verdict.status == "Failed" or not state.plan.settings.freezes:
         return verdict
     problems = _before_complete(state, state.plan) + _of_complete(state, state.plan)
-    held = state.plan.freezes and was_held(state.session)
+    held = state.plan.freezes and was_held(state.session) and not _was_adopted(state)
     reason = HELD if held else (problems[0] if problems else state.plan.consistency.reason)
     consistency = Consistency(level="application" if held else "crash", reason=reason)
     if problems:
@@ -56,11 +57,9 @@ def judge(state: RunState) -> Verdict:
 
 def succeeded_so_far(state: RunState) -> bool:
     """Say whether the whole backup and the scripts so far succeeded: what the complete script is told."""
-    return (
-        _of_snapshots(state).status == "Successful"
-        and state.plan is not None
-        and not _before_complete(state, state.plan)
-    )
+    if state.plan is None or _of_snapshots(state).status != "Successful":
+        return False
+    return not _before_complete(state, state.plan)
 
 
 def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure | None) -> Verdict:
@@ -98,9 +97,15 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
         return []
     if not plan.freezes:
         return [plan.consistency.reason]
+    if _was_adopted(state):
+        return [ADOPTED]
     if state.thaw_failure and not (state.session and state.session.after):
         return [f"it is not known whether the after script ran ({cause_of(state.thaw_failure).words})"]
     return session_problems(state.session)
+
+
+def _was_adopted(state: RunState) -> bool:
+    return state.await_snapshots is not None and state.await_snapshots.adopted
 
 
 def _of_complete(state: RunState, plan: Plan) -> list[str]:
