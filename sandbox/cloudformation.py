@@ -1,0 +1,25 @@
+"""CloudFormation's reading of a state machine written in YAML, which MiniStack hands on unread."""
+
+import json
+from typing import Any
+
+import yaml
+from ministack.services.cloudformation import provisioners
+
+
+def as_json(definition: str) -> str:
+    """A state machine's definition as JSON, whether it is written in JSON or YAML.
+
+    Source: AWS, CloudFormation user guide, AWS::StepFunctions::StateMachine S3Location: "a JSON or YAML file".
+    """
+    return json.dumps(yaml.safe_load(definition))
+
+
+def install() -> None:
+    """Give MiniStack's engine every definition as JSON."""
+    definition_of = provisioners._sfn_definition
+
+    def definition_as_json(properties: dict[str, Any]) -> str:
+        return as_json(definition_of(properties))
+
+    provisioners._sfn_definition = definition_as_json

@@ -1,0 +1,22 @@
+"""What is on simulated volumes and in their snapshots."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class VolumeContent:
+    """The files on one volume, by path. Small on purpose: blocks and shadow storage can take its place."""
+
+    files: dict[str, str] = field(default_factory=dict)
+
+    def read(self, path: str) -> str:
+        """The text of a file; an empty one where nothing was written yet."""
+        return self.files.get(path, "")
+
+    def write(self, path: str, text: str) -> None:
+        """Replace a file."""
+        self.files[path] = text
+
+    def capture(self) -> "VolumeContent":
+        """The content as it is at this instant, for good."""
+        return VolumeContent(dict(self.files))

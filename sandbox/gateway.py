@@ -1,0 +1,160 @@
+"""The local AWS: one process, one port on the loopback interface; MiniStack in front, our parts behind it."""
+
+import asyncio
+import socket
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from urllib.request import urlopen
+
+from . import environment
+from .faults import Faults
+
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 15
+
+
+class PortTakenError(RuntimeError):
+    """Something else listens on the port that was asked for."""
+
+
+class Sandbox:
+    """A local AWS in a thread of this process, for the time of a `with` block.
+
+    There can be one in the life of a process: MiniStack and moto keep their state in modules.
+    """
+
+    def __init__(self, home: Path, *, port: int = 0, seed: int = 1, wait_scale: float = 1.0) -> None:
+        """Prepare, without starting.
+
+        Args:
+            home: folder for all files of the sandbox; it is made if need be.
+            port: TCP port; 0 takes a free one.
+            seed: decides the instants at which simulated applications are observed.
+            wait_scale: factor on the waits and retry intervals of state machines; 0 skips them.
+        """
+        self.home, self.port, self.seed, self.wait_scale = home.resolve(), port, seed, wait_scale
+        self.region, self.account = environment.REGION, environment.ACCOUNT
+        self.faults = Faults()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        """Start, and return when it answers."""
+        if "ministack.app" in sys.modules:
+            raise RuntimeError("One sandbox per process, started before ministack is imported: its state is in modules")
+        listener = _listen(self.port)
+        self.port = int(listener.getsockname()[1])
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        with ExitStack() as cleanup:
+            cleanup.enter_context(environment.entered(self.home, self.port))
+            application = self._assemble()
+            cleanup.callback(_end_functions)
+            self._thread = threading.Thread(target=self._serve, args=(application, listener.detach()), daemon=True)
+            self._thread.start()
+            cleanup.callback(self._end_server)
+            urlopen(f"{self.endpoint}/_ministack/health", timeout=START_TIMEOUT_S).close()
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop the server and end every process that runs a function."""
+        self._cleanup.close()
+
+    def _end_server(self) -> None:
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(STOP_TIMEOUT_S)
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client of this AWS, as the account's root; `config` goes to botocore's Config."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id=environment.ROOT_KEY,
+            aws_secret_access_key=environment.ROOT_SECRET,
+            config=Config(**config),
+        )
+
+    def reset(self) -> None:
+        """Forget servers, volumes, snapshots, decisions and everything ordered; stacks and what they made stay."""
+        from moto.ec2.models import ec2_backends
+
+        from .snapshots import RULES
+
+        ec2_backends.reset()
+        RULES.reset()
+        self.servers.forget()
+        self.faults.reset()
+        self.decisions.decisions.clear()
+
+    def _assemble(self) -> Any:
+        """Put our parts into MiniStack; what they hook is looked for first."""
+        from .hooks import check_hooks
+
+        check_hooks()
+        from ministack import app as ministack
+        from ministack.services import stepfunctions
+
+        from . import cloudformation, ec2, iam, lambdas, snapshots
+        from .faults import break_off_lost_answers
+        from .servers import Servers
+
+        action_of = iam.iam_actions.extract_iam_action
+        snapshots.install()
+        self.decisions = iam.DecisionLog()
+        iam.install(self.decisions)
+        lambdas.install(self.home / "runtime")
+        cloudformation.install()
+        handlers = ministack.SERVICE_HANDLERS
+        handlers["ec2"] = ec2.handle
+        handlers["s3"] = iam.hide_missing_objects(handlers["s3"])
+        for service in ("ec2", "s3", "dynamodb", "sns"):
+            handlers[service] = self.faults.wrap(service, handlers[service], action_of)
+        stepfunctions._SFN_WAIT_SCALE = self.wait_scale
+        self.servers = Servers(self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed)
+        return _as_if_by_tls(break_off_lost_answers(ministack.app))
+
+    def _serve(self, application: Any, listener: int) -> None:
+        from hypercorn.asyncio import serve
+        from hypercorn.config import Config
+
+        config = Config()
+        config.bind, config.graceful_timeout, config.loglevel = [f"fd://{listener}"], 1, "CRITICAL"
+
+        async def run() -> None:
+            self._loop = asyncio.get_running_loop()
+            await serve(application, config, shutdown_trigger=self._stop.wait)
+
+        asyncio.run(run())
+
+
+def _as_if_by_tls(application: Any) -> Any:
+    """Let loopback count as TLS, as behind a proxy: else bucket policies refuse everything for aws:SecureTransport."""
+
+    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        names = {name.lower() for name, _ in scope.get("headers", [])}
+        if scope["type"] == "http" and b"x-forwarded-proto" not in names:
+            scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
+        await application(scope, receive, send)
+
+    return wrapped
+
+
+def _end_functions() -> None:
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.reset()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise PortTakenError(f"Port {port} is taken: end what listens there, or choose another with --port") from error

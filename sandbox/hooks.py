@@ -1,0 +1,40 @@
+"""The private names of MiniStack and moto that the sandbox leans on, checked at start-up.
+
+Both are pinned in pyproject.toml; this is what to look at when a pin moves.
+"""
+
+from importlib import import_module
+
+HOOKS = {
+    "ministack.app": "app SERVICE_HANDLERS",
+    "ministack.core.iam_actions": ("access_denied_response extract_iam_action identity_denial_message"),
+    "ministack.core.iam_evaluator": "evaluate enforce parse_policy_document AuthError EvalResult",
+    "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for reset",
+    "ministack.core.responses": "get_account_id get_region new_uuid",
+    "ministack.core.router": "extract_access_key_id",
+    "ministack.services.cloudformation.provisioners": "_sfn_definition",
+    "ministack.services.iam": "_roles",
+    "ministack.services.lambda_svc": (
+        "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"
+    ),
+    "ministack.services.stepfunctions": "_SFN_WAIT_SCALE",
+    "moto.ec2.models.elastic_block_store": "EBSBackend Snapshot",
+    "moto.ec2.responses.elastic_block_store": "ElasticBlockStore",
+}
+
+
+class MissingHookError(RuntimeError):
+    """MiniStack or moto no longer has a private name that the sandbox needs."""
+
+
+def check_hooks(hooks: dict[str, str] = HOOKS) -> None:
+    """Look for every hooked name.
+
+    Raises:
+        MissingHookError: naming all that are gone.
+    """
+    gone = [
+        f"{m}.{name}" for m, names in hooks.items() for name in names.split() if not hasattr(import_module(m), name)
+    ]
+    if gone:
+        raise MissingHookError(f"not found: {', '.join(gone)}. Install the versions that pyproject.toml pins.")

@@ -1,0 +1,144 @@
+"""Simulated Windows servers: EC2 instances with volumes, what is on their disks, and the application at work."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
+from .disks import VolumeContent
+from .snapshots import RULES, EbsSnapshot
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+ROOT_DEVICE = "/dev/sda1"
+
+
+class Disk(NamedTuple):
+    """One volume of a server, as it is asked for: a device name as EC2 spells it, and the drive that Windows sees."""
+
+    device: str
+    size_gib: int
+    drive: str
+
+
+DISKS = (Disk(ROOT_DEVICE, 50, "C:"), Disk("xvdf", 100, "D:"), Disk("xvdg", 20, "E:"))
+
+
+@dataclass
+class Server:
+    """A simulated server; `volumes` maps its drives to volume ids."""
+
+    instance_id: str
+    name: str
+    volumes: dict[str, str]
+    application: BusyApplication | None = None
+
+    def drive_of(self, volume_id: str) -> str:
+        """The drive letter of one of its volumes."""
+        return next(drive for drive, volume in self.volumes.items() if volume == volume_id)
+
+
+@dataclass
+class Servers:
+    """All simulated servers, and what their volumes and the snapshots of these hold."""
+
+    ec2: "EC2Client"
+    backend: Callable[[], Any]
+    """moto's EC2: looked up each time, since a reset puts a new one in its place."""
+    seed: int
+    servers: dict[str, Server] = field(default_factory=dict)
+    contents: dict[str, VolumeContent] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        RULES.captured[:] = [self._capture]
+
+    def add(
+        self,
+        name: str,
+        volumes: Sequence[Disk] = DISKS,
+        *,
+        application: bool = True,
+        tags: dict[str, str] | None = None,
+        seed: int | None = None,
+    ) -> Server:
+        """Start a Windows server.
+
+        Args:
+            name: its Name tag.
+            volumes: the first is the root volume; the application needs a D: and an E: among them.
+            application: whether the busy application runs on it.
+            tags: further tags of the instance.
+            seed: decides the instants at which the application is observed; the sandbox's own if not given.
+        """
+        instance_id = self._run_instance(name, volumes, tags or {})
+        server = Server(instance_id, name, self._volumes_of(instance_id, volumes))
+        for volume_id in server.volumes.values():
+            self.contents[volume_id] = VolumeContent()
+        if application:
+            drives = {drive: self.contents[server.volumes[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
+            server.application = BusyApplication(self.seed if seed is None else seed, drives)
+        self.servers[instance_id] = server
+        return server
+
+    def stop(self, server: Server) -> None:
+        """Shut a server down; its application finishes what it is doing."""
+        if server.application:
+            server.application.shut_down()
+        self.ec2.stop_instances(InstanceIds=[server.instance_id])
+
+    def terminate(self, server: Server) -> None:
+        """Terminate a server."""
+        self.ec2.terminate_instances(InstanceIds=[server.instance_id])
+
+    def content(self, snapshot_id: str) -> VolumeContent:
+        """What a snapshot holds."""
+        return self.contents[snapshot_id]
+
+    def examine(self, snapshots: dict[str, str]) -> Examination:
+        """Look at the application's data in a recovery point, given as snapshot ids by volume id."""
+        drives = {}
+        for server in self.servers.values():
+            drives |= {d: self.content(snapshots[v]) for d, v in server.volumes.items() if v in snapshots}
+        return examine(drives)
+
+    def forget(self) -> None:
+        """Know no server and no content any more."""
+        self.servers.clear()
+        self.contents.clear()
+
+    def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
+        """Copy the volumes' content at the instant at which CreateSnapshots takes effect."""
+        server = self.servers.get(instance_id)
+        if server is None:
+            return
+        if server.application and self.backend().get_instance(instance_id).state == "running":
+            server.application.work()
+        for snapshot in snapshots:
+            self.contents[snapshot.id] = self.contents[snapshot.volume_id].capture()
+
+    def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
+        image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]
+        answer = self.ec2.run_instances(
+            ImageId=image,
+            MinCount=1,
+            MaxCount=1,
+            InstanceType="m5.large",
+            BlockDeviceMappings=[
+                {"DeviceName": d.device, "Ebs": {"VolumeSize": d.size_gib, "VolumeType": "gp3"}} for d in volumes
+            ],
+            TagSpecifications=[
+                {
+                    "ResourceType": "instance",
+                    "Tags": [{"Key": key, "Value": value} for key, value in {"Name": name, **tags}.items()],
+                }
+            ],
+        )
+        instance_id = answer["Instances"][0]["InstanceId"]
+        instance = self.backend().get_instance(instance_id)
+        instance.platform, instance.platform_details = "windows", "Windows"  # moto knows them from its AMI file only
+        return instance_id
+
+    def _volumes_of(self, instance_id: str, volumes: Sequence[Disk]) -> dict[str, str]:
+        mappings = dict(self.backend().get_instance(instance_id).get_block_device_mapping)
+        return {disk.drive: mappings[disk.device].volume_id for disk in volumes}

@@ -1,0 +1,32 @@
+"""The probe: a small stack whose function does what a test tells it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployment import deploy
+
+
+class Probe:
+    def __init__(self, aws, outputs):
+        self.aws, self.outputs = aws, outputs
+
+    def invoke(self, **event):
+        answer = self.aws.client("lambda").invoke(
+            FunctionName=self.outputs["FunctionName"], Payload=json.dumps(event).encode()
+        )
+        return json.loads(answer["Payload"].read())
+
+    def call(self, service, method, **parameters):
+        return self.invoke(call=[service, method, parameters])
+
+
+@pytest.fixture(scope="session")
+def probe_outputs(running_sandbox):
+    return deploy(running_sandbox, Path(__file__).parent / "probe", "probe")
+
+
+@pytest.fixture
+def probe(aws, probe_outputs):
+    return Probe(aws, probe_outputs)

@@ -1,0 +1,5 @@
+"""What the probe raises."""
+
+
+class ServerBusy(Exception):
+    """Another run has the server."""

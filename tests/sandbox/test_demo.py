@@ -1,0 +1,44 @@
+"""The demo as a newcomer types it, with the real `sam build` and `sam deploy`; needs PyPI for the layer."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+
+
+def running_with(text):
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if text in line]
+
+
+def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_running():
+    ended = subprocess.run(
+        [sys.executable, "-m", "sandbox.demo"], check=False, cwd=PROJECT, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr
+    said = ended.stdout
+    assert "stack quiesce: CREATE_COMPLETE" in said
+    entered = re.findall(r"^ +\d+\.\d s  (\S+)$", said, re.MULTILINE)
+    assert (entered[:2], entered[-3:]) == (["Begin", "Plan"], ["Report", "Failed?", "Recorded"])
+    assert len(re.findall(r"snap-[0-9a-f]{17}  completed", said)) == 3
+    assert "Torn." in said
+    assert "This is what crash-consistent means." in said
+    assert not running_with(str(PROJECT / ".sandbox"))
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_running(tmp_path, end):
+    command = [sys.executable, "-m", "sandbox.demo", "--home", str(tmp_path)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while "sam build" not in (line := process.stdout.readline()):
+            assert line, process.stderr.read()
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (128 + end, "")
+    assert not running_with(str(tmp_path))
+    assert not list(tmp_path.glob("port-*"))

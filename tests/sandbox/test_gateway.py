@@ -1,0 +1,60 @@
+"""Start and end: pinned names, one per process, nothing left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox import Sandbox
+from sandbox.hooks import HOOKS, MissingHookError, check_hooks
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_every_hooked_name_is_there(running_sandbox):
+    check_hooks(HOOKS)
+
+
+def test_a_name_that_is_gone_is_named():
+    with pytest.raises(MissingHookError, match=r"sandbox\.disks\.Cylinder"):
+        check_hooks({"sandbox.disks": "VolumeContent Cylinder"})
+
+
+def test_a_second_sandbox_in_the_process_is_refused(running_sandbox, tmp_path):
+    with pytest.raises(RuntimeError, match="One sandbox per process"), Sandbox(tmp_path):
+        pass
+
+
+def test_the_callers_own_aws_settings_stay_out(running_sandbox):
+    assert "AWS_PROFILE" not in os.environ
+    assert os.environ["AWS_CONFIG_FILE"] == os.devnull
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_starts_a_server_says_how_to_reach_it_and_ends_without_a_trace(tmp_path, end):
+    command = [sys.executable, "-m", "sandbox", "--home", str(tmp_path / "home")]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        said = ""
+        while "Ctrl-C" not in said:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            said += line
+        process.send_signal(end)
+        rest, errors = process.communicate(timeout=20)
+    assert (process.returncode, rest, errors) == (0, "", "")
+    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in said
+    assert "i-" in said
+
+
+def test_a_taken_port_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "sandbox", "--home", str(tmp_path), "--port", port]
+        ended = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"Port {port} is taken" in ended.stderr
+    assert "Traceback" not in ended.stderr

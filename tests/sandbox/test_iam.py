@@ -1,0 +1,117 @@
+"""IAM: every resource that a call names must be granted; what nobody knows is denied; decisions are kept."""
+
+import pytest
+
+DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
+
+
+def tags(owner):
+    return [{"ResourceType": "snapshot", "Tags": [{"Key": "Owner", "Value": owner}]}]
+
+
+def take(probe, server, owner="probe", **more):
+    specification = {"InstanceId": server.instance_id}
+    return probe.call(
+        "ec2", "create_snapshots", InstanceSpecification=specification, TagSpecifications=tags(owner), **more
+    )
+
+
+@pytest.fixture
+def server(aws):
+    return aws.servers.add("willing", tags={"Backup": "yes"})
+
+
+def test_a_granted_call_passes(probe, server):
+    assert "Snapshots" in take(probe, server)["keys"]
+
+
+def test_a_server_without_the_tag_is_refused(aws, probe):
+    assert take(probe, aws.servers.add("unwilling"))["error"] == "UnauthorizedOperation"
+
+
+def test_snapshots_without_the_tag_asked_for_are_refused(probe, server):
+    answer = take(probe, server, owner="somebody")
+    assert answer["error"] == "UnauthorizedOperation"
+    assert "::snapshot/*" in answer["message"]
+
+
+def test_a_refused_call_has_no_effect(aws, probe, server):
+    take(probe, server, owner="somebody")
+    snapshots = aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    assert not {snapshot["VolumeId"] for snapshot in snapshots} & set(server.volumes.values())
+
+
+def test_a_dry_run_tells_the_same_as_the_call(aws, probe, server):
+    assert take(probe, server, DryRun=True)["error"] == "DryRunOperation"
+    assert take(probe, aws.servers.add("unwilling"), DryRun=True)["error"] == "UnauthorizedOperation"
+
+
+@pytest.fixture
+def snapshots(aws, server):
+    def make(owner):
+        specification = {"InstanceId": server.instance_id, "ExcludeBootVolume": True}
+        answer = aws.client("ec2").create_snapshots(InstanceSpecification=specification, TagSpecifications=tags(owner))
+        return [snapshot["SnapshotId"] for snapshot in answer["Snapshots"]]
+
+    return make
+
+
+def test_only_the_granted_tag_can_be_put_on_only_our_snapshots(aws, probe, snapshots):
+    ours, tag = snapshots("probe"), [{"Key": "Consistency", "Value": "crash"}]
+    assert "keys" in probe.call("ec2", "create_tags", Resources=ours, Tags=tag)
+    assert probe.call("ec2", "create_tags", Resources=ours, Tags=[{"Key": "Owner", "Value": "me"}])["error"] in DENIED
+
+
+def test_one_foreign_snapshot_among_several_refuses_the_call(aws, probe, snapshots):
+    foreign = snapshots("somebody")
+    tag = [{"Key": "Consistency", "Value": "crash"}]
+    assert probe.call("ec2", "create_tags", Resources=foreign, Tags=tag)["error"] == "UnauthorizedOperation"
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "parameters"),
+    [
+        ("dynamodb", "put_item", {"TableName": "OtherTable", "Item": {"id": {"S": "1"}}}),
+        ("s3", "get_object", {"Bucket": "Bucket", "Key": "scripts/before.ps1"}),
+        ("s3", "put_object", {"Bucket": "Bucket", "Key": "policies/files.yaml"}),
+        ("sns", "publish", {"TopicArn": "arn:aws:sns:eu-central-1:111122223333:other", "Message": "x"}),
+        ("ec2", "terminate_instances", {"InstanceIds": ["i-0123456789abcdef0"]}),
+        ("sqs", "list_queues", {}),
+    ],
+)
+def test_what_is_not_granted_is_refused(probe, service, method, parameters):
+    named = {key: probe.outputs.get(str(value), value) for key, value in parameters.items()}
+    assert probe.call(service, method, **named)["error"] in {*DENIED, "AuthorizationError"}
+
+
+def test_an_action_without_a_rule_is_denied_although_it_is_granted(probe):
+    assert probe.call("ec2", "describe_instance_types")["error"] == "UnauthorizedOperation"
+
+
+def test_a_missing_object_is_access_denied_to_who_may_not_list_the_bucket(aws, probe):
+    bucket = probe.outputs["Bucket"]
+    assert probe.call("s3", "get_object", Bucket=bucket, Key="policies/none.yaml")["error"] == "AccessDenied"
+    with pytest.raises(aws.client("s3").exceptions.NoSuchKey):
+        aws.client("s3").get_object(Bucket=bucket, Key="policies/none.yaml")
+
+
+def test_loopback_counts_as_tls_for_a_bucket_that_refuses_plain_http(aws, probe):
+    bucket, key = probe.outputs["Bucket"], "policies/files.yaml"
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"name: files")
+    assert "keys" in probe.call("s3", "get_object", Bucket=bucket, Key=key)
+
+
+def test_decisions_name_the_statement_that_allowed_them(aws, probe):
+    probe.call("dynamodb", "put_item", TableName=probe.outputs["Table"], Item={"id": {"S": "1"}})
+    assert [(d.action, d.sids) for d in aws.decisions.decisions] == [("dynamodb:PutItem", ("KeepItems",))]
+    assert aws.decisions.denied() == []
+
+
+def test_the_report_names_what_was_denied_and_what_was_never_needed(aws, probe, server):
+    take(probe, server)
+    probe.call("dynamodb", "put_item", TableName=probe.outputs["OtherTable"], Item={"id": {"S": "1"}})
+    assert [decision.action for decision in aws.decisions.denied()] == ["dynamodb:PutItem"]
+    unused = {(sid, action) for role, sid, action in aws.decisions.unused() if role.startswith("probe-")}
+    assert ("KeepItems", "dynamodb:PutItem") in unused  # refused on the other table: that is no use of the grant
+    assert ("TagOurSnapshotsLater", "ec2:CreateTags") in unused
+    assert ("TagSnapshotsAsTheyAreMade", "ec2:CreateTags") not in unused

@@ -1,0 +1,58 @@
+"""Functions run as on Lambda: names of exceptions, the time limit, the layer, and nothing of this machine's own."""
+
+import os
+
+import pytest
+
+from sandbox.executions import follow, wait_for
+
+
+def test_an_exception_keeps_its_name(probe):
+    answer = probe.invoke(**{"raise": "run-7 has it"})
+    assert (answer["errorType"], answer["errorMessage"]) == ("ServerBusy", "run-7 has it")
+
+
+def test_a_state_machine_in_yaml_catches_an_exception_by_its_name(aws, probe):
+    start = aws.client("stepfunctions").start_execution
+    arn = start(stateMachineArn=probe.outputs["MachineArn"], input='{"raise": "run-7 has it"}')["executionArn"]
+    assert [name for name, _ in follow(aws, arn)] == ["Ask", "Busy"]
+    ended = wait_for(aws, arn)
+    assert (ended["status"], ended["error"]) == ("FAILED", "ServerBusy")
+
+
+def test_the_time_limit_of_the_function_holds(probe):
+    assert probe.invoke(sleep_s=3)["errorType"] == "Sandbox.Timedout"
+
+
+@pytest.mark.parametrize(
+    ("module", "importable"),
+    [
+        ("probed.errors", True),  # from the layer
+        ("jmespath", True),  # a dependency in the layer
+        ("boto3", True),  # from the managed runtime
+        ("pydantic", False),  # in this virtual environment, but not in the layer
+        ("moto", False),
+        ("sandbox", False),
+    ],
+)
+def test_a_function_imports_what_its_layer_and_the_managed_runtime_have_and_nothing_else(probe, module, importable):
+    assert probe.invoke(**{"import": module})["imported"] is importable
+
+
+def test_a_function_sees_its_own_environment_and_not_that_of_this_process(probe):
+    environment = set(probe.invoke()["environment"])
+    assert {"TABLE", "AWS_LAMBDA_FUNCTION_NAME", "AWS_ENDPOINT_URL"} <= environment
+    own_to_this_process = {"PATH", "PYTEST_CURRENT_TEST", "GATEWAY_PORT", "TMPDIR"}
+    assert own_to_this_process <= os.environ.keys()
+    assert not own_to_this_process & environment
+
+
+def test_a_function_for_another_python_is_refused(aws, probe):
+    name = probe.outputs["FunctionName"]
+    functions = aws.client("lambda")
+    here = functions.get_function_configuration(FunctionName=name)["Runtime"]
+    functions.update_function_configuration(FunctionName=name, Runtime="python3.9")
+    try:
+        assert probe.invoke()["errorType"] == "Sandbox.OtherRuntime"
+    finally:
+        functions.update_function_configuration(FunctionName=name, Runtime=here)

@@ -1,0 +1,94 @@
+"""Deploy a SAM template straight to the sandbox's CloudFormation: what `sam deploy` does in seconds, in a moment.
+
+For tests. The layer's dependencies are those that `src/requirements.txt` names, copied from this interpreter's packages
+instead of downloaded; a test with the real `sam build` and `sam deploy` stands beside these.
+"""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sandbox import Sandbox
+from sandbox.interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
+
+BUCKET = "deployment"
+CODE = {
+    "AWS::Serverless::Function": "CodeUri",
+    "AWS::Serverless::LayerVersion": "ContentUri",
+    "AWS::Serverless::StateMachine": "DefinitionUri",
+}
+
+
+def deploy(
+    aws: Sandbox, project: Path, stack: str = "quiesce", parameters: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Deploy `template.yaml` of a project, and return the stack's outputs.
+
+    Args:
+        aws: a running sandbox.
+        project: the folder of the template.
+        stack: name of the stack; it must not exist yet.
+        parameters: over the template's defaults; Runtime and Architecture are set to what runs here.
+
+    Raises:
+        botocore.exceptions.WaiterError: the stack was not created.
+    """
+    from samcli.yamlhelper import yaml_parse
+
+    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    template = yaml_parse((project / "template.yaml").read_text())
+    for name, resource in template["Resources"].items():
+        property_name = CODE.get(resource["Type"])
+        if property_name:
+            source = project / resource["Properties"][property_name]
+            s3.put_object(Bucket=BUCKET, Key=name, Body=_package(resource["Type"], source))
+            resource["Properties"][property_name] = {"Bucket": BUCKET, "Key": name}
+    given = {"Runtime": RUNTIME, "Architecture": ARCHITECTURE, **(parameters or {})}
+    cloudformation.create_stack(
+        StackName=stack,
+        TemplateBody=json.dumps(template, default=str),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    waiter.wait(StackName=stack, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
+    return outputs(aws, stack)
+
+
+def outputs(aws: Sandbox, stack: str = "quiesce") -> dict[str, str]:
+    """The outputs of a stack, by key."""
+    described = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def _package(kind: str, source: Path) -> bytes:
+    if source.is_file():
+        return source.read_bytes()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as package:
+        for path, name in _layer_files(source) if kind.endswith("LayerVersion") else _files_under(source):
+            package.write(path, name)
+    return archive.getvalue()
+
+
+def _files_under(folder: Path) -> Iterator[tuple[Path, str]]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path, str(path.relative_to(folder))
+
+
+def _layer_files(source: Path) -> Iterator[tuple[Path, str]]:
+    """The package itself, and the dependencies that its requirements name, under `python/` as Lambda wants them."""
+    for path, name in _files_under(source):
+        yield path, f"python/{name}"
+    requirements: Any = (source / "requirements.txt").read_text()
+    for package in packages_needed_by(tuple(re.findall(r"^([\w.-]+)==", requirements, re.MULTILINE))).values():
+        for file in package.files or []:
+            path = Path(str(package.locate_file(file)))
+            if file.parts[0] != ".." and path.is_file():
+                yield path, f"python/{file}"
