@@ -7,7 +7,7 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import verbs
-from quiesce.aws import ONCE, REPEATABLE
+from quiesce.aws import HASTY, REPEATABLE
 from quiesce.calls import counted, take_calls
 from quiesce.freezing import goes_on
 from quiesce.run import identity_of
@@ -19,7 +19,7 @@ from quiesce.table import LEASE_S, Table
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
-ssm_client = counted(boto3.client("ssm", config=ONCE))
+ssm_client = counted(boto3.client("ssm", config=HASTY))
 table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
 
 

@@ -7,7 +7,7 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import ec2, planning
-from quiesce.aws import LINKS, ONCE, REPEATABLE
+from quiesce.aws import HASTY, LINKS, REPEATABLE
 from quiesce.bucket import read_policy_bytes
 from quiesce.calls import counted, take_calls
 from quiesce.preparing import ScriptStore, prepare
@@ -23,7 +23,7 @@ from quiesce.volumes import select
 settings = Settings.from_env()
 ec2_client = counted(boto3.client("ec2", config=REPEATABLE))
 s3_client = counted(boto3.client("s3", config=REPEATABLE))
-ssm_client = counted(boto3.client("ssm", config=ONCE))
+ssm_client = counted(boto3.client("ssm", config=HASTY))
 scripts = ScriptStore(s3_client, boto3.client("s3", config=LINKS), settings.bucket_name)
 table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
 

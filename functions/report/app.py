@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce.aws import LINKS, ONCE, REPEATABLE
+from quiesce.aws import HASTY, LINKS, REPEATABLE
 from quiesce.reporting import Desk
 from quiesce.run import identity_of
 from quiesce.settings import Settings
@@ -16,7 +16,7 @@ from quiesce.table import Table
 from quiesce.telemetry import begin
 
 settings = Settings.from_env()
-ssm_client = boto3.client("ssm", config=ONCE)
+ssm_client = boto3.client("ssm", config=HASTY)
 desk = Desk(
     ec2=boto3.client("ec2", config=REPEATABLE),
     s3=boto3.client("s3", config=REPEATABLE),

@@ -10,7 +10,7 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import ec2, sweeping, verbs
-from quiesce.aws import LINKS, ONCE, REPEATABLE
+from quiesce.aws import HASTY, LINKS, REPEATABLE
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, GuestRefused
 from quiesce.freezing import was_asked
 from quiesce.reporting import Desk
@@ -23,7 +23,7 @@ from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
 ec2_client = boto3.client("ec2", config=REPEATABLE)
-ssm_client = boto3.client("ssm", config=ONCE)
+ssm_client = boto3.client("ssm", config=HASTY)
 table = Table(boto3.client("dynamodb", config=REPEATABLE), settings.table_name)
 desk = Desk(
     ec2=ec2_client,

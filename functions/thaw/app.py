@@ -6,7 +6,7 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import verbs
-from quiesce.aws import ONCE
+from quiesce.aws import HASTY
 from quiesce.calls import counted, take_calls
 from quiesce.freezing import was_asked
 from quiesce.run import identity_of
@@ -17,7 +17,7 @@ from quiesce.state import RunState, Thaw
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
-ssm_client = counted(boto3.client("ssm", config=ONCE))
+ssm_client = counted(boto3.client("ssm", config=HASTY))
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
