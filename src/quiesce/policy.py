@@ -30,7 +30,8 @@ TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
 class PolicyModel(BaseModel):
     """What all parts of a policy share: frozen, and a field that nobody knows is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # By alias: settings go through the state machine as JSON, and are read there as a person writes them.
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class VolumeChoice(PolicyModel):
