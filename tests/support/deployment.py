@@ -48,6 +48,10 @@ def deploy(
             source = project / resource["Properties"][property_name]
             s3.put_object(Bucket=BUCKET, Key=name, Body=_package(resource["Type"], source))
             resource["Properties"][property_name] = {"Bucket": BUCKET, "Key": name}
+        if resource["Type"] == "AWS::SSM::Document":
+            included = resource["Properties"]["Content"]["Fn::Transform"]["Parameters"]
+            s3.put_object(Bucket=BUCKET, Key=name, Body=(project / included["Location"]).read_bytes())
+            included["Location"] = f"s3://{BUCKET}/{name}"
     given = {"Runtime": RUNTIME, "Architecture": ARCHITECTURE, **(parameters or {})}
     cloudformation.create_stack(
         StackName=stack,
