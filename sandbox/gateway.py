@@ -83,7 +83,7 @@ class Sandbox:
         )
 
     def reset(self) -> None:
-        """Forget servers, volumes, snapshots, decisions and everything ordered; stacks and what they made stay."""
+        """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""
         from moto.ec2.models import ec2_backends
 
         from .snapshots import RULES
@@ -92,7 +92,6 @@ class Sandbox:
         RULES.reset()
         self.servers.forget()
         self.faults.reset()
-        self.decisions.decisions.clear()
 
     def _assemble(self) -> Any:
         """Put our parts into MiniStack; what they hook is looked for first."""

@@ -60,15 +60,17 @@ class DecisionLog:
     def __init__(self) -> None:
         self.decisions: list[Decision] = []
 
-    def denied(self) -> list[Decision]:
-        """What was refused."""
-        return [decision for decision in self.decisions if not decision.allowed]
+    def denied(self, stack: str) -> list[Decision]:
+        """What was refused to the roles of a stack."""
+        return [
+            decision for decision in self.decisions if not decision.allowed and decision.role.startswith(f"{stack}-")
+        ]
 
-    def unused(self) -> list[tuple[str, str, str]]:
-        """Role, Sid and action of every grant to a function that no call has needed so far."""
-        used = {(d.role, sid, d.action.lower()) for d in self.decisions if d.allowed for sid in d.sids}
-        grants = (grant for role in ministack_iam._roles.values() for grant in _grants(role))
-        return sorted(grant for grant in grants if (grant[0], grant[1], grant[2].lower()) not in used)
+    def unused(self, stack: str) -> list[tuple[str, str, str]]:
+        """Role, Sid and action of every grant to a stack's functions that no call has needed so far."""
+        used = {(d.role, sid, d.action) for d in self.decisions for sid in d.sids}
+        roles = (role for role in ministack_iam._roles.values() if role["RoleName"].startswith(f"{stack}-"))
+        return sorted(grant for role in roles for grant in _grants(role) if grant not in used)
 
 
 def _grants(role: dict[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -1,3 +1,48 @@
-"""What all tests share."""
+"""What all tests share: moto before any client, the functions on an environment of their own, no network."""
 
-pytest_plugins = ["tests.support.fixtures"]
+import os
+import socket
+from importlib import import_module
+from pathlib import Path
+from unittest.mock import patch
+
+import moto  # noqa: F401 - clients that are built before it is imported would talk to AWS
+import pytest
+
+from tests.support.environment import ENVIRONMENT
+
+pytest_plugins = ["tests.support.fixtures", "tests.support.in_process"]
+
+STEPS = ("plan", "snapshot", "await_snapshots", "report")
+# These run processes and servers of their own, and need the machine's environment for it.
+WITH_PROCESSES = {"sandbox", "e2e", "guest"}
+LOOPBACK = ("127.", "::1", "localhost")
+
+# The functions read their settings and build their clients when they are imported, as on Lambda.
+with patch.dict(os.environ, ENVIRONMENT, clear=True):
+    for step in STEPS:
+        import_module(f"functions.{step}.app")
+
+
+@pytest.fixture(autouse=True)
+def environment(request, monkeypatch):
+    """Give in-process tests the functions' environment and nothing of this machine's."""
+    level = request.path.relative_to(Path(__file__).parent).parts[0]
+    if level in WITH_PROCESSES:
+        yield
+        return
+    with patch.dict(os.environ, ENVIRONMENT, clear=True):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch):
+    """Refuse every connection that would leave this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(LOOPBACK):
+            raise AssertionError(f"a test wanted to connect to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

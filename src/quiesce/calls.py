@@ -8,7 +8,7 @@ _sent: Counter[str] = Counter()
 
 def counted(client: Any) -> Any:
     """Count every request that this client sends, retries too, and return the client."""
-    client.meta.events.register("before-send", _count)
+    client.meta.events.register_first("before-send", _count)
     return client
 
 

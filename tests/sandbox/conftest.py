@@ -12,10 +12,8 @@ class Probe:
     def __init__(self, aws, outputs):
         self.aws, self.outputs = aws, outputs
 
-    def invoke(self, **event):
-        answer = self.aws.client("lambda").invoke(
-            FunctionName=self.outputs["FunctionName"], Payload=json.dumps(event).encode()
-        )
+    def invoke(self, *, of="FunctionName", **event):
+        answer = self.aws.client("lambda").invoke(FunctionName=self.outputs[of], Payload=json.dumps(event).encode())
         return json.loads(answer["Payload"].read())
 
     def call(self, service, method, **parameters):
@@ -29,4 +27,5 @@ def probe_outputs(running_sandbox):
 
 @pytest.fixture
 def probe(aws, probe_outputs):
+    aws.decisions.decisions.clear()
     return Probe(aws, probe_outputs)

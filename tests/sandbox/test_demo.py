@@ -8,12 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox.processes import running_with
+
 PROJECT = Path(__file__).parents[2]
-
-
-def running_with(text):
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if text in line]
 
 
 def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_running():

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.hooks import HOOKS, MissingHookError, check_hooks
+from tests.sandbox.processes import running_with
 
 PROJECT = Path(__file__).parents[2]
 
@@ -58,3 +59,29 @@ def test_a_taken_port_is_named(tmp_path):
     assert ended.returncode == 1
     assert f"Port {port} is taken" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_functions_end_with_the_sandbox_and_not_only_with_the_process(tmp_path):
+    script = f"""
+from pathlib import Path
+from sandbox import Sandbox
+from tests.support.deployment import deploy
+with Sandbox(Path({str(tmp_path)!r})) as aws:
+    function = deploy(aws, Path("tests/sandbox/probe"), "probe")["FunctionName"]
+    aws.client("lambda").invoke(FunctionName=function)
+    print("running", flush=True)
+    input()
+print("ended", flush=True)
+input()
+"""
+    bootstrap = f"lambda_bootstrap.py {tmp_path}"
+    command = [sys.executable, "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout.readline() == "running\n", process.stderr.read()
+        assert running_with(bootstrap)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ended\n"
+        assert not running_with(bootstrap)
+        process.communicate("\n", timeout=20)

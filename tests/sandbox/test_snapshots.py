@@ -1,10 +1,12 @@
 """The rules of simulated EBS snapshots, each as AWS documents it."""
 
+import itertools
+
 import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.servers import DISKS
-from sandbox.snapshots import RULES, Fate
+from sandbox.snapshots import RULES, Fate, SnapshotRules
 
 OURS = [{"ResourceType": "snapshot", "Tags": [{"Key": "run", "Value": "1"}]}]
 
@@ -39,7 +41,10 @@ def refused(call, *args, **kwargs):
     return refusal.value.response["Error"]["Code"]
 
 
-def test_a_set_has_one_start_time_and_is_pending_when_the_call_returns(ec2, server):
+def test_a_set_has_one_start_time_and_is_pending_when_the_call_returns(ec2, server, monkeypatch):
+    clock = itertools.count(1_800_000_000, 10)  # goes on by ten seconds whenever anybody looks
+    monkeypatch.setattr(SnapshotRules, "now_s", lambda _: next(clock))
+    RULES.duration_s = 10_000
     snapshots = take(ec2, server)
     assert {snapshot["VolumeId"] for snapshot in snapshots} == set(server.volumes.values())
     assert {snapshot["State"] for snapshot in snapshots} == {"pending"}

@@ -15,7 +15,6 @@ from typing import Any
 from sandbox import Sandbox
 from sandbox.interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
 
-BUCKET = "deployment"
 CODE = {
     "AWS::Serverless::Function": "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
@@ -39,19 +38,19 @@ def deploy(
     """
     from samcli.yamlhelper import yaml_parse
 
-    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    s3, cloudformation, bucket = aws.client("s3"), aws.client("cloudformation"), f"{stack}-deployment"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": aws.region})
     template = yaml_parse((project / "template.yaml").read_text())
     for name, resource in template["Resources"].items():
         property_name = CODE.get(resource["Type"])
         if property_name:
             source = project / resource["Properties"][property_name]
-            s3.put_object(Bucket=BUCKET, Key=name, Body=_package(resource["Type"], source))
-            resource["Properties"][property_name] = {"Bucket": BUCKET, "Key": name}
+            s3.put_object(Bucket=bucket, Key=name, Body=_package(resource["Type"], source))
+            resource["Properties"][property_name] = {"Bucket": bucket, "Key": name}
         if resource["Type"] == "AWS::SSM::Document":
             included = resource["Properties"]["Content"]["Fn::Transform"]["Parameters"]
-            s3.put_object(Bucket=BUCKET, Key=name, Body=(project / included["Location"]).read_bytes())
-            included["Location"] = f"s3://{BUCKET}/{name}"
+            s3.put_object(Bucket=bucket, Key=name, Body=(project / included["Location"]).read_bytes())
+            included["Location"] = f"s3://{bucket}/{name}"
     given = {"Runtime": RUNTIME, "Architecture": ARCHITECTURE, **(parameters or {})}
     cloudformation.create_stack(
         StackName=stack,

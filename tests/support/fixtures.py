@@ -1,10 +1,19 @@
 """pytest fixtures: one sandbox for all tests of a process, and a clean slate for each test."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox import Sandbox
+from sandbox.executions import follow, wait_for
+from sandbox.servers import Server
+from tests.support.deployment import deploy
+
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +25,48 @@ def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 @pytest.fixture
 def aws(running_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The running sandbox without servers, snapshots, faults or decisions of an earlier test; stacks stay."""
+    """The running sandbox without servers, snapshots or faults of an earlier test; stacks and decisions stay."""
     running_sandbox.reset()
     yield running_sandbox
     running_sandbox.reset()
+
+
+@dataclass
+class Quiesce:
+    """The deployed product, used as a person uses it: policies in the bucket, executions from the console."""
+
+    aws: Sandbox
+    outputs: dict[str, str]
+
+    def put_policy(self, name: str, text: str) -> None:
+        """Upload a policy file."""
+        s3 = self.aws.client("s3")
+        s3.put_object(Bucket=self.outputs["BucketName"], Key=f"policies/{name}.yaml", Body=text.encode())
+
+    def start(self, request: dict[str, Any], **more: str) -> str:
+        """Start a backup with this input, and return the execution's ARN."""
+        states, machine = self.aws.client("stepfunctions"), self.outputs["BackupMachineArn"]
+        arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps(request), **more)["executionArn"]
+        return arn
+
+    def back_up(self, server: Server, **settings: Any) -> dict[str, Any]:
+        """Back up a server by a policy of its own in the input; what DescribeExecution says in the end."""
+        target = {"instance_id": server.instance_id}
+        policy = {"name": "files-nightly", "owner": "tests", "targets": [target], **settings}
+        return wait_for(self.aws, self.start({"policy": policy, "instance_id": server.instance_id}))
+
+    def entered(self, execution_arn: str) -> list[str]:
+        """The states that an execution entered."""
+        return [name for name, _ in follow(self.aws, execution_arn)]
+
+
+@pytest.fixture(scope="session")
+def deployed(running_sandbox: Sandbox) -> dict[str, str]:
+    """The outputs of the real template, deployed once."""
+    return deploy(running_sandbox, PROJECT)
+
+
+@pytest.fixture
+def quiesce(aws: Sandbox, deployed: dict[str, str]) -> Quiesce:
+    """The deployed product on a clean slate of servers."""
+    return Quiesce(aws, deployed)

@@ -1,0 +1,154 @@
+"""AwaitSnapshots: looks, adopts only what is this run's, and holds the server meanwhile."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from quiesce import errors
+from quiesce.table import LEASE_S
+from sandbox.servers import Server
+from sandbox.snapshots import RULES, Fate
+from tests.functions.conftest import a_document
+from tests.functions.faults import each_fault
+from tests.support.clock import Clock
+from tests.support.cloud import Cloud
+from tests.support.environment import TABLE
+from tests.support.wire import Wire, answer_lost
+
+Call = Callable[..., Any]
+CALLS = [("ec2:DescribeSnapshots", 1), ("dynamodb:UpdateItem", 1)]
+LOST = {"Error": "OutcomeUnknown", "Cause": ""}
+
+
+@pytest.fixture
+def fresh(wire: Wire, created: dict[str, Any]) -> dict[str, Any]:
+    """A run whose snapshots were created, with nothing yet in the log of what was sent."""
+    wire.sent.clear()
+    wire._counts.clear()
+    return created
+
+
+def without_answer(document: dict[str, Any], error: str = "OutcomeUnknown") -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "snapshot"} | {"failure": {**LOST, "Error": error}}
+
+
+def states_of(answer: dict[str, Any]) -> list[str]:
+    return [s["state"] for s in answer["snapshots"]]
+
+
+def test_pending_snapshots_are_waited_for_until_they_complete(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
+    first = call("await_snapshots", fresh)
+    clock.now_s += 30
+    second = call("await_snapshots", {**fresh, "await_snapshots": first})
+
+    assert (first["done"], first["wait_s"], states_of(first)) == (False, 10, ["pending"] * 3)
+    assert (second["done"], second["wait_s"], states_of(second)) == (True, 0, ["completed"] * 3)
+    assert all(s["completed_at"] for s in second["snapshots"])
+    assert second["calls"] == {"dynamodb:UpdateItem": 2, "ec2:DescribeSnapshots": 2}
+
+
+def test_the_lease_is_renewed_beyond_the_next_look(
+    call: Call, cloud: Cloud, clock: Clock, wire: Wire, server: Server, fresh: dict[str, Any]
+) -> None:
+    clock.now_s += 600
+    RULES.order(server.volumes["C:"], Fate.NEVER_COMPLETES)
+    answer = call("await_snapshots", fresh)
+    until = clock.now() + timedelta(seconds=answer["wait_s"] + LEASE_S)
+    assert (cloud.lease(server.instance_id) or {})["expires_at"] == str(int(until.timestamp()))
+    assert [(sent, wire.sent[: n + 1].count(sent)) for n, sent in enumerate(wire.sent)] == CALLS
+
+
+def test_snapshots_that_ec2_lists_on_several_pages_are_all_seen(
+    call: Call, clock: Clock, fresh: dict[str, Any]
+) -> None:
+    RULES.page_size = 1
+    clock.now_s += 30
+    answer = call("await_snapshots", fresh)
+    assert states_of(answer) == ["completed"] * 3
+    assert answer["calls"]["ec2:DescribeSnapshots"] == 3
+
+
+def test_a_set_whose_answer_was_lost_is_adopted(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
+    clock.now_s += 30
+    answer = call("await_snapshots", without_answer(fresh))
+    assert (answer["done"], answer["adopted"]) == (True, True)
+    assert sorted(s["snapshot_id"] for s in answer["snapshots"]) == sorted(
+        s["snapshot_id"] for s in fresh["snapshot"]["snapshots"]
+    )
+
+
+@pytest.mark.parametrize("tag", ["quiesce:run", "quiesce:stack", "quiesce:instance"])
+def test_a_set_of_another_run_stack_or_server_is_not_adopted(
+    call: Call, cloud: Cloud, clock: Clock, fresh: dict[str, Any], tag: str
+) -> None:
+    for snapshot in cloud.snapshots():
+        cloud.ec2.create_tags(Resources=[snapshot["id"]], Tags=[{"Key": tag, "Value": "another"}])
+    answer = call("await_snapshots", without_answer(fresh))
+    clock.now_s += 30
+    answer = call("await_snapshots", {**without_answer(fresh), "await_snapshots": answer})
+    assert (answer["done"], answer["adopted"], answer["snapshots"]) == (True, False, [])
+
+
+@pytest.mark.parametrize(("error", "looks"), [("SnapshotRefused", 0), ("AwsThrottled", 1)])
+def test_nothing_is_looked_for_only_where_nothing_can_be(
+    call: Call, wire: Wire, fresh: dict[str, Any], error: str, looks: int
+) -> None:
+    call("await_snapshots", without_answer(fresh, error))
+    assert wire.count("ec2:DescribeSnapshots") == looks
+
+
+def test_a_snapshot_that_was_deleted_has_vanished_after_a_while(
+    call: Call, cloud: Cloud, clock: Clock, fresh: dict[str, Any]
+) -> None:
+    cloud.ec2.delete_snapshot(SnapshotId=fresh["snapshot"]["snapshots"][0]["snapshot_id"])
+    clock.now_s += 299
+    first = call("await_snapshots", fresh)
+    clock.now_s += 2
+    second = call("await_snapshots", {**fresh, "await_snapshots": first})
+    assert (first["done"], states_of(first)) == (False, ["pending", "completed", "completed"])
+    assert (second["done"], states_of(second)) == (True, ["vanished", "completed", "completed"])
+
+
+def test_a_lost_lease_is_told_and_never_taken_back(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, fresh: dict[str, Any]
+) -> None:
+    key = {"pk": {"S": server.instance_id}, "sk": {"S": "lease"}}
+    cloud.dynamodb.put_item(TableName=TABLE, Item={**key, "run_id": {"S": "run-2"}, "expires_at": {"N": "1"}})
+    first = call("await_snapshots", fresh)
+    cloud.dynamodb.delete_item(TableName=TABLE, Key=key)
+    second = call("await_snapshots", {**fresh, "await_snapshots": first})
+    assert (first["lease_held"], second["lease_held"]) == (False, False)
+    assert cloud.lease(server.instance_id) is None
+    assert wire.count("dynamodb:UpdateItem") == 1
+
+
+def test_a_lease_that_expired_and_nobody_took_is_held_on(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
+    clock.now_s += LEASE_S + 1
+    assert call("await_snapshots", fresh)["lease_held"] is True
+
+
+@pytest.mark.parametrize(("call_name", "nth"), CALLS)
+def test_a_lost_answer_is_asked_for_again(
+    call: Call, wire: Wire, fresh: dict[str, Any], call_name: str, nth: int
+) -> None:
+    wire.on(call_name, answer_lost, nth=nth)
+    answer = call("await_snapshots", fresh)
+    assert answer["calls"][call_name] == 2
+    assert answer["lease_held"] is True
+
+
+@pytest.mark.parametrize(("call_name", "nth", "fault", "times", "error"), each_fault(CALLS))
+def test_an_error_of_aws_has_a_name(
+    call: Call, wire: Wire, fresh: dict[str, Any], call_name: str, nth: int, fault: Any, times: int, error: str
+) -> None:
+    wire.on(call_name, fault, nth=nth, times=times)
+    with pytest.raises(getattr(errors, error), match=f"^{call_name}"):
+        call("await_snapshots", fresh)
+    assert wire.count(call_name) == times
+
+
+def test_a_run_of_another_name_is_another_run(call: Call, clock: Clock, fresh: dict[str, Any]) -> None:
+    stranger = without_answer({**fresh, **a_document(fresh["input"], "run-9")})
+    assert call("await_snapshots", stranger)["snapshots"] == []

@@ -1,0 +1,378 @@
+"""Plan: what a new user gets wrong is told in words, and leaves nothing behind; what is right takes the lease."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto.ec2.models import ec2_backends
+
+from quiesce import errors
+from quiesce.table import LEASE_S
+from sandbox.servers import Disk, Server
+from tests.functions.conftest import EXECUTIONS, a_document
+from tests.functions.faults import ATTEMPTS, each_fault
+from tests.support.clock import Clock
+from tests.support.cloud import Cloud
+from tests.support.environment import ACCOUNT, BUCKET, REGION
+from tests.support.factories import a_policy
+from tests.support.wire import Wire, answer_lost, refused
+
+CALLS = [
+    ("s3:GetObject", 1),
+    ("dynamodb:PutItem", 1),
+    ("ec2:DescribeInstances", 1),
+    ("ec2:DescribeVolumes", 1),
+    ("ec2:CreateSnapshots", 1),
+    ("dynamodb:PutItem", 2),
+]
+UNKNOWN_ID = "i-0fedcba9876543210"
+FILE = f"s3://{BUCKET}/policies/files-nightly.yaml"
+EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
+REFERENCE = "docs/reference.md has the bounds of every field"
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, str]]:
+    """Plan, then Report as after a Catch: return the error's name and words, once nothing is left but the record."""
+
+    def refusal(raw: Any, name: str = "run-1") -> tuple[str, str]:
+        document = a_document(raw, name)
+        with pytest.raises(errors.Refused) as caught:
+            call("plan", document)
+        error, words = type(caught.value).__name__, str(caught.value)
+        report = call(
+            "report", {**document, "failure": {"Error": error, "Cause": f'{{"errorMessage": {_json(words)}}}'}}
+        )
+
+        assert cloud.snapshots() == []
+        assert report["failure"] == {"error": error, "cause": words}
+        assert [item["status"] for item in cloud.items().values()] == ["Failed", "Failed"]
+        assert {sk for _, sk in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
+        assert list(cloud.records().values()) == [report]
+        assert len(cloud.mails()) == 1
+        return error, words
+
+    return refusal
+
+
+def _json(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def upload(cloud: Cloud, content: str) -> None:
+    cloud.s3.put_object(Bucket=BUCKET, Key="policies/files-nightly.yaml", Body=content.encode())
+
+
+def set_state(server: Server, name: str) -> None:
+    ec2_backends[ACCOUNT][REGION].get_instance(server.instance_id)._state.name = name
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ("files-nightly", f"input: is str, not a JSON object. Remedy: write for example {EXAMPLE}."),
+        (["files-nightly"], f"input: is list, not a JSON object. Remedy: write for example {EXAMPLE}."),
+        (
+            {"polcy": "files-nightly", "instance_id": UNKNOWN_ID},
+            "polcy: is not a field that quiesce knows (and 1 more). Remedy: write 'policy'.",
+        ),
+        (
+            {"policy": "files-nightly", "instance_id": "i-12345"},
+            "instance_id: 'i-12345': string should match pattern '^i-(?:[0-9a-f]{17}|[0-9a-f]{8})$'. "
+            f"Remedy: correct it; {REFERENCE}.",
+        ),
+        (
+            {"policy": "files-nightly", "instance_id": UNKNOWN_ID},
+            f"policy: {FILE} does not exist. "
+            f"Remedy: correct the name, or upload it: aws s3 cp files-nightly.yaml {FILE}.",
+        ),
+    ],
+)
+def test_an_input_that_cannot_be_meant_is_refused(refusal: Call, raw: Any, words: str) -> None:
+    assert refusal(raw) == ("PolicyRefused", words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "name: files-nightly\n\ttargets: []\n",
+            f"{FILE}, line 2, column 1: is not YAML: found character '\\t' that cannot start any token. "
+            "Remedy: indent with spaces.",
+        ),
+        (
+            "<html><body>403 Forbidden</body></html>",
+            f"{FILE}: is not a policy: it has no fields. "
+            "Remedy: begin with 'name:' and 'targets:', as in policies/ of the project.",
+        ),
+        (
+            f"name: other\ntargets: [{{instance_id: {UNKNOWN_ID}}}]",
+            f"{FILE}: name: is 'other', but the file is 'files-nightly.yaml'. Remedy: give both the same name.",
+        ),
+        (
+            f"name: files-nightly\ntargets: [{{instance_id: {UNKNOWN_ID}, volume: all}}]",
+            f"{FILE}: targets[0].volume: is not a field that quiesce knows. Remedy: write 'volumes'.",
+        ),
+        (
+            "name: files-nightly\ntargets: [{instance_id: i-0123456789abcdef0}]",
+            f"instance_id: {UNKNOWN_ID} is no target of policy 'files-nightly' (its targets: i-0123456789abcdef0). "
+            "Remedy: correct the id, or add it to the policy's targets.",
+        ),
+        ("#" * 70_000, f"{FILE}: has more than 65536 bytes. Remedy: split it into several policies."),
+    ],
+)
+def test_a_policy_file_that_cannot_be_used_is_refused(refusal: Call, cloud: Cloud, content: str, words: str) -> None:
+    upload(cloud, content)
+    assert refusal({"policy": "files-nightly", "instance_id": UNKNOWN_ID}) == ("PolicyRefused", words)
+
+
+@pytest.mark.parametrize("name", ["nightly.1", "nächtlich", "a+b"])
+def test_an_execution_name_that_tags_and_keys_do_not_take_is_refused(refusal: Call, server: Server, name: str) -> None:
+    assert refusal({"policy": a_policy(server.instance_id)}, name) == (
+        "PolicyRefused",
+        f"execution name: {name!r} has characters beside letters, digits, '-' and '_'. "
+        "Remedy: start it under another name.",
+    )
+
+
+def test_an_unknown_server_is_refused(refusal: Call) -> None:
+    assert refusal({"policy": a_policy(UNKNOWN_ID)}) == (
+        "ServerRefused",
+        f"instance_id: {UNKNOWN_ID} does not exist in {REGION} in this account. "
+        "Remedy: correct the id; a server in another region is backed up by a stack there.",
+    )
+
+
+def test_a_server_in_another_region_is_refused_with_the_region_named(refusal: Call, cloud: Cloud) -> None:
+    elsewhere = boto3.client("ec2", region_name="eu-west-1")
+    image = elsewhere.register_image(Name="windows", RootDeviceName="/dev/sda1")["ImageId"]
+    instance_id = elsewhere.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    error, words = refusal({"policy": a_policy(instance_id)})
+    assert error == "ServerRefused"
+    assert words.startswith(f"instance_id: {instance_id} does not exist in {REGION} in this account. ")
+
+
+def test_a_terminated_server_is_refused(refusal: Call, cloud: Cloud, server: Server) -> None:
+    cloud.ec2.terminate_instances(InstanceIds=[server.instance_id])
+    assert refusal({"policy": a_policy(server.instance_id)}) == (
+        "ServerRefused",
+        "instance_id: the server is terminated: its volumes are gone or going. Remedy: take it out of the policy.",
+    )
+
+
+@pytest.mark.parametrize("state", ["pending", "stopping"])
+def test_a_server_between_two_states_is_refused(refusal: Call, server: Server, state: str) -> None:
+    set_state(server, state)
+    assert refusal({"policy": a_policy(server.instance_id)}) == (
+        "ServerRefused",
+        f"instance_id: the server is {state}. Remedy: start the run again once it is running or stopped.",
+    )
+
+
+def volumes_policy(server: Server, **choice: list[str]) -> dict[str, Any]:
+    return {"policy": a_policy(server.instance_id, defaults={"volumes": choice})}
+
+
+def test_a_policy_that_leaves_no_volume_is_refused(refusal: Call, server: Server) -> None:
+    error, words = refusal(volumes_policy(server, exclude=["root", "xvdf", "xvdg"]))
+    assert error == "PolicyRefused"
+    assert re.fullmatch(
+        r"volumes\.exclude: leaves no volume of /dev/sda1 vol-\w+, xvdf vol-\w+, xvdg vol-\w+ to back up\. "
+        r"Remedy: leave at least one volume in\.",
+        words,
+    )
+
+
+def test_an_include_that_fits_no_volume_is_refused(refusal: Call, server: Server) -> None:
+    error, words = refusal(volumes_policy(server, include=["root", "xvdz"]))
+    assert error == "PolicyRefused"
+    assert re.fullmatch(
+        r"volumes\.include: xvdz fits no volume of the server \(/dev/sda1 vol-\w+, xvdf vol-\w+, xvdg vol-\w+\)\. "
+        r"Remedy: correct it\.",
+        words,
+    )
+
+
+def test_more_exclusions_than_ec2_takes_are_refused(refusal: Call, cloud: Cloud) -> None:
+    names = [f"xvd{a}{b}" for a in "bc" for b in "abcdefghijklmnopqrstuvwxyz"][:41]
+    server = cloud.add_server("BIG", (Disk("/dev/sda1", 50, "C:"), *(Disk(name, 1, name) for name in names)))
+    assert refusal(volumes_policy(server, include=["root"])) == (
+        "PolicyRefused",
+        "volumes.include: leaves out 41 data volumes; EC2 can leave out 40 of one server. "
+        "Remedy: leave out fewer, or move them to another server.",
+    )
+
+
+def test_a_backup_that_ec2_would_refuse_is_refused_in_its_words(refusal: Call, wire: Wire, server: Server) -> None:
+    wire.on("ec2:CreateSnapshots", refused("InvalidParameterValue", message="No such tag."))
+    assert refusal({"policy": a_policy(server.instance_id)}) == (
+        "ServerRefused",
+        "instance_id: EC2 would refuse its snapshots: An error occurred (InvalidParameterValue) when calling the "
+        "CreateSnapshots operation: No such tag.. Remedy: mend what EC2 names.",
+    )
+
+
+def test_rights_that_are_wanting_are_named_before_anything_is_created(
+    call: Call, cloud: Cloud, wire: Wire, server: Server
+) -> None:
+    wire.on("ec2:CreateSnapshots", refused("UnauthorizedOperation", 403, "You are not authorized."))
+    with pytest.raises(errors.AccessDenied, match=r"^ec2:CreateSnapshots \(DryRun\): .*You are not authorized\."):
+        call("plan", a_document({"policy": a_policy(server.instance_id)}))
+    assert (cloud.snapshots(), cloud.lease(server.instance_id)) == ([], None)
+
+
+def test_a_dry_run_that_ec2_takes_for_real_is_not_believed(
+    call: Call, cloud: Cloud, wire: Wire, server: Server
+) -> None:
+    def created(_request: Any, effect: Any) -> Any:
+        answer = effect()
+        answer.status_code, answer.raw = (
+            200,
+            type(answer.raw)(b"<CreateSnapshotsResponse><snapshotSet/></CreateSnapshotsResponse>"),
+        )
+        return answer
+
+    wire.on("ec2:CreateSnapshots", created)
+    with pytest.raises(errors.ServerRefused, match="as if it had not been one"):
+        call("plan", a_document({"policy": a_policy(server.instance_id)}))
+    assert cloud.lease(server.instance_id) is None
+
+
+def test_a_good_plan_holds_the_server_and_nothing_else(
+    call: Call, cloud: Cloud, clock: Clock, wire: Wire, server: Server
+) -> None:
+    name = cloud.put_policy(
+        a_policy(server.instance_id, tags={"Cost": "4711"}, defaults={"volumes": {"exclude": ["root"]}})
+    )
+
+    plan = call("plan", a_document({"policy": name, "instance_id": server.instance_id}))
+
+    assert [(v["device"], v["size_gib"]) for v in plan["volumes"]] == [("xvdf", 100), ("xvdg", 20)]
+    assert [e["reason"] for e in plan["excluded"]] == ["volumes.exclude: root"]
+    assert (plan["instance_name"], plan["instance_state"], plan["consistency"]["level"]) == (
+        "SERVER1",
+        "running",
+        "crash",
+    )
+    assert plan["tags"] == {
+        "Cost": "4711",
+        "quiesce:stack": "quiesce",
+        "quiesce:run": "run-1",
+        "quiesce:policy": "files-nightly",
+        "quiesce:owner": "admin",
+        "quiesce:instance": server.instance_id,
+    }
+    until = int((clock.now() + timedelta(seconds=LEASE_S)).timestamp())
+    assert cloud.items() == {
+        (server.instance_id, "lease"): {
+            "run_id": "run-1", "execution": f"{EXECUTIONS}:run-1", "expires_at": str(until)
+        },
+        (server.instance_id, "run#run-1"): {
+            "execution": f"{EXECUTIONS}:run-1",
+            "policy": "files-nightly",
+            "started_at": clock.now().isoformat(),
+            "status": "Running",
+        },
+    }  # fmt: skip
+    assert cloud.snapshots() == []
+    assert [(sent, wire.sent[: n + 1].count(sent)) for n, sent in enumerate(wire.sent)] == CALLS
+
+
+def test_a_stopped_server_is_planned_with_that_as_its_reason(call: Call, cloud: Cloud, server: Server) -> None:
+    cloud.ec2.stop_instances(InstanceIds=[server.instance_id])
+    plan = call("plan", a_document({"policy": a_policy(server.instance_id)}))
+    assert plan["instance_state"] == "stopped"
+    assert plan["consistency"]["reason"].startswith("the server was stopped")
+
+
+def test_the_calls_that_boto_repeats_by_itself_are_counted(call: Call, wire: Wire, server: Server) -> None:
+    wire.on("ec2:DescribeVolumes", refused("RequestLimitExceeded", 503), times=2)
+    plan = call("plan", a_document({"policy": a_policy(server.instance_id)}))
+    assert plan["calls"] == {
+        "dynamodb:PutItem": 2,
+        "ec2:DescribeInstances": 1,
+        "ec2:DescribeVolumes": 3,
+        "ec2:CreateSnapshots": 1,
+    }
+
+
+def test_planning_again_by_the_same_execution_is_success(call: Call, cloud: Cloud, server: Server) -> None:
+    document = a_document({"policy": a_policy(server.instance_id)})
+    first, second = call("plan", document), call("plan", document)
+    assert {**first, "planned_at": ""} == {**second, "planned_at": ""}
+    assert len(cloud.items()) == 2
+
+
+@pytest.mark.parametrize(("call_name", "nth"), CALLS)
+def test_a_lost_answer_of_any_call_changes_nothing(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, call_name: str, nth: int
+) -> None:
+    name = cloud.put_policy(a_policy(server.instance_id))
+    wire.on(call_name, answer_lost, nth=nth)
+    call("plan", a_document({"policy": name, "instance_id": server.instance_id}))
+    assert cloud.snapshots() == []
+    assert cloud.lease(server.instance_id)
+
+
+@pytest.mark.parametrize(("call_name", "nth", "fault", "times", "error"), each_fault(CALLS))
+def test_an_error_of_aws_has_a_name_and_leaves_the_server_free(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, call_name: str, nth: int, fault: Any, times: int, error: str
+) -> None:
+    name = cloud.put_policy(a_policy(server.instance_id))
+    wire.on(call_name, fault, nth=nth, times=times)
+    with pytest.raises(getattr(errors, error), match=f"^{call_name.partition(':')[0]}:"):
+        call("plan", a_document({"policy": name, "instance_id": server.instance_id}))
+    assert wire.count(call_name) == nth - 1 + times
+    assert (cloud.snapshots(), cloud.lease(server.instance_id)) == ([], None)
+    assert times in (1, ATTEMPTS)
+
+
+def test_a_second_execution_of_the_same_run_is_told_of_the_first(call: Call, cloud: Cloud, server: Server) -> None:
+    raw = {"policy": a_policy(server.instance_id), "scheduled_time": "2026-03-14T01:30:00Z"}
+    call("plan", a_document(raw, "first"))
+    before = cloud.items()
+    with pytest.raises(errors.RunAlreadyStarted) as caught:
+        call("plan", a_document(raw, "second"))
+    assert str(caught.value) == (
+        f"run files-nightly-{server.instance_id}-20260314T013000Z was started before, by {EXECUTIONS}:first, and is "
+        "Running; nothing was changed. To back up again, start an execution under a new name."
+    )
+    assert cloud.items() == before
+
+
+def test_a_busy_server_is_told_with_run_and_execution(call: Call, cloud: Cloud, clock: Clock, server: Server) -> None:
+    raw = {"policy": a_policy(server.instance_id)}
+    call("plan", a_document(raw, "first"))
+    with pytest.raises(errors.ServerBusy) as caught:
+        call("plan", a_document(raw, "second"))
+    assert str(caught.value) == (
+        f"{server.instance_id} is being backed up by run first ({EXECUTIONS}:first); "
+        "wait for it or stop it, then start again"
+    )
+    assert cloud.lease(server.instance_id) == {
+        "run_id": "first",
+        "execution": f"{EXECUTIONS}:first",
+        "expires_at": str(int((clock.now() + timedelta(seconds=LEASE_S)).timestamp())),
+    }
+
+
+@pytest.mark.parametrize(("after_s", "free"), [(LEASE_S - 1, False), (LEASE_S, True)])
+def test_a_lease_is_free_once_it_has_expired(
+    call: Call, cloud: Cloud, clock: Clock, server: Server, after_s: int, free: bool
+) -> None:
+    raw = {"policy": a_policy(server.instance_id)}
+    call("plan", a_document(raw, "first"))
+    clock.now_s += after_s
+    if free:
+        call("plan", a_document(raw, "second"))
+    else:
+        with pytest.raises(errors.ServerBusy):
+            call("plan", a_document(raw, "second"))
+    lease = cloud.lease(server.instance_id)
+    assert lease
+    assert lease["run_id"] == ("second" if free else "first")

@@ -1,0 +1,32 @@
+"""Commands run for a person who may change her mind."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.sandbox.processes import running_with
+
+PROJECT = Path(__file__).parents[2]
+MARK = "0.0047"  # sleep adds up its arguments: a mark that can be found again
+SCRIPT = f"""
+import os
+from pathlib import Path
+from sandbox.terminal import run
+run("sleeper", ["sh", "-c", "sleep 60 {MARK} & wait"], dict(os.environ), Path("."))
+"""
+
+
+def test_an_interrupted_command_ends_with_all_that_it_has_started():
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "  sleeper ...\n"
+        while not _sleepers():
+            assert process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert not _sleepers()
+
+
+def _sleepers():
+    return [line for line in running_with(f"sleep 60 {MARK}") if line.startswith("sleep")]

@@ -1,0 +1,55 @@
+"""Time in tests: it stands still, and passes where somebody waits."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sandbox.snapshots import RULES
+
+
+class Clock:
+    """One time for the functions, the state machine's waits, boto3's own pauses, and the simulated EBS."""
+
+    def __init__(self) -> None:
+        # A second ahead of the real one, which moto stamps on the execution.
+        self.now_s = float(int(time.time()) + 1)
+        self.waits: list[float] = []
+        self._actions: list[Callable[[], None]] = []
+
+    def now(self, _zone: tzinfo | None = None) -> datetime:
+        """Return the time, in UTC."""
+        return datetime.fromtimestamp(self.now_s, UTC)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and let happen meanwhile what was ordered."""
+        self.waits.append(seconds)
+        if self._actions:
+            self._actions.pop(0)()
+        self.now_s += seconds
+
+    def at_next_wait(self, *actions: Callable[[], None]) -> None:
+        """Order what happens while somebody waits: the first action at the next wait, the second at the one after."""
+        self._actions.extend(actions)
+
+    def plug_in(self, monkeypatch: pytest.MonkeyPatch, modules: list[Any]) -> None:
+        """Be the time of these modules of functions, of moto's state machines, of botocore and of EBS."""
+        retrier = import_module("moto.stepfunctions.parser.asl.component.common.retry.retrier_decl")
+        waiting = import_module("moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function")
+        endpoint = import_module("botocore.endpoint")
+        for module in modules:
+            monkeypatch.setattr(module, "datetime", SimpleNamespace(now=self.now))
+        monkeypatch.setattr(retrier, "time", SimpleNamespace(sleep=self.wait))
+        monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self._wait_in_boto))
+        monkeypatch.setattr(waiting.WaitFunction, "_wait_interval", self._wait_in_state)
+        monkeypatch.setattr(RULES, "now_s", lambda: self.now_s)
+
+    def _wait_in_boto(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def _wait_in_state(self, env: Any, wait_seconds: float) -> None:
+        self.wait(wait_seconds)

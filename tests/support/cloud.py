@@ -1,0 +1,114 @@
+"""The stack's resources and servers on moto, and what the functions left in them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import boto3
+from moto import mock_aws
+from moto.ec2.models import ec2_backends
+from moto.sns.models import sns_backends
+
+from sandbox import snapshots
+from sandbox.servers import DISKS, Disk, Server, Servers
+from tests.support.environment import ACCOUNT, BUCKET, REGION, TABLE, TOPIC_ARN
+from tests.support.project import template
+
+EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
+
+
+@cache
+def client(service: str) -> Any:
+    """Return the client of a service: one for all tests, since moto holds the state."""
+    return boto3.session.Session(region_name=REGION).client(service)
+
+
+@dataclass
+class Cloud:
+    """One account with the stack in it."""
+
+    ec2: Any
+    s3: Any
+    dynamodb: Any
+    stepfunctions: Any
+    of_images: set[str] = field(default_factory=set)
+    """Snapshots that moto makes for the image of a server."""
+
+    def add_server(self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS) -> Server:
+        """Start a Windows server with these disks; nothing is busy on it."""
+        backend = ec2_backends[ACCOUNT][REGION]
+        before = set(backend.snapshots)
+        server = Servers(self.ec2, lambda: backend, seed=1).add(name, disks, application=False)
+        self.of_images |= set(backend.snapshots) - before
+        return server
+
+    def put_policy(self, policy: dict[str, Any]) -> str:
+        """Upload a policy and return its name; JSON is YAML."""
+        self.s3.put_object(Bucket=BUCKET, Key=f"policies/{policy['name']}.yaml", Body=json.dumps(policy).encode())
+        return str(policy["name"])
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Return every snapshot of a server's volume that was ever created, as EC2 stores it, with its tags by key."""
+        stored = [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.id not in self.of_images]
+        return [
+            {"id": s.id, "volume_id": s.volume_id, "tags": {tag["key"]: tag["value"] for tag in s.get_tags()}}
+            for s in stored
+        ]
+
+    def snapshot_sets(self) -> int:
+        """Return how many times CreateSnapshots took effect."""
+        return max(Counter(s["volume_id"] for s in self.snapshots()).values(), default=0)
+
+    def items(self) -> dict[tuple[str, str], dict[str, str]]:
+        """Return the table, by pk and sk."""
+        stored = self.dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+        plain = [{name: next(iter(value.values())) for name, value in item.items()} for item in stored]
+        return {(item.pop("pk"), item.pop("sk")): item for item in plain}
+
+    def lease(self, instance_id: str) -> dict[str, str] | None:
+        """Return the server's lease, None if it is free."""
+        return self.items().get((instance_id, "lease"))
+
+    def hold(self, instance_id: str, run_id: str, until_s: float) -> None:
+        """Let another run hold the server until a time, in seconds since 1970."""
+        execution = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:backup:{run_id}"
+        values = {"pk": instance_id, "sk": "lease", "run_id": run_id, "execution": execution}
+        item = {name: {"S": value} for name, value in values.items()} | {"expires_at": {"N": str(int(until_s))}}
+        self.dynamodb.put_item(TableName=TABLE, Item=item)
+
+    def free(self, instance_id: str) -> None:
+        """Let whoever holds the server end."""
+        self.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": instance_id}, "sk": {"S": "lease"}})
+
+    def server_ids(self) -> list[str]:
+        """Return the ids of all servers."""
+        return [i["InstanceId"] for r in self.ec2.describe_instances()["Reservations"] for i in r["Instances"]]
+
+    def records(self) -> dict[str, Any]:
+        """Return the records in the bucket, by key."""
+        keys = [o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET, Prefix="records/").get("Contents", [])]
+        return {key: json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys}
+
+    def mails(self) -> list[tuple[str, str]]:
+        """Return what was published on the topic, as subject and text."""
+        sent = sns_backends[ACCOUNT][REGION].topics[TOPIC_ARN].sent_notifications
+        return [(notification[2], notification[1]) for notification in sent]
+
+
+@contextmanager
+def started() -> Iterator[Cloud]:
+    """Give an account in which the stack's table, bucket and topic stand as the template has them."""
+    snapshots.install()
+    with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
+        cloud = Cloud(*map(client, ("ec2", "s3", "dynamodb", "stepfunctions")))
+        table = template()["Resources"]["Table"]["Properties"]
+        shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")}
+        cloud.dynamodb.create_table(TableName=TABLE, **shape)
+        cloud.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        client("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
+        yield cloud
+    snapshots.RULES.reset()

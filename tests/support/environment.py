@@ -1,0 +1,25 @@
+"""The environment of the functions in tests: what the template sets, and credentials that open nothing."""
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+STACK = "quiesce"
+TABLE = "quiesce-table"
+BUCKET = "quiesce-bucket"
+TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:quiesce-topic"
+
+ENVIRONMENT = {
+    "STACK_NAME": STACK,
+    "TABLE_NAME": TABLE,
+    "BUCKET_NAME": BUCKET,
+    "TOPIC_ARN": TOPIC_ARN,
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    # moto's own list of AMIs takes seconds to read; the tests register theirs.
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+}

@@ -1,0 +1,146 @@
+"""The real state machine with the real handlers, in one process: moto's interpreter calls functions/<step>/app.py.
+
+This is the one place where private names of moto's Step Functions are patched; moto is pinned.
+"""
+
+import json
+import logging
+import uuid
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.backend import execution as moto_execution
+from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
+
+from quiesce.errors import QuiesceError
+from tests.support.clock import Clock
+from tests.support.cloud import Cloud
+from tests.support.environment import ACCOUNT
+from tests.support.project import definition, resources, step_of
+from tests.support.wire import FunctionDied, Wire
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
+FUNCTIONS = {name: step_of(name) for name in resources("AWS::Serverless::Function")}
+# A parsed definition keeps nothing of an execution: once is enough.
+PARSE = cache(AmazonStateLanguageParser.parse)
+# It logs each error that a state machine handles, with the whole definition.
+logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+
+APPS = {step: import_module(f"functions.{step}.app") for step in FUNCTIONS.values()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution, as Step Functions describes it."""
+
+    arn: str
+    name: str
+    status: str
+    error: str | None
+    cause: str | None
+    output: Any
+    history: list[dict[str, Any]]
+
+    @property
+    def states(self) -> list[str]:
+        """The states that were entered, in order."""
+        return [e["stateEnteredEventDetails"]["name"] for e in self.history if "stateEnteredEventDetails" in e]
+
+    def input_of(self, state: str) -> Any:
+        """Return the state document as a state saw it when it was first entered."""
+        entered = [e["stateEnteredEventDetails"] for e in self.history if "stateEnteredEventDetails" in e]
+        return json.loads(next(e["input"] for e in entered if e["name"] == state))
+
+
+class LambdaError(Exception):
+    """What Step Functions itself reports when it can't call a function, such as ``Lambda.ServiceException``."""
+
+    def __init__(self, name: str, *, after_the_call: bool = False) -> None:
+        super().__init__(name)
+        self.name, self.after_the_call = name, after_the_call
+
+
+@dataclass
+class Machine:
+    """The backup machine in one account."""
+
+    cloud: Cloud
+    wire: Wire
+    clock: Clock
+    invocations: list[str] = field(default_factory=list)
+    surprises: list[Exception] = field(default_factory=list)
+    """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
+    _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
+
+    def start(self, data: Any, name: str | None = None) -> Run:
+        """Run an execution to its end, as if started in the console with this input."""
+        return self._run(definition(), data, name or f"run-{uuid.uuid4().hex[:12]}")
+
+    def redrive(self, run: Run, state: str) -> Run:
+        """Run a state again with the input that it had, and go on from there: what a redrive does."""
+        return self._run({**definition(), "StartAt": state}, run.input_of(state), f"{run.name}-again")
+
+    def lambda_fails(self, step: str, *names: str, after_the_call: bool = False) -> None:
+        """Order what Step Functions reports of the next calls of a function, before or after these take effect."""
+        self._orders.setdefault(step, []).extend(LambdaError(n, after_the_call=after_the_call) for n in names)
+
+    def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Be Lambda for moto's Step Functions, whose executions run in the thread that starts them."""
+        monkeypatch.setattr(moto_execution, "ExecutionWorker", SyncExecutionWorker)
+        monkeypatch.setattr(AmazonStateLanguageParser, "parse", PARSE)
+        monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", self._invoke)
+
+    def unused(self) -> list[str]:
+        """Return the ordered failures that no call met."""
+        return [f"{step}: {order.name}" for step, orders in self._orders.items() for order in orders]
+
+    def _run(self, machine: dict[str, Any], data: Any, name: str) -> Run:
+        states = self.cloud.stepfunctions
+        created = states.create_state_machine(name=f"m-{name}", definition=json.dumps(machine), roleArn=ROLE)
+        with self.wire.listen():
+            arn = states.start_execution(stateMachineArn=created["stateMachineArn"], name=name, input=json.dumps(data))[
+                "executionArn"
+            ]
+        ended = states.describe_execution(executionArn=arn)
+        history = states.get_execution_history(executionArn=arn)["events"]
+        output = json.loads(ended["output"]) if "output" in ended else None
+        return Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, history)
+
+    def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
+        step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
+        self.invocations.append(step)
+        try:
+            # Through JSON both ways, as Lambda does.
+            return {"Payload": json.loads(json.dumps(self._call(step, json.loads(parameters["Payload"]))))}
+        except LambdaError as error:
+            if error.name == "States.Timeout":
+                # moto names it so itself.
+                raise TimeoutError from None
+            kind, words = error.name, "reported by Step Functions"
+        except FunctionDied:
+            kind, words = "Sandbox.Timedout", "RequestId: test Error: Task timed out after 30.00 seconds"
+        except Exception as error:  # noqa: BLE001 - Lambda reports whatever the function raises
+            kind, words = type(error).__name__, str(error)
+            if not isinstance(error, QuiesceError):
+                self.surprises.append(error)
+        return {"FunctionError": "Unhandled", "Payload": {"errorType": kind, "errorMessage": words}}
+
+    def _call(self, step: str, event: Any) -> Any:
+        orders = self._orders.get(step)
+        order = orders.pop(0) if orders else None
+        if order and not order.after_the_call:
+            raise order
+        result = APPS[step].handler(event, _context(step))
+        if order:
+            raise order
+        return result
+
+
+def _context(step: str) -> Any:
+    return SimpleNamespace(aws_request_id=str(uuid.uuid4()), function_name=step, memory_limit_in_mb=1024)

@@ -1,0 +1,130 @@
+"""The HTTP layer between boto3 and moto: a log of what is sent, and faults in what comes back.
+
+Faults belong here and not into a stubbed client, because boto3 repeats by itself below the client.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+
+
+class FunctionDied(BaseException):
+    """The function's process ended here: out of time, out of memory, or its machine is gone."""
+
+
+Effect = Callable[[], AWSResponse]
+Fault = Callable[[Any, Effect], AWSResponse]
+"""What happens to one request: it may call the effect, which is the real answer, or not."""
+
+
+def answer_lost(request: Any, effect: Effect) -> AWSResponse:
+    """AWS did it; the answer does not arrive within the time limit."""
+    effect()
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def connection_closed(request: Any, effect: Effect) -> AWSResponse:
+    """AWS did it; the connection breaks before the answer."""
+    effect()
+    raise ConnectionClosedError(endpoint_url=request.url)
+
+
+def unreachable(request: Any, effect: Effect) -> AWSResponse:
+    """The request never arrives."""
+    raise ConnectTimeoutError(endpoint_url=request.url)
+
+
+def dies_before(request: Any, effect: Effect) -> AWSResponse:
+    """The function dies with the request not yet sent."""
+    raise FunctionDied
+
+
+def dies_after(request: Any, effect: Effect) -> AWSResponse:
+    """AWS did it; the function dies before it sees the answer."""
+    effect()
+    raise FunctionDied
+
+
+def refused(code: str, status: int = 400, message: str = "refused by the test") -> Fault:
+    """AWS answers with this error and does nothing."""
+
+    def fault(request: Any, effect: Effect) -> AWSResponse:
+        return AWSResponse(request.url, status, {}, MockRawResponse(_error_body(request.url, code, message)))
+
+    return fault
+
+
+def _error_body(url: str, code: str, message: str) -> bytes:
+    error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    if "//ec2." in url:
+        return f"<Response><Errors>{error}</Errors><RequestID>test</RequestID></Response>".encode()
+    if "//sns." in url:
+        return f"<ErrorResponse>{error}<RequestId>test</RequestId></ErrorResponse>".encode()
+    if "s3." in url:
+        return error.encode()
+    return f'{{"__type": "com.amazonaws#{code}", "message": "{message}"}}'.encode()
+
+
+@dataclass
+class Wire:
+    """What the functions sent, as ``service:Operation``, and what goes wrong with it."""
+
+    sent: list[str] = field(default_factory=list)
+    _faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
+    _listening: bool = False
+
+    @contextmanager
+    def listen(self) -> Iterator[None]:
+        """Log requests, and let faults happen to them, meanwhile: what tests ask themselves is not the functions'."""
+        before, self._listening = self._listening, True
+        try:
+            yield
+        finally:
+            self._listening = before
+
+    def on(self, call: str, fault: Fault, *, nth: int = 1, times: int = 1) -> None:
+        """Let a fault happen to the nth request of this call from now on, and to the following ``times - 1``.
+
+        Args:
+            call: as in ``sent``, for example ``ec2:CreateSnapshots``; boto3's own repetitions count, too.
+        """
+        first = self._counts.get(call, 0) + nth
+        for number in range(first, first + times):
+            self._faults[call, number] = fault
+
+    def count(self, call: str) -> int:
+        """Return how often a call was sent."""
+        return self.sent.count(call)
+
+    def unused(self) -> list[str]:
+        """Return the faults that no request met."""
+        return [f"{call} number {number}" for call, number in self._faults]
+
+    def pass_on(self, event_name: str, request: Any, effect: Effect) -> AWSResponse:
+        """Log a request of a function and let it happen, or what was ordered for it."""
+        _, service, operation = event_name.split(".", 2)
+        if not self._listening or service in ("lambda", "sfn"):
+            return effect()
+        call = f"{service}:{operation}"
+        self.sent.append(call)
+        self._counts[call] = number = self._counts.get(call, 0) + 1
+        fault = self._faults.pop((call, number), None)
+        return fault(request, effect) if fault else effect()
+
+    def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Take moto's place behind every client, moto behind this."""
+        answer, wire = BotocoreStubber.__call__, self
+
+        def stub(stubber: BotocoreStubber, event_name: str, request: Any, **kwargs: Any) -> AWSResponse | None:
+            if not stubber.enabled:
+                return None
+            return wire.pass_on(event_name, request, lambda: answer(stubber, event_name, request, **kwargs))
+
+        monkeypatch.setattr(BotocoreStubber, "__call__", stub)

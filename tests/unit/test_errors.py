@@ -1,0 +1,30 @@
+"""Errors: what each says, and which the state machine may try again."""
+
+import pytest
+
+from quiesce import errors
+from quiesce.errors import QuiesceError, Refused
+
+
+def leaves(base: type[QuiesceError] = QuiesceError) -> list[type[QuiesceError]]:
+    return [leaf for child in base.__subclasses__() for leaf in (leaves(child) or [child])]
+
+
+def test_only_errors_that_pass_by_themselves_are_tried_again() -> None:
+    assert {error.__name__ for error in leaves() if error.retryable} == {
+        "ServerBusy",
+        "SnapshotTooSoon",
+        "AwsThrottled",
+        "AwsUnavailable",
+    }
+
+
+def test_every_error_says_when_it_is_raised() -> None:
+    assert all(error.__doc__ and error.__module__ == errors.__name__ for error in leaves())
+
+
+@pytest.mark.parametrize("error", leaves(Refused))
+def test_a_refusal_names_field_problem_and_remedy(error: type[Refused]) -> None:
+    refusal = error("targets[0]", "is wrong", "mend it")
+    assert str(refusal) == "targets[0]: is wrong. Remedy: mend it."
+    assert (refusal.field, refusal.problem, refusal.remedy) == ("targets[0]", "is wrong", "mend it")

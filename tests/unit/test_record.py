@@ -1,0 +1,107 @@
+"""The record: all that is known of a run, also of one that never got far."""
+
+from datetime import timedelta
+
+from quiesce import record
+from quiesce.record import Record
+from quiesce.run import UNKNOWN, identity_of
+from quiesce.state import RunState
+from quiesce.verdict import judge
+from tests.unit.factories import (
+    EXECUTION,
+    INSTANCE,
+    NOW,
+    a_failure,
+    a_plan,
+    a_snapshot,
+    a_snapshot_set,
+    a_state,
+    an_awaited,
+    an_exclusion,
+    snapshot_id,
+    volume_id,
+)
+
+ENDED = NOW + timedelta(minutes=12)
+
+
+def written(state: RunState) -> Record:
+    verdict = judge(state.plan, state.await_snapshots, state.failure)
+    return record.write(state, identity_of(state), verdict, now=ENDED, place="s3://bucket/records/r.json")
+
+
+def test_a_whole_run_is_written_down_with_each_snapshots_volume() -> None:
+    done = NOW + timedelta(minutes=10)
+    later = a_snapshot(1, started_at=NOW + timedelta(seconds=1), completed_at=done)
+    state = a_state(
+        plan=a_plan(excluded=[an_exclusion(3)], notes=["planned"]),
+        snapshot=a_snapshot_set(a_snapshot(0, "pending"), a_snapshot(1, "pending")),
+        await_snapshots=an_awaited(later, a_snapshot(0), lease_held=False),
+    )
+
+    whole = written(state)
+
+    assert (whole.run_id, whole.policy, whole.owner, whole.instance_id) == ("run-1", "files-nightly", "admin", INSTANCE)
+    assert (whole.instance_name, whole.status, whole.failure) == ("FILES01", "Successful", None)
+    assert (whole.started_at, whole.snapshots_at, whole.ended_at) == (NOW, NOW, ENDED)
+    assert (whole.execution, whole.record) == (EXECUTION, "s3://bucket/records/r.json")
+    assert whole.excluded == [an_exclusion(3)]
+    assert whole.notes[0] == "planned"
+    assert "lease was lost" in whole.notes[1]
+    assert [(s.device, s.root, s.volume_id) for s in whole.snapshots] == [
+        ("/dev/sda1", True, volume_id(0)),
+        ("xvdb", False, volume_id(1)),
+    ]
+    assert whole.snapshots[1].completed_at == done
+    assert [s.volume for s in whole.snapshots] == a_plan().volumes
+
+
+def test_the_calls_of_all_steps_are_added_up() -> None:
+    state = a_state(
+        plan=a_plan(calls={"ec2:CreateSnapshots": 1, "s3:GetObject": 2}),
+        snapshot=a_snapshot_set(a_snapshot(0), calls={"ec2:CreateSnapshots": 1}),
+        await_snapshots=an_awaited(a_snapshot(0), calls={"ec2:DescribeSnapshots": 7}),
+    )
+    assert written(state).calls == {"ec2:CreateSnapshots": 2, "ec2:DescribeSnapshots": 7, "s3:GetObject": 2}
+
+
+def test_a_run_that_plan_refused_has_a_record_of_what_is_known() -> None:
+    refused = written(a_state(input="garbage", failure=a_failure("PolicyRefused", "input: is str")))
+    assert (refused.policy, refused.owner, refused.instance_id, refused.instance_name) == (
+        UNKNOWN,
+        UNKNOWN,
+        UNKNOWN,
+        "",
+    )
+    assert (refused.snapshots, refused.snapshots_at, refused.excluded, refused.calls) == ([], None, [], {})
+    assert refused.failure == record.FailureRecord(error="PolicyRefused", cause="input: is str")
+
+
+def test_snapshots_are_in_the_record_even_where_nobody_could_look_at_them() -> None:
+    state = a_state(plan=a_plan(), snapshot=a_snapshot_set(a_snapshot(0, "pending")), failure=a_failure("AccessDenied"))
+    failed = written(state)
+    assert failed.status == "Failed"
+    assert [(s.snapshot_id, s.state) for s in failed.snapshots] == [(snapshot_id(0), "pending")]
+
+
+def test_what_was_seen_last_stands_over_what_was_answered_first() -> None:
+    state = a_state(
+        plan=a_plan(),
+        snapshot=a_snapshot_set(a_snapshot(0, "pending"), a_snapshot(1, "pending")),
+        await_snapshots=an_awaited(a_snapshot(0, "error"), a_snapshot(1, "error")),
+    )
+    assert {s.state for s in written(state).snapshots} == {"error"}
+
+
+def test_a_snapshot_of_an_unplanned_volume_stands_last_and_says_so() -> None:
+    state = a_state(plan=a_plan(), await_snapshots=an_awaited(a_snapshot(2), a_snapshot(1), a_snapshot(0)))
+    assert [(s.device, s.volume is None) for s in written(state).snapshots] == [
+        ("/dev/sda1", False),
+        ("xvdb", False),
+        (UNKNOWN, True),
+    ]
+
+
+def test_a_record_survives_its_own_json() -> None:
+    whole = written(a_state(plan=a_plan(), await_snapshots=an_awaited(a_snapshot(0), a_snapshot(1))))
+    assert Record.model_validate_json(whole.model_dump_json()) == whole

@@ -1,0 +1,31 @@
+"""Settings: the only reader of the environment, and a missing variable by its name."""
+
+import pytest
+
+from quiesce.settings import Settings
+
+ENVIRONMENT = {"STACK_NAME": "s", "TABLE_NAME": "t", "BUCKET_NAME": "b", "TOPIC_ARN": "a"}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_settings_come_from_the_environment() -> None:
+    assert Settings.from_env() == Settings(stack_name="s", table_name="t", bucket_name="b", topic_arn="a")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(name)
+    with pytest.raises(RuntimeError, match=f"environment lacks {name}: "):
+        Settings.from_env()
+
+
+def test_an_empty_variable_is_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE_NAME", "")
+    monkeypatch.setenv("TOPIC_ARN", "")
+    with pytest.raises(RuntimeError, match="environment lacks TABLE_NAME, TOPIC_ARN: "):
+        Settings.from_env()
