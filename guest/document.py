@@ -1,0 +1,105 @@
+"""Make guest/document.yaml, the SSM document, from guest/quiesce.ps1.
+
+The document is a prologue that sets the parameters, then the file between two marks: ``stage`` saves what stands
+between them on the server, so that sessions and watchdogs run the very text that was sent.
+Run ``python guest/document.py`` after every change of quiesce.ps1; ``--check`` says whether that was forgotten.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCRIPT = HERE / "quiesce.ps1"
+DOCUMENT = HERE / "document.yaml"
+
+# Longer than any wait of a verb, so that the innermost and best-named error is the one reported.
+COMMAND_TIMEOUT_S = 900
+# A presigned link of one object version, and of this bucket only.
+# Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
+LINK_PATTERN = r"^(none|https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?/scripts/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
+LINK_MAX_CHARS = 4096
+SECONDS = "^[1-9][0-9]{0,5}$"
+
+# name: (default, or None for none; pattern; description)
+PARAMETERS: dict[str, tuple[str | None, str, str]] = {
+    "Verb": (None, "^(stage|freeze|thaw|complete)$", "What is asked of the server."),
+    "RunId": (None, "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", "The run of the backup."),
+    "Attempt": ("1", "^[1-9][0-9]?$", "The attempt within the run."),
+    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "stage: the server that is meant."),
+    "Policy": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy, for the scripts' names."),
+    "Scripts": ("off", "^(off|bucket|server)$", "stage: where the scripts come from."),
+    "BeforeLink": ("none", LINK_PATTERN, "stage: presigned link to the before script."),
+    "AfterLink": ("none", LINK_PATTERN, "stage: presigned link to the after script."),
+    "CompleteLink": ("none", LINK_PATTERN, "stage: presigned link to the complete script."),
+    "BeforeTimeoutSeconds": ("60", SECONDS, "stage: time limit of the before script."),
+    "AfterTimeoutSeconds": ("60", SECONDS, "stage: time limit of the after script."),
+    "CompleteTimeoutSeconds": ("300", SECONDS, "stage: time limit of the complete script."),
+    "FreezeLimitSeconds": ("120", SECONDS, "stage: the server thaws by itself so long after the before script."),
+    "SessionLimitSeconds": ("93600", SECONDS, "stage: the server ends the session by itself after so long."),
+    "Succeeded": ("false", "^(true|false)$", "complete: whether the whole backup succeeded."),
+    "WaitSeconds": ("60", "^[1-9][0-9]{0,2}$", "freeze, thaw, complete: how long to wait for the answer."),
+}
+
+
+def quoted(text: str) -> str:
+    """Return the text as a single-quoted YAML scalar."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def parameter_lines(name: str) -> list[str]:
+    """Return the YAML of one parameter."""
+    default, pattern, description = PARAMETERS[name]
+    lines = [f"  {name}:", "    type: String", f"    description: {quoted(description)}"]
+    if default is not None:
+        lines.append(f"    default: {quoted(default)}")
+    if pattern is LINK_PATTERN:
+        return [*lines, f"    maxChars: {LINK_MAX_CHARS}", "    allowedPattern:", f"      Fn::Sub: {quoted(pattern)}"]
+    return [*lines, f"    allowedPattern: {quoted(pattern)}"]
+
+
+def script_lines(script: str) -> list[str]:
+    """Return the PowerShell that the agent runs: the parameters, then the file between its marks."""
+    prologue = ["$parameters = @{", *(f"    {name} = '{{{{{name}}}}}'" for name in PARAMETERS), "}"]
+    return [*prologue, "& {", "# quiesce.ps1 begins", *script.splitlines(), "# quiesce.ps1 ends", "} @parameters"]
+
+
+def document(script: str) -> str:
+    """Return the document's YAML.
+
+    Raises:
+        ValueError: the script holds something that the agent would take for a parameter, or is not ASCII.
+    """
+    if "{{" in script or not script.isascii():
+        raise ValueError("quiesce.ps1 must be ASCII and hold no two opening braces in a row")
+    lines = [
+        "# Made by guest/document.py from guest/quiesce.ps1: change those.",
+        "schemaVersion: '2.2'",
+        "description: 'quiesce: freeze, thaw and complete a backup session on a Windows server.'",
+        "parameters:",
+        *(line for name in PARAMETERS for line in parameter_lines(name)),
+        "mainSteps:",
+        "  - action: aws:runPowerShellScript",
+        "    name: quiesce",
+        "    inputs:",
+        f"      timeoutSeconds: '{COMMAND_TIMEOUT_S}'",
+        "      runCommand:",
+        "        - |",
+        *(f"          {line}".rstrip() for line in script_lines(script)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or with ``--check`` return 1 if it is not what it should be."""
+    wanted = document(SCRIPT.read_text("ascii"))
+    if arguments == ["--check"]:
+        in_step = DOCUMENT.read_text("ascii") == wanted
+        if not in_step:
+            sys.stderr.write("guest/document.yaml is not made from this guest/quiesce.ps1: python guest/document.py\n")
+        return 0 if in_step else 1
+    DOCUMENT.write_text(wanted, "ascii")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

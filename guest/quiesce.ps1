@@ -1,0 +1,688 @@
+# quiesce on the server. Written for Windows PowerShell 5.1, run as SYSTEM, ASCII only.
+#
+# AWS asks by a verb, through Systems Manager (document.yaml is made from this file):
+#   stage      puts what the sessions of a run need into the run's folder
+#   freeze     starts the session of one attempt, answers when the application is frozen
+#   thaw       has the after script run, answers when it has ended
+#   complete   has the complete script run, answers when the session has ended
+# Two scheduled tasks keep the promise when nobody asks any more:
+#   session    the session runner: runs the scripts in their order and watches the deadlines
+#   watchdog   goes on with a session whose runner is dead, at the deadlines and at boot
+# Each answer is one line of JSON on stdout and exit code 0 or 1, never a customer's: 3010 would reboot the server.
+# docs/guest.md has the states, files, tasks and rights on one page.
+[CmdletBinding()]
+param(
+    [string]$Verb = '',
+    [string]$RunId = '',
+    [string]$Attempt = '1',
+    [string]$InstanceId = 'none',                   # stage: the server that AWS means
+    [string]$Policy = 'none',                       # stage: from here to SessionLimitSeconds
+    [string]$Scripts = 'off',                    # off | bucket | server
+    [string]$BeforeLink = 'none',                # one object version each
+    [string]$AfterLink = 'none',
+    [string]$CompleteLink = 'none',
+    [string]$BeforeTimeoutSeconds = '60',
+    [string]$AfterTimeoutSeconds = '60',
+    [string]$CompleteTimeoutSeconds = '300',
+    [string]$FreezeLimitSeconds = '120',         # from the end of the before script
+    [string]$SessionLimitSeconds = '93600',      # from the start of the session
+    [string]$Succeeded = 'false',                # complete: did the whole backup succeed, as far as AWS knows?
+    [string]$WaitSeconds = '60'                  # freeze, thaw, complete: how long to wait for the answer
+)
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
+    '{"quiesce":1,"ok":false,"error":"LanguageMode: PowerShell is constrained for SYSTEM on this server"}'
+    exit 1
+}
+$Stages = 'before', 'after', 'complete'
+$Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
+
+# ---- Text, time, waiting --------------------------------------------------------------------------------------------
+
+function Get-Milliseconds {
+    # Since 1970, UTC. Numbers, because PowerShell versions disagree about dates in JSON.
+    [long][math]::Floor(([datetime]::UtcNow.Ticks - 621355968000000000) / 10000)
+}
+
+function Format-Time([datetime]$Time, [string]$Form) {
+    $Time.ToString($Form, [Globalization.CultureInfo]::InvariantCulture)
+}
+
+function ConvertTo-Line($Value) {
+    # ASCII only: the code page between the agent and us is unknown.
+    $json = ConvertTo-Json -InputObject $Value -Compress -Depth 8
+    [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char]$match.Value })
+}
+
+function Read-Text([string]$Path) {
+    # Shares everything, so that the writer can replace the file meanwhile.
+    $stream = [IO.File]::Open($Path, 'Open', 'Read', 'ReadWrite, Delete')
+    try { (New-Object IO.StreamReader $stream).ReadToEnd() } finally { $stream.Dispose() }
+}
+
+function Wait-Until([double]$Seconds, [scriptblock]$Condition) {
+    # A stopwatch, not the clock: the clock may be set back while an application is frozen.
+    $elapsed = [Diagnostics.Stopwatch]::StartNew()
+    while (-not (& $Condition)) {
+        if ($elapsed.Elapsed.TotalSeconds -ge $Seconds) { return $false }
+        Start-Sleep -Milliseconds 200
+    }
+    $true
+}
+
+function Get-DraftName([string]$Path) { "$Path.$([guid]::NewGuid())" }
+
+function Move-Once([string]$Draft, [string]$Target) {
+    # The file or folder appears whole or not at all. Who comes second uses that of the first; $true for the first.
+    # Tried again, because a scanner that looks into the draft keeps it in its place for a moment.
+    $null = Wait-Until 5 {
+        if (Test-Path -LiteralPath $Target) { return $true }
+        try {
+            if (Test-Path -LiteralPath $Draft -PathType Leaf) { [IO.File]::Move($Draft, $Target) }
+            else { [IO.Directory]::Move($Draft, $Target) }
+            $true
+        } catch [IO.IOException], [UnauthorizedAccessException] { $false }
+    }
+    if (-not (Test-Path -LiteralPath $Draft)) { return $true }
+    Remove-Item -LiteralPath $Draft -Recurse -Force
+    if (-not (Test-Path -LiteralPath $Target)) { throw "NotMade: $Target" }
+    $false
+}
+
+function New-Flag([string]$Path, [string]$Text) {
+    if (Test-Path -LiteralPath $Path) { return $false }
+    $draft = Get-DraftName $Path
+    [IO.File]::WriteAllText($draft, $Text, [Text.Encoding]::ASCII)
+    Move-Once $draft $Path
+}
+
+function Open-Lock([string]$Path) {
+    # An open file that nobody may share: Windows frees it when its holder dies. $null if somebody has it.
+    try { [IO.File]::Open($Path, 'OpenOrCreate', 'ReadWrite', 'None') }
+    catch [IO.IOException], [UnauthorizedAccessException] { $null }
+}
+
+function Wait-Lock([string]$Path, [double]$Seconds) {
+    $held = @{ Lock = $null }
+    if (-not (Wait-Until $Seconds { $held.Lock = Open-Lock $Path; $null -ne $held.Lock })) { throw "Busy: $Path" }
+    $held.Lock
+}
+
+# ---- Programs of Windows --------------------------------------------------------------------------------------------
+
+function Get-SystemFile([string]$Name) {
+    # By full path: SYSTEM must never find a program through PATH.
+    Join-Path (Join-Path $env:SystemRoot 'System32') $Name
+}
+
+function Get-PowerShellArguments([string]$File, [string]$Rest) {
+    "-NoProfile -NonInteractive -ExecutionPolicy Bypass -File `"$File`" $Rest"
+}
+
+function Invoke-SystemProgram([string]$Name, [string[]]$Arguments) {
+    # Returns the exit code; what the program says is in the server's language and of no use to us.
+    $null = & (Get-SystemFile $Name) $Arguments
+    $LASTEXITCODE
+}
+
+# ---- The folder, and whose server this is ---------------------------------------------------------------------------
+
+function Get-Root { Join-Path $env:ProgramData 'Quiesce' }
+
+function Get-RunFolder { Join-Path (Join-Path (Get-Root) 'runs') $RunId }
+
+function Assert-Trusted([string]$Folder) {
+    # SYSTEM runs what lies in here. Users may create folders in ProgramData, so somebody may have been here before us.
+    $attributes = (Get-Item -LiteralPath $Folder -Force).Attributes
+    if ($attributes -band [IO.FileAttributes]::ReparsePoint) { throw "FolderNotTrusted: $Folder is a link" }
+    $sddl = (Get-Acl -LiteralPath $Folder).Sddl
+    $ours = '\AO:(SY|BA)G:[^:]+D:P(AI)?(\(A;OICI;FA;;;(SY|BA)\))+\z'
+    if (-not ($sddl -cmatch $ours)) { throw "FolderNotTrusted: $Folder has $sddl" }
+}
+
+function Initialize-Root {
+    # Made under another name and moved into place when only SYSTEM and Administrators can write to it.
+    $root = Get-Root
+    if (-not (Test-Path -LiteralPath $root)) {
+        $draft = Get-DraftName $root
+        $null = New-Item -ItemType Directory -Path $draft
+        $rights = '/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'
+        $code = Invoke-SystemProgram 'icacls.exe' (@($draft) + $rights)
+        if ($code -ne 0) { throw "FolderNotTrusted: icacls ended with $code" }
+        if (@(Get-ChildItem -LiteralPath $draft -Force).Count -gt 0) { throw "FolderNotTrusted: $draft was not empty" }
+        $null = Move-Once $draft $root
+    }
+    Assert-Trusted $root
+    foreach ($name in 'runs', 'scripts') { $null = [IO.Directory]::CreateDirectory((Join-Path $root $name)) }
+}
+
+function Get-Metadata([string]$Method, [string]$Path, [string]$Header, [string]$Value) {
+    # Never through a proxy: the proxy would speak of itself.
+    $endpoint = 'http://169.254.169.254'
+    if ($env:AWS_EC2_METADATA_SERVICE_ENDPOINT) { $endpoint = $env:AWS_EC2_METADATA_SERVICE_ENDPOINT }
+    $request = [Net.WebRequest]::Create("$endpoint$Path")
+    $request.Proxy = $null
+    $request.Method = $Method
+    $request.Timeout = 2000
+    $request.Headers.Add($Header, $Value)
+    $response = $request.GetResponse()
+    try { (New-Object IO.StreamReader $response.GetResponseStream()).ReadToEnd() } finally { $response.Dispose() }
+}
+
+function Get-OwnInstanceId {
+    # From IMDSv2, which may come up late after a boot; else from the agent, which tells commands only; else ''.
+    $own = @{ Id = "$env:AWS_SSM_INSTANCE_ID" }
+    $null = Wait-Until $(if ($own.Id) { 0 } else { 8 }) {
+        try {
+            $token = Get-Metadata 'PUT' '/latest/api/token' 'X-aws-ec2-metadata-token-ttl-seconds' '60'
+            $own.Id = Get-Metadata 'GET' '/latest/meta-data/instance-id' 'X-aws-ec2-metadata-token' $token
+            $true
+        } catch [Net.WebException], [IO.IOException], [UnauthorizedAccessException] { $false }
+    }
+    $own.Id
+}
+
+function Assert-NotClone([string]$Owner) {
+    # A recovery point contains this folder and its tasks. Booted as another server, they must not act there.
+    # Returns whether we are sure: if nobody can tell, after still runs, everything that cannot be undone does not.
+    $own = Get-OwnInstanceId
+    if ($own -and ($own -cne $Owner)) { throw "ForeignServer: this is $own, not $Owner" }
+    [bool]$own
+}
+
+# ---- The session: its folder, state, log and tasks ------------------------------------------------------------------
+
+function Open-Session {
+    # What the attempt's folder says. A clone is refused here, for every verb and task alike.
+    $run = Get-RunFolder
+    if (-not (Test-Path -LiteralPath $run)) { throw "NotStaged: $RunId" }
+    Assert-Trusted (Get-Root)
+    $manifest = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
+    @{ Run = $run; Folder = Join-Path $run $Attempt; Manifest = $manifest; State = $null; Unsaved = $false
+       Certain = Assert-NotClone $manifest.instance }
+}
+
+function Read-State([string]$Folder) {
+    # While it is being replaced the file can be away for a moment; if Windows fails half-way it is away for good.
+    $read = @{ State = $null }
+    foreach ($name in 'state.json', 'state.json.old') {
+        $file = Join-Path $Folder $name
+        $found = Wait-Until 3 {
+            try { $read.State = ConvertFrom-Json -InputObject (Read-Text $file); $true }
+            catch [IO.IOException], [UnauthorizedAccessException] { $false }
+        }
+        if ($found) { return $read.State }
+    }
+    throw "StateUnreadable: $Folder"
+}
+
+function Update-State($Session) { $Session.State = Read-State $Session.Folder }
+
+function Save-State($Session) {
+    # Replaced as a whole, so that a reader never sees half of it. $false if it cannot be written, on a full disk say.
+    $file = Join-Path $Session.Folder 'state.json'
+    $saved = Wait-Until 1 {
+        try {
+            [IO.File]::WriteAllText("$file.new", (ConvertTo-Line $Session.State), [Text.Encoding]::ASCII)
+            if (Test-Path -LiteralPath $file) { [IO.File]::Replace("$file.new", $file, "$file.old") }
+            else { [IO.File]::Move("$file.new", $file) }
+            $true
+        } catch [IO.IOException], [UnauthorizedAccessException] { $false }
+    }
+    $Session.Unsaved = -not $saved
+    $saved
+}
+
+function Write-Log($Session, [string]$Text) {
+    # For people. A log that cannot be written must not keep an application frozen.
+    $line = "$(Format-Time ([datetime]::UtcNow) "yyyy-MM-dd'T'HH:mm:ss.fff'Z'") $Verb[$PID] $Text`r`n"
+    try { [IO.File]::AppendAllText((Join-Path $Session.Folder 'session.log'), $line, [Text.Encoding]::ASCII) }
+    catch [IO.IOException], [UnauthorizedAccessException] { $Session.Unsaved = $true }
+}
+
+function Test-Reached($Session, [string]$Phase) {
+    [array]::IndexOf($Phases, $Session.State.phase) -ge [array]::IndexOf($Phases, $Phase)
+}
+
+function Set-Phase($Session, [string]$Phase) {
+    if (Test-Reached $Session $Phase) { return }
+    $Session.State.phase = $Phase
+    $null = Save-State $Session
+}
+
+function New-Session($Session) {
+    # The attempt's folder, from what was staged: each file as it was then, or nothing.
+    $draft = Get-DraftName $Session.Folder
+    $null = New-Item -ItemType Directory -Path $draft
+    foreach ($file in @($Session.Manifest.files)) {
+        $copy = Join-Path $draft $file.name
+        Copy-Item -LiteralPath (Join-Path $Session.Run $file.name) -Destination $copy
+        $hash = (Get-FileHash -LiteralPath $copy -Algorithm SHA256).Hash
+        if ($hash -cne $file.sha256) { throw "StagedFileChanged: $($file.name)" }
+    }
+    $state = [ordered]@{
+        run = $RunId; attempt = [int]$Attempt; instance = $Session.Manifest.instance; phase = 'created'
+        autoThawed = $false; createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0
+        before = $null; after = $null; complete = $null
+    }
+    [IO.File]::WriteAllText((Join-Path $draft 'state.json'), (ConvertTo-Line $state), [Text.Encoding]::ASCII)
+    [IO.File]::WriteAllText((Join-Path $draft 'runner.lock'), '', [Text.Encoding]::ASCII)
+    $null = Move-Once $draft $Session.Folder
+}
+
+function Assert-NothingOpen($Session) {
+    # One session at a time on a server. An earlier attempt of this run only has to be thawed.
+    if (Test-Path -LiteralPath (Join-Path $Session.Run 'complete.claim')) { throw "RunCompleted: $RunId" }
+    $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') -Recurse -File)
+    foreach ($file in @($files | Where-Object { $_.Name -ceq 'runner.lock' })) {
+        # A name with a dot is a draft whose maker died.
+        if ("$($file.Directory.Parent.Name)$($file.Directory.Name)" -cmatch '\.') { continue }
+        $other = Read-State $file.Directory.FullName
+        $earlier = ($other.run -ceq $RunId) -and ($other.attempt -lt [int]$Attempt) -and ($other.phase -ceq 'thawed')
+        if (($other.instance -ceq $Session.Manifest.instance) -and ($other.phase -cne 'ended') -and -not $earlier) {
+            throw "SessionOpen: $($other.run) attempt $($other.attempt) is $($other.phase)"
+        }
+    }
+}
+
+function Get-TaskName([string]$Mode) { "\Quiesce\$Mode-$RunId-$Attempt" }
+
+function Get-TaskXml($Session, [string]$Mode, [string[]]$Triggers) {
+    # SYSTEM by SID: its names are localised. The default priority is below normal, the default limit three days.
+    $program = [Security.SecurityElement]::Escape((Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'))
+    $parameters = "-Verb $Mode -RunId $RunId -Attempt $Attempt"
+    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') $parameters
+    $arguments = [Security.SecurityElement]::Escape($call)
+    @('<?xml version="1.0" encoding="UTF-16"?>',
+      '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">',
+      '  <Triggers>') + $Triggers + @('  </Triggers>',
+      '  <Principals><Principal id="Author">',
+      '    <UserId>S-1-5-18</UserId>',
+      '    <RunLevel>HighestAvailable</RunLevel>',
+      '  </Principal></Principals>',
+      '  <Settings>',
+      '    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>',
+      '    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>',
+      '    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>',
+      '    <StartWhenAvailable>true</StartWhenAvailable>',
+      '    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>',
+      '    <Priority>4</Priority>',
+      '  </Settings>',
+      '  <Actions Context="Author"><Exec>',
+      "    <Command>$program</Command>",
+      "    <Arguments>$arguments</Arguments>",
+      '  </Exec></Actions>',
+      '</Task>')
+}
+
+function Get-Trigger([int]$Seconds) {
+    $time = Format-Time ([datetime]::UtcNow.AddSeconds($Seconds)) "yyyy-MM-dd'T'HH:mm:ss'Z'"
+    "    <TimeTrigger><StartBoundary>$time</StartBoundary></TimeTrigger>"
+}
+
+function Register-Task($Session, [string]$Mode, [string[]]$Triggers) {
+    $file = Join-Path $Session.Folder "$Mode.xml"
+    [IO.File]::WriteAllText($file, ((Get-TaskXml $Session $Mode $Triggers) -join "`r`n"), [Text.Encoding]::Unicode)
+    $code = Invoke-SystemProgram 'schtasks.exe' @('/create', '/tn', (Get-TaskName $Mode), '/xml', $file, '/f')
+    if ($code -ne 0) { throw "TaskNotCreated: schtasks ended with $code" }
+}
+
+function Start-Runner($Session) {
+    # The watchdog first: from then on somebody thaws. A task is nobody's child and holds no pipe of the agent.
+    $limit = $Session.Manifest.limitSeconds
+    $deadlines = (Get-Trigger ($limit.before + $limit.freeze + 30)), (Get-Trigger ($limit.session + 30))
+    Register-Task $Session 'watchdog' (@('    <BootTrigger />') + $deadlines)
+    Register-Task $Session 'session' @()
+    $code = Invoke-SystemProgram 'schtasks.exe' @('/run', '/tn', (Get-TaskName 'session'))
+    if ($code -ne 0) { throw "TaskNotStarted: schtasks ended with $code" }
+}
+
+function Remove-Tasks {
+    # Without a look at the exit codes: a task that is left only finds that its session has ended, and comes here again.
+    foreach ($mode in 'session', 'watchdog') {
+        $null = Invoke-SystemProgram 'schtasks.exe' @('/delete', '/tn', (Get-TaskName $mode), '/f')
+    }
+}
+
+# ---- One script of the customer -------------------------------------------------------------------------------------
+
+function New-Record([string]$Reason, [string]$Argument) {
+    [pscustomobject]@{
+        succeeded = $false; reason = $Reason; exitCode = $null; argument = $Argument
+        processId = 0; startedMs = Get-Milliseconds; endedMs = 0
+    }
+}
+
+function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
+    # Output goes to files of the session: a pipe of ours would be held open by whatever the script leaves behind.
+    $program = $Path
+    $arguments = "$Argument "
+    switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
+        '\A\.ps1\z' {
+            $program = Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'
+            $arguments = Get-PowerShellArguments $Path $Argument
+        }
+        '\A\.(cmd|bat)\z' {
+            $program = Get-SystemFile 'cmd.exe'
+            $arguments = "/d /s /c `"`"$Path`" $Argument`""
+        }
+    }
+    $output = Join-Path $Session.Folder "$Stage.out"
+    $errors = Join-Path $Session.Folder "$Stage.err"
+    $process = Start-Process -FilePath $program -ArgumentList $arguments -WorkingDirectory $Session.Folder -PassThru `
+        -RedirectStandardOutput $output -RedirectStandardError $errors
+    $null = $process.Handle          # without it 5.1 does not know the exit code later
+    $process
+}
+
+function Stop-Tree($Process) {
+    $null = Invoke-SystemProgram 'taskkill.exe' @('/T', '/F', '/PID', "$($Process.Id)")
+    $null = $Process.WaitForExit(10000)
+}
+
+function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
+    # At most once: the state says that it runs before it does, and that it was interrupted until it has ended.
+    # Only after runs even if the state cannot be written: rather that than an application frozen by a full disk.
+    $record = New-Record 'Interrupted' $Argument
+    $Session.State.$Stage = $record
+    $Session.State.phase = $Stage
+    if (-not (Save-State $Session) -and ($Stage -cne 'after')) { throw "StateNotWritten: $Stage was not run" }
+    $path = $Session.Manifest.scripts.$Stage
+    if ($path -and ($Session.Manifest.source -ceq 'bucket')) { $path = Join-Path $Session.Folder $path }
+    if ($Session.Manifest.source -ceq 'off') { $record.succeeded = $true; $record.reason = 'Off' }
+    elseif (-not $path -or -not (Test-Path -LiteralPath $path -PathType Leaf)) { $record.reason = 'Missing' }
+    else { Watch-Script $Session $Stage $path $record }
+    $record.endedMs = Get-Milliseconds
+    Write-Log $Session "$Stage $Argument ended: succeeded $($record.succeeded) $($record.reason) $($record.exitCode)"
+}
+
+function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
+    Write-Log $Session "$Stage $($Record.argument) starts: $Path"
+    try { $process = Start-Script $Session $Stage $Path $Record.argument }
+    catch { $Record.reason = "NotStarted: $($_.Exception.Message)"; return }
+    $Record.processId = $process.Id
+    $null = Save-State $Session
+    if ($process.WaitForExit($Session.Manifest.limitSeconds.$Stage * 1000)) {
+        $Record.exitCode = $process.ExitCode
+        $Record.succeeded = ($process.ExitCode -eq 0)
+        $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
+    } else {
+        Stop-Tree $process
+        $Record.reason = 'TimedOut'
+    }
+}
+
+function Close-Script($Session, [string]$Stage, [int]$Seconds) {
+    # The runner died while this script ran. It is not run again; what still runs of it may end, for so many seconds.
+    $record = $Session.State.$Stage
+    if ($record.processId -ne 0) {
+        foreach ($left in @(Get-Process -Id $record.processId -ErrorAction SilentlyContinue)) {
+            $startedMs = ($left.StartTime.ToUniversalTime().Ticks - 621355968000000000) / 10000
+            if ([math]::Abs($startedMs - $record.startedMs) -gt 10000) { continue }    # another process got its number
+            if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $left }
+        }
+    }
+    $record.endedMs = Get-Milliseconds
+    Write-Log $Session "$Stage was interrupted"
+}
+
+# ---- The session runner ---------------------------------------------------------------------------------------------
+
+function Test-Flag($Session, [string]$Name) { Test-Path -LiteralPath (Join-Path $Session.Folder $Name) }
+
+function Invoke-Before($Session) {
+    Invoke-Script $Session 'before' ''
+    # DiskShadow's create comes here.
+    $Session.State.frozenMs = Get-Milliseconds
+    Set-Phase $Session 'frozen'
+}
+
+function Skip-Before($Session) {
+    # The runner died before the application was frozen, or never lived: before has failed, and is not begun again.
+    if ($Session.State.phase -ceq 'before') { Close-Script $Session 'before' 0 }
+    else { $Session.State.before = New-Record 'NotStarted' '' }
+    Set-Phase $Session 'frozen'
+}
+
+function Invoke-After($Session, [double]$LimitSeconds) {
+    # after gets before's true status on every path: asked for, by the deadline, or after the runner's death.
+    $null = Wait-Until $LimitSeconds {
+        if ($Session.Unsaved) { $null = Save-State $Session }
+        (Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag')
+    }
+    $Session.State.autoThawed = -not ((Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag'))
+    if ($Session.State.autoThawed) { Write-Log $Session 'nobody asked for the thaw in time' }
+    Invoke-Script $Session 'after' $(if ($Session.State.before.succeeded) { '1' } else { '0' })
+}
+
+function Wait-Complete($Session, [double]$LimitSeconds) {
+    # The first answer stands: AWS's, or 0 when the session's time is up. $false if a later attempt has come.
+    $later = Join-Path $Session.Run "$([int]$Attempt + 1)"
+    $asked = Wait-Until $LimitSeconds {
+        if ($Session.Unsaved) { $null = Save-State $Session }
+        (Test-Flag $Session 'complete.flag') -or (Test-Path -LiteralPath $later)
+    }
+    if (-not $asked -and (New-Flag (Join-Path $Session.Folder 'complete.flag') '0')) {
+        Write-Log $Session 'nobody asked for complete in time'
+    }
+    Test-Flag $Session 'complete.flag'
+}
+
+function Invoke-Complete($Session) {
+    # 1 only if AWS and all earlier scripts say so. Once per run: the claim names the attempt that may.
+    $claim = Join-Path $Session.Run 'complete.claim'
+    if (-not $Session.Certain) { $Session.Certain = Assert-NotClone $Session.Manifest.instance }
+    if (-not $Session.Certain) { $Session.State.complete = New-Record 'IdentityUnknown' ''; return }
+    $null = New-Flag $claim $Attempt
+    if ((Read-Text $claim) -cne $Attempt) { $Session.State.complete = New-Record 'AlreadyRun' ''; return }
+    $backup = (Read-Text (Join-Path $Session.Folder 'complete.flag')) -ceq '1'
+    $all = $backup -and $Session.State.before.succeeded -and $Session.State.after.succeeded
+    # DiskShadow's end backup comes here.
+    Invoke-Script $Session 'complete' $(if ($all) { '1' } else { '0' })
+}
+
+function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
+    # Who holds the runner's lock goes on with the session from wherever it stands. Not to start it means that its
+    # runner has died: then the application is thawed at once, whatever the clock says.
+    try {
+        Update-State $Session
+        if ($Start -and ($Session.State.phase -cne 'created')) { return }
+        $limit = $Session.Manifest.limitSeconds
+        $age = [math]::Max(0, ((Get-Milliseconds) - $Session.State.createdMs) / 1000)
+        $clock = [Diagnostics.Stopwatch]::StartNew()
+        if ($Start) { Invoke-Before $Session } elseif (-not (Test-Reached $Session 'frozen')) { Skip-Before $Session }
+        if ($Session.State.phase -ceq 'frozen') { Invoke-After $Session $(if ($Start) { $limit.freeze } else { 0 }) }
+        elseif ($Session.State.phase -ceq 'after') { Close-Script $Session 'after' $limit.after }
+        Set-Phase $Session 'thawed'
+        if ($Until -ceq 'thawed') { return }
+        if ($Session.State.phase -ceq 'complete') { Close-Script $Session 'complete' $limit.complete }
+        elseif ($Session.State.phase -ceq 'thawed') {
+            $left = $limit.session - $age - $clock.Elapsed.TotalSeconds
+            if (Wait-Complete $Session $left) { Invoke-Complete $Session }
+            else { $Session.State.complete = New-Record 'Superseded' '' }
+        }
+        if ($Session.State.endedMs -eq 0) { $Session.State.endedMs = Get-Milliseconds }
+        Set-Phase $Session 'ended'
+    } finally { $Lock.Dispose() }
+    if (-not $Session.Unsaved) { Remove-Tasks }
+}
+
+# ---- The verbs ------------------------------------------------------------------------------------------------------
+
+function Get-OwnText {
+    # In the SSM document this file stands between two marks.
+    $text = [IO.File]::ReadAllText($PSCommandPath)
+    $inside = [regex]::Match($text, '(?s)\n# quiesce\.ps1 begins\r?\n(.*\n)# quiesce\.ps1 ends')
+    if ($inside.Success) { $inside.Groups[1].Value } else { $text }
+}
+
+function Find-ServerScript([string]$Stage) {
+    # The prefix in any case, the policy's name as it is, any extension or none.
+    $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'scripts') -File)
+    $found = @($files | Where-Object {
+        $_.Name.StartsWith("${Stage}_", [StringComparison]::OrdinalIgnoreCase) -and
+        ([IO.Path]::GetFileNameWithoutExtension($_.Name).Substring($Stage.Length + 1) -ceq $Policy)
+    } | ForEach-Object { $_.FullName } | Sort-Object)
+    if ($found.Count -gt 1) { throw "AmbiguousScript: $($found -join ', ')" }
+    if ($found.Count -eq 1) { $found[0] } else { '' }
+}
+
+function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
+    if ($Link -ceq 'none') { return '' }
+    $name = "${Stage}_$Policy.ps1"
+    [Net.ServicePointManager]::SecurityProtocol = 'Tls12'
+    try { Invoke-WebRequest -UseBasicParsing -Uri $Link -OutFile (Join-Path $Folder $name) -TimeoutSec 60 }
+    catch { throw "ScriptNotFetched: ${Stage}: $($_.Exception.Message)" }
+    $name
+}
+
+function Remove-OldRuns {
+    # After 14 days, as the agent does with its own output. No session lives that long, unless the clock was wrong.
+    foreach ($run in @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') | Where-Object { $_.PSIsContainer })) {
+        if ($run.LastWriteTimeUtc -gt [datetime]::UtcNow.AddSeconds(-14 * 86400)) { continue }
+        $locks = @(Get-ChildItem -LiteralPath $run.FullName -Recurse -File |
+            Where-Object { $_.Name -ceq 'runner.lock' })
+        $open = @($locks | Where-Object { (Read-State $_.Directory.FullName).phase -cne 'ended' })
+        if ($open.Count -gt 0) { continue }
+        Remove-Item -LiteralPath $run.FullName -Recurse -Force
+    }
+}
+
+function Invoke-Stage {
+    # The first one stands: a second stage of the same run answers with what the first one did.
+    if (-not (Assert-NotClone $InstanceId)) { throw 'IdentityUnknown' }
+    Initialize-Root
+    Remove-OldRuns
+    $run = Get-RunFolder
+    if (-not (Test-Path -LiteralPath $run)) {
+        $draft = Get-DraftName $run
+        $null = New-Item -ItemType Directory -Path $draft
+        [IO.File]::WriteAllText((Join-Path $draft 'quiesce.ps1'), (Get-OwnText), [Text.Encoding]::ASCII)
+        $paths = [ordered]@{ before = ''; after = ''; complete = '' }
+        $links = @{ before = $BeforeLink; after = $AfterLink; complete = $CompleteLink }
+        foreach ($stage in $Stages) {
+            if ($Scripts -ceq 'server') { $paths[$stage] = Find-ServerScript $stage }
+            if ($Scripts -ceq 'bucket') { $paths[$stage] = Save-BucketScript $stage $links[$stage] $draft }
+        }
+        $files = @(Get-ChildItem -LiteralPath $draft -File | Sort-Object -Property Name | ForEach-Object {
+            [ordered]@{ name = $_.Name; sha256 = (Get-FileHash -LiteralPath $_.FullName -Algorithm SHA256).Hash } })
+        $manifest = [ordered]@{
+            run = $RunId; instance = $InstanceId; policy = $Policy; source = $Scripts; scripts = $paths; files = $files
+            limitSeconds = [ordered]@{
+                before = [int]$BeforeTimeoutSeconds; after = [int]$AfterTimeoutSeconds
+                complete = [int]$CompleteTimeoutSeconds
+                freeze = [int]$FreezeLimitSeconds; session = [int]$SessionLimitSeconds
+            }
+        }
+        [IO.File]::WriteAllText((Join-Path $draft 'manifest.json'), (ConvertTo-Line $manifest), [Text.Encoding]::ASCII)
+        $null = Move-Once $draft $run
+    }
+    $staged = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
+    if ($staged.instance -cne $InstanceId) { throw "ForeignServer: $RunId was staged on $($staged.instance)" }
+    $staged
+}
+
+function Enter-Attempt($Session) {
+    # One verb at a time decides whether a session begins. A thaw or complete that comes first makes the session too,
+    # so that a freeze which was lost on its way and comes later freezes nothing.
+    $lock = Wait-Lock (Join-Path (Get-Root) 'server.lock') 30
+    try {
+        if (-not (Test-Path -LiteralPath $Session.Folder)) { Assert-NothingOpen $Session; New-Session $Session }
+        Update-State $Session
+        $begun = ($Session.State.phase -cne 'created') -or -not (Test-Free $Session)
+        if (($Verb -ceq 'freeze') -and -not $begun) { Start-Runner $Session }
+    } finally { $lock.Dispose() }
+}
+
+function Test-Free($Session) {
+    $lock = Open-Lock (Join-Path $Session.Folder 'runner.lock')
+    if ($lock) { $lock.Dispose() }
+    $null -ne $lock
+}
+
+function Invoke-Freeze($Session) {
+    # A second freeze waits for the same session. Frozen is the only good answer: a session that is past it has thawed.
+    if (-not $Session.Certain) { throw 'IdentityUnknown' }
+    Enter-Attempt $Session
+    $null = Wait-Until ([int]$WaitSeconds) {
+        Update-State $Session
+        (Test-Reached $Session 'frozen') -or (($Session.State.phase -ceq 'before') -and (Test-Free $Session))
+    }
+    Update-State $Session
+    if ($Session.State.phase -cne 'frozen') { throw "NotFrozen: the session is $($Session.State.phase)" }
+}
+
+function Invoke-Request($Session, [string]$Flag, [string]$Text, [string]$Phase) {
+    # thaw and complete: leave word for the runner and wait for it, or do its work if it is gone.
+    Enter-Attempt $Session
+    $null = New-Flag (Join-Path $Session.Folder $Flag) $Text
+    $reached = Wait-Until ([int]$WaitSeconds) {
+        Update-State $Session
+        if (Test-Reached $Session $Phase) { return $true }
+        $lock = Open-Lock (Join-Path $Session.Folder 'runner.lock')
+        if ($lock) { Invoke-Session $Session $lock $false $Phase }
+        Test-Reached $Session $Phase
+    }
+    if (-not $reached) { throw "NotYet: the session is $($Session.State.phase)" }
+}
+
+function Invoke-Task($Session) {
+    # Nobody reads what a task prints.
+    try {
+        $lock = Wait-Lock (Join-Path $Session.Folder 'runner.lock') 5
+        Invoke-Session $Session $lock ($Verb -ceq 'session') 'ended'
+    } catch {
+        Write-Log $Session "stopped at line $($_.InvocationInfo.ScriptLineNumber): $($_.Exception.Message)"
+        throw
+    }
+}
+
+function Assert-Parameters {
+    # The SSM document has checked them already; the tasks have no document.
+    $number = '\A[0-9]{1,6}\z'
+    $checks = @(
+        @('Verb', $Verb, '\A(stage|freeze|thaw|complete|session|watchdog)\z'),
+        @('RunId', $RunId, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\z'),
+        @('Attempt', $Attempt, '\A[1-9][0-9]?\z'),
+        @('Policy', $Policy, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,39}\z'),
+        @('Scripts', $Scripts, '\A(off|bucket|server)\z'),
+        @('BeforeTimeoutSeconds', $BeforeTimeoutSeconds, $number),
+        @('AfterTimeoutSeconds', $AfterTimeoutSeconds, $number),
+        @('CompleteTimeoutSeconds', $CompleteTimeoutSeconds, $number),
+        @('FreezeLimitSeconds', $FreezeLimitSeconds, $number),
+        @('SessionLimitSeconds', $SessionLimitSeconds, $number),
+        @('Succeeded', $Succeeded, '\A(true|false)\z'),
+        @('WaitSeconds', $WaitSeconds, $number))
+    foreach ($check in $checks) {
+        if (-not ($check[1] -cmatch $check[2])) { throw "InvalidParameter: $($check[0])" }
+    }
+}
+
+function Invoke-Verb($Answer) {
+    if ($Verb -ceq 'stage') { $Answer['staged'] = Invoke-Stage; return }
+    $session = Open-Session
+    try {
+        switch -CaseSensitive ($Verb) {
+            'freeze' { Invoke-Freeze $session }
+            'thaw' { Invoke-Request $session 'thaw.flag' '' 'thawed' }
+            'complete' {
+                if (-not $session.Certain) { throw 'IdentityUnknown' }
+                Invoke-Request $session 'complete.flag' $(if ($Succeeded -ceq 'true') { '1' } else { '0' }) 'ended'
+            }
+            default { Invoke-Task $session }
+        }
+    } finally { $Answer['session'] = $session.State }
+}
+
+$answer = [ordered]@{ quiesce = 1; verb = $Verb; run = $RunId; attempt = $Attempt; ok = $false; error = '' }
+try {
+    Assert-Parameters
+    $null = Invoke-Verb $answer
+    $answer['ok'] = $true
+} catch {
+    $answer['error'] = "$($_.Exception.Message)"
+}
+[Console]::Out.WriteLine((ConvertTo-Line $answer))
+if ($answer['ok']) { exit 0 } else { exit 1 }

@@ -1,0 +1,275 @@
+"""A model of the guest on a simulated server: its folder, its runs and tasks, and the verbs that AWS sends.
+
+It answers as guest/quiesce.ps1 does, for the same parameters, which the contract cases prove.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
+from typing import Protocol
+
+from .session import STAGES, Disk, Json, Outcome, Run, Runner, Session
+
+ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
+# A run's folder stays on the server for as long as the agent keeps its own output.
+KEPT_S = 14 * 86400
+LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
+
+
+# Says whether a verb's wait is over: "" for done, an error, or None.
+Poll = Callable[[float], str | None]
+
+
+class Refused(Exception):  # noqa: N818 - an answer of the server, not an error of the model
+    """What the guest answers with ``ok`` false and this error."""
+
+
+class Scripts(Protocol):
+    """The customer's scripts on one server."""
+
+    def on_server(self) -> list[str]:
+        """Return the names of the files in the server's own scripts folder."""
+
+    def fetch(self, link: str) -> bool:
+        """Say whether the bucket answers to this link."""
+
+    def run(self, path: str, stage: str, argument: str) -> Outcome | None:
+        """Start a script and tell how it will go; None if there is no such file."""
+
+
+@dataclass
+class Request:
+    """A verb under way: ``answer`` is what the agent reports, as soon as there is something to report."""
+
+    poll: Callable[[float], dict[str, Json] | None]
+    deadline_s: float
+
+    def answer(self, now_s: float) -> dict[str, Json] | None:
+        """Return the guest's line of JSON, or None while the verb still waits. Exit code: 0 if ``ok``, else 1."""
+        return self.poll(now_s)
+
+
+@dataclass
+class Guest:
+    """The guest of one server. ``instance_id`` is the server's true one; the flags say what is wrong with the server."""
+
+    instance_id: str
+    scripts: Scripts
+    runs: dict[str, Run] = field(default_factory=dict)
+    disk: Disk = field(default_factory=Disk)
+    metadata_answers: bool = True
+    agent_tells: bool = True
+    folder_trusted: bool = True
+    language_full: bool = True
+    task_created: bool = True
+    task_run: bool = True
+    task_starts: bool = True
+
+    def sessions(self) -> list[Session]:
+        """Return every session that was ever begun here, in order."""
+        return [session for run in self.runs.values() for session in run.sessions.values()]
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen that is due by now."""
+        for session in self.sessions():
+            session.advance(now_s)
+
+    def ask(self, parameters: dict[str, str], now_s: float) -> Request:
+        """Send a verb, with the parameters of the SSM document."""
+        self.advance(now_s)
+        base = {"quiesce": 1, "verb": parameters["Verb"], "run": parameters["RunId"], "attempt": parameters["Attempt"]}
+        if not self.language_full:
+            return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
+        try:
+            if parameters["Verb"] == "stage":
+                return self._at_once({**base, "ok": True, "error": "", "staged": self._stage(parameters, now_s)}, now_s)
+            run = self._open(parameters)
+        except Refused as error:
+            return self._at_once({**base, "ok": False, "error": str(error)}, now_s)
+        deadline_s = now_s + int(parameters["WaitSeconds"])
+        late = "NotFrozen" if parameters["Verb"] == "freeze" else "NotYet"
+        try:
+            begin = {"freeze": self._freeze, "thaw": self._thaw, "complete": self._complete}[parameters["Verb"]]
+            session, poll = begin(run, parameters, now_s)
+        except Refused as error:
+            found = run.sessions.get(int(parameters["Attempt"]))
+            known = found.saved if found and "Task" in str(error) else None
+            return self._at_once({**base, "ok": False, "error": str(error), "session": known}, now_s)
+
+        def answer(at_s: float) -> dict[str, Json] | None:
+            self.advance(at_s)
+            error = poll(at_s)
+            if error is None and at_s >= deadline_s:
+                error = f"{late}: the session is {session.phase}"
+            return None if error is None else {**base, "ok": not error, "error": error, "session": dict(session.saved)}
+
+        return Request(answer, deadline_s)
+
+    @staticmethod
+    def _at_once(answer: dict[str, Json], now_s: float) -> Request:
+        return Request(lambda _now_s: answer, now_s)
+
+    # ---- stage
+
+    def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+        if not self._certain(parameters["InstanceId"], told=self.agent_tells):
+            raise Refused("IdentityUnknown")
+        if not self.folder_trusted:
+            raise Refused(f"FolderNotTrusted: {ROOT}")
+        for name, old in list(self.runs.items()):
+            if old.staged_s < now_s - KEPT_S and all(session.phase == "ended" for session in old.sessions.values()):
+                del self.runs[name]
+        run = self.runs.get(parameters["RunId"])
+        if run is None:
+            run = self.runs[parameters["RunId"]] = Run(self._manifest(parameters), now_s)
+        if run.manifest["instance"] != parameters["InstanceId"]:
+            raise Refused(f"ForeignServer: {parameters['RunId']} was staged on {run.manifest['instance']}")
+        return run.manifest
+
+    def _manifest(self, parameters: dict[str, str]) -> dict[str, Json]:
+        source, policy = parameters["Scripts"], parameters["Policy"]
+        find = {
+            "off": lambda _stage: "",
+            "server": lambda stage: self._find(stage, policy),
+            "bucket": lambda stage: self._fetch(stage, parameters),
+        }
+        paths = {stage: find[source](stage) for stage in STAGES}
+        files = sorted([path for path in paths.values() if path and source == "bucket"] + ["quiesce.ps1"])
+        limits = {stage: int(parameters[f"{stage.capitalize()}TimeoutSeconds"]) for stage in STAGES}
+        limits |= {name: int(parameters[f"{name.capitalize()}LimitSeconds"]) for name in ("freeze", "session")}
+        return {
+            "run": parameters["RunId"],
+            "instance": parameters["InstanceId"],
+            "policy": policy,
+            "source": source,
+            "scripts": paths,
+            "files": [{"name": name, "sha256": "a hash"} for name in files],
+            "limitSeconds": limits,
+        }
+
+    def _find(self, stage: str, policy: str) -> str:
+        """Return the path of the server's own script: the prefix in any case, the policy's name as it is."""
+        prefix = f"{stage}_"
+        found = [
+            str(ROOT / "scripts" / name)
+            for name in self.scripts.on_server()
+            if name.lower().startswith(prefix) and PureWindowsPath(name).stem[len(prefix) :] == policy
+        ]
+        if len(found) > 1:
+            raise Refused(f"AmbiguousScript: {', '.join(sorted(found))}")
+        return found[0] if found else ""
+
+    def _fetch(self, stage: str, parameters: dict[str, str]) -> str:
+        link = parameters[f"{stage.capitalize()}Link"]
+        if link == "none":
+            return ""
+        if not self.scripts.fetch(link):
+            raise Refused(f"ScriptNotFetched: {stage}")
+        return f"{stage}_{parameters['Policy']}.ps1"
+
+    # ---- freeze, thaw, complete: each begins, and returns the session and what its wait asks
+
+    def _freeze(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
+        if not self._certain(run.manifest["instance"], told=self.agent_tells):
+            raise Refused("IdentityUnknown")
+        session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        if session.phase == "created" and session.runner is None:
+            self._start_runner(session, now_s)
+
+        def poll(_now_s: float) -> str | None:
+            if session.phase == "frozen":
+                return ""
+            dead = session.phase == "before" and session.runner is None
+            return f"NotFrozen: the session is {session.phase}" if session.reached("frozen") or dead else None
+
+        return session, poll
+
+    def _thaw(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
+        session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        session.thaw_asked = True
+        return session, self._wait_for(session, "thawed")
+
+    def _complete(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
+        if not self._certain(run.manifest["instance"], told=self.agent_tells):
+            raise Refused("IdentityUnknown")
+        session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        session.complete_asked = session.complete_asked or ("1" if parameters["Succeeded"] == "true" else "0")
+        return session, self._wait_for(session, "ended")
+
+    def _wait_for(self, session: Session, phase: str) -> Poll:
+        """Wait for the runner, or do its work if it is gone."""
+
+        def poll(now_s: float) -> str | None:
+            if not session.reached(phase) and session.runner is None:
+                session.enter(self._runner("verb", phase, session, now_s))
+                session.advance(now_s)
+            return "" if session.reached(phase) else None
+
+        return poll
+
+    def _open(self, parameters: dict[str, str]) -> Run:
+        run = self.runs.get(parameters["RunId"])
+        if run is None:
+            raise Refused(f"NotStaged: {parameters['RunId']}")
+        if not self.folder_trusted:
+            raise Refused(f"FolderNotTrusted: {ROOT}")
+        self._certain(run.manifest["instance"], told=self.agent_tells)
+        return run
+
+    def _attempt(self, run: Run, attempt: int, now_s: float) -> Session:
+        """Return the attempt's session, begun now if it is the first time that anybody asks for it."""
+        if attempt in run.sessions:
+            return run.sessions[attempt]
+        if run.complete_claim:
+            raise Refused(f"RunCompleted: {run.manifest['run']}")
+        for other in self.sessions():
+            earlier = other.run is run and other.attempt < attempt and other.phase == "thawed"
+            if other.state["instance"] == run.manifest["instance"] and other.phase != "ended" and not earlier:
+                raise Refused(f"SessionOpen: {other.state['run']} attempt {other.attempt} is {other.phase}")
+        if run.tampered:
+            raise Refused(f"StagedFileChanged: {run.tampered}")
+        return run.sessions.setdefault(attempt, Session(run, attempt, now_s, self.disk, self.scripts.run))
+
+    # ---- tasks, and what happens to a server
+
+    def _start_runner(self, session: Session, now_s: float) -> None:
+        if not self.task_created:
+            raise Refused("TaskNotCreated: schtasks ended with 1")
+        session.tasks = {f"{task}-{session.state['run']}-{session.attempt}" for task in ("session", "watchdog")}
+        if not self.task_run:
+            raise Refused("TaskNotStarted: schtasks ended with 1")
+        if self.task_starts:
+            self.start_task("session", session, now_s)
+
+    def start_task(self, name: str, session: Session, now_s: float) -> None:
+        """Start one of a session's two tasks, if it is registered and this is the session's own server."""
+        owner = session.state["instance"]
+        clone = self.metadata_answers and self.instance_id != owner
+        if session.tasks and not clone:
+            session.enter(self._runner(name, "ended", session, now_s))
+            session.advance(now_s)
+
+    def start_watchdogs(self, now_s: float) -> None:
+        """Fire the time triggers, or the boot triggers, of every watchdog."""
+        for session in self.sessions():
+            self.start_task("watchdog", session, now_s)
+
+    def reboot(self, now_s: float) -> None:
+        """End everything that runs on the server, then boot it."""
+        for session in self.sessions():
+            session.lose_runner()
+            session.process = None
+        self.start_watchdogs(now_s)
+
+    def _runner(self, name: str, until: str, session: Session, now_s: float) -> Runner:
+        told = name == "verb"
+        return Runner(
+            name, until, lambda: self._certain(session.state["instance"], told=told and self.agent_tells), now_s
+        )
+
+    def _certain(self, owner: str, *, told: bool) -> bool:
+        """Say whether this is surely the owner's server; the agent tells commands, and nobody tells tasks but IMDS."""
+        known = self.metadata_answers or told
+        if known and self.instance_id != owner:
+            raise Refused(f"ForeignServer: this is {self.instance_id}, not {owner}")
+        return known

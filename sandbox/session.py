@@ -1,0 +1,261 @@
+"""A model of one session on a simulated server: its phases, its three scripts, and whoever runs it.
+
+The guest (guest/quiesce.ps1) is the original. The contract cases prove that both answer alike, field by field.
+Time is an input: nothing happens but in ``advance``, and nothing here sleeps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
+STAGES = ("before", "after", "complete")
+Json = Any  # what json.loads returns
+
+
+class Outcome(NamedTuple):
+    """What a customer's script does once started. ``exit_code`` None: it is no program. It may run for ``math.inf``."""
+
+    exit_code: int | None = 0
+    duration_s: float = 0.0
+
+
+# Starts the customer's script (path, stage, argument) and tells how it will go; None if there is no such file.
+RunScript = Callable[[str, str, str], Outcome | None]
+
+
+@dataclass
+class Process:
+    """A script that runs on the server, and who started it; ``ends_s`` is when it ends if nobody ends it before."""
+
+    runner: "Runner"
+    exit_code: int
+    ends_s: float
+
+
+@dataclass
+class Runner:
+    """Who runs the session: the task ``session``, the ``watchdog`` after its death, or a ``verb``, until a phase."""
+
+    name: str
+    until: str
+    certain: Callable[[], bool]
+    since_s: float
+
+    @property
+    def started_it(self) -> bool:
+        """Whether this is the runner that the session began with, not one that came after a death."""
+        return self.name == "session"
+
+
+def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
+    """Return what is known of a script before it has ended."""
+    return {
+        "succeeded": False,
+        "reason": reason,
+        "exitCode": None,
+        "argument": argument,
+        "processId": 0,
+        "startedMs": int(now_s * 1000),
+        "endedMs": 0,
+    }
+
+
+@dataclass
+class Run:
+    """What ``stage`` put on the server for a run, and which attempt may run complete."""
+
+    manifest: dict[str, Json]
+    staged_s: float
+    sessions: dict[int, "Session"] = field(default_factory=dict)
+    complete_claim: int = 0
+    tampered: str = ""
+
+
+@dataclass
+class Disk:
+    """The server's disk, as far as a session cares."""
+
+    full: bool = False
+
+
+class Session:
+    """The session of one attempt. ``saved`` is the state file, ``state`` what its runner knows."""
+
+    def __init__(self, run: Run, attempt: int, now_s: float, disk: Disk, run_script: RunScript) -> None:
+        self.run, self.attempt, self.disk, self.run_script = run, attempt, disk, run_script
+        self.limits: dict[str, int] = run.manifest["limitSeconds"]
+        self.state: dict[str, Json] = {
+            "run": run.manifest["run"],
+            "attempt": attempt,
+            "instance": run.manifest["instance"],
+            "phase": "created",
+            "autoThawed": False,
+            "createdMs": int(now_s * 1000),
+            "frozenMs": 0,
+            "endedMs": 0,
+            **dict.fromkeys(STAGES),
+        }
+        self.saved: dict[str, Json] = {}
+        self.unsaved = False
+        self.save()
+        self.created_s, self.frozen_s = now_s, now_s
+        self.thaw_asked, self.complete_asked = False, ""
+        self.runner: Runner | None = None
+        self.process: Process | None = None
+        self.tasks: set[str] = set()
+
+    @property
+    def phase(self) -> str:
+        """The phase in the state file."""
+        return str(self.saved["phase"])
+
+    def reached(self, phase: str) -> bool:
+        """Whether the state file says that the session is in this phase or past it."""
+        return PHASES.index(self.phase) >= PHASES.index(phase)
+
+    def save(self) -> bool:
+        """Write the state file as a whole; False, and the old one stays, if the disk is full."""
+        self.unsaved = self.disk.full
+        if not self.unsaved:
+            self.saved = {key: dict(value) if isinstance(value, dict) else value for key, value in self.state.items()}
+        return not self.unsaved
+
+    def enter(self, runner: Runner) -> None:
+        """Let somebody run the session from where its state file says that it stands, unless somebody does already."""
+        if self.runner is None and not (runner.started_it and self.phase != "created"):
+            self.state = {key: dict(value) if isinstance(value, dict) else value for key, value in self.saved.items()}
+            self.runner = runner
+
+    def lose_runner(self) -> None:
+        """Let whoever runs the session die: what it knew and had not saved is lost, what it started lives on."""
+        self.runner = None
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen that is due by now."""
+        while self.runner is not None and getattr(self, f"_from_{self.state['phase']}")(self.runner, now_s):
+            if self.runner is not None and self.state["phase"] == self.runner.until == "thawed":
+                self.runner = None
+        if self.runner is not None and self.unsaved:
+            self.save()
+
+    def _enter_phase(self, phase: str) -> bool:
+        self.state["phase"] = phase
+        return self.save()
+
+    def _start(self, stage: str, argument: str, now_s: float) -> bool:
+        """Begin a script; what comes to nothing ends at once. Only after runs though its state cannot be saved."""
+        self.state[stage] = entry = record("Interrupted", argument, now_s)
+        if not self._enter_phase(stage) and stage != "after":
+            self.lose_runner()
+            return False
+        path = self.run.manifest["scripts"][stage]
+        if self.run.manifest["source"] == "off":
+            entry |= {"succeeded": True, "reason": "Off"}
+            return True
+        outcome = self.run_script(path, stage, argument) if path else None
+        if outcome is None or outcome.exit_code is None:
+            entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"
+            return True
+        assert self.runner is not None
+        self.process = Process(self.runner, outcome.exit_code, now_s + outcome.duration_s)
+        entry["processId"] = 4000 + STAGES.index(stage)
+        self.save()
+        return True
+
+    def _end(self, stage: str, runner: Runner, now_s: float) -> float | None:
+        """Return when the stage's script ended, its record filled in; None while it is waited for."""
+        entry, process = self.state[stage], self.process
+        ended_s = now_s
+        if process is not None:
+            own = process.runner is runner
+            # A before that has lost its runner is ended; the others may finish what they have begun.
+            grace_s = 0 if stage == "before" and not own else self.limits[stage]
+            limit_s = (entry["startedMs"] / 1000 if own else runner.since_s) + grace_s
+            ended_s = min(process.ends_s, limit_s)
+            if now_s < ended_s:
+                return None
+            if own and process.ends_s > limit_s:
+                entry["reason"] = "TimedOut"
+            elif own:
+                succeeded = process.exit_code == 0
+                entry |= {
+                    "succeeded": succeeded,
+                    "exitCode": process.exit_code,
+                    "reason": "" if succeeded else "ExitCode",
+                }
+            self.process = None
+        entry["endedMs"] = int(ended_s * 1000)
+        return ended_s
+
+    def _freeze(self, runner: Runner, now_s: float) -> bool:
+        if runner.started_it:
+            self.frozen_s = now_s
+            self.state["frozenMs"] = int(now_s * 1000)
+        self._enter_phase("frozen")
+        return True
+
+    def _from_created(self, runner: Runner, now_s: float) -> bool:
+        if runner.started_it:
+            return self._start("before", "", now_s)
+        self.state["before"] = record("NotStarted", "", now_s)
+        return self._freeze(runner, now_s)
+
+    def _from_before(self, runner: Runner, now_s: float) -> bool:
+        ended_s = self._end("before", runner, now_s)
+        return ended_s is not None and self._freeze(runner, ended_s)
+
+    def _from_frozen(self, runner: Runner, now_s: float) -> bool:
+        """The deadline is the starting runner's; who comes after its death thaws at once."""
+        asked = self.thaw_asked or bool(self.complete_asked)
+        deadline_s = self.frozen_s + self.limits["freeze"] if runner.started_it else now_s
+        if not asked and now_s < deadline_s:
+            return False
+        self.state["autoThawed"] = not asked
+        self._start("after", "1" if self.state["before"]["succeeded"] else "0", now_s if asked else deadline_s)
+        return True
+
+    def _from_after(self, runner: Runner, now_s: float) -> bool:
+        ended_s = self._end("after", runner, now_s)
+        if ended_s is not None:
+            self._enter_phase("thawed")
+        return ended_s is not None
+
+    def _from_thawed(self, runner: Runner, now_s: float) -> bool:
+        """The first of: complete, a later attempt, the end of the session's time."""
+        limit_s = self.created_s + self.limits["session"]
+        overtaken = self.attempt + 1 in self.run.sessions
+        if not self.complete_asked and not overtaken and now_s >= limit_s:
+            self.complete_asked = "0"
+        if self.complete_asked:
+            return self._start_complete(runner, now_s)
+        if overtaken:
+            self.state["complete"] = record("Superseded", "", now_s)
+            return self._close(now_s)
+        return False
+
+    def _start_complete(self, runner: Runner, now_s: float) -> bool:
+        if not runner.certain():
+            self.state["complete"] = record("IdentityUnknown", "", now_s)
+            return self._close(now_s)
+        self.run.complete_claim = self.run.complete_claim or self.attempt
+        if self.run.complete_claim != self.attempt:
+            self.state["complete"] = record("AlreadyRun", "", now_s)
+            return self._close(now_s)
+        earlier = self.state["before"]["succeeded"] and self.state["after"]["succeeded"]
+        return self._start("complete", "1" if earlier and self.complete_asked == "1" else "0", now_s)
+
+    def _from_complete(self, runner: Runner, now_s: float) -> bool:
+        ended_s = self._end("complete", runner, now_s)
+        return ended_s is not None and self._close(ended_s)
+
+    def _close(self, now_s: float) -> bool:
+        self.state["endedMs"] = self.state["endedMs"] or int(now_s * 1000)
+        self._enter_phase("ended")
+        return True
+
+    def _from_ended(self, _runner: Runner, _now_s: float) -> bool:
+        if not self.unsaved:
+            self.tasks.clear()
+            self.runner = None
+        return False

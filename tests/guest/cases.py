@@ -1,0 +1,130 @@
+"""Contract cases: data that the real guest and the sandbox's model of it are both held to.
+
+A case sets a server up, takes steps in order, and says what must be seen. ``run`` takes any server that has the steps'
+methods, and returns a record without anything that differs from run to run.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ruamel.yaml import YAML
+
+from tests.guest.customer import Script
+
+FILE = Path(__file__).with_name("cases.yaml")
+VERBS = ("stage", "freeze", "thaw", "complete")
+# What follows the colon in these is another program's text.
+FOREIGN_TEXT = ("ScriptNotFetched", "FolderNotTrusted", "NotStarted")
+
+Json = Any  # what json.loads returns
+
+
+class Server(Protocol):
+    """What a case needs of a server, real or modelled."""
+
+    def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
+        """Send a verb and return its answer."""
+
+    def begin(self, verb: str) -> None:
+        """Send a verb whose answer nobody will read."""
+
+    def step(self, name: str, value: str) -> None:
+        """Do what is not a verb: kill, reboot, fire, ..."""
+
+    def end(self) -> dict[str, Json]:
+        """Return what is left when all steps are done."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case as written in cases.yaml; ``scripts`` says what a stage's script does, None that there is none."""
+
+    name: str
+    steps: list[dict[str, Json]]
+    see: dict[str, Json]
+    see_real: dict[str, Json] = field(default_factory=dict)
+    scripts: dict[str, Script] = field(default_factory=dict)
+    source: str = "server"
+    culture: str = "C.UTF-8"
+
+
+def script(stage: str, value: Json) -> Script:
+    """Return a script from its short form, ``ok`` or ``exits 7``, or from its fields."""
+    if isinstance(value, dict):
+        return Script(stage, **value)
+    does, _, code = str(value).partition(" ")
+    return Script(stage, does, int(code or 0))
+
+
+def load() -> list[Case]:
+    """Return all cases, in the file's order."""
+    cases = []
+    for entry in YAML(typ="safe").load(FILE):
+        scripts = {"before": "ok", "after": "ok", "complete": "ok"} | entry.pop("scripts", {})
+        present = {name: script(name.partition("/")[0], value) for name, value in scripts.items() if value != "missing"}
+        cases.append(Case(scripts=present, **entry))
+    return cases
+
+
+def normal(value: Json, home: str = "", key: str = "") -> Json:
+    """Return the value without what differs from run to run: times and process numbers become whether there is one."""
+    if isinstance(value, dict):
+        return {name: normal(each, home, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [normal(each, home) for each in value]
+    if key.endswith("Ms") or key == "processId":
+        return bool(value)
+    if key == "sha256":
+        return "a hash"
+    if isinstance(value, str):
+        text = value.replace(home, "") if home else value
+        return next((name for name in FOREIGN_TEXT if text.startswith(f"{name}:")), text)
+    return value
+
+
+def differences(wanted: Json, seen: Json, where: str = "") -> Iterator[str]:
+    """Yield every place where what was seen is not what was wanted; keys that were not asked for are left alone."""
+    if isinstance(wanted, dict) and isinstance(seen, dict):
+        for name, each in wanted.items():
+            if name in seen:
+                yield from differences(each, seen[name], f"{where}.{name}")
+            else:
+                yield f"{where}.{name}: wanted {each!r}, not there"
+    elif wanted != seen:
+        yield f"{where}: wanted {wanted!r}, seen {seen!r}"
+
+
+def run(case: Case, server: Server, home: str = "") -> tuple[dict[str, Json], list[str]]:
+    """Take the case's steps; return the record and what was not as the case says."""
+    answers: list[Json] = []
+    wrong: list[str] = []
+
+    def send(step: dict[str, Json]) -> Json:
+        verb = next(iter(step))
+        return normal(server.verb(verb, step[verb] or {}), home)
+
+    for number, step in enumerate(case.steps, 1):
+        name = next(iter(step))
+        if name in VERBS:
+            answer = send(step)
+            answers.append(answer)
+            wrong += differences(step.get("answer", {}), answer, f"step {number} {name}")
+        elif name == "together":
+            with ThreadPoolExecutor() as pool:
+                both = sorted(pool.map(send, step[name]), key=str)
+            answers += both
+            for answer in both:
+                wrong += differences(step.get("answer", {}), answer, f"step {number} {name}")
+        elif name == "begin":
+            server.begin(str(step[name]))
+        else:
+            server.step(name, str(step[name]))
+    end = normal(server.end(), home)
+    wrong += differences(case.see, end, "end")
+    return {"answers": answers, "end": end}, wrong
+
+
+Factory = Callable[[Case], Server]

@@ -1,0 +1,137 @@
+"""What Windows PowerShell 5.1 and .NET Framework 4.6.2 have of what the guest uses: an allow list.
+
+What is not here is refused, on purpose: look it up first, then add it.
+Commands: learn.microsoft.com/powershell/module/<module>/<command>?view=powershell-5.1, section Syntax.
+Types: learn.microsoft.com/dotnet/api/<type>?view=netframework-4.6.2; members with the numbers of arguments they take.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A command of 5.1: parameters with a value, switches, and how many arguments may come without a name.
+
+    ``required`` are parameters that the guest must give where 5.1 has a default that hurts; ``why`` says how.
+    """
+
+    values: str = ""
+    switches: str = ""
+    positional: int = 0
+    required: str = ""
+    why: str = ""
+
+
+_LITERAL = "without -LiteralPath, [ ] * ? in a path are wildcards"
+_WEB = "without -UseBasicParsing 5.1 needs Internet Explorer, without -TimeoutSec it waits for ever"
+
+COMMANDS: Mapping[str, Command] = {
+    "ConvertFrom-Json": Command("InputObject", required="InputObject", why="5.1 sends an array on as one object"),
+    "ConvertTo-Json": Command(
+        "InputObject Depth",
+        "Compress",
+        required="InputObject Depth Compress",
+        why="a pipeline loses the array of one, and 5.1 cuts at depth 2 without a word",
+    ),
+    "Copy-Item": Command("LiteralPath Destination", "Force", required="LiteralPath", why=_LITERAL),
+    "ForEach-Object": Command(positional=1),
+    "Get-Acl": Command("LiteralPath", required="LiteralPath", why=_LITERAL),
+    "Get-ChildItem": Command("LiteralPath", "File Force Recurse", required="LiteralPath", why=_LITERAL),
+    "Get-FileHash": Command("LiteralPath Algorithm", required="LiteralPath", why=_LITERAL),
+    "Get-Item": Command("LiteralPath", "Force", required="LiteralPath", why=_LITERAL),
+    "Get-Process": Command("Id"),
+    "Invoke-WebRequest": Command(
+        "Uri OutFile TimeoutSec", "UseBasicParsing", required="UseBasicParsing TimeoutSec", why=_WEB
+    ),
+    "Join-Path": Command(positional=2),
+    "New-Item": Command("ItemType Path", "Force", required="ItemType Path", why="a path without its name is ambiguous"),
+    "New-Object": Command(positional=2),
+    "Remove-Item": Command("LiteralPath", "Recurse Force", required="LiteralPath", why=_LITERAL),
+    "Set-StrictMode": Command("Version", required="Version", why="StrictMode without a version is an error"),
+    "Sort-Object": Command("Property", "Unique"),
+    "Start-Process": Command(
+        "FilePath ArgumentList WorkingDirectory RedirectStandardOutput RedirectStandardError",
+        "PassThru",
+        required="FilePath RedirectStandardOutput RedirectStandardError PassThru",
+        why="a child that keeps the caller's stdout or stderr keeps the SSM command open",
+    ),
+    "Start-Sleep": Command("Milliseconds Seconds"),
+    "Test-Path": Command("LiteralPath PathType", required="LiteralPath", why=_LITERAL),
+    "Where-Object": Command(positional=1),
+}
+
+# Parameters that every advanced command of 5.1 has and that the guest may use.
+COMMON_VALUES = frozenset({"ErrorAction"})
+
+# A type as the guest spells it, and its static members; a type without any may be named, cast to or caught.
+TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "array": {"IndexOf": (2,)},
+    "bool": {},
+    "char": {},
+    "CmdletBinding": {},
+    "Console": {"Out": (0,)},
+    "datetime": {"UtcNow": (0,)},
+    "Diagnostics.Stopwatch": {"StartNew": (0,)},
+    "double": {},
+    "guid": {"NewGuid": (0,)},
+    "Globalization.CultureInfo": {"InvariantCulture": (0,)},
+    "int": {},
+    "IO.Directory": {"CreateDirectory": (1,), "Move": (2,)},
+    "IO.File": {
+        "AppendAllText": (3,),
+        "Move": (2,),
+        "Open": (4,),
+        "ReadAllText": (1,),
+        "Replace": (3,),
+        "WriteAllText": (3,),
+    },
+    "IO.FileAttributes": {"ReparsePoint": (0,)},
+    "IO.IOException": {},
+    "IO.Path": {"GetExtension": (1,), "GetFileNameWithoutExtension": (1,)},
+    "IO.StreamReader": {},
+    "long": {},
+    "math": {"Abs": (1,), "Floor": (1,), "Max": (2,)},
+    "Net.ServicePointManager": {"SecurityProtocol": (0,)},
+    "Net.WebException": {},
+    "Net.WebRequest": {"Create": (1,)},
+    "NullString": {"Value": (0,)},
+    "ordered": {},
+    "pscustomobject": {},
+    "regex": {"Match": (2,), "Replace": (3,)},
+    "scriptblock": {},
+    "Security.SecurityElement": {"Escape": (1,)},
+    "StringComparison": {"OrdinalIgnoreCase": (0,)},
+    "string": {},
+    "Text.Encoding": {"ASCII": (0,), "Unicode": (0,)},
+    "UnauthorizedAccessException": {},
+}
+
+# Methods of objects, by name alone: the parser does not know of which type they are.
+METHODS: Mapping[str, tuple[int, ...]] = {
+    "Add": (2,),
+    "AddSeconds": (1,),
+    "Dispose": (0,),
+    "GetResponse": (0,),
+    "GetResponseStream": (0,),
+    "ReadToEnd": (0,),
+    "StartsWith": (2,),
+    "Substring": (1,),
+    "ToLowerInvariant": (0,),
+    "ToString": (2,),
+    "ToUniversalTime": (0,),
+    "WaitForExit": (1,),
+    "WriteLine": (1,),
+}
+
+# The kinds of syntax that 5.1 has and the guest may use; classes, workflows and 7's operators are not among them.
+_SYNTAX = """
+    ArrayExpressionAst ArrayLiteralAst AssignmentStatementAst AttributeAst AttributedExpressionAst BinaryExpressionAst
+    BreakStatementAst CatchClauseAst CommandAst CommandExpressionAst CommandParameterAst ConstantExpressionAst
+    ContinueStatementAst ConvertExpressionAst ExitStatementAst ExpandableStringExpressionAst ForEachStatementAst
+    ForStatementAst FunctionDefinitionAst HashtableAst IfStatementAst IndexExpressionAst InvokeMemberExpressionAst
+    MemberExpressionAst NamedAttributeArgumentAst NamedBlockAst ParamBlockAst ParameterAst ParenExpressionAst
+    PipelineAst ReturnStatementAst ScriptBlockAst ScriptBlockExpressionAst StatementBlockAst
+    StringConstantExpressionAst SubExpressionAst SwitchStatementAst ThrowStatementAst TryStatementAst
+    TypeConstraintAst TypeExpressionAst UnaryExpressionAst VariableExpressionAst WhileStatementAst
+"""
+SYNTAX = frozenset(_SYNTAX.split())

@@ -1,0 +1,83 @@
+"""Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage`` runs all cases to see.
+
+Pester's coverage follows its own process only, and here five processes work together. So each statement gets a mark in
+the text of the document, and whoever reaches it, verb, runner or watchdog, writes it down. What the cases then answer
+is not looked at: contracts.py does that, on the guest as it is.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from guest.document import SCRIPT, document
+from tests.guest import cases
+from tests.guest.contracts import AT_ONCE, run_case
+from tests.guest.machine import Machine
+from tests.guest.metadata import Metadata
+
+HERE = Path(__file__).parent
+RESULT = HERE / "coverage.json"
+REASONS = HERE / "unreached.yaml"
+
+
+def script_hash() -> str:
+    """Return the SHA-256 of the guest's script."""
+    return hashlib.sha256(SCRIPT.read_bytes()).hexdigest()
+
+
+def reasons() -> dict[str, str]:
+    """Return why a statement is reached by no case, by the statement's first line."""
+    return dict(YAML(typ="safe").load(REASONS))
+
+
+def marked(pwsh: str) -> tuple[str, dict[str, str]]:
+    """Return the guest with a mark before each statement, and the statements by their marks."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "marked.ps1"
+        command = [pwsh, "-NoProfile", "-NonInteractive", "-File", HERE / "mark_statements.ps1"]
+        done = subprocess.run(
+            [*command, "-Path", SCRIPT, "-Marked", target], capture_output=True, text=True, check=True
+        )
+        return target.read_text(), json.loads(done.stdout)
+
+
+def reached(pwsh: str, script: str) -> set[str]:
+    """Run every case on the marked guest and return the marks that were reached."""
+    metadata, marks = Metadata(), set[str]()
+
+    def collect(machine: Machine) -> None:
+        for file in machine.home.glob("marks.*"):
+            marks.update(file.read_text().split())
+
+    text = document(script)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda case: run_case(case, text, pwsh, metadata, collect), cases.load()))
+    return marks
+
+
+def main() -> int:
+    """Run the cases and write the result; return 1 if a statement is reached by none and has no reason."""
+    pwsh = shutil.which("pwsh")
+    if pwsh is None:
+        print("coverage: no pwsh on the PATH, so nothing was run")
+        return 0
+    script, statements = marked(pwsh)
+    unreached = {place: statements[place] for place in statements.keys() - reached(pwsh, script)}
+    content = {"script": script_hash(), "statements": len(statements), "unreached": sorted(unreached.values())}
+    RESULT.write_text(json.dumps(content, indent=1) + "\n")
+    unknown = {place: text for place, text in unreached.items() if text not in reasons()}
+    for place, text in sorted(unknown.items()):
+        print(f"quiesce.ps1:{place}: no case comes here: {text}")
+    print(f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason")
+    return 1 if unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The scripts of a customer whose application a file stands for: frozen while the file is there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "scripts"
+PS1 = {
+    "ok": "exit 0",
+    "exits": "exit {code}",
+    "throws": "throw 'Z\u00fcrich'",
+    "big": "$line = 'x' * 1023; for ($i = 0; $i -lt 10240; $i++) {{ [Console]::Out.WriteLine($line) }}; exit 0",
+}
+SHELL = {
+    "ok": "exit 0",
+    "exits": "exit {code}",
+    "crashes": "kill -9 $$",
+    "hangs": "sleep 600 & echo $! >'{home}/{stage}.child'; wait",
+    "holds": "while [ ! -e '{home}/release/{stage}' ]; do sleep 0.05; done; exit 0",
+    "child": "sleep 600 & exit 0",
+    "big": "yes $(printf '%01023d' 0) | head -n 10240; exit 0",
+    "garbage": "",
+    "errs": "echo problem >&2; exit 0",
+}
+
+
+@dataclass(frozen=True)
+class Script:
+    """One script: what it ``does``, as ``name`` (its file on the server); ``.ps1``, ``.cmd`` and ``.exe`` are known."""
+
+    stage: str
+    does: str = "ok"
+    code: int = 0
+    name: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the file on the server."""
+        return self.name or f"{self.stage}_sql-nightly.exe"
+
+    def text(self, home: Path) -> str:
+        """Return the script's text: it tells the application's log that it ran, freezes or thaws, and does its thing."""
+        if self.does == "example":
+            return (EXAMPLES / f"{self.stage}_orders.ps1").read_text("ascii")
+        log, frozen = home / "application.log", home / "application.frozen"
+        touch = {"before": "freeze", "after": "thaw", "complete": ""}[self.stage]
+        fields = {"code": self.code, "home": home, "stage": self.stage}
+        if self.file_name.endswith(".ps1"):
+            act = {"freeze": f"Set-Content '{frozen}' x", "thaw": f"Remove-Item '{frozen}'", "": ""}[touch]
+            say = f"Add-Content -Path '{log}' -Value \"{self.stage} $Argument\".Trim()"
+            return f"param($Argument = '')\n{say}\n{act}\n{PS1[self.does].format(**fields)}\n"
+        if self.file_name.lower().endswith(".cmd"):
+            return f'@echo off\r\necho {self.stage} %1>>"{log}"\r\nexit /b {self.code}\r\n'
+        if self.does == "garbage":
+            return "not a program"
+        act = {"freeze": f"touch '{frozen}'", "thaw": f"rm -f '{frozen}'", "": ":"}[touch]
+        return f"#!/bin/sh\necho {self.stage} $1 >>'{log}'\n{act}\n{SHELL[self.does].format(**fields)}\n"

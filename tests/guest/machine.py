@@ -1,0 +1,258 @@
+"""A machine for the real guest: a folder laid out as Windows, the agent's own command line, and everything around it strict.
+
+The guest finds its stand-ins through the environment and through nothing else: SystemRoot, ProgramData, PSModulePath.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tests.guest.customer import Script
+from tests.guest.metadata import Metadata
+
+HERE = Path(__file__).resolve().parent
+GUEST = HERE.parent.parent / "guest"
+INSTANCE = "i-0123456789abcdef0"
+BUCKET_ORIGIN = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?"
+DEFAULTS = {
+    "stage": {
+        "InstanceId": INSTANCE,
+        "Policy": "sql-nightly",
+        "Scripts": "server",
+        "BeforeTimeoutSeconds": "30",
+        "AfterTimeoutSeconds": "30",
+        "CompleteTimeoutSeconds": "30",
+        "FreezeLimitSeconds": "60",
+        "SessionLimitSeconds": "300",
+    },
+    "freeze": {"WaitSeconds": "30"},
+    "thaw": {"WaitSeconds": "30"},
+    "complete": {"WaitSeconds": "30", "Succeeded": "true"},
+}
+# As in the agent's source, appconfig/constants_windows.go.
+AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
+AGENT_TIMEOUT_S = 90
+PROTECTED = "O:BAG:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+
+
+class ContractBrokenError(AssertionError):
+    """The guest did what its contract forbids."""
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
+    """Wait until the condition holds; raise ContractBrokenError if it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ContractBrokenError(f"waited {timeout_s} s in vain until {what}")
+        time.sleep(0.05)
+
+
+class Machine:
+    """One simulated server. ``home`` is its folder, ``document`` the SSM document's text that the agent is given."""
+
+    def __init__(self, home: Path, document: str, metadata: Metadata, pwsh: str, culture: str = "C.UTF-8") -> None:
+        self.home, self.document, self.metadata = home, YAML(typ="safe").load(document), metadata
+        self.name, self.instance = home.name, INSTANCE
+        metadata.instances[self.name] = INSTANCE
+        for folder in ("acl", "tasks", "tasks.pid", "faults", "release", "agent", "tmp", "ProgramData"):
+            (home / folder).mkdir(parents=True)
+        self.root = home / "ProgramData" / "Quiesce"
+        self.environment = {
+            "FAKE_WINDOWS": str(home),
+            "SystemRoot": str(home / "Windows"),
+            "ProgramData": str(home / "ProgramData"),
+            "PSModulePath": str(HERE / "standins" / "modules"),
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin(self.name),
+            "HOME": os.environ.get("HOME", "/"),
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(home / "tmp"),
+            "LC_ALL": culture,
+            "POWERSHELL_TELEMETRY_OPTOUT": "1",
+            "POWERSHELL_UPDATECHECK": "Off",
+            "NO_COLOR": "1",
+            "DOTNET_TieredPGO": "0",
+            "DOTNET_EnableDiagnostics": "0",
+        }
+        (home / "environment.json").write_text(json.dumps(self.environment))
+        self._install(pwsh)
+
+    def _install(self, pwsh: str) -> None:
+        system = self.home / "Windows" / "System32"
+        self.powershell = system / "WindowsPowerShell" / "v1.0" / "powershell.exe"
+        self.powershell.parent.mkdir(parents=True)
+        python = f'exec "{sys.executable}" -IS "{HERE / "standins" / "windows.py"}"'
+        for program in ("icacls", "schtasks", "taskkill", "cmd"):
+            self.program(system / f"{program}.exe", f'{python} {program} "$@"')
+        self.program(self.home / "get-acl", f'{python} get-acl "$@"')
+        self.program(
+            self.powershell,
+            f'if [ -e "{self.home}/faults/language" ]; then for script; do :; done; exec "{pwsh}" -NoProfile -Command '
+            "\"\\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \\$LASTEXITCODE\"; fi\n"
+            f'exec "{pwsh}" "$@"',
+        )
+
+    @staticmethod
+    def program(file: Path, body: str) -> None:
+        """Make a small program of the machine."""
+        file.write_text(f"#!/bin/sh\n{body}\n")
+        file.chmod(0o755)
+
+    def give(self, folder: Path, descriptor: str) -> None:
+        """Give a folder an owner and rights."""
+        (self.home / "acl" / str(folder.stat().st_ino)).write_text(descriptor)
+
+    def add_script(self, script: Script, source: str) -> None:
+        """Put a customer's script where the policy says that scripts are."""
+        if source == "bucket":
+            self.metadata.objects[self.name, script.stage] = script.text(self.home).encode()
+            return
+        if not self.root.exists():
+            self.root.mkdir()
+            self.give(self.root, PROTECTED)
+        file = self.root / "scripts" / script.file_name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(script.text(self.home).encode())
+        file.chmod(0o755)
+
+    def parameters(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
+        """Return all parameters of the document, checked against its patterns as Systems Manager does."""
+        known = self.document["parameters"]
+        values = {name: parameter.get("default") for name, parameter in known.items()}
+        values |= {"Verb": verb, "RunId": "run-1", **DEFAULTS[verb], **changes}
+        if values["Scripts"] == "bucket":
+            for stage in ("before", "after", "complete"):
+                name = f"{stage.capitalize()}Link"
+                if (self.name, stage) in self.metadata.objects and name not in changes:
+                    values[name] = f"{self.metadata.origin(self.name)}/scripts/{stage}?X-Amz-Expires=600"
+        for name, value in values.items():
+            pattern = known[name]["allowedPattern"]
+            if isinstance(pattern, dict):
+                pattern = pattern["Fn::Sub"].replace(BUCKET_ORIGIN, re.escape(self.metadata.origin(self.name)))
+            if not re.search(pattern, value or ""):
+                raise ValueError(f"Systems Manager would refuse {name}={value!r}")
+        return values
+
+    def verb(self, verb: str, changes: dict[str, str]) -> dict[str, object]:
+        """Send a verb as the agent does, and return its answer.
+
+        Raises:
+            ContractBrokenError: no single line of ASCII JSON, another exit code than 0 or 1, or a pipe that stays open.
+        """
+        values = self.parameters(verb, changes)
+        with self.start(verb, values) as process:
+            try:
+                output, errors = process.communicate(timeout=AGENT_TIMEOUT_S)
+            except subprocess.TimeoutExpired as error:
+                self.kill(self.processes())
+                raise ContractBrokenError(f"{verb}: the agent still waits for its pipe") from error
+        return self.checked(verb, process.returncode, output, errors)
+
+    def start(self, verb: str, values: dict[str, str]) -> subprocess.Popen[str]:
+        """Start the document's script as the agent does: parameters filled in, a byte order mark, lines that end in LF."""
+        script = "\n".join(self.document["mainSteps"][0]["inputs"]["runCommand"])
+        for name, value in values.items():
+            script = script.replace("{{" + name + "}}", value)
+        folder = Path(tempfile.mkdtemp(prefix=f"{verb}-", dir=self.home / "agent"))
+        (folder / "_script.ps1").write_bytes(b"\xef\xbb\xbf" + script.encode())
+        told = {} if (self.home / "faults" / "agent").exists() else {"AWS_SSM_INSTANCE_ID": self.instance}
+        return subprocess.Popen(
+            [self.powershell, *AGENT_ARGUMENTS, "-f", folder / "_script.ps1"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.environment, **told},
+        )
+
+    @staticmethod
+    def checked(verb: str, code: int, output: str, errors: str) -> dict[str, object]:
+        """Return the one line of JSON on stdout, if that is all there is."""
+        if len(output.splitlines()) != 1 or code not in (0, 1) or not output.isascii():
+            raise ContractBrokenError(f"{verb}: exit {code}, {output!r}, {errors!r}")
+        answer: dict[str, object] = json.loads(output)
+        if answer["ok"] != (code == 0):
+            raise ContractBrokenError(f"{verb}: exit {code} with {answer}")
+        return answer
+
+    def is_untouched(self) -> bool:
+        """Whether nothing has happened on this machine but that the customer's scripts were put there."""
+        faults = list((self.home / "faults").iterdir())
+        known = self.instance == INSTANCE and self.name in self.metadata.instances
+        return (
+            known
+            and not faults
+            and not (self.root / "runs").exists()
+            and not self.root.is_symlink()
+            and self.is_protected()
+        )
+
+    def is_protected(self) -> bool:
+        """Whether the guest's folder has the rights that it should have."""
+        rights = self.home / "acl" / str(self.root.stat().st_ino) if self.root.exists() else None
+        return rights is not None and rights.exists() and rights.read_text() == PROTECTED
+
+    def session_folder(self, run: str = "run-1", attempt: str = "1") -> Path:
+        """Return the folder of an attempt's session."""
+        return self.root / "runs" / run / attempt
+
+    def state(self) -> dict[str, Any]:
+        """Return the first attempt's state; empty if there is none at this moment."""
+        try:
+            state: dict[str, Any] = json.loads((self.session_folder() / "state.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return state
+
+    def processes(self) -> list[int]:
+        """Return every process of this machine, by the mark in its environment."""
+        mark = f"FAKE_WINDOWS={self.home}\0".encode()
+        found = []
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in environment.read_bytes():
+                    found.append(int(environment.parent.name))
+            except OSError:
+                continue  # it has ended, or is not ours to look at
+        return found
+
+    def kill(self, process_ids: list[int]) -> None:
+        """End processes as a crash does, and wait until they are gone."""
+        for process_id in process_ids:
+            try:
+                os.kill(process_id, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it was quicker
+        wait_for(lambda: not set(process_ids) & set(self.processes()), "the processes are gone")
+
+    def kill_task(self, task: str) -> None:
+        """Kill a task's own process; what it started lives on."""
+        self.kill([int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())])
+
+    def start_tasks(self, trigger: str) -> None:
+        """Fire the ``boot`` or the ``time`` triggers of every task that is registered."""
+        for file in sorted((self.home / "tasks").iterdir()):
+            triggers = json.loads(file.read_text())["triggers"]
+            if any(("boot" in each) == (trigger == "boot") for each in triggers):
+                self.start_task(file.name)
+
+    def start_task(self, name: str) -> None:
+        """Start a task as Task Scheduler does."""
+        standin = [sys.executable, HERE / "standins" / "windows.py", "schtasks", "/run", "/tn", f"\\Quiesce\\{name}"]
+        subprocess.run(standin, env=self.environment, check=True)
+
+    def close(self) -> None:
+        """End what is left of the machine and remove it."""
+        self.kill(self.processes())
+        shutil.rmtree(self.home)

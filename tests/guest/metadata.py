@@ -1,0 +1,58 @@
+"""One loopback server for all machines of a test run: each machine's IMDSv2, and the bucket's objects by their links."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TOKEN = "a-token"
+
+
+class Metadata:
+    """What the machines find: ``instances`` by machine (no entry: nobody answers) and ``objects`` by machine and name."""
+
+    def __init__(self) -> None:
+        self.instances: dict[str, str] = {}
+        self.objects: dict[tuple[str, str], bytes] = {}
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def origin(self, machine: str) -> str:
+        """Return the address under which a machine finds both."""
+        return f"http://127.0.0.1:{self.server.server_port}/{machine}"
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes] | None:
+        """Return status and body; None closes the connection without a word."""
+        machine, _, rest = path.lstrip("/").partition("/")
+        rest = rest.partition("?")[0]
+        if rest.startswith("scripts/"):
+            body = self.objects.get((machine, rest.removeprefix("scripts/")))
+            return (200, body) if body is not None else (403, b"AccessDenied")
+        if machine not in self.instances:
+            return None
+        if (method, rest) == ("PUT", "latest/api/token"):
+            return (200, TOKEN.encode()) if headers.get("x-aws-ec2-metadata-token-ttl-seconds") else (400, b"")
+        if (method, rest) == ("GET", "latest/meta-data/instance-id"):
+            known = headers.get("x-aws-ec2-metadata-token") == TOKEN
+            return (200, self.instances[machine].encode()) if known else (401, b"")
+        return 404, b""
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        metadata = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def respond(self) -> None:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                answer = metadata.answer(self.command, self.path, headers)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                self.send_response(answer[0])
+                self.send_header("Content-Length", str(len(answer[1])))
+                self.end_headers()
+                self.wfile.write(answer[1])
+
+            do_GET = do_PUT = respond  # noqa: N815 - the names that BaseHTTPRequestHandler asks for
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing: a case's answers are its only output."""
+
+        return Handler

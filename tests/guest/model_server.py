@@ -1,0 +1,201 @@
+"""The sandbox's model as a server of the cases, on a clock that only the steps move."""
+
+import math
+from pathlib import PureWindowsPath
+from threading import Lock
+
+from sandbox.guest import Guest
+from sandbox.session import Outcome
+from tests.guest.cases import Case, Json
+from tests.guest.customer import Script
+from tests.guest.machine import DEFAULTS, INSTANCE
+from tests.guest.real_server import summary
+
+TICK_S = 0.2
+PATIENCE_S = 1000
+POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "holds": 0, "hangs": 0, "crashes": 137, "throws": 1}
+
+
+class CaseScripts:
+    """The case's scripts, on the server or in the bucket, and the application that they freeze and thaw."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.files = case, {script.file_name: script for script in case.scripts.values()}
+        self.log: list[str] = []
+        self.frozen = False
+        self.released: set[str] = set()
+
+    def on_server(self) -> list[str]:
+        """Return the files of the scripts folder."""
+        return list(self.files) if self.case.source == "server" else []
+
+    def fetch(self, link: str) -> bool:
+        """Say whether the case's bucket has the script."""
+        return link in self.case.scripts
+
+    def run(self, path: str, stage: str, argument: str) -> Outcome | None:
+        """Let a script do what the case says, seen as Linux would show it: exit codes have eight bits."""
+        script: Script | None = self.files.get(PureWindowsPath(path).name)
+        if script is None:
+            return None
+        if script.does == "garbage":
+            return Outcome(exit_code=None)
+        if script.does == "example":
+            return Outcome(script.code)
+        self.log.append(f"{stage} {argument}".strip())
+        if not script.file_name.lower().endswith(".cmd"):
+            self.frozen = {"before": True, "after": False}.get(stage, self.frozen)
+        endless = script.does == "hangs" or (script.does == "holds" and stage not in self.released)
+        code = script.code & 255 if script.does == "exits" else POSIX_EXIT_CODES[script.does]
+        return Outcome(code, math.inf if endless else 0.0)
+
+
+class ModelServer:
+    """A case's server, modelled."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.now_s, self.lock = case, 1_750_000_000.0, Lock()
+        self.scripts = CaseScripts(case)
+        self.guest = Guest(INSTANCE, self.scripts)
+
+    def parameters(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
+        """Return the document's parameters, links being the names of the scripts that they lead to."""
+        values = {"Verb": verb, "RunId": "run-1", "Attempt": "1", "Succeeded": "false", **DEFAULTS[verb]}
+        if verb == "stage":
+            values["Scripts"] = self.case.source
+            values |= {f"{stage.capitalize()}Link": "none" for stage in ("before", "after", "complete")}
+            values |= {f"{stage.capitalize()}Link": stage for stage in self.case.scripts}
+        return values | changes
+
+    def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
+        """Send a verb and let time pass until it is answered."""
+        with self.lock:
+            request = self.guest.ask(self.parameters(verb, changes), self.now_s)
+            while (answer := request.answer(self.now_s)) is None:
+                self.now_s += TICK_S
+            return posix(answer)
+
+    def begin(self, verb: str) -> None:
+        """Send a verb whose answer nobody reads."""
+        self.guest.ask(self.parameters(verb, {}), self.now_s).answer(self.now_s)
+
+    def wait(self, session_is: str) -> None:
+        """Let time pass until the first session is in this phase."""
+        deadline_s = self.now_s + PATIENCE_S
+        while self.guest.sessions()[0].phase != session_is:
+            self.now_s += TICK_S
+            self.guest.advance(self.now_s)
+            assert self.now_s < deadline_s, f"waited in vain until the session is {session_is}"
+
+    def step(self, name: str, value: str) -> None:
+        """Do one step that is not a verb."""
+        getattr(self, f"step_{name}")(value)
+        self.guest.advance(self.now_s)
+
+    def step_until(self, phase: str) -> None:
+        """Let time pass until the session is in this phase."""
+        self.wait(phase)
+
+    step_running = step_until
+
+    def step_seen(self, line: str) -> None:
+        """The application's log must end with this line; nothing in the model runs late."""
+        assert self.scripts.log[-1] == line
+
+    def step_gone(self, _: str) -> None:
+        """A task that has nothing to do is gone at once."""
+
+    def step_release(self, stage: str) -> None:
+        """Let a script end that holds."""
+        self.scripts.released.add(stage)
+        for session in self.guest.sessions():
+            if session.process is not None:
+                session.process.ends_s = self.now_s
+
+    def step_kill(self, _: str) -> None:
+        """Kill the runner."""
+        self.guest.sessions()[0].lose_runner()
+
+    def step_fire(self, _: str) -> None:
+        """Fire the time triggers."""
+        self.guest.start_watchdogs(self.now_s)
+
+    def step_reboot(self, _: str) -> None:
+        """Reboot the server."""
+        self.guest.reboot(self.now_s)
+
+    def step_clone(self, instance: str) -> None:
+        """Boot the disk as another server."""
+        self.guest.instance_id = instance
+        self.guest.reboot(self.now_s)
+
+    def step_metadata(self, state: str) -> None:
+        """Take the metadata service away, or bring it back."""
+        self.guest.metadata_answers = state == "up"
+
+    def step_fault(self, name: str, *, well: bool = False) -> None:
+        """Break something of the server."""
+        flags = {"agent": "agent_tells", "language": "language_full", "icacls": "folder_trusted"}
+        flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
+        setattr(self.guest, flags[name], well)
+
+    def step_mend(self, name: str) -> None:
+        """Mend it."""
+        self.step_fault(name, well=True)
+
+    def step_disk(self, state: str) -> None:
+        """Fill the disk, or free it."""
+        if state == "full for freeze":
+            self.step_fault("start")
+            self.verb("freeze", {"WaitSeconds": "1"})
+            self.step_mend("start")
+        self.guest.disk.full = state != "free"
+
+    def step_clock(self, _: str) -> None:
+        """Set the server's clock back an hour."""
+        self.now_s -= 3600
+
+    def step_age(self, run: str) -> None:
+        """Let a run be 15 days old."""
+        self.guest.runs[run].staged_s -= 15 * 86400
+
+    def step_install(self, _: str) -> None:
+        """What an application's scripts do to it, the case says by their exit codes."""
+
+    step_holds = step_install
+
+    def step_plant(self, _: str) -> None:
+        """Put something in the guest's place."""
+        self.guest.folder_trusted = False
+
+    step_swap = step_plant
+
+    def step_remove(self, name: str) -> None:
+        """Take a script away."""
+        del self.scripts.files[name]
+
+    def step_start(self, task: str) -> None:
+        """Start a task late."""
+        self.guest.start_task(task, self.guest.sessions()[0], self.now_s)
+
+    def step_tamper(self, name: str) -> None:
+        """Change a staged file."""
+        self.guest.runs["run-1"].tampered = name
+
+    def end(self) -> dict[str, Json]:
+        """Return what is left, as far as the model knows."""
+        self.guest.advance(self.now_s)
+        sessions = self.guest.sessions()
+        return {
+            "application": self.scripts.log,
+            "frozen": self.scripts.frozen,
+            "tasks": sorted(task for session in sessions for task in session.tasks),
+            "sessions": {f"{each.state['run']}/{each.attempt}": summary(each.saved) for each in sessions},
+        }
+
+
+def posix(value: Json) -> Json:
+    """Return the answer with its paths as the recordings have them."""
+    if isinstance(value, dict):
+        return {key: posix(each) for key, each in value.items()}
+    return value.replace("C:\\", "/").replace("\\", "/") if isinstance(value, str) else value

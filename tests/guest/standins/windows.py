@@ -1,0 +1,184 @@
+"""Strict stand-ins for the programs of Windows that the guest starts.
+
+Each takes exactly the command line that the guest is known to use and the real program documents. Anything else is
+written to the machine's journal as ``refused``, which fails the case: a stand-in never guesses.
+``$FAKE_WINDOWS`` is the machine's folder. Called as ``python windows.py PROGRAM ARGUMENT...``.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime
+from pathlib import Path
+
+MACHINE = Path(os.environ["FAKE_WINDOWS"])
+# Who made the folder, and who may write to it: what a folder in ProgramData inherits, and what the guest's icacls makes.
+INHERITED = (
+    "O:BAG:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIIOID;GA;;;CO)(A;OICIID;0x1200a9;;;BU)(A;CIID;DCLCRPCR;;;BU)"
+)
+GRANTS = {"*S-1-5-18:(OI)(CI)F": "(A;OICI;FA;;;SY)", "*S-1-5-32-544:(OI)(CI)F": "(A;OICI;FA;;;BA)"}
+TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+
+
+def note(kind: str, **what: object) -> None:
+    """Append one line to the machine's journal."""
+    with (MACHINE / "journal").open("a") as journal:
+        journal.write(json.dumps({"kind": kind, **what}) + "\n")
+
+
+def refuse(program: str, arguments: list[str], why: str) -> int:
+    """Report a command line that the real program would refuse, or that nobody has seen."""
+    note("refused", program=program, arguments=arguments, why=why)
+    return 1
+
+
+def fault(name: str) -> bool:
+    """Say whether a case wants this to fail: ``icacls``, ``schtasks`` (create), ``run``, ``start`` (it never comes up)."""
+    return (MACHINE / "faults" / name).exists()
+
+
+def icacls(arguments: list[str]) -> int:
+    """``icacls FOLDER /inheritance:r /grant:r *SID:(OI)(CI)F ...``: learn.microsoft.com, icacls."""
+    folder, *rest = arguments
+    if fault("icacls"):
+        return 5
+    if rest[:2] != ["/inheritance:r", "/grant:r"] or not all(grant in GRANTS for grant in rest[2:]):
+        return refuse("icacls", arguments, "only the two grants of the guest are known")
+    number = Path(folder).stat().st_ino
+    (MACHINE / "acl" / str(number)).write_text("O:BAG:SYD:PAI" + "".join(GRANTS[grant] for grant in rest[2:]))
+    return 0
+
+
+def get_acl(arguments: list[str]) -> int:
+    """Print the folder's security descriptor, for the Get-Acl of the stand-in module."""
+    known = MACHINE / "acl" / str(Path(arguments[0]).stat().st_ino)
+    print(known.read_text() if known.exists() else INHERITED)
+    return 0
+
+
+def task_of(file: Path) -> dict[str, object]:
+    """Return what a task file asks for; raise ValueError for what Task Scheduler would not take."""
+    raw = file.read_bytes()
+    if not raw.startswith(b"\xff\xfe"):
+        raise ValueError("not UTF-16 with a byte order mark, the form in which Windows exports tasks")
+    root = ElementTree.fromstring(raw.decode("utf-16"))  # noqa: S314 - the guest wrote it
+    if root.tag != f"{TASK}Task":
+        raise ValueError(f"{root.tag} is no task")
+    triggers = []
+    for trigger in root.find(f"{TASK}Triggers") or []:
+        start = trigger.findtext(f"{TASK}StartBoundary")
+        if trigger.tag == f"{TASK}BootTrigger":
+            triggers.append({"boot": True})
+        else:
+            at = datetime.strptime(start or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+            triggers.append({"in_s": round((at - datetime.now(UTC)).total_seconds())})
+    action = root.find(f"{TASK}Actions/{TASK}Exec")
+    if action is None:
+        raise ValueError("no action")
+    priority = root.findtext(f"{TASK}Settings/{TASK}Priority") or "7"
+    command = [action.findtext(f"{TASK}Command"), action.findtext(f"{TASK}Arguments")]
+    return {"triggers": triggers, "command": command, "priority": int(priority)}
+
+
+def start_task(name: str) -> None:
+    """Start a task as Task Scheduler does: the machine's environment, nobody's child, no handle of the caller."""
+    file = MACHINE / "tasks" / name
+    command, arguments = json.loads(file.read_text())["command"]
+    words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
+    environment = json.loads((MACHINE / "environment.json").read_text())
+    process = subprocess.Popen(
+        words,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    (MACHINE / "tasks.pid" / name).write_text(str(process.pid))
+
+
+def schtasks(arguments: list[str]) -> int:
+    """``/create /tn NAME /xml FILE /f``, ``/run /tn NAME``, ``/delete /tn NAME /f``: learn.microsoft.com, schtasks."""
+    match arguments:
+        case ["/create", "/tn", name, "/xml", file, "/f"] if name.startswith("\\Quiesce\\"):
+            if fault("schtasks"):
+                return 1
+            try:
+                task = task_of(Path(file))
+            except (ValueError, ElementTree.ParseError) as error:
+                return refuse("schtasks", arguments, str(error))
+            short = name.removeprefix("\\Quiesce\\")
+            (MACHINE / "tasks" / short).write_text(json.dumps(task))
+            note("task", name=short, triggers=task["triggers"], priority=task["priority"])
+            return 0
+        case ["/run", "/tn", name]:
+            short = name.removeprefix("\\Quiesce\\")
+            if not (MACHINE / "tasks" / short).exists():
+                return refuse("schtasks", arguments, "no such task")
+            if fault("run"):
+                return 1
+            if not fault("start"):
+                start_task(short)
+            return 0
+        case ["/delete", "/tn", name, "/f"]:
+            task_file = MACHINE / "tasks" / name.removeprefix("\\Quiesce\\")
+            if not task_file.exists():
+                return 1
+            task_file.unlink()
+            return 0
+    return refuse("schtasks", arguments, "unknown")
+
+
+def children(process_id: int) -> list[int]:
+    """Return the process and all its descendants, which is what /T ends."""
+    found = [process_id]
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except FileNotFoundError:
+            continue  # it has ended while we looked
+        if parent == process_id:
+            found += children(int(stat.parent.name))
+    return found
+
+
+def taskkill(arguments: list[str]) -> int:
+    """``taskkill /T /F /PID NUMBER``: learn.microsoft.com, taskkill. 128 if there is no such process."""
+    if arguments[:3] != ["/T", "/F", "/PID"] or not arguments[3].isdigit():
+        return refuse("taskkill", arguments, "unknown")
+    process_id = int(arguments[3])
+    if process_id == 0 or not Path(f"/proc/{process_id}").exists():
+        return 128
+    for each in reversed(children(process_id)):
+        try:
+            os.kill(each, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # its parent's end was its own
+    note("taskkill")
+    return 0
+
+
+def cmd(arguments: list[str]) -> int:
+    """``cmd /d /s /c ""FILE" ARGUMENT"``, for files of ``echo TEXT>>"FILE"`` and ``exit /b N`` lines."""
+    if arguments[:3] != ["/d", "/s", "/c"] or len(arguments) != 4:
+        return refuse("cmd", arguments, "unknown")
+    file, _, argument = arguments[3].partition(" ")
+    for line in Path(file).read_bytes().decode("ascii").split("\r\n"):
+        if echo := re.fullmatch(r'echo (.*)>>"([^"]+)"', line):
+            with Path(echo[2]).open("a") as log:
+                log.write(echo[1].replace("%1", argument).rstrip() + "\n")
+        elif end := re.fullmatch(r"exit /b (\d+)", line):
+            return int(end[1])
+        elif line not in ("@echo off", ""):
+            return refuse("cmd", arguments, f"unknown line {line!r}")
+    return 0
+
+
+PROGRAMS = {"icacls": icacls, "get-acl": get_acl, "schtasks": schtasks, "taskkill": taskkill, "cmd": cmd}
+
+if __name__ == "__main__":
+    sys.exit(PROGRAMS[sys.argv[1]](sys.argv[2:]))

@@ -1,0 +1,21 @@
+"""The mutations still fit the guest; whether each is caught needs a PowerShell: ``make mutations``."""
+
+import pytest
+
+from guest.document import SCRIPT
+from tests.guest import cases
+from tests.guest.mutations import CHECKER, Mutation, load
+
+MUTATIONS = load()
+ENOUGH = 26
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_changes_one_place_and_names_what_catches_it(mutation: Mutation) -> None:
+    source = SCRIPT.read_text("ascii")
+    assert mutation.applied(source) != source
+    assert mutation.caught_by in {CHECKER, *(case.name for case in cases.load())}
+
+
+def test_there_are_enough_of_them_and_none_twice() -> None:
+    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS) >= ENOUGH
