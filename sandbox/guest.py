@@ -5,12 +5,10 @@ It answers as guest/quiesce.ps1 does, for the same parameters, which the contrac
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PureWindowsPath
-from typing import Protocol
 
-from .session import STAGES, Disk, Json, Outcome, Run, Runner, Session
+from .session import Json, Run, Runner, Session
+from .staging import ROOT, Refused, Scripts, manifest
 
-ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 # A run's folder stays on the server for as long as the agent keeps its own output.
 KEPT_S = 14 * 86400
 LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
@@ -18,23 +16,6 @@ LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this serv
 
 # Says whether a verb's wait is over: "" for done, an error, or None.
 Poll = Callable[[float], str | None]
-
-
-class Refused(Exception):  # noqa: N818 - an answer of the server, not an error of the model
-    """What the guest answers with ``ok`` false and this error."""
-
-
-class Scripts(Protocol):
-    """The customer's scripts on one server."""
-
-    def on_server(self) -> list[str]:
-        """Return the names of the files in the server's own scripts folder."""
-
-    def fetch(self, link: str) -> bool:
-        """Say whether the bucket answers to this link."""
-
-    def run(self, path: str, stage: str, argument: str) -> Outcome | None:
-        """Start a script and tell how it will go; None if there is no such file."""
 
 
 @dataclass
@@ -51,12 +32,12 @@ class Request:
 
 @dataclass
 class Guest:
-    """The guest of one server. ``instance_id`` is the server's true one; the flags say what is wrong with the server."""
+    """The guest of one server. ``instance_id`` is the server's true one; the flags say what is wrong with it."""
 
     instance_id: str
     scripts: Scripts
     runs: dict[str, Run] = field(default_factory=dict)
-    disk: Disk = field(default_factory=Disk)
+    disk_full: bool = False
     metadata_answers: bool = True
     agent_tells: bool = True
     folder_trusted: bool = True
@@ -121,51 +102,10 @@ class Guest:
                 del self.runs[name]
         run = self.runs.get(parameters["RunId"])
         if run is None:
-            run = self.runs[parameters["RunId"]] = Run(self._manifest(parameters), now_s)
+            run = self.runs[parameters["RunId"]] = Run(manifest(parameters, self.scripts), now_s)
         if run.manifest["instance"] != parameters["InstanceId"]:
             raise Refused(f"ForeignServer: {parameters['RunId']} was staged on {run.manifest['instance']}")
         return run.manifest
-
-    def _manifest(self, parameters: dict[str, str]) -> dict[str, Json]:
-        source, policy = parameters["Scripts"], parameters["Policy"]
-        find = {
-            "off": lambda _stage: "",
-            "server": lambda stage: self._find(stage, policy),
-            "bucket": lambda stage: self._fetch(stage, parameters),
-        }
-        paths = {stage: find[source](stage) for stage in STAGES}
-        files = sorted([path for path in paths.values() if path and source == "bucket"] + ["quiesce.ps1"])
-        limits = {stage: int(parameters[f"{stage.capitalize()}TimeoutSeconds"]) for stage in STAGES}
-        limits |= {name: int(parameters[f"{name.capitalize()}LimitSeconds"]) for name in ("freeze", "session")}
-        return {
-            "run": parameters["RunId"],
-            "instance": parameters["InstanceId"],
-            "policy": policy,
-            "source": source,
-            "scripts": paths,
-            "files": [{"name": name, "sha256": "a hash"} for name in files],
-            "limitSeconds": limits,
-        }
-
-    def _find(self, stage: str, policy: str) -> str:
-        """Return the path of the server's own script: the prefix in any case, the policy's name as it is."""
-        prefix = f"{stage}_"
-        found = [
-            str(ROOT / "scripts" / name)
-            for name in self.scripts.on_server()
-            if name.lower().startswith(prefix) and PureWindowsPath(name).stem[len(prefix) :] == policy
-        ]
-        if len(found) > 1:
-            raise Refused(f"AmbiguousScript: {', '.join(sorted(found))}")
-        return found[0] if found else ""
-
-    def _fetch(self, stage: str, parameters: dict[str, str]) -> str:
-        link = parameters[f"{stage.capitalize()}Link"]
-        if link == "none":
-            return ""
-        if not self.scripts.fetch(link):
-            raise Refused(f"ScriptNotFetched: {stage}")
-        return f"{stage}_{parameters['Policy']}.ps1"
 
     # ---- freeze, thaw, complete: each begins, and returns the session and what its wait asks
 
@@ -228,7 +168,7 @@ class Guest:
                 raise Refused(f"SessionOpen: {other.state['run']} attempt {other.attempt} is {other.phase}")
         if run.tampered:
             raise Refused(f"StagedFileChanged: {run.tampered}")
-        return run.sessions.setdefault(attempt, Session(run, attempt, now_s, self.disk, self.scripts.run))
+        return run.sessions.setdefault(attempt, Session(run, attempt, now_s, lambda: self.disk_full, self.scripts.run))
 
     # ---- tasks, and what happens to a server
 
@@ -257,7 +197,7 @@ class Guest:
     def reboot(self, now_s: float) -> None:
         """End everything that runs on the server, then boot it."""
         for session in self.sessions():
-            session.lose_runner()
+            session.runner = None
             session.process = None
         self.start_watchdogs(now_s)
 

@@ -72,18 +72,13 @@ class Run:
     tampered: str = ""
 
 
-@dataclass
-class Disk:
-    """The server's disk, as far as a session cares."""
-
-    full: bool = False
-
-
 class Session:
     """The session of one attempt. ``saved`` is the state file, ``state`` what its runner knows."""
 
-    def __init__(self, run: Run, attempt: int, now_s: float, disk: Disk, run_script: RunScript) -> None:
-        self.run, self.attempt, self.disk, self.run_script = run, attempt, disk, run_script
+    def __init__(
+        self, run: Run, attempt: int, now_s: float, disk_full: Callable[[], bool], run_script: RunScript
+    ) -> None:
+        self.run, self.attempt, self.disk_full, self.run_script = run, attempt, disk_full, run_script
         self.limits: dict[str, int] = run.manifest["limitSeconds"]
         self.state: dict[str, Json] = {
             "run": run.manifest["run"],
@@ -116,7 +111,7 @@ class Session:
 
     def save(self) -> bool:
         """Write the state file as a whole; False, and the old one stays, if the disk is full."""
-        self.unsaved = self.disk.full
+        self.unsaved = self.disk_full()
         if not self.unsaved:
             self.saved = {key: dict(value) if isinstance(value, dict) else value for key, value in self.state.items()}
         return not self.unsaved
@@ -126,10 +121,6 @@ class Session:
         if self.runner is None and not (runner.started_it and self.phase != "created"):
             self.state = {key: dict(value) if isinstance(value, dict) else value for key, value in self.saved.items()}
             self.runner = runner
-
-    def lose_runner(self) -> None:
-        """Let whoever runs the session die: what it knew and had not saved is lost, what it started lives on."""
-        self.runner = None
 
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by now."""
@@ -147,7 +138,7 @@ class Session:
         """Begin a script; what comes to nothing ends at once. Only after runs though its state cannot be saved."""
         self.state[stage] = entry = record("Interrupted", argument, now_s)
         if not self._enter_phase(stage) and stage != "after":
-            self.lose_runner()
+            self.runner = None  # and with it all that it had not saved
             return False
         path = self.run.manifest["scripts"][stage]
         if self.run.manifest["source"] == "off":

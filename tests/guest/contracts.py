@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a command speaks on stdout
 """Run the contract cases on the real guest in a real PowerShell, and record what it answered.
 
 ``python -m tests.guest.contracts`` runs all and compares with the recordings; ``--record`` writes them; further
@@ -65,14 +66,19 @@ def recorded() -> dict[str, Json]:
     return json.loads(RECORDINGS.read_text()) if RECORDINGS.exists() else {"guest": "", "cases": {}}
 
 
+def unlike(recording: Json, record: Json) -> list[str]:
+    """Return how a record is not what was recorded, field by field, in both directions."""
+    missing = cases.differences(recording, record, "not as recorded: ")
+    return [*missing, *cases.differences(record, recording, "the other way round: ")]
+
+
 def recording_text(recordings: dict[str, Json]) -> str:
     """Return the recordings with one line for each answer and each end, so that a change is read line by line."""
     lines = []
     for name, record in sorted(recordings["cases"].items()):
         answers = ",\n   ".join(json.dumps(answer, sort_keys=True) for answer in record["answers"])
-        lines.append(
-            f'  {json.dumps(name)}: {{"answers": [\n   {answers}],\n   "end": {json.dumps(record["end"], sort_keys=True)}}}'
-        )
+        end = json.dumps(record["end"], sort_keys=True)
+        lines.append(f'  {json.dumps(name)}: {{"answers": [\n   {answers}],\n   "end": {end}}}')
     cases_text = ",\n".join(lines)
     return f'{{"guest": {json.dumps(recordings["guest"])},\n "cases": {{\n{cases_text}\n }}\n}}\n'
 
@@ -90,18 +96,17 @@ def main() -> int:
     known = cases.load()
     chosen = [case for case in known if not options.parts or any(part in case.name for part in options.parts)]
     began = time.monotonic()
-    asked, before, records, failed = guest_hash(), recorded()["cases"], {}, 0
+    asked, before, good, failed = guest_hash(), recorded()["cases"], {}, 0
     for name, record, wrong in run_all(chosen, (GUEST / "document.yaml").read_text(), pwsh):
-        records[name] = record
-        problems = wrong or (
-            [] if options.record else list(cases.differences(before.get(name), record, "not as recorded: "))
-        )
+        problems = wrong if wrong or options.record else unlike(before.get(name), record)
         failed += bool(problems)
         print("FAIL" if problems else "ok  ", name, *problems, sep="\n       " if problems else " ", flush=True)
-    if options.record and not failed:
+        if not problems:
+            good[name] = record
+    if options.record:
         kept = {case.name: before[case.name] for case in known if case.name in before}
-        RECORDINGS.write_text(recording_text({"guest": asked, "cases": kept | records}))
-    print(f"contracts: {len(records)} cases, {failed} failed, {time.monotonic() - began:.0f} s")
+        RECORDINGS.write_text(recording_text({"guest": asked, "cases": kept | good}))
+    print(f"contracts: {len(chosen)} cases, {failed} failed, {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
 
 

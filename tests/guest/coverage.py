@@ -1,4 +1,5 @@
-"""Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage`` runs all cases to see.
+# ruff: noqa: T201 - a command speaks on stdout
+"""Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage [PART ...]`` runs them.
 
 Pester's coverage follows its own process only, and here five processes work together. So each statement gets a mark in
 the text of the document, and whoever reaches it, verb, runner or watchdog, writes it down. What the cases then answer
@@ -48,8 +49,8 @@ def marked(pwsh: str) -> tuple[str, dict[str, str]]:
         return target.read_text(), json.loads(done.stdout)
 
 
-def reached(pwsh: str, script: str) -> set[str]:
-    """Run every case on the marked guest and return the marks that were reached."""
+def reached(pwsh: str, script: str, parts: list[str]) -> set[str]:
+    """Run the cases with one of the parts in their name on the marked guest; return the marks that were reached."""
     metadata, marks = Metadata(), set[str]()
 
     def collect(machine: Machine) -> None:
@@ -58,26 +59,29 @@ def reached(pwsh: str, script: str) -> set[str]:
 
     text = document(script)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda case: run_case(case, text, pwsh, metadata, collect), cases.load()))
+        chosen = [case for case in cases.load() if not parts or any(part in case.name for part in parts)]
+        list(pool.map(lambda case: run_case(case, text, pwsh, metadata, collect), chosen))
     return marks
 
 
-def main() -> int:
+def main(parts: list[str]) -> int:
     """Run the cases and write the result; return 1 if a statement is reached by none and has no reason."""
     pwsh = shutil.which("pwsh")
     if pwsh is None:
         print("coverage: no pwsh on the PATH, so nothing was run")
         return 0
     script, statements = marked(pwsh)
-    unreached = {place: statements[place] for place in statements.keys() - reached(pwsh, script)}
+    unreached = {place: statements[place] for place in statements.keys() - reached(pwsh, script, parts)}
     content = {"script": script_hash(), "statements": len(statements), "unreached": sorted(unreached.values())}
     RESULT.write_text(json.dumps(content, indent=1) + "\n")
     unknown = {place: text for place, text in unreached.items() if text not in reasons()}
     for place, text in sorted(unknown.items()):
         print(f"quiesce.ps1:{place}: no case comes here: {text}")
-    print(f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason")
+    print(
+        f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason"
+    )
     return 1 if unknown else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -38,7 +38,7 @@ class Script:
         return self.name or f"{self.stage}_sql-nightly.exe"
 
     def text(self, home: Path) -> str:
-        """Return the script's text: it tells the application's log that it ran, freezes or thaws, and does its thing."""
+        """Return the script's text: it writes to the application's log, freezes or thaws, and does its thing."""
         if self.does == "example":
             return (EXAMPLES / f"{self.stage}_orders.ps1").read_text("ascii")
         log, frozen = home / "application.log", home / "application.frozen"

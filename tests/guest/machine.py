@@ -1,4 +1,4 @@
-"""A machine for the real guest: a folder laid out as Windows, the agent's own command line, and everything around it strict.
+"""A machine for the real guest: a folder laid out as Windows, the agent's own command line, strict stand-ins.
 
 The guest finds its stand-ins through the environment and through nothing else: SystemRoot, ProgramData, PSModulePath.
 """
@@ -43,6 +43,8 @@ DEFAULTS = {
 # As in the agent's source, appconfig/constants_windows.go.
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
 AGENT_TIMEOUT_S = 90
+# For sh, between double quotes; $script is the last argument.
+CONSTRAINED = r"\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \$LASTEXITCODE"
 PROTECTED = "O:BAG:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 
@@ -98,8 +100,8 @@ class Machine:
         self.program(self.home / "get-acl", f'{python} get-acl "$@"')
         self.program(
             self.powershell,
-            f'if [ -e "{self.home}/faults/language" ]; then for script; do :; done; exec "{pwsh}" -NoProfile -Command '
-            "\"\\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \\$LASTEXITCODE\"; fi\n"
+            f'if [ -e "{self.home}/faults/language" ]; then for script; do :; done\n'
+            f'exec "{pwsh}" -NoProfile -Command "{CONSTRAINED}"; fi\n'
             f'exec "{pwsh}" "$@"',
         )
 
@@ -160,7 +162,7 @@ class Machine:
         return self.checked(verb, process.returncode, output, errors)
 
     def start(self, verb: str, values: dict[str, str]) -> subprocess.Popen[str]:
-        """Start the document's script as the agent does: parameters filled in, a byte order mark, lines that end in LF."""
+        """Start the document's script as the agent does: parameters filled in, a byte order mark, LF."""
         script = "\n".join(self.document["mainSteps"][0]["inputs"]["runCommand"])
         for name, value in values.items():
             script = script.replace("{{" + name + "}}", value)
@@ -185,23 +187,6 @@ class Machine:
         if answer["ok"] != (code == 0):
             raise ContractBrokenError(f"{verb}: exit {code} with {answer}")
         return answer
-
-    def is_untouched(self) -> bool:
-        """Whether nothing has happened on this machine but that the customer's scripts were put there."""
-        faults = list((self.home / "faults").iterdir())
-        known = self.instance == INSTANCE and self.name in self.metadata.instances
-        return (
-            known
-            and not faults
-            and not (self.root / "runs").exists()
-            and not self.root.is_symlink()
-            and self.is_protected()
-        )
-
-    def is_protected(self) -> bool:
-        """Whether the guest's folder has the rights that it should have."""
-        rights = self.home / "acl" / str(self.root.stat().st_ino) if self.root.exists() else None
-        return rights is not None and rights.exists() and rights.read_text() == PROTECTED
 
     def session_folder(self, run: str = "run-1", attempt: str = "1") -> Path:
         """Return the folder of an attempt's session."""

@@ -1,4 +1,4 @@
-"""One loopback server for all machines of a test run: each machine's IMDSv2, and the bucket's objects by their links."""
+"""One loopback server for all machines of a test run: IMDSv2 of each, and the bucket's objects by their links."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +7,7 @@ TOKEN = "a-token"
 
 
 class Metadata:
-    """What the machines find: ``instances`` by machine (no entry: nobody answers) and ``objects`` by machine and name."""
+    """What machines find: ``instances`` by machine (no entry: nobody answers), ``objects`` by machine and name."""
 
     def __init__(self) -> None:
         self.instances: dict[str, str] = {}

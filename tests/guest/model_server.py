@@ -114,7 +114,7 @@ class ModelServer:
 
     def step_kill(self, _: str) -> None:
         """Kill the runner."""
-        self.guest.sessions()[0].lose_runner()
+        self.guest.sessions()[0].runner = None
 
     def step_fire(self, _: str) -> None:
         """Fire the time triggers."""
@@ -149,7 +149,7 @@ class ModelServer:
             self.step_fault("start")
             self.verb("freeze", {"WaitSeconds": "1"})
             self.step_mend("start")
-        self.guest.disk.full = state != "free"
+        self.guest.disk_full = state != "free"
 
     def step_clock(self, _: str) -> None:
         """Set the server's clock back an hour."""

@@ -1,4 +1,5 @@
-"""Break the guest on purpose, and see that each break is caught: ``python -m tests.guest.mutations [PART OF A NAME ...]``.
+# ruff: noqa: T201 - a command speaks on stdout
+"""Break the guest on purpose, and see that each break is caught: ``python -m tests.guest.mutations [PART ...]``.
 
 A mutant that does not parse would be taken for a catch, so the checker parses all of them first. What a mutant is
 caught by is written beside it in mutations.yaml: a contract case, run in the real PowerShell, or the 5.1 checker.
@@ -17,7 +18,7 @@ from ruamel.yaml import YAML
 from guest.document import SCRIPT, document
 from tests.guest import cases
 from tests.guest.checker import findings
-from tests.guest.contracts import AT_ONCE, recorded, run_case
+from tests.guest.contracts import AT_ONCE, recorded, run_case, unlike
 from tests.guest.metadata import Metadata
 
 FILE = Path(__file__).with_name("mutations.yaml")
@@ -62,7 +63,7 @@ def caught_by_case(mutation: Mutation, mutant: str, pwsh: str, metadata: Metadat
     """Return what the mutation's case objects to, or how its record differs from the recording."""
     case = next(case for case in cases.load() if case.name == mutation.caught_by)
     record, wrong = run_case(case, document(mutant), pwsh, metadata)
-    return wrong or list(cases.differences(recorded()["cases"][case.name], record, "not as recorded: "))
+    return wrong or unlike(recorded()["cases"][case.name], record)
 
 
 def catches(chosen: list[Mutation], pwsh: str) -> Iterator[tuple[Mutation, list[str]]]:

@@ -1,27 +1,19 @@
 """The real guest as a server of the cases: what a step does to a machine, and what is left on it at the end."""
 
 import json
-import os
-import re
-import shutil
 import subprocess
-import time
 from pathlib import Path
 from threading import Lock
 
 from tests.guest.cases import Case, Json
-from tests.guest.machine import PROTECTED, ContractBrokenError, Machine, wait_for
+from tests.guest.checker.task_rules import task_findings
+from tests.guest.incidents import Incidents
+from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Machine, wait_for
 from tests.guest.metadata import Metadata
 
 # What stage left, by its inputs: most cases begin with the same stage, and a second of PowerShell each.
 STAGED: dict[str, tuple[str, dict[str, str]]] = {}
 STAGING = Lock()
-HOUR_MS = 3_600_000
-# What a user's own folder looks like, and one of an administrator's that users may write to.
-RIGHTS = {
-    "user": "O:S-1-5-21-1-2-3-1001G:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
-    "open": "O:BAG:SYD:AI(A;OICI;FA;;;SY)(A;OICI;0x1301bf;;;BU)",
-}
 
 
 class RealServer:
@@ -30,9 +22,8 @@ class RealServer:
     def __init__(self, case: Case, home: Path, document: str, metadata: Metadata, pwsh: str) -> None:
         self.case = case
         self.machine = Machine(home, document, metadata, pwsh, case.culture)
-        self.orders = self.machine.home / "ProgramData" / "OrdersApp"
+        self.incidents = Incidents(self.machine)
         self.begun: list[subprocess.Popen[str]] = []
-        self.clock_was_set = False
         for script in case.scripts.values():
             self.machine.add_script(script, case.source)
 
@@ -41,16 +32,20 @@ class RealServer:
         extra = {"Scripts": self.case.source} if verb == "stage" else {}
         origin = self.machine.metadata.origin(self.machine.name)
         changes = {name: str(value).replace("ORIGIN", origin) for name, value in changes.items()}
-        plain = (
-            verb == "stage"
-            and self.case.source == "server"
-            and self.case.culture == Case.culture
-            and self.machine.is_untouched()
-        )
+        plain = verb == "stage" and self.case.source == "server" and self._is_untouched()
         answer = self.staged(extra | changes) if plain else self.machine.verb(verb, extra | changes)
-        if not self.clock_was_set:
+        if not self.incidents.clock_was_set:
             check_order(answer.get("session"))
         return answer
+
+    def _is_untouched(self) -> bool:
+        """Whether nothing has happened on this machine but that the customer's scripts were put there."""
+        machine, root = self.machine, self.machine.root
+        if self.case.culture != Case.culture or root.is_symlink() or not root.exists() or (root / "runs").exists():
+            return False
+        rights = machine.home / "acl" / str(root.stat().st_ino)
+        known = machine.instance == INSTANCE and machine.name in machine.metadata.instances
+        return known and not list((machine.home / "faults").iterdir()) and rights.read_text() == PROTECTED
 
     def staged(self, changes: dict[str, str]) -> dict[str, Json]:
         """Return what stage answers, and put in place what it leaves: run once for the same inputs, then remembered."""
@@ -77,134 +72,8 @@ class RealServer:
         self.begun.append(process)
 
     def step(self, name: str, value: str) -> None:
-        """Do one step that is not a verb."""
-        getattr(self, f"step_{name}")(value)
-
-    def step_until(self, phase: str) -> None:
-        """Wait until the first attempt's session is in this phase."""
-        wait_for(lambda: self.machine.state().get("phase") == phase, f"the session is {phase}")
-
-    def step_running(self, stage: str) -> None:
-        """Wait until a stage's script runs, and the state file has its number."""
-        log = self.machine.home / "application.log"
-        wait_for(lambda: log.exists() and f"\n{stage}" in f"\n{log.read_text()}", f"{stage} runs")
-        wait_for(
-            lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state knows that {stage} runs"
-        )
-
-    def step_seen(self, line: str) -> None:
-        """Wait until the application's log ends with this line."""
-        log = self.machine.home / "application.log"
-        wait_for(lambda: log.exists() and log.read_text().split("\n")[-2:][0].strip() == line, f"{line} in the log")
-
-    def step_release(self, stage: str) -> None:
-        """Let a script go on that holds."""
-        (self.machine.home / "release" / stage).touch()
-
-    def step_kill(self, task: str) -> None:
-        """Kill the process of a task."""
-        self.machine.kill_task(task)
-
-    def step_reboot(self, _: str) -> None:
-        """End every process, then fire the boot triggers."""
-        self.machine.kill(self.machine.processes())
-        self.machine.start_tasks("boot")
-
-    def step_fire(self, _: str) -> None:
-        """Let the time come for which the time triggers are set."""
-        self.machine.start_tasks("time")
-
-    def step_gone(self, task: str) -> None:
-        """Wait until the process of a task has ended."""
-        process = int((self.machine.home / "tasks.pid" / f"{task}-run-1-1").read_text())
-        wait_for(lambda: process not in self.machine.processes(), f"{task} has ended")
-
-    def step_clone(self, instance: str) -> None:
-        """The disk boots as another server."""
-        self.machine.kill(self.machine.processes())
-        self.machine.metadata.instances[self.machine.name] = self.machine.instance = instance
-        self.machine.start_tasks("boot")
-
-    def step_metadata(self, state: str) -> None:
-        """Take the metadata service away, or bring it back."""
-        if state == "down":
-            del self.machine.metadata.instances[self.machine.name]
-        else:
-            self.machine.metadata.instances[self.machine.name] = self.machine.instance
-
-    def step_fault(self, name: str) -> None:
-        """Make a stand-in fail, see ``faults`` there; or ``language`` (mode constrained), ``agent`` (does not tell the id)."""
-        (self.machine.home / "faults" / name).touch()
-
-    def step_mend(self, name: str) -> None:
-        """Take a fault away."""
-        (self.machine.home / "faults" / name).unlink()
-
-    def step_disk(self, state: str) -> None:
-        """Fill the disk for all that the session has still to write, or from its next start on, or free it."""
-        folder = self.machine.session_folder()
-        if state == "full for freeze":
-            (self.machine.home / "faults" / "start").touch()
-            self.verb("freeze", {"WaitSeconds": "1"})
-            (self.machine.home / "faults" / "start").unlink()
-        for name in ("state.json.new", "after.out", "after.err"):
-            (folder / name).unlink(missing_ok=True)
-            if state != "free":
-                (folder / name).symlink_to("/dev/full")
-
-    def step_clock(self, _: str) -> None:
-        """Set the clock back an hour: for who reads the state file, all that it tells was an hour later."""
-        self.clock_was_set = True
-        file = self.machine.session_folder() / "state.json"
-        later = re.sub(r'(Ms":)([1-9]\d+)', lambda match: f"{match[1]}{int(match[2]) + HOUR_MS}", file.read_text())
-        file.write_text(later)
-
-    def step_remove(self, name: str) -> None:
-        """Take a script away from the server's folder."""
-        (self.machine.root / "scripts" / name).unlink()
-
-    def step_start(self, task: str) -> None:
-        """Start a task as if Task Scheduler had been slow."""
-        self.machine.start_task(f"{task}-run-1-1")
-
-    def step_swap(self, how: str) -> None:
-        """Give the folder other rights, with all that is in it."""
-        self.machine.give(self.machine.root, RIGHTS[how])
-
-    def step_age(self, run: str) -> None:
-        """Let a run be 15 days old."""
-        old_s = time.time() - 15 * 86400
-        os.utime(self.machine.root / "runs" / run, (old_s, old_s))
-
-    def step_install(self, what: str) -> None:
-        """Install the application of the examples, with or without a log of ``orders``."""
-        self.orders.mkdir()
-        if what == "orders":
-            (self.orders / "orders.log").write_text("one order\n")
-
-    def step_holds(self, name: str) -> None:
-        """The application's folder must hold this now."""
-        if not (self.orders / name).exists():
-            raise ContractBrokenError(f"no {name} in the application's folder")
-
-    def step_plant(self, how: str) -> None:
-        """Put something in the guest's place before the guest has ever run."""
-        root = self.machine.root
-        if root.exists():
-            shutil.rmtree(root)
-        if how == "link":
-            elsewhere = self.machine.home / "elsewhere"
-            elsewhere.mkdir()
-            self.machine.give(elsewhere, PROTECTED)
-            root.symlink_to(elsewhere)
-        else:
-            root.mkdir()
-            self.machine.give(root, RIGHTS[how])
-
-    def step_tamper(self, name: str) -> None:
-        """Change a file after it was staged."""
-        file = self.machine.root / "runs" / "run-1" / name
-        file.write_text(file.read_text() + "\n")
+        """Let something happen that is not a verb."""
+        getattr(self.incidents, name)(value)
 
     def end(self) -> dict[str, Json]:
         """Return what is left: the application, the tasks, the sessions, and what only a real server has."""
@@ -216,6 +85,10 @@ class RealServer:
         for name, state in states.items():
             if state["phase"] == "ended":
                 self._wait_for_tasks(name)
+        for task in ("session", "watchdog"):
+            for file in self._files(f"{task}.xml"):
+                if found := task_findings(file.read_bytes(), watchdog=task == "watchdog"):
+                    raise ContractBrokenError(f"{file.name}: {found}")
         log = home / "application.log"
         return {
             "application": [line.strip() for line in log.read_text().splitlines()] if log.exists() else [],
@@ -227,7 +100,7 @@ class RealServer:
                 for file in self._files("*.out") + self._files("*.err")
                 if file.is_file() and file.stat().st_size
             },
-            "orders": {file.name: file.stat().st_size for file in self.orders.glob("*")},
+            "orders": {file.name: file.stat().st_size for file in self.incidents.orders.glob("*")},
             "processes": len(self.machine.processes()),
             "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
         }
@@ -254,9 +127,8 @@ class RealServer:
     @staticmethod
     def _triggers(entry: dict[str, Json]) -> list[Json]:
         """Return a task's triggers, their seconds rounded up to ten: the guest takes a moment to ask."""
-        triggers: list[Json] = []
-        for each in entry["triggers"]:
-            triggers.append("boot" if "boot" in each else f"in {-(-each['in_s'] // 10) * 10} s")
+        seconds = [each.get("in_s") for each in entry["triggers"]]
+        triggers = ["boot" if each is None else f"in {-(-each // 10) * 10} s" for each in seconds]
         return [*triggers, f"priority {entry['priority']}"]
 
     def close(self) -> None:

@@ -1,0 +1,150 @@
+"""What can happen to a real server of the cases between two verbs. Each incident is a step of a case by its name."""
+
+import os
+import re
+import shutil
+import time
+
+from tests.guest.machine import PROTECTED, ContractBrokenError, Machine, wait_for
+
+HOUR_MS = 3_600_000
+# What a user's own folder looks like, and one of an administrator's that users may write to.
+RIGHTS = {
+    "user": "O:S-1-5-21-1-2-3-1001G:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
+    "open": "O:BAG:SYD:AI(A;OICI;FA;;;SY)(A;OICI;0x1301bf;;;BU)",
+}
+
+
+class Incidents:
+    """The incidents of one machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.orders = machine.home / "ProgramData" / "OrdersApp"
+        self.clock_was_set = False
+
+    def until(self, phase: str) -> None:
+        """Wait until the first attempt's session is in this phase."""
+        wait_for(lambda: self.machine.state().get("phase") == phase, f"the session is {phase}")
+
+    def running(self, stage: str) -> None:
+        """Wait until a stage's script runs, and the state file has its number."""
+        log = self.machine.home / "application.log"
+        wait_for(lambda: log.exists() and f"\n{stage}" in f"\n{log.read_text()}", f"{stage} runs")
+        wait_for(
+            lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state knows that {stage} runs"
+        )
+
+    def seen(self, line: str) -> None:
+        """Wait until the application's log ends with this line."""
+        log = self.machine.home / "application.log"
+        wait_for(lambda: log.exists() and log.read_text().split("\n")[-2:][0].strip() == line, f"{line} in the log")
+
+    def release(self, stage: str) -> None:
+        """Let a script go on that holds."""
+        (self.machine.home / "release" / stage).touch()
+
+    def kill(self, task: str) -> None:
+        """Kill the process of a task."""
+        self.machine.kill_task(task)
+
+    def reboot(self, _: str) -> None:
+        """End every process, then fire the boot triggers."""
+        self.machine.kill(self.machine.processes())
+        self.machine.start_tasks("boot")
+
+    def fire(self, _: str) -> None:
+        """Let the time come for which the time triggers are set."""
+        self.machine.start_tasks("time")
+
+    def gone(self, task: str) -> None:
+        """Wait until the process of a task has ended."""
+        process = int((self.machine.home / "tasks.pid" / f"{task}-run-1-1").read_text())
+        wait_for(lambda: process not in self.machine.processes(), f"{task} has ended")
+
+    def clone(self, instance: str) -> None:
+        """The disk boots as another server."""
+        self.machine.kill(self.machine.processes())
+        self.machine.metadata.instances[self.machine.name] = self.machine.instance = instance
+        self.machine.start_tasks("boot")
+
+    def metadata(self, state: str) -> None:
+        """Take the metadata service away, or bring it back."""
+        if state == "down":
+            del self.machine.metadata.instances[self.machine.name]
+        else:
+            self.machine.metadata.instances[self.machine.name] = self.machine.instance
+
+    def fault(self, name: str) -> None:
+        """Make a stand-in fail, see there; or ``language`` (constrained), ``agent`` (does not tell the instance id)."""
+        (self.machine.home / "faults" / name).touch()
+
+    def mend(self, name: str) -> None:
+        """Take a fault away."""
+        (self.machine.home / "faults" / name).unlink()
+
+    def disk(self, state: str) -> None:
+        """Fill the disk for all that the session has still to write, or from its next start on, or free it."""
+        folder = self.machine.session_folder()
+        if state == "full for freeze":
+            (self.machine.home / "faults" / "start").touch()
+            self.machine.verb("freeze", {"WaitSeconds": "1"})
+            (self.machine.home / "faults" / "start").unlink()
+        for name in ("state.json.new", "after.out", "after.err"):
+            (folder / name).unlink(missing_ok=True)
+            if state != "free":
+                (folder / name).symlink_to("/dev/full")
+
+    def clock(self, _: str) -> None:
+        """Set the clock back an hour: for who reads the state file, all that it tells was an hour later."""
+        self.clock_was_set = True
+        file = self.machine.session_folder() / "state.json"
+        later = re.sub(r'(Ms":)([1-9]\d+)', lambda match: f"{match[1]}{int(match[2]) + HOUR_MS}", file.read_text())
+        file.write_text(later)
+
+    def remove(self, name: str) -> None:
+        """Take a script away from the server's folder."""
+        (self.machine.root / "scripts" / name).unlink()
+
+    def start(self, task: str) -> None:
+        """Start a task as if Task Scheduler had been slow."""
+        self.machine.start_task(f"{task}-run-1-1")
+
+    def swap(self, how: str) -> None:
+        """Give the folder other rights, with all that is in it."""
+        self.machine.give(self.machine.root, RIGHTS[how])
+
+    def age(self, run: str) -> None:
+        """Let a run be 15 days old."""
+        old_s = time.time() - 15 * 86400
+        os.utime(self.machine.root / "runs" / run, (old_s, old_s))
+
+    def install(self, what: str) -> None:
+        """Install the application of the examples, with or without a log of ``orders``."""
+        self.orders.mkdir()
+        if what == "orders":
+            (self.orders / "orders.log").write_text("one order\n")
+
+    def holds(self, name: str) -> None:
+        """The application's folder must hold this now."""
+        if not (self.orders / name).exists():
+            raise ContractBrokenError(f"no {name} in the application's folder")
+
+    def plant(self, how: str) -> None:
+        """Put something in the guest's place before the guest has ever run."""
+        root = self.machine.root
+        if root.exists():
+            shutil.rmtree(root)
+        if how == "link":
+            elsewhere = self.machine.home / "elsewhere"
+            elsewhere.mkdir()
+            self.machine.give(elsewhere, PROTECTED)
+            root.symlink_to(elsewhere)
+        else:
+            root.mkdir()
+            self.machine.give(root, RIGHTS[how])
+
+    def tamper(self, name: str) -> None:
+        """Change a file after it was staged."""
+        file = self.machine.root / "runs" / "run-1" / name
+        file.write_text(file.read_text() + "\n")
