@@ -73,8 +73,7 @@ class Windows:
         self.on, self._boots_s = False, None
         self.agent.stop()
         for session in self.guest.sessions():
-            session.lose_runner()
-            session.process = None
+            session.runner = session.process = None
 
     def boot(self) -> None:
         """Switch it on: tasks with a boot trigger start, and the agent goes on with what it was at."""

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import ec2, sweeping, verbs
 from quiesce.aws import HASTY, LINKS, REPEATABLE
-from quiesce.errors import AgentUnreachable, AnswerUnreadable, GuestRefused
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.freezing import was_asked
 from quiesce.reporting import Desk
 from quiesce.run import identify
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         wait_s, patience = verbs.complete_wait(state.plan.needed_scripts())
         try:
             session = session_of(guest.ask("complete", verbs.session_parameters(state.plan, wait_s), patience))
-        except (AgentUnreachable, AnswerUnreadable, GuestRefused) as error:
+        except (AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused) as error:
             problem = f"{error}; the server thaws and ends its session by itself"
     found = ec2.find_snapshots(ec2_client, run, settings.stack_name)
     desk.end(sweeping.with_end(state, session, problem, found, now), guest, now)

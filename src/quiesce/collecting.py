@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from quiesce import bucket, verbs
-from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable
+from quiesce.errors import QuiesceError
 from quiesce.freezing import was_asked
 from quiesce.record import Logs
 from quiesce.run import RunIdentity
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def collect(guest: Guest, links: "S3Client", bucket_name: str, run: RunIdentity, state: RunState) -> Logs | None:
     """Ask the server for the files of a run's session; None where there was none.
 
-    A server that can't be reached does not keep the run from being reported: the record then says why it has no files.
+    Nothing here keeps the run from being reported: the record then says why it has no files.
     """
     if state.plan is None or not was_asked(state):
         return None
@@ -26,7 +26,7 @@ def collect(guest: Guest, links: "S3Client", bucket_name: str, run: RunIdentity,
     parameters = verbs.collect_parameters(state.plan, link)
     try:
         answer = guest.ask("collect", parameters, verbs.COLLECT_PATIENCE)
-    except (AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable) as error:
+    except QuiesceError as error:
         return Logs(place="", problem=f"the session's files stayed on the server: {error}")
     if not answer.ok:
         return Logs(place="", problem=f"the session's files stayed on the server: {answer.error}")

@@ -85,6 +85,10 @@ class AgentUnreachable(QuiesceError):
     retryable = True
 
 
+class CommandRefused(QuiesceError):
+    """SSM takes no such command: document and parameters do not fit, as in the middle of an update of the stack."""
+
+
 class AnswerUnreadable(QuiesceError):
     """The server answered, and not as quiesce's own script does."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quiesce import bucket, verbs
-from quiesce.errors import AgentUnreachable, AnswerUnreadable
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused
 from quiesce.planning import without_asking
 from quiesce.preflight import obstacle
 from quiesce.scripts import STAGES, Stage, choose, places
@@ -54,7 +54,7 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
     links = {stage: store.link(key) for stage, key in found.items() if key}
     try:
         answer = guest.ask("stage", verbs.stage_parameters(plan, scripts, links), verbs.STAGE_PATIENCE)
-    except (AgentUnreachable, AnswerUnreadable) as error:
+    except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
         return without_asking(plan, str(error))
     if not answer.ok:
         return without_asking(plan, f"the server refused: {answer.error}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce.aws import code_of, repeatable
-from quiesce.errors import AgentUnreachable, AnswerUnreadable
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused
 from quiesce.preflight import Agent
 from quiesce.session import Answer, read_answer
 from quiesce.verbs import Patience
@@ -34,6 +34,8 @@ LOST = frozenset(
         "NoInstancesInTag",
     ]
 )
+# What SSM says of a document and parameters that do not fit together, or not into 64 KB.
+MISFITS = frozenset({"InvalidDocument", "InvalidParameters", "MaxDocumentSizeExceeded"})
 # SSM refuses less.
 SHORTEST_DELIVERY_S = 30
 
@@ -79,6 +81,7 @@ class Guest:
         Raises:
             AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
             AnswerUnreadable: an answer that is not ours; not retried.
+            CommandRefused: the document does not take these parameters; not retried.
             AwsThrottled, AwsUnavailable: of SSM; retried by the state machine.
         """
         until = self.monotonic() + patience.limit_s
@@ -104,9 +107,11 @@ class Guest:
                     Parameters={"Verb": [verb], **{name: [value] for name, value in parameters.items()}},
                 )
         except ClientError as error:
-            if code_of(error) not in ("InvalidInstanceId", "UnsupportedPlatformType"):
-                raise
-            raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
+            if code_of(error) in ("InvalidInstanceId", "UnsupportedPlatformType"):
+                raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
+            if code_of(error) in MISFITS:
+                raise CommandRefused(f"SSM takes no {verb} with {self.document}: {error}") from error
+            raise
         return answer["Command"]["CommandId"]
 
     def _look(self, command_id: str, verb: str) -> Answer | None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from quiesce.errors import AgentUnreachable
+from quiesce.errors import AgentUnreachable, CommandRefused
 from quiesce.ssm import Guest
 from quiesce.verbs import Patience
 from sandbox.application import BusyApplication, examine
@@ -106,7 +106,7 @@ def test_a_server_that_nobody_asks_thaws_by_itself_at_its_limit_and_ends_its_ses
 
 def test_the_watchdog_thaws_when_the_session_runner_has_died(world):
     world.freeze()
-    world.windows.guest.sessions()[0].lose_runner()
+    world.windows.guest.sessions()[0].runner = None
     world.wait(60 + 120 + 30 + 10)
     assert world.application.asked == ["before", "after 1"]
     world.wait(93_600)
@@ -180,6 +180,13 @@ def test_a_link_to_another_bucket_is_refused_by_ssm_itself(world):
     link = f"https://other-bucket.s3.{REGION}.amazonaws.com/scripts/demo/before_files.ps1?versionId=1"
     with pytest.raises(ClientError, match="InvalidParameters"):
         world.send("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link})
+
+
+def test_a_verb_that_the_document_does_not_know_yet_has_an_error_of_its_own(world):
+    with pytest.raises(CommandRefused, match="InvalidParameters"):
+        world.ask("paint", SESSION)
+    with pytest.raises(CommandRefused, match="InvalidParameters"):
+        world.ask("thaw", SESSION | {"Colour": "red"})
 
 
 @pytest.mark.parametrize(
