@@ -28,6 +28,7 @@ def send(probe):
 def granted(probe, aws):
     """The server that the probe's role may ask: it stands in the role by name, so it needs that very id."""
     server = aws.servers.add("granted")
+    server.windows.agent.connected = False  # the guest would not know the probe's document
     aws.servers.managed["i-0123456789abcdef0"] = server.windows
     state_of = aws.run_command.state_of
     aws.run_command.state_of = lambda instance_id: "running"
