@@ -182,9 +182,8 @@ def _stop_while_frozen(aws: Sandbox, outputs: dict[str, str], server: Server) ->
 
 def _show_application(server: Server, before: int, when: str) -> None:
     state = paint("frozen", YELLOW) if server.application.held else paint("at work", GREEN)
-    say(
-        f"  {when.ljust(12)} the shop is {state}; its scripts were called with: {', '.join(server.application.asked[before:])}"
-    )
+    calls = ", ".join(server.application.asked[before:])
+    say(f"  {when.ljust(12)} the shop is {state}; its scripts were called with: {calls}")
 
 
 def _show_record(record: dict[str, Any]) -> None:

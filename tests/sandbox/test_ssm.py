@@ -1,5 +1,6 @@
 """Run Command behind the local AWS's front: who may send what to whom, documents of stacks, and presigned links."""
 
+import importlib
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -7,12 +8,23 @@ import botocore.auth
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from ministack.services.cloudformation import provisioners
 
-from sandbox import ssm
 from tests.support.ssm import guest_document
 
 DENIED = "AccessDeniedException"
+
+
+@pytest.fixture
+def documents(aws):
+    """CloudFormation's way to make, update and delete a document; MiniStack is not imported before it is started."""
+    provisioners = importlib.import_module("ministack.services.cloudformation.provisioners")
+    return provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"]
+
+
+@pytest.fixture
+def get(aws):
+    """How a server follows a link."""
+    return importlib.import_module("sandbox.ssm").bucket_link(aws.endpoint)
 
 
 @pytest.fixture
@@ -59,18 +71,17 @@ def test_a_stack_brings_its_document_with_intrinsic_functions_in_the_included_te
     assert document.parameters["Region"]["allowedPattern"] == f"^{aws.region}$"
 
 
-def test_an_updated_document_gets_a_version_that_commands_use_from_then_on(aws, probe):
-    handler = provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"]
+def test_an_updated_document_gets_a_version_that_commands_use_from_then_on(aws, documents):
     properties = {"Content": guest_document("bucket", aws.region), "UpdateMethod": "NewVersion"}
-    name, _ = handler["create"]("Other", properties, "probe")
+    name, _ = documents["create"]("Other", properties, "probe")
     changed = properties["Content"] | {"parameters": {"Verb": {"type": "String"}}, "mainSteps": STEPS}
-    handler["update"](name, properties, properties | {"Content": changed}, "probe")
+    documents["update"](name, properties, properties | {"Content": changed}, "probe")
     assert [document.version for document in aws.run_command.documents[name]] == [1, 2]
     windows = aws.servers.add("shop").windows
     instance_id = next(i for i, found in aws.servers.managed.items() if found is windows)
     aws.client("ssm").send_command(DocumentName=name, InstanceIds=[instance_id], Parameters={"Verb": ["x"]})
     assert windows.agent.commands[-1].script == "'x'"
-    handler["delete"](name, properties)
+    documents["delete"](name, properties)
     with pytest.raises(ClientError, match="InvalidDocument"):
         aws.client("ssm").send_command(DocumentName=name, InstanceIds=[instance_id])
 
@@ -111,13 +122,11 @@ def links(aws):
     plain.delete_bucket(Bucket=bucket)
 
 
-def test_a_link_leads_to_the_version_that_it_was_made_for(aws, links):
-    get = ssm.bucket_link(aws.endpoint)
+def test_a_link_leads_to_the_version_that_it_was_made_for(get, links):
     assert (get(links(0)), get(links(1))) == (b"1", b"2")
 
 
-def test_a_link_that_was_changed_or_has_expired_leads_nowhere(aws, links, monkeypatch):
-    get = ssm.bucket_link(aws.endpoint)
+def test_a_link_that_was_changed_or_has_expired_leads_nowhere(get, links, monkeypatch):
     assert get(links().replace("/a.ps1", "/b.ps1")) is None
     assert get(links()[:-4] + "0000") is None
     long_ago = datetime.now(UTC) - timedelta(seconds=601)
