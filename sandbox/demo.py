@@ -47,12 +47,8 @@ targets:
 def main() -> None:
     """Play the demo; Ctrl-C ends everything that it started."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
-    parser.add_argument(
-        "--seed", type=int, default=TORN_SEED, help="the instant of the backup (default: an unlucky one)"
-    )
-    parser.add_argument(
-        "--home", type=Path, default=PROJECT / ".sandbox", help="folder for its files (default: .sandbox)"
-    )
+    parser.add_argument("--seed", type=int, default=TORN_SEED, help="decides the instant (default: an unlucky one)")
+    parser.add_argument("--home", type=Path, default=PROJECT / ".sandbox", help="its folder (default: .sandbox)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -96,18 +92,16 @@ def _deploy(aws: Sandbox) -> dict[str, str]:
         "QUIESCE_ARCHITECTURE": ARCHITECTURE,
     }
     build, cache = str(aws.home / "build"), str(aws.home / f"cache-{RUNTIME}-{ARCHITECTURE}")
-    took = run(
-        "sam build", ["sam", "build", "--cached", "--cache-dir", cache, "--build-dir", build], environment, PROJECT
-    )
+    command = ["sam", "build", "--cached", "--cache-dir", cache, "--build-dir", build]
+    took = run("sam build", command, environment, PROJECT)
     done("sam build", f"the real template, for {RUNTIME} on {ARCHITECTURE}", took)
     command = ["sam", "deploy", "--template-file", f"{build}/template.yaml"]
     command += ["--config-file", str(PROJECT / "samconfig.toml")]  # else it is looked for beside the built template
     command += ["--parameter-overrides", f"Runtime={RUNTIME}", f"Architecture={ARCHITECTURE}"]
     took = run("sam deploy", command, environment, PROJECT)
-    stack = aws.client("cloudformation").describe_stacks()["Stacks"]
-    quiesce = next(described for described in stack if described["StackName"] == "quiesce")
-    done("sam deploy", f"stack {quiesce['StackName']}: {quiesce['StackStatus']}", took)
-    return {output["OutputKey"]: output["OutputValue"] for output in quiesce["Outputs"]}
+    stack = aws.client("cloudformation").describe_stacks(StackName="quiesce")["Stacks"][0]
+    done("sam deploy", f"stack {stack['StackName']}: {stack['StackStatus']}", took)
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def _prepare(aws: Sandbox, bucket: str) -> Server:
@@ -139,9 +133,7 @@ def _watch(aws: Sandbox, execution: str) -> None:
 
 def _back_up(aws: Sandbox, machine: str, server: Server, policy: str) -> dict[str, Any]:
     execution = _start(aws, machine, server, policy)
-    say(
-        paint(f"  each state as the execution's history has it; waits are {1 / WAIT_SCALE:.0f} times shorter here", DIM)
-    )
+    say(paint(f"  as its own history has it; waits are {1 / WAIT_SCALE:.0f} times shorter here", DIM))
     _watch(aws, execution)
     ended = aws.client("stepfunctions").describe_execution(executionArn=execution)
     if "output" not in ended:
@@ -232,15 +224,16 @@ def _show_both(*backups: tuple[dict[str, Any], Examination]) -> None:
 
 
 def _show_what_next(seed: int) -> None:
+    python = sys.executable.removeprefix(f"{Path.cwd()}{os.sep}")
     other = 1 if seed == TORN_SEED else TORN_SEED
     say(f"\n{paint('Try next', BOLD)}")
     for command, purpose in (
-        (f"python -m sandbox.demo --seed {other}", "another instant"),
-        ("python -m sandbox", "keep the local AWS open for your own commands"),
+        (f"{python} -m sandbox.demo --seed {other}", "another instant"),
+        (f"{python} -m sandbox", "keep the local AWS open for your own commands"),
         ("make test", "all tests, on this same local AWS"),
         ("make deploy", "the same template, to your AWS account"),
     ):
-        say(f"  {command:34} {paint(purpose, DIM)}")
+        say(f"  {command:42} {paint(purpose, DIM)}")
     say()
 
 

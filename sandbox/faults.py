@@ -13,7 +13,10 @@ XML_SERVICES = {"ec2", "s3", "sns"}
 
 
 class Faults:
-    """What goes wrong next, by IAM action (`ec2:CreateSnapshots`); each order is used up by one call."""
+    """What goes wrong next, by IAM action (`ec2:CreateSnapshots`); each order is used up by one call.
+
+    A dry run is a call of its own: `ec2:CreateSnapshots (DryRun)`.
+    """
 
     def __init__(self) -> None:
         self._lost: dict[str, int] = defaultdict(int)
@@ -37,6 +40,7 @@ class Faults:
 
         async def faulty(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
             action = action_of(service, method, path, headers, body, query) or ""
+            action += " (DryRun)" if b"DryRun=true" in body else ""
             if self._refusals[action]:
                 return _refusal(service, self._refusals[action].popleft())
             status, answer_headers, answer = await handler(method, path, headers, body, query)

@@ -68,19 +68,34 @@ class Sandbox:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(STOP_TIMEOUT_S)
 
-    def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client of this AWS, as the account's root; `config` goes to botocore's Config."""
+    def client(self, service: str, *, function: str | None = None, **config: Any) -> Any:
+        """A boto3 client of this AWS.
+
+        Args:
+            service: as boto3 names it.
+            function: name of a function whose role calls; the account's root if not given.
+            config: for botocore's Config.
+        """
         import boto3
         from botocore.config import Config
 
+        keys = environment.credentials(self.endpoint) if function is None else self._keys_of(function)
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=self.region,
-            aws_access_key_id=environment.ROOT_KEY,
-            aws_secret_access_key=environment.ROOT_SECRET,
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=keys.get("AWS_SESSION_TOKEN"),
             config=Config(**config),
         )
+
+    def _keys_of(self, function: str) -> dict[str, str]:
+        from ministack.core import lambda_runtime
+
+        described = self.client("lambda").get_function_configuration(FunctionName=function)
+        keys: dict[str, str] = lambda_runtime.execution_credentials(described)
+        return keys
 
     def reset(self) -> None:
         """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""

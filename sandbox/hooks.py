@@ -9,7 +9,7 @@ HOOKS = {
     "ministack.app": "app SERVICE_HANDLERS",
     "ministack.core.iam_actions": ("access_denied_response extract_iam_action identity_denial_message"),
     "ministack.core.iam_evaluator": "evaluate enforce parse_policy_document AuthError EvalResult",
-    "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for reset",
+    "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset",
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "extract_access_key_id",
     "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS _physical_name _sfn_definition",

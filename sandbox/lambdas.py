@@ -6,6 +6,7 @@ bootstrap is `lambda_bootstrap.py`.
 """
 
 import io
+import shlex
 import sys
 import threading
 import zipfile
@@ -18,17 +19,21 @@ from ministack.services import lambda_svc
 from .interpreter import ARCHITECTURE, RUNTIME, make_runtime_folder
 
 # What Lambda itself sets, beside the function's own variables: nothing else of this process reaches a function.
-SET_BY_LAMBDA = (
-    *(
-        "_HANDLER",
-        "LAMBDA_TASK_ROOT",
-        "AWS_LAMBDA_RUNTIME_API",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-    ),
-    *("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"),
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"),
-)
+SET_BY_LAMBDA = [
+    "_HANDLER",
+    "LAMBDA_TASK_ROOT",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+]
 
 # Cold starts compete for two cores, and Lambda allows ten seconds for each: more wait for their turn.
 _turns = threading.BoundedSemaphore(8)
@@ -49,10 +54,9 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
         kept = ",".join([*SET_BY_LAMBDA, *variables])
         start = Path(__file__).with_name("lambda_bootstrap.py")
         arguments = [sys.executable, "-I", "-S", str(start), str(self.runtime_folder), kept, *folders]
-        script = "#!/bin/sh\nexec " + " ".join(f"'{argument}'" for argument in arguments) + "\n"
         package = io.BytesIO(code_zip)
         with zipfile.ZipFile(package, "a") as archive:
-            archive.writestr("bootstrap", script)
+            archive.writestr("bootstrap", f"#!/bin/sh\nexec {shlex.join(arguments)}\n")
         return package.getvalue()
 
     def _build_handler_class(self, generation: int, pending: Any) -> type:

@@ -37,10 +37,6 @@ class Server:
     windows: Windows
     application: BusyApplication | None = None
 
-    def drive_of(self, volume_id: str) -> str:
-        """The drive letter of one of its volumes."""
-        return next(drive for drive, volume in self.volumes.items() if volume == volume_id)
-
 
 def nothing_to_get(_link: str) -> None:
     """Follow no link: there is no bucket."""
@@ -63,7 +59,7 @@ class Servers:
     contents: dict[str, VolumeContent] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        RULES.captured[:] = [self._capture]
+        self.forget()
 
     def add(
         self,
@@ -125,17 +121,18 @@ class Servers:
 
     def examine(self, snapshots: dict[str, str]) -> Examination:
         """Look at the application's data in a recovery point, given as snapshot ids by volume id."""
-        drives = {}
+        drives: dict[str, VolumeContent] = {}
         for server in self.servers.values():
             drives |= {d: self.content(snapshots[v]) for d, v in server.volumes.items() if v in snapshots}
         return examine(drives)
 
     def forget(self) -> None:
-        """Know no server and no content any more."""
+        """Know no server and no content any more, and listen again: others may have listened meanwhile."""
         with self.lock:
             self.servers.clear()
             self.managed.clear()
             self.contents.clear()
+        RULES.captured[:] = [self._capture]
 
     def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
         """Copy the volumes' content at the instant at which CreateSnapshots takes effect."""

@@ -1,6 +1,7 @@
 """What the demo looks like: colours and a running clock on a terminal, plain lines everywhere else."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,4 +87,4 @@ def _still_running(process: subprocess.Popen[str]) -> bool:
 def _tick(name: str, seconds: float, last_line: str) -> None:
     spinner = SPINNER[int(seconds * 10) % len(SPINNER)]
     text = f"{spinner} {name.ljust(WIDTH_OF_NAMES)} {seconds:4.0f} s  {last_line}"
-    print(f"\r\033[K{paint(text[: os.get_terminal_size().columns - 1], CYAN)}", end="", flush=True)
+    print(f"\r\033[K{paint(text[: shutil.get_terminal_size().columns - 1], CYAN)}", end="", flush=True)

@@ -44,6 +44,14 @@ def test_a_refused_call_has_no_effect_and_the_next_one_passes(aws, ec2, server):
     assert len(take(ec2, server)["Snapshots"]) == 3
 
 
+def test_a_dry_run_does_not_use_up_what_is_meant_for_the_call(aws, ec2, server):
+    aws.faults.refuse("ec2:CreateSnapshots", "RequestLimitExceeded")
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        ec2.create_snapshots(InstanceSpecification={"InstanceId": server.instance_id}, DryRun=True)
+    with pytest.raises(ClientError, match="RequestLimitExceeded"):
+        take(ec2, server)
+
+
 @pytest.mark.parametrize(
     ("service", "action", "call"),
     [

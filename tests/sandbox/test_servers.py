@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.servers import Servers
 from sandbox.snapshots import RULES
 
 TORN_SEED, CONSISTENT_SEED = 2, 1
@@ -60,3 +61,9 @@ def test_a_recovery_point_without_the_ledger_cannot_be_examined(aws, ec2):
     without_ledger = recovery_point(ec2, server, ExcludeDataVolumeIds=[server.volumes["E:"]])
     with pytest.raises(KeyError, match="E:"):
         aws.servers.examine(without_ledger)
+
+
+def test_servers_made_elsewhere_do_not_take_the_captures_away_for_good(aws, ec2):
+    Servers(ec2, aws.servers.backend, seed=1)
+    aws.reset()
+    assert set(recovery_point(ec2, aws.servers.add("shop")).values()) <= aws.servers.contents.keys()

@@ -55,9 +55,23 @@ class Quiesce:
         policy = {"name": "files-nightly", "owner": "tests", "targets": [target], **settings}
         return wait_for(self.aws, self.start({"policy": policy, "instance_id": server.instance_id}))
 
+    def client_of(self, resource: str, service: str) -> Any:
+        """A client with the role of one of the template's functions, such as `ReportFunction`."""
+        describe = self.aws.client("cloudformation").describe_stack_resource
+        detail = describe(StackName="quiesce", LogicalResourceId=resource)["StackResourceDetail"]
+        return self.aws.client(service, function=detail["PhysicalResourceId"])
+
     def entered(self, execution_arn: str) -> list[str]:
         """The states that an execution entered."""
         return [name for name, _ in follow(self.aws, execution_arn)]
+
+
+@pytest.fixture
+def set_aside(aws: Sandbox) -> Iterator[None]:
+    """Forget this test's decisions: what a test does in a role's name is no evidence of what the role needs."""
+    kept = len(aws.decisions.decisions)
+    yield
+    del aws.decisions.decisions[kept:]
 
 
 @pytest.fixture(scope="session")
