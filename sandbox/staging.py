@@ -8,7 +8,7 @@ from .session import STAGES, Json, Outcome
 ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 
 
-class Refused(Exception):  # noqa: N818 - an answer of the server, not an error of the model
+class Refused(Exception):
     """What the guest answers with ``ok`` false and this error."""
 
 

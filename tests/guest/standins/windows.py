@@ -11,16 +11,17 @@ import re
 import signal
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree import ElementTree
 
 MACHINE = Path(os.environ["FAKE_WINDOWS"])
-# Who made the folder, and who may write to it: what a folder in ProgramData inherits, and what the guest's icacls makes.
+# What a new folder in ProgramData inherits (users may write), and what each of the guest's grants adds.
 INHERITED = (
     "O:BAG:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIIOID;GA;;;CO)(A;OICIID;0x1200a9;;;BU)(A;CIID;DCLCRPCR;;;BU)"
 )
 GRANTS = {"*S-1-5-18:(OI)(CI)F": "(A;OICI;FA;;;SY)", "*S-1-5-32-544:(OI)(CI)F": "(A;OICI;FA;;;BA)"}
+FOLDER = "\\Quiesce\\"
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
@@ -37,7 +38,7 @@ def refuse(program: str, arguments: list[str], why: str) -> int:
 
 
 def fault(name: str) -> bool:
-    """Say whether a case wants this to fail: ``icacls``, ``schtasks`` (create), ``run``, ``start`` (it never comes up)."""
+    """Say whether a case wants this to fail: ``icacls``, ``schtasks`` (create), ``run``, ``start`` (never comes up)."""
     return (MACHINE / "faults" / name).exists()
 
 
@@ -56,7 +57,7 @@ def icacls(arguments: list[str]) -> int:
 def get_acl(arguments: list[str]) -> int:
     """Print the folder's security descriptor, for the Get-Acl of the stand-in module."""
     known = MACHINE / "acl" / str(Path(arguments[0]).stat().st_ino)
-    print(known.read_text() if known.exists() else INHERITED)
+    sys.stdout.write(known.read_text() if known.exists() else INHERITED)
     return 0
 
 
@@ -65,7 +66,7 @@ def task_of(file: Path) -> dict[str, object]:
     raw = file.read_bytes()
     if not raw.startswith(b"\xff\xfe"):
         raise ValueError("not UTF-16 with a byte order mark, the form in which Windows exports tasks")
-    root = ElementTree.fromstring(raw.decode("utf-16"))  # noqa: S314 - the guest wrote it
+    root = ElementTree.fromstring(raw.decode("utf-16"))
     if root.tag != f"{TASK}Task":
         raise ValueError(f"{root.tag} is no task")
     triggers = []
@@ -101,35 +102,46 @@ def start_task(name: str) -> None:
     (MACHINE / "tasks.pid" / name).write_text(str(process.pid))
 
 
+def create_task(name: str, file: str) -> int:
+    """Register a task from its file."""
+    if fault("schtasks"):
+        return 1
+    try:
+        task = task_of(Path(file))
+    except (ValueError, ElementTree.ParseError) as error:
+        return refuse("schtasks", [name, file], str(error))
+    (MACHINE / "tasks" / name).write_text(json.dumps(task))
+    note("task", name=name, triggers=task["triggers"], priority=task["priority"])
+    return 0
+
+
+def run_task(name: str) -> int:
+    """Start a task on demand."""
+    if not (MACHINE / "tasks" / name).exists():
+        return refuse("schtasks", [name], "no such task")
+    if fault("run"):
+        return 1
+    if not fault("start"):
+        start_task(name)
+    return 0
+
+
+def delete_task(name: str) -> int:
+    """Remove a task's definition; 1 if there is none."""
+    known = (MACHINE / "tasks" / name).exists()
+    (MACHINE / "tasks" / name).unlink(missing_ok=True)
+    return 0 if known else 1
+
+
 def schtasks(arguments: list[str]) -> int:
     """``/create /tn NAME /xml FILE /f``, ``/run /tn NAME``, ``/delete /tn NAME /f``: learn.microsoft.com, schtasks."""
     match arguments:
-        case ["/create", "/tn", name, "/xml", file, "/f"] if name.startswith("\\Quiesce\\"):
-            if fault("schtasks"):
-                return 1
-            try:
-                task = task_of(Path(file))
-            except (ValueError, ElementTree.ParseError) as error:
-                return refuse("schtasks", arguments, str(error))
-            short = name.removeprefix("\\Quiesce\\")
-            (MACHINE / "tasks" / short).write_text(json.dumps(task))
-            note("task", name=short, triggers=task["triggers"], priority=task["priority"])
-            return 0
-        case ["/run", "/tn", name]:
-            short = name.removeprefix("\\Quiesce\\")
-            if not (MACHINE / "tasks" / short).exists():
-                return refuse("schtasks", arguments, "no such task")
-            if fault("run"):
-                return 1
-            if not fault("start"):
-                start_task(short)
-            return 0
-        case ["/delete", "/tn", name, "/f"]:
-            task_file = MACHINE / "tasks" / name.removeprefix("\\Quiesce\\")
-            if not task_file.exists():
-                return 1
-            task_file.unlink()
-            return 0
+        case ["/create", "/tn", name, "/xml", file, "/f"] if name.startswith(FOLDER):
+            return create_task(name.removeprefix(FOLDER), file)
+        case ["/run", "/tn", name] if name.startswith(FOLDER):
+            return run_task(name.removeprefix(FOLDER))
+        case ["/delete", "/tn", name, "/f"] if name.startswith(FOLDER):
+            return delete_task(name.removeprefix(FOLDER))
     return refuse("schtasks", arguments, "unknown")
 
 

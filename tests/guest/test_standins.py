@@ -1,0 +1,82 @@
+"""The stand-ins refuse what the real programs would refuse, and what nobody has seen; a refusal fails the case."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STANDIN = Path(__file__).parent / "standins" / "windows.py"
+TASK = """<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <Triggers><BootTrigger /></Triggers>
+  <Actions><Exec><Command>powershell.exe</Command><Arguments>-File x</Arguments></Exec></Actions>
+</Task>"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    for folder in ("acl", "tasks", "tasks.pid", "faults"):
+        (tmp_path / folder).mkdir()
+    return tmp_path
+
+
+def call(machine: Path, *arguments: str) -> tuple[int, list[dict[str, object]]]:
+    """Call a stand-in; return its exit code and what it refused."""
+    done = subprocess.run([sys.executable, "-IS", STANDIN, *arguments], env={"FAKE_WINDOWS": str(machine)}, check=False)
+    journal = machine / "journal"
+    entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+    return done.returncode, [entry for entry in entries if entry["kind"] == "refused"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("schtasks", "/query"),
+        ("schtasks", "/create", "/tn", "\\Elsewhere\\x", "/xml", "x.xml", "/f"),
+        ("schtasks", "/run", "/tn", "\\Quiesce\\nobody"),
+        ("schtasks", "/run", "/tn", "session"),
+        ("icacls", ".", "/grant", "Users:F"),
+        ("icacls", ".", "/grant:r", "*S-1-5-18:(OI)(CI)F"),
+        ("icacls", ".", "/inheritance:r", "/grant:r", "*S-1-5-32-545:(OI)(CI)F"),
+        ("taskkill", "/F", "/PID", "1"),
+        ("cmd", "/c", "x.cmd"),
+    ],
+)
+def test_a_command_line_that_nobody_has_seen_is_refused(machine: Path, arguments: tuple[str, ...]) -> None:
+    code, refused = call(machine, *arguments)
+    assert code == 1
+    assert [entry["program"] for entry in refused] == [arguments[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (TASK, "utf-8"),
+        (TASK, "utf-8-sig"),
+        (TASK, "utf-16-le"),
+        (TASK.replace("<Exec>", "<Nothing>"), "utf-16"),
+        ("", "utf-16"),
+    ],
+)
+def test_a_task_that_task_scheduler_would_not_take_is_refused(machine: Path, text: str, encoding: str) -> None:
+    (machine / "task.xml").write_bytes(text.encode(encoding))
+    code, refused = call(machine, "schtasks", "/create", "/tn", "\\Quiesce\\x", "/xml", str(machine / "task.xml"), "/f")
+    assert code == 1
+    assert len(refused) == 1
+    assert not list((machine / "tasks").iterdir())
+
+
+def test_a_task_is_kept_with_its_triggers_and_the_priority_that_windows_would_give_it(machine: Path) -> None:
+    (machine / "task.xml").write_bytes(TASK.encode("utf-16"))
+    assert call(machine, "schtasks", "/create", "/tn", "\\Quiesce\\x", "/xml", str(machine / "task.xml"), "/f") == (
+        0,
+        [],
+    )
+    kept = json.loads((machine / "tasks" / "x").read_text())
+    assert (kept["triggers"], kept["priority"]) == ([{"boot": True}], 7)
+
+
+def test_ending_a_process_that_is_not_there_is_what_windows_answers(machine: Path) -> None:
+    assert call(machine, "taskkill", "/T", "/F", "/PID", "0") == (128, [])
