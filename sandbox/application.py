@@ -30,10 +30,15 @@ class BusyApplication:
     def __init__(self, seed: int, drives: Mapping[str, VolumeContent]) -> None:
         self._seed, self._drives = seed, drives
         self._observations, self._writes = 0, FIRST_WRITES
+        self.held = False
+        self.asked: list[str] = []
+        """What its owner's scripts asked of it: `before`, `after 1`, `complete 0`."""
         self._put_on_disk()
 
     def work(self) -> None:
-        """Go on to the instant of the next observation, perhaps between the two writes of an order."""
+        """Go on to the instant of the next observation, perhaps between the two writes of an order; not while held."""
+        if self.held:
+            return
         self._observations += 1
         self._writes += Random(f"{self._seed}/{self._observations}").randint(1, MOST_WRITES_BETWEEN_OBSERVATIONS)
         self._put_on_disk()
@@ -42,6 +47,13 @@ class BusyApplication:
         """Finish the order at hand, as a clean shutdown does."""
         self._writes += self._writes % 2
         self._put_on_disk()
+
+    def obey(self, stage: str, argument: str) -> None:
+        """Do what a script asks: hold with nothing half done, go on, or take note of the backup's end."""
+        self.asked.append(f"{stage} {argument}".strip())
+        if stage == "before":
+            self.shut_down()
+        self.held = {"before": True, "after": False}.get(stage, self.held)
 
     def _put_on_disk(self) -> None:
         orders, bookings = (self._writes + 1) // 2, self._writes // 2

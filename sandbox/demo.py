@@ -15,18 +15,33 @@ from .executions import follow
 from .gateway import Sandbox
 from .interpreter import ARCHITECTURE, RUNTIME
 from .servers import DISKS, Server
-from .terminal import BOLD, DIM, GREEN, YELLOW, done, paint, run, say, table
+from .snapshots import RULES
+from .terminal import BOLD, DIM, GREEN, RED, YELLOW, done, paint, run, say, table
 
 PROJECT = Path(__file__).parents[1]
 TORN_SEED = 2
 WAIT_SCALE = 0.1
 SNAPSHOT_DURATION_S = 3.0
-POLICY = """\
+SWEEP_PATIENCE_S = 120
+FREEZE_LIMIT_S = 30
+A_MINUTE_S = 60
+EXAMPLES = PROJECT / "examples" / "scripts"
+POLICIES = {
+    "files-nightly": """\
 name: files-nightly
 owner: demo
 targets:
   - instance_id: {instance_id}
-"""
+""",
+    "orders": """\
+name: orders
+owner: demo
+targets:
+  - instance_id: {instance_id}
+    scripts: {{from: bucket}}
+    freeze_limit_s: {freeze_limit_s}
+""",
+}
 
 
 def main() -> None:
@@ -50,9 +65,14 @@ def _play(home: Path, seed: int) -> None:
         done("local AWS", f"{aws.endpoint}, in this process", time.monotonic() - started)
         outputs = _deploy(aws)
         server = _prepare(aws, outputs["BucketName"])
-        record = _back_up(aws, outputs["BackupMachineArn"], server)
-        _show_record(record)
-        _show_data(aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}))
+        crash = _back_up(aws, outputs["BackupMachineArn"], server, "files-nightly")
+        torn = _examine(aws, crash)
+        _show_torn(torn)
+        RULES.skip(A_MINUTE_S)
+        held = _back_up(aws, outputs["BackupMachineArn"], server, "orders")
+        _show_both((crash, torn), (held, _examine(aws, held)))
+        RULES.skip(A_MINUTE_S)
+        _stop_while_frozen(aws, outputs, server)
     _show_what_next(seed)
 
 
@@ -85,38 +105,85 @@ def _deploy(aws: Sandbox) -> dict[str, str]:
 
 
 def _prepare(aws: Sandbox, bucket: str) -> Server:
-    from .snapshots import RULES
-
     RULES.duration_s = SNAPSHOT_DURATION_S
-    server = aws.servers.add("SERVER1")
+    server, s3 = aws.servers.add("SERVER1"), aws.client("s3")
     drives = ", ".join(f"{disk.drive} {disk.size_gib} GiB" for disk in DISKS)
     done("server", f"{server.name}, {server.instance_id}, Windows: {drives}; a shop is open on D: and E:")
-    policy = POLICY.format(instance_id=server.instance_id)
-    aws.client("s3").put_object(Bucket=bucket, Key="policies/files-nightly.yaml", Body=policy.encode())
-    done("policy", f"s3://{bucket}/policies/files-nightly.yaml")
+    for name, text in POLICIES.items():
+        policy = text.format(instance_id=server.instance_id, freeze_limit_s=FREEZE_LIMIT_S)
+        s3.put_object(Bucket=bucket, Key=f"policies/{name}.yaml", Body=policy.encode())
+    done("policies", f"s3://{bucket}/policies/: {', '.join(POLICIES)}")
+    for script in sorted(EXAMPLES.glob("*.ps1")):
+        s3.put_object(Bucket=bucket, Key=f"scripts/demo/{script.name}", Body=script.read_bytes())
+    done("scripts", f"s3://{bucket}/scripts/demo/: those of examples/scripts")
     return server
 
 
-def _back_up(aws: Sandbox, machine: str, server: Server) -> dict[str, Any]:
-    states = aws.client("stepfunctions")
-    request = json.dumps({"policy": "files-nightly", "instance_id": server.instance_id})
-    execution = states.start_execution(stateMachineArn=machine, input=request)["executionArn"]
+def _start(aws: Sandbox, machine: str, server: Server, policy: str) -> str:
+    request = json.dumps({"policy": policy, "instance_id": server.instance_id})
     say(f"\n{paint('Backup', BOLD)} started with {request}")
-    say(paint(f"  as its own history has it; waits are {1 / WAIT_SCALE:.0f} times shorter here", DIM))
+    arn: str = aws.client("stepfunctions").start_execution(stateMachineArn=machine, input=request)["executionArn"]
+    return arn
+
+
+def _watch(aws: Sandbox, execution: str) -> None:
     for name, seconds in follow(aws, execution):
         say(f"  {paint(f'{seconds:5.1f} s', DIM)}  {name}")
-    ended = states.describe_execution(executionArn=execution)
+
+
+def _back_up(aws: Sandbox, machine: str, server: Server, policy: str) -> dict[str, Any]:
+    execution = _start(aws, machine, server, policy)
+    say(paint(f"  as its own history has it; waits are {1 / WAIT_SCALE:.0f} times shorter here", DIM))
+    _watch(aws, execution)
+    ended = aws.client("stepfunctions").describe_execution(executionArn=execution)
     if "output" not in ended:
         raise SystemExit(f"The execution ended {ended['status']}: {ended.get('error')}: {ended.get('cause')}")
     record: dict[str, Any] = json.loads(ended["output"])
+    _show_record(record)
     return record
+
+
+def _stop_while_frozen(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
+    """The worst day: the execution is stopped while the application is held, and nobody can reach the server."""
+    agent, before = server.windows.agent, len(server.application.asked)
+    execution = _start(aws, outputs["BackupMachineArn"], server, "orders")
+
+    def stop(*_captured: object) -> None:
+        agent.connected = False
+        aws.client("stepfunctions").stop_execution(executionArn=execution)
+
+    RULES.captured.append(stop)
+    _watch(aws, execution)
+    RULES.captured.remove(stop)
+    say(f"  {paint('Stopped', BOLD, RED)} while the snapshots were taken, and the server's network is down.")
+    say(paint("  the servers' clock is put forward here, instead of waiting", DIM))
+    _show_application(server, before, "now")
+    RULES.skip(FREEZE_LIMIT_S)
+    aws.servers.advance()
+    _show_application(server, before, f"{FREEZE_LIMIT_S} s later")
+    agent.connected = True
+    say("  The network is back: the sweep, which EventBridge had started, ends the run.")
+    s3, key = aws.client("s3"), f"records/{server.instance_id}/{execution.rpartition(':')[2]}.json"
+    place = {"Bucket": outputs["BucketName"], "Key": key}
+    s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 1, "MaxAttempts": SWEEP_PATIENCE_S})
+    _show_application(server, before, "in the end")
+    record = json.loads(s3.get_object(**place)["Body"].read())
+    _show_record(record)
+    say(f"  thawed by    {'the server itself' if record['session']['auto_thawed'] else 'AWS'}")
+
+
+def _show_application(server: Server, before: int, when: str) -> None:
+    state = paint("frozen", YELLOW) if server.application.held else paint("at work", GREEN)
+    calls = ", ".join(server.application.asked[before:])
+    say(f"  {when.ljust(12)} the shop is {state}; its scripts were called with: {calls}")
 
 
 def _show_record(record: dict[str, Any]) -> None:
     say(f"\n{paint('Record', BOLD)} {record['record']}")
-    colour = GREEN if record["status"] == "Successful" else YELLOW
+    colour = {"Successful": GREEN, "Failed": RED}.get(record["status"], YELLOW)
     say(f"  status       {paint(record['status'], BOLD, colour)}: {record['reason']}")
-    say(f"  consistency  {paint(record['consistency']['level'], BOLD, YELLOW)}: {record['consistency']['reason']}")
+    level, reason = record["consistency"]["level"], record["consistency"]["reason"]
+    say(f"  consistency  {paint(level, BOLD, GREEN if level == 'application' else YELLOW)}: {reason}")
     rows = [["volume", "device", "size", "snapshot", "state", "instant"]]
     for snapshot in record["snapshots"]:
         size = f"{snapshot['size_gib']} GiB"
@@ -125,15 +192,35 @@ def _show_record(record: dict[str, Any]) -> None:
     table(rows)
 
 
-def _show_data(found: Examination) -> None:
-    say(f"\n{paint('Data', BOLD)} as found in these snapshots")
-    say(f"  D: orders  {found.orders:5} worth {found.orders_total}")
-    say(f"  E: ledger  {found.bookings:5} worth {found.bookings_total}")
+def _examine(aws: Sandbox, record: dict[str, Any]) -> Examination:
+    return aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]})
+
+
+def _show_torn(found: Examination) -> None:
     if found.torn:
         say(f"\n  {paint('Torn.', BOLD, YELLOW)} All volumes were copied at one instant, between two writes:")
         say(f"  order {found.orders} is on D:, its booking is not on E:. This is what crash-consistent means.")
     else:
         say(f"\n  {paint('Whole, by luck.', BOLD, GREEN)} Nobody asked the shop to pause; other instants are torn.")
+
+
+def _show_both(*backups: tuple[dict[str, Any], Examination]) -> None:
+    """The same server without and with its scripts, side by side."""
+    say(f"\n{paint('Data', BOLD)} as found in the snapshots")
+    rows = [["policy", "consistency", "D: orders", "E: ledger", "data", "frozen"]]
+    for record, found in backups:
+        window = record["freeze_window"]
+        rows.append(
+            [
+                record["policy"],
+                record["consistency"]["level"],
+                f"{found.orders} worth {found.orders_total}",
+                f"{found.bookings} worth {found.bookings_total}",
+                "torn" if found.torn else "whole",
+                f"{window['total_ms']} ms" if window else "never",
+            ]
+        )
+    table(rows)
 
 
 def _show_what_next(seed: int) -> None:

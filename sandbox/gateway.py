@@ -116,8 +116,9 @@ class Sandbox:
         from ministack import app as ministack
         from ministack.services import stepfunctions
 
-        from . import cloudformation, ec2, iam, lambdas, snapshots
+        from . import cloudformation, ec2, iam, lambdas, snapshots, ssm
         from .faults import break_off_lost_answers
+        from .run_command import RunCommand
         from .servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
@@ -129,10 +130,15 @@ class Sandbox:
         handlers = ministack.SERVICE_HANDLERS
         handlers["ec2"] = ec2.handle
         handlers["s3"] = iam.hide_missing_objects(handlers["s3"])
-        for service in ("ec2", "s3", "dynamodb", "sns"):
+        link = ssm.bucket_link(self.endpoint)
+        self.servers = Servers(self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed, link)
+        servers, clock = self.servers, snapshots.RULES.now_s
+        self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
+        handlers["ssm"] = ssm.handler(self.run_command)
+        ssm.install_documents(self.run_command)
+        for service in ("ec2", "s3", "dynamodb", "sns", "ssm"):
             handlers[service] = self.faults.wrap(service, handlers[service], action_of)
         stepfunctions._SFN_WAIT_SCALE = self.wait_scale
-        self.servers = Servers(self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed)
         return _as_if_by_tls(break_off_lost_answers(ministack.app))
 
     def _serve(self, application: Any, listener: int) -> None:

@@ -12,7 +12,7 @@ HOOKS = {
     "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset",
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "extract_access_key_id",
-    "ministack.services.cloudformation.provisioners": "_sfn_definition",
+    "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS _physical_name _sfn_definition",
     "ministack.services.iam": "_roles",
     "ministack.services.lambda_svc": (
         "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"

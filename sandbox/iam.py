@@ -1,7 +1,7 @@
 """IAM for the functions' roles: every resource that a call names is checked, and every decision is kept.
 
-MiniStack's evaluator decides. But MiniStack guesses one resource for an EC2 call and lets pass what it does not know:
-so EC2's calls are taken apart in `ec2_permissions.py`, and an action without a rule is denied.
+MiniStack's evaluator decides. But MiniStack guesses one resource for a call of EC2 or SSM and lets pass what it does
+not know: so these are taken apart in `ec2_permissions.py` and `ssm.py`, and an action without a rule is denied.
 """
 
 from collections.abc import Iterator
@@ -33,9 +33,14 @@ RESOURCE_BY_MINISTACK = frozenset(
 )
 
 
+RESOURCE_BY_SSM = frozenset({"ssm:SendCommand", "ssm:GetCommandInvocation", "ssm:DescribeInstanceInformation"})
+Permission = ec2_permissions.Permission
+
+
 def is_known(action: str) -> bool:
     """Whether the sandbox has a rule for the resources of an action."""
-    return action in RESOURCE_BY_MINISTACK or action.removeprefix("ec2:") in ec2_permissions.RULES
+    known = action in RESOURCE_BY_MINISTACK or action in RESOURCE_BY_SSM
+    return known or action.removeprefix("ec2:") in ec2_permissions.RULES
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,19 @@ def refuse_ec2(backend: Any, headers: dict[str, str], body: bytes, query: dict[s
     """Check an EC2 call on every resource it names; an answer if one of them is not allowed."""
     parameters = {name: value[0] if isinstance(value, list) else value for name, value in query.items()}
     parameters |= dict(parse_qsl(body.decode()))
+    permissions = ec2_permissions.needed(backend, parameters.get("Action", ""), parameters)
+    return refuse("ec2", permissions, headers, query)
+
+
+def refuse(
+    service: str, permissions: list[Permission], headers: dict[str, str], query: dict[str, Any]
+) -> Answer | None:
+    """Check all permissions that a call needs; an answer if one of them is not granted."""
     key = extract_access_key_id(headers, query)
-    for action, arn, context in ec2_permissions.needed(backend, parameters.get("Action", ""), parameters):
-        denial = iam_evaluator.enforce(key, action, "ec2", get_region(), resource_arn=arn, service_context=context)
+    for action, arn, context in permissions:
+        denial = iam_evaluator.enforce(key, action, service, get_region(), resource_arn=arn, service_context=context)
         if denial:
-            return _refusal("ec2", action, arn, denial, headers)
+            return _refusal(service, action, arn, denial, headers)
     return None
 
 
@@ -130,12 +143,12 @@ _statements: ContextVar[list[tuple[str, tuple[str, ...]]] | None] = ContextVar("
 
 
 def install(log: DecisionLog) -> None:
-    """Make MiniStack leave EC2 to `refuse_ec2`, deny what nobody knows, and keep every decision."""
+    """Make MiniStack leave EC2 and SSM to `refuse`, deny what nobody knows, and keep every decision."""
     extract = iam_actions.extract_iam_action
     evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
 
     def action_or_unknown(service: str, *request: Any) -> str | None:
-        return None if service == "ec2" else extract(service, *request) or f"{service}:UnknownToTheSandbox"
+        return None if service in {"ec2", "ssm"} else extract(service, *request) or f"{service}:UnknownToTheSandbox"
 
     def evaluate_what_is_known(context: Any, policies: Any, *limits: Any) -> Any:
         if not is_known(context.action):

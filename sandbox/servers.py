@@ -1,12 +1,14 @@
-"""Simulated Windows servers: EC2 instances with volumes, what is on their disks, and the application at work."""
+"""Simulated Windows servers: EC2 instances with volumes, what is on their disks, and what runs on them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
 from .disks import VolumeContent
 from .snapshots import RULES, EbsSnapshot
+from .windows import Windows
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -32,7 +34,12 @@ class Server:
     instance_id: str
     name: str
     volumes: dict[str, str]
+    windows: Windows
     application: BusyApplication | None = None
+
+
+def nothing_to_get(_link: str) -> None:
+    """Follow no link: there is no bucket."""
 
 
 @dataclass
@@ -43,6 +50,11 @@ class Servers:
     backend: Callable[[], Any]
     """moto's EC2: looked up each time, since a reset puts a new one in its place."""
     seed: int
+    get: Callable[[str], bytes | None] = nothing_to_get
+    """Follows a link into the bucket, as seen from a server."""
+    managed: dict[str, Windows] = field(default_factory=dict)
+    """Those whose agent SSM knows: all, unless a test takes one away."""
+    lock: Any = field(default_factory=RLock)
     servers: dict[str, Server] = field(default_factory=dict)
     contents: dict[str, VolumeContent] = field(default_factory=dict)
 
@@ -68,19 +80,35 @@ class Servers:
             seed: decides the instants at which the application is observed; the sandbox's own if not given.
         """
         instance_id = self._run_instance(name, volumes, tags or {})
-        server = Server(instance_id, name, self._volumes_of(instance_id, volumes))
-        for volume_id in server.volumes.values():
+        of_drive = self._volumes_of(instance_id, volumes)
+        for volume_id in of_drive.values():
             self.contents[volume_id] = VolumeContent()
+        busy = None
         if application:
-            drives = {drive: self.contents[server.volumes[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
-            server.application = BusyApplication(self.seed if seed is None else seed, drives)
-        self.servers[instance_id] = server
+            drives = {drive: self.contents[of_drive[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
+            busy = BusyApplication(self.seed if seed is None else seed, drives)
+        windows = Windows(instance_id, busy, self.get, RULES.now_s())
+        server = Server(instance_id, name, of_drive, windows, busy)
+        with self.lock:
+            self.servers[instance_id], self.managed[instance_id] = server, windows
         return server
+
+    def state_of(self, instance_id: str) -> str | None:
+        """The state of an instance, as EC2 names it; None if EC2 knows none."""
+        found = self.backend().describe_instances(filters={"instance-id": [instance_id]})
+        return found[0].instances[0].state if found else None
+
+    def advance(self) -> None:
+        """Let everything happen on all servers that is due by now."""
+        with self.lock:
+            for server in self.servers.values():
+                server.windows.advance(RULES.now_s())
 
     def stop(self, server: Server) -> None:
         """Shut a server down; its application finishes what it is doing."""
         if server.application:
             server.application.shut_down()
+        server.windows.switch_off()
         self.ec2.stop_instances(InstanceIds=[server.instance_id])
 
     def terminate(self, server: Server) -> None:
@@ -100,8 +128,10 @@ class Servers:
 
     def forget(self) -> None:
         """Know no server and no content any more, and listen again: others may have listened meanwhile."""
-        self.servers.clear()
-        self.contents.clear()
+        with self.lock:
+            self.servers.clear()
+            self.managed.clear()
+            self.contents.clear()
         RULES.captured[:] = [self._capture]
 
     def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
@@ -109,10 +139,12 @@ class Servers:
         server = self.servers.get(instance_id)
         if server is None:
             return
-        if server.application and self.backend().get_instance(instance_id).state == "running":
-            server.application.work()
-        for snapshot in snapshots:
-            self.contents[snapshot.id] = self.contents[snapshot.volume_id].capture()
+        with self.lock:
+            self.advance()
+            if server.application and self.state_of(instance_id) == "running":
+                server.application.work()
+            for snapshot in snapshots:
+                self.contents[snapshot.id] = self.contents[snapshot.volume_id].capture()
 
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
         image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]

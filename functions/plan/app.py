@@ -7,12 +7,14 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import ec2, planning
-from quiesce.aws import REPEATABLE
+from quiesce.aws import HASTY, LINKS, REPEATABLE
 from quiesce.bucket import read_policy_bytes
 from quiesce.calls import counted, take_calls
+from quiesce.preparing import ScriptStore, prepare
 from quiesce.request import choose_target, read_policy, read_policy_file, read_request
 from quiesce.run import check_run_id, identity_of
 from quiesce.settings import Settings
+from quiesce.ssm import Guest
 from quiesce.state import RunState
 from quiesce.table import LEASE_S, Table
 from quiesce.telemetry import begin, logger
@@ -21,6 +23,8 @@ from quiesce.volumes import select
 settings = Settings.from_env()
 ec2_client = counted(boto3.client("ec2", config=REPEATABLE))
 s3_client = counted(boto3.client("s3", config=REPEATABLE))
+ssm_client = counted(boto3.client("ssm", config=HASTY))
+scripts = ScriptStore(s3_client, boto3.client("s3", config=LINKS), settings.bucket_name)
 table = Table(counted(boto3.client("dynamodb", config=REPEATABLE)), settings.table_name)
 
 
@@ -44,5 +48,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     plan = planning.decide(run, policy, chosen, server, selection, planning.Origin(settings.stack_name, now))
     ec2.try_create_snapshots(ec2_client, ec2.request_of(plan))
     table.take_lease(run, state.execution.id, now, now + timedelta(seconds=LEASE_S))
+    if plan.freezes:
+        plan = prepare(Guest(ssm_client, settings.document_name, run.instance_id), scripts, plan)
+    table.keep_plan(run, state.execution.id, plan.model_dump_json())
     logger.info("planned", volumes=len(plan.volumes), reason=plan.consistency.reason)
     return plan.model_copy(update={"calls": take_calls()}).model_dump(mode="json")

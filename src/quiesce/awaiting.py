@@ -27,6 +27,8 @@ def known_snapshots(state: RunState) -> list[Snapshot]:
 
 def may_exist(state: RunState) -> bool:
     """Say whether snapshots of this run exist or may exist."""
+    if state.freeze_failure is not None or (state.freeze is not None and not state.freeze.go_on):
+        return False
     return state.failure is None or state.failure.Error not in NOTHING_CREATED
 
 

@@ -10,6 +10,14 @@ from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable
 
 # A change without a token must not be sent twice: botocore would, after a lost answer (boto3 guide, "Retries").
 ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=20)
+# Inside the freeze an answer that takes longer is better asked for anew.
+HASTY = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
+# For presigned links: the bucket's own regional host, whatever endpoint this process speaks to.
+LINKS = Config(
+    signature_version="s3v4",
+    s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # its stub does not know it yet
+)
 REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
 
 THROTTLED = {

@@ -1,5 +1,6 @@
 """The bucket: policies come from it, records go into it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -11,6 +12,10 @@ from quiesce.run import RunIdentity
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# Presigned links stand in clear text in SSM's command history and events.
+LINK_S = 600
 
 
 def read_policy_bytes(client: "S3Client", bucket: str, name: str) -> tuple[bytes, str]:
@@ -29,6 +34,34 @@ def read_policy_bytes(client: "S3Client", bucket: str, name: str) -> tuple[bytes
         remedy = f"correct the name, or upload it: aws s3 cp {name}.yaml {where}"
         raise PolicyRefused("policy", f"{where} does not exist", remedy) from error
     return body, where
+
+
+def list_scripts(client: "S3Client", bucket: str, folders: Sequence[str]) -> list[str]:
+    """Return the keys that lie directly in these folders."""
+    keys: list[str] = []
+    for folder in folders:
+        with repeatable("s3:ListBucket"):
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder, Delimiter="/")
+            keys += [found["Key"] for page in pages for found in page.get("Contents", [])]
+    return keys
+
+
+def link_to_script(client: "S3Client", links: "S3Client", bucket: str, key: str) -> str:
+    """Return a link, made by ``links``, to the present version of one script; it is readable in SSM's history."""
+    with repeatable("s3:GetObject"):
+        version = client.head_object(Bucket=bucket, Key=key)["VersionId"]
+    place = {"Bucket": bucket, "Key": key, "VersionId": version}
+    return links.generate_presigned_url("get_object", Params=place, ExpiresIn=LINK_S)
+
+
+def session_key(run: RunIdentity, attempt: str) -> str:
+    """Return where the server puts a session's files."""
+    return f"logs/{run.instance_id}/{run.run_id}/session-{attempt}.zip"
+
+
+def link_for_session(links: "S3Client", bucket: str, key: str) -> str:
+    """Return a link by which the server may put one object, good for ten minutes."""
+    return links.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=LINK_S)
 
 
 def record_key(run: RunIdentity) -> str:

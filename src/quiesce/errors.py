@@ -77,3 +77,21 @@ class AwsUnavailable(QuiesceError):
 
 class AccessDenied(QuiesceError):
     """A function's role lacks a right; the message names the call."""
+
+
+class AgentUnreachable(QuiesceError):
+    """No answer came from the server; the command may still run there, and sending it again is safe."""
+
+    retryable = True
+
+
+class CommandRefused(QuiesceError):
+    """SSM takes no such command: document and parameters do not fit, as in the middle of an update of the stack."""
+
+
+class AnswerUnreadable(QuiesceError):
+    """The server answered, and not as quiesce's own script does."""
+
+
+class GuestRefused(QuiesceError):
+    """The server said no, in the words of quiesce's own script."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from quiesce import tags
+from quiesce.errors import ServerRefused
 from quiesce.policy import Policy, TargetSettings
 from quiesce.run import RunIdentity
 from quiesce.state import Consistency, Plan
@@ -28,8 +29,10 @@ class Origin:
     planned_at: datetime
 
 
-def possible_consistency(state: Literal["running", "stopped"]) -> Consistency:
+def possible_consistency(state: Literal["running", "stopped"], settings: TargetSettings) -> Consistency:
     """Say how good this backup can be, and why not better."""
+    if settings.freezes and state == "running":
+        return Consistency(level="application", reason="the before script will be asked to hold the application")
     if state == "stopped":
         return Consistency(
             level="crash", reason="the server was stopped: nothing was writing, and no application was asked"
@@ -62,8 +65,22 @@ def decide(
         ),
         volumes=selection.chosen,
         excluded=selection.excluded,
-        consistency=possible_consistency(server.state),
+        consistency=possible_consistency(server.state, settings),
+        freezes=settings.freezes,
         notes=selection.notes,
         planned_at=origin.planned_at,
         calls={},
     )
+
+
+def without_asking(plan: Plan, obstacle: str) -> Plan:
+    """Return the plan of a crash-consistent backup, because the application can't be asked.
+
+    Raises:
+        ServerRefused: the policy takes nothing less than application consistency.
+    """
+    if plan.settings.consistency == "application":
+        remedy = "mend it, or set consistency to application-or-crash in the policy"
+        raise ServerRefused("consistency", f"the policy wants application consistency, and {obstacle}", remedy)
+    reason = f"the application could not be asked: {obstacle}"
+    return plan.model_copy(update={"freezes": False, "consistency": Consistency(level="crash", reason=reason)})

@@ -4,7 +4,7 @@ A policy's ``defaults`` hold for all its targets, a target's own settings stand 
 """
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -16,6 +16,11 @@ SELECTOR = re.compile(
     r"root|vol-(?:[0-9a-f]{17}|[0-9a-f]{8})|tag:[^=]{1,128}=.{0,256}|/dev/[a-z0-9/]{1,60}|xvd[a-z]{1,2}"
 )
 
+# Lambda ends a function after 900 s; what a function waits for must fit, with time left to answer.
+FUNCTION_LIMIT_S = 840
+# How long a command may take to reach the server and its session to start.
+DELIVERY_S = 120
+
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True)]
 InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
@@ -25,7 +30,8 @@ TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
 class PolicyModel(BaseModel):
     """What all parts of a policy share: frozen, and a field that nobody knows is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # By alias: settings go through the state machine as JSON, and are read there as a person writes them.
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class VolumeChoice(PolicyModel):
@@ -63,10 +69,50 @@ class VolumeChoice(PolicyModel):
         return self
 
 
+class Scripts(PolicyModel):
+    """The customer's before, after and complete scripts: where they come from, and how long each may run, in seconds.
+
+    ``bucket`` is ``scripts/<owner>/<instance id>/`` and then ``scripts/<owner>/`` in the stack's bucket (PowerShell);
+    ``server`` is the scripts folder on the server itself (any executable).
+    """
+
+    source: Literal["bucket", "server"] = Field("bucket", alias="from")
+    before_limit_s: Annotated[int, Field(ge=1, le=600)] = 60
+    after_limit_s: Annotated[int, Field(ge=1, le=600)] = 60
+    complete_limit_s: Annotated[int, Field(ge=1, le=600)] = 300
+    collect_output: bool = True
+
+    @model_validator(mode="after")
+    def _fit_a_function(self) -> Self:
+        total = self.before_limit_s + self.after_limit_s + self.complete_limit_s + DELIVERY_S
+        if total > FUNCTION_LIMIT_S:
+            raise ValueError(
+                f"before_limit_s {self.before_limit_s} + after_limit_s {self.after_limit_s} + complete_limit_s "
+                f"{self.complete_limit_s} + {DELIVERY_S} for delivery = {total} s, more than the {FUNCTION_LIMIT_S} s "
+                "that a function may wait"
+            )
+        return self
+
+
 class TargetSettings(PolicyModel):
-    """Settings that ``defaults`` and each target may hold."""
+    """Settings that ``defaults`` and each target may hold.
+
+    ``consistency``: ``application-or-crash`` asks the application and takes a crash-consistent backup where that fails;
+    ``application`` takes none then; ``crash`` does not ask.
+    ``freeze_limit_s``: the server thaws by itself so long after the before script has ended, whoever asks or not.
+    Below 30 s the snapshots may not be initiated in time; above 600 s few applications bear it.
+    """
 
     volumes: VolumeChoice = VolumeChoice()
+    agent: Literal["ssm", "none"] = "ssm"
+    scripts: Scripts | Literal["off"] = "off"
+    consistency: Literal["application-or-crash", "application", "crash"] = "application-or-crash"
+    freeze_limit_s: Annotated[int, Field(ge=30, le=600)] = 120
+
+    @property
+    def freezes(self) -> bool:
+        """Say whether the policy wants the application to be asked."""
+        return self.agent == "ssm" and self.scripts != "off" and self.consistency != "crash"
 
 
 class Target(TargetSettings):

@@ -1,13 +1,16 @@
 """The record: everything there is to know about a run, as the execution's output and in bucket and table."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from quiesce.calls import add_calls
 from quiesce.run import UNKNOWN, RunIdentity
+from quiesce.session import Session
 from quiesce.state import Consistency, Crossing, Excluded, RunState, Snapshot, Volume
 from quiesce.verdict import Status, Verdict
+from quiesce.window import FreezeWindow, window_of
 
 
 class SnapshotRecord(Crossing):
@@ -31,6 +34,21 @@ class FailureRecord(Crossing):
     cause: str
 
 
+class Logs(Crossing):
+    """Where the session's files lie in the bucket, or why they are not there."""
+
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run's record will lie, and its session's files do."""
+
+    record: str
+    logs: Logs | None
+
+
 class Record(BaseModel):
     """One run of one policy on one server; every field is explained in docs/reference.md."""
 
@@ -49,6 +67,9 @@ class Record(BaseModel):
     ended_at: datetime
     snapshots: list[SnapshotRecord]
     excluded: list[Excluded]
+    session: Session | None
+    freeze_window: FreezeWindow | None
+    logs: Logs | None
     notes: list[str]
     failure: FailureRecord | None
     calls: dict[str, int]
@@ -56,7 +77,7 @@ class Record(BaseModel):
     record: str
 
 
-def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime, place: str) -> Record:
+def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime, places: Places) -> Record:
     """Write down a run.
 
     Args:
@@ -64,7 +85,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         run: who the run is.
         verdict: what it is worth.
         now: when it ended, in UTC.
-        place: where the record will lie (``s3://...``).
+        places: where the record will lie (``s3://...``), and the session's files do.
 
     Returns:
         ``calls`` counts what Plan, Snapshot and AwaitSnapshots sent; of a step that failed nothing is known.
@@ -84,11 +105,14 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         ended_at=now,
         snapshots=snapshots,
         excluded=plan.excluded if plan else [],
+        session=state.session,
+        freeze_window=window_of(state),
+        logs=places.logs,
         notes=[*(plan.notes if plan else []), *verdict.notes],
         failure=FailureRecord(error=verdict.cause.error, cause=verdict.cause.words) if verdict.cause else None,
-        calls=add_calls(*(part.calls for part in (plan, state.snapshot, state.await_snapshots) if part)),
+        calls=add_calls(*(part.calls for part in state.steps())),
         execution=state.execution.id,
-        record=place,
+        record=places.record,
     )
 
 

@@ -9,8 +9,8 @@ from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN
 from quiesce.state import Execution, RunState
 
 UNKNOWN = "unknown"
-# What Step Functions, EC2 tags, S3 keys and CloudWatch all take.
-RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# What Step Functions, EC2 tags, S3 keys, CloudWatch and folders on the server all take.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 # As EventBridge Scheduler writes it.
 SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 

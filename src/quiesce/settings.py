@@ -13,6 +13,7 @@ class Settings:
     table_name: str
     bucket_name: str
     topic_arn: str
+    document_name: str
 
     @classmethod
     def from_env(cls) -> Self:

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from quiesce.policy import TargetSettings
+from quiesce.policy import Scripts, TargetSettings
+from quiesce.session import Session
 
 
 class Crossing(BaseModel):
@@ -68,9 +69,16 @@ class Plan(Crossing):
     volumes: list[Volume]
     excluded: list[Excluded]
     consistency: Consistency
+    freezes: bool
     notes: list[str]
     planned_at: datetime
     calls: dict[str, int]
+
+    def needed_scripts(self) -> Scripts:
+        """Return the scripts' settings; a plan that freezes has them."""
+        if self.settings.scripts == "off":
+            raise ValueError("the plan has no scripts: there is nothing to freeze")
+        return self.settings.scripts
 
 
 class Snapshot(Crossing):
@@ -84,6 +92,34 @@ class Snapshot(Crossing):
     progress: str = ""
     started_at: datetime
     completed_at: datetime | None = None
+
+
+class Freeze(Crossing):
+    """What the session said when the application was frozen, or the before script had failed.
+
+    ``go_on`` says whether snapshots are taken, ``known_at`` when this was known in AWS.
+    """
+
+    session: Session
+    known_at: datetime
+    go_on: bool
+    reason: str
+    calls: dict[str, int]
+
+
+class Thaw(Crossing):
+    """What the session said after the after script; no session where nothing was frozen."""
+
+    session: Session | None
+    calls: dict[str, int]
+
+
+class Complete(Crossing):
+    """What the session said at its end, and the overall success that it was told."""
+
+    session: Session | None
+    succeeded: bool
+    calls: dict[str, int]
 
 
 class SnapshotSet(Crossing):
@@ -124,9 +160,26 @@ class RunState(BaseModel):
     execution: Execution
     input: Any
     plan: Plan | None = None
+    freeze: Freeze | None = None
     snapshot: SnapshotSet | None = None
+    thaw: Thaw | None = None
     await_snapshots: Awaited | None = None
+    complete: Complete | None = None
     failure: Failure | None = None
+    freeze_failure: Failure | None = None
+    thaw_failure: Failure | None = None
+    complete_failure: Failure | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The latest that the server said of its session, None if it said nothing."""
+        told = (part.session for part in (self.complete, self.thaw, self.freeze) if part)
+        return next((session for session in told if session), None)
+
+    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Complete]:
+        """Return what each step left, in the order of the flow."""
+        left = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.complete)
+        return [part for part in left if part]
 
     def needed_plan(self) -> Plan:
         """Return the plan; a state that comes after Plan has one."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from quiesce.record import Record
 
-# How long a run holds its server without word: Snapshot's worst case, its retries included (a test adds them up).
-LEASE_S = 900
+# How long a run holds its server without word: the longest steps with their retries (a test adds them up).
+LEASE_S = 3600
 
 Item = dict[str, Any]
 
@@ -99,6 +99,30 @@ class Table:
             f"{run.instance_id} is being backed up by run {holder.get('run_id', 'of an unknown id')} "
             f"({holder.get('execution', 'an execution that has just ended')}); wait for it or stop it, then start again"
         )
+
+    def keep_plan(self, run: RunIdentity, execution: str, plan: str) -> None:
+        """Keep the plan with the run, for sweep, which sees no state document."""
+        update = {"UpdateExpression": "SET #plan = :plan", "ConditionExpression": "execution = :execution"}
+        names = {"ExpressionAttributeNames": {"#plan": "plan"}}
+        self._update(
+            run.instance_id, f"run#{run.run_id}", update | names, {":plan": _s(plan), ":execution": _s(execution)}
+        )
+
+    def begin_attempt(self, run: RunIdentity, attempt: str, now: datetime, until: datetime) -> None:
+        """Write that the server is about to be asked to freeze, so that sweep knows that it must be thawed.
+
+        Raises:
+            LeaseLost: the run does not hold the server any more; nothing was asked of it.
+        """
+        mark = {"UpdateExpression": "SET attempt = :attempt", "ConditionExpression": "attribute_exists(pk)"}
+        self._update(run.instance_id, f"run#{run.run_id}", mark, {":attempt": _s(attempt)})
+        hold = {
+            "UpdateExpression": "SET expires_at = :until",
+            "ConditionExpression": "run_id = :run AND expires_at > :now",
+        }
+        values = {":run": _s(run.run_id), ":now": _n(now), ":until": _n(until)}
+        if not self._update(run.instance_id, "lease", hold, values):
+            raise LeaseLost(f"run {run.run_id} no longer holds {run.instance_id}; its moment has gone, start a new run")
 
     def renew_lease(self, run: RunIdentity, until: datetime) -> bool:
         """Hold the server longer; False if the run no longer holds it."""

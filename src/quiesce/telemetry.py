@@ -14,7 +14,8 @@ def begin(step: str, run: RunIdentity) -> None:
     logger.append_keys(step=step, run_id=run.run_id, instance_id=run.instance_id, policy=run.policy)
 
 
-def count_run(status: str) -> None:
+def count_run(status: str, *, auto_thawed: bool) -> None:
     """Count one ended run under its status, at once: a step that ends no run has nothing to flush."""
     metrics.add_metric(name=status, unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name="AutoThawed", unit=MetricUnit.Count, value=int(auto_thawed))
     metrics.flush_metrics()

@@ -1,13 +1,18 @@
 """The verdict: what a run is worth, told from everything that happened. One pure function; nothing else decides it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from quiesce.state import Awaited, Consistency, Failure, Plan, Snapshot
+from quiesce.freezing import script_problem, session_problems, was_held
+from quiesce.state import Awaited, Consistency, Failure, Plan, RunState, Snapshot
 
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
 
+HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
+ADOPTED = "the answer of CreateSnapshots was lost: nobody knows whether the application was still held"
+# The before script failed, and the policy takes nothing less: the error name of such a run.
+NOT_FROZEN = "NotFrozen"
 # The snapshots are not all there, or not all good: the error name of a run that no exception ended.
 SNAPSHOTS_INCOMPLETE = "SnapshotsIncomplete"
 
@@ -31,8 +36,34 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
-def judge(plan: Plan | None, awaited: Awaited | None, failure: Failure | None) -> Verdict:
-    """Judge a run.
+def judge(state: RunState) -> Verdict:
+    """Judge a run by everything that happened.
+
+    Returns:
+        ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, the application was to be asked,
+        and that did not go well in every part; else ``Successful``.
+    """
+    verdict = _of_snapshots(state)
+    if state.plan is None or verdict.status == "Failed" or not state.plan.settings.freezes:
+        return verdict
+    problems = _before_complete(state, state.plan) + _of_complete(state, state.plan)
+    held = state.plan.freezes and was_held(state.session) and not _was_adopted(state)
+    reason = HELD if held else (problems[0] if problems else state.plan.consistency.reason)
+    consistency = Consistency(level="application" if held else "crash", reason=reason)
+    if problems:
+        return replace(verdict, status="PartiallySuccessful", consistency=consistency, reason="; ".join(problems))
+    return replace(verdict, consistency=consistency)
+
+
+def succeeded_so_far(state: RunState) -> bool:
+    """Say whether the whole backup and the scripts so far succeeded: what the complete script is told."""
+    if state.plan is None or _of_snapshots(state).status != "Successful":
+        return False
+    return not _before_complete(state, state.plan)
+
+
+def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure | None) -> Verdict:
+    """Judge the snapshots of a run alone.
 
     Args:
         plan: None if Plan did not get through.
@@ -53,6 +84,37 @@ def judge(plan: Plan | None, awaited: Awaited | None, failure: Failure | None) -
         return _failed(Cause(SNAPSHOTS_INCOMPLETE, "; ".join(problems)))
     notes = _notes(plan, awaited, cause)
     return Verdict("Successful", "every chosen volume has a completed snapshot", plan.consistency, None, notes)
+
+
+def _of_snapshots(state: RunState) -> Verdict:
+    if state.freeze is not None and not state.freeze.go_on:
+        return _failed(Cause(NOT_FROZEN, f"{state.freeze.reason}, and the policy wants application consistency"))
+    return judge_snapshots(state.plan, state.await_snapshots, state.freeze_failure or state.failure)
+
+
+def _before_complete(state: RunState, plan: Plan) -> list[str]:
+    if not plan.settings.freezes:
+        return []
+    if not plan.freezes:
+        return [plan.consistency.reason]
+    if _was_adopted(state):
+        return [ADOPTED]
+    if state.thaw_failure and not (state.session and state.session.after):
+        return [f"it is not known whether the after script ran ({cause_of(state.thaw_failure).words})"]
+    return session_problems(state.session)
+
+
+def _was_adopted(state: RunState) -> bool:
+    return state.await_snapshots is not None and state.await_snapshots.adopted
+
+
+def _of_complete(state: RunState, plan: Plan) -> list[str]:
+    if not plan.freezes:
+        return []
+    if state.complete_failure:
+        return [f"it is not known whether the complete script ran ({cause_of(state.complete_failure).words})"]
+    problem = script_problem("complete", state.session.complete if state.session else None)
+    return [problem] if problem else []
 
 
 def cause_of(failure: Failure) -> Cause:

@@ -21,10 +21,20 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     said = ended.stdout
     assert "stack quiesce: CREATE_COMPLETE" in said
     entered = re.findall(r"^ +\d+\.\d s  (\S+)$", said, re.MULTILINE)
-    assert (entered[:2], entered[-3:]) == (["Begin", "Plan"], ["Report", "Failed?", "Recorded"])
-    assert len(re.findall(r"snap-[0-9a-f]{17}  completed", said)) == 3
-    assert "Torn." in said
-    assert "This is what crash-consistent means." in said
+    assert (entered[:2], entered[-1]) == (["Begin", "Plan"], "Snapshot")
+    crash, held, stopped = said.split("Backup started with")[1:]
+    assert len(re.findall(r"snap-[0-9a-f]{17}  completed", crash)) == 3
+    assert "Torn." in crash
+    assert "This is what crash-consistent means." in crash
+    assert re.search(r"^  files-nightly +crash .* torn +never$", held, re.MULTILINE)
+    assert re.search(r"^  orders +application .* whole +\d+ ms$", held, re.MULTILINE)
+    assert re.findall(r"the shop is (.*); its scripts were called with: (.*)", stopped) == [
+        ("frozen", "before"),
+        ("at work", "before, after 1"),
+        ("at work", "before, after 1, complete 0"),
+    ]
+    assert "Failed: the execution was stopped" in stopped
+    assert "thawed by    the server itself" in stopped
     assert not running_with(str(PROJECT / ".sandbox"))
 
 

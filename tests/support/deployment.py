@@ -47,6 +47,10 @@ def deploy(
             source = project / resource["Properties"][property_name]
             s3.put_object(Bucket=bucket, Key=name, Body=_package(resource["Type"], source))
             resource["Properties"][property_name] = {"Bucket": bucket, "Key": name}
+        if resource["Type"] == "AWS::SSM::Document":
+            included = resource["Properties"]["Content"]["Fn::Transform"]["Parameters"]
+            s3.put_object(Bucket=bucket, Key=name, Body=(project / included["Location"]).read_bytes())
+            included["Location"] = f"s3://{bucket}/{name}"
     given = {"Runtime": RUNTIME, "Architecture": ARCHITECTURE, **(parameters or {})}
     cloudformation.create_stack(
         StackName=stack,

@@ -5,6 +5,7 @@ REGION = "eu-central-1"
 STACK = "quiesce"
 TABLE = "quiesce-table"
 BUCKET = "quiesce-bucket"
+DOCUMENT = "quiesce-GuestDocument"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:quiesce-topic"
 
 ENVIRONMENT = {
@@ -12,6 +13,7 @@ ENVIRONMENT = {
     "TABLE_NAME": TABLE,
     "BUCKET_NAME": BUCKET,
     "TOPIC_ARN": TOPIC_ARN,
+    "DOCUMENT_NAME": DOCUMENT,
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,

@@ -1,0 +1,37 @@
+"""Complete: have the complete script run, with 1 only if everything succeeded."""
+
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quiesce import verbs
+from quiesce.aws import HASTY
+from quiesce.calls import counted, take_calls
+from quiesce.freezing import was_asked
+from quiesce.run import identity_of
+from quiesce.session import session_of
+from quiesce.settings import Settings
+from quiesce.ssm import Guest
+from quiesce.state import Complete, RunState
+from quiesce.telemetry import begin, logger
+from quiesce.verdict import succeeded_so_far
+
+settings = Settings.from_env()
+ssm_client = counted(boto3.client("ssm", config=HASTY))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    take_calls()
+    state = RunState.model_validate(event)
+    run, succeeded = identity_of(state), succeeded_so_far(state)
+    begin("complete", run)
+    session = None
+    if was_asked(state):
+        plan = state.needed_plan()
+        wait_s, patience = verbs.complete_wait(plan.needed_scripts())
+        parameters = verbs.session_parameters(plan, wait_s) | {"Succeeded": str(succeeded).lower()}
+        guest = Guest(ssm_client, settings.document_name, run.instance_id)
+        session = session_of(guest.ask("complete", parameters, patience))
+        logger.info("completed", succeeded=succeeded, complete=session.complete and session.complete.succeeded)
+    return Complete(session=session, succeeded=succeeded, calls=take_calls()).model_dump(mode="json")

@@ -1,0 +1,35 @@
+"""Thaw: have the after script run, on every path; without a session there is nothing to do."""
+
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quiesce import verbs
+from quiesce.aws import HASTY
+from quiesce.calls import counted, take_calls
+from quiesce.freezing import was_asked
+from quiesce.run import identity_of
+from quiesce.session import session_of
+from quiesce.settings import Settings
+from quiesce.ssm import Guest
+from quiesce.state import RunState, Thaw
+from quiesce.telemetry import begin, logger
+
+settings = Settings.from_env()
+ssm_client = counted(boto3.client("ssm", config=HASTY))
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    take_calls()
+    state = RunState.model_validate(event)
+    run = identity_of(state)
+    begin("thaw", run)
+    session = None
+    if was_asked(state):
+        plan = state.needed_plan()
+        wait_s, patience = verbs.thaw_wait(plan.needed_scripts())
+        guest = Guest(ssm_client, settings.document_name, run.instance_id)
+        session = session_of(guest.ask("thaw", verbs.session_parameters(plan, wait_s), patience))
+        logger.info("thawed", auto_thawed=session.auto_thawed, after=session.after and session.after.succeeded)
+    return Thaw(session=session, calls=take_calls()).model_dump(mode="json")

@@ -1,0 +1,119 @@
+"""SSM command documents: what Run Command accepts as one, and what it makes of a command's parameters.
+
+Only what has been seen documented is known; anything else in a document is refused, so that nobody relies on a guess.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+# SSM quotas: "content of the document must not exceed 64KB", the parameters' values at run time included.
+MAX_SIZE_BYTES = 64 * 1024
+# amazon-ssm-agent, docparser/parameters: any other name is dropped by the agent.
+PARAMETER_NAME = re.compile(r"[a-zA-Z0-9]+")
+PLACEHOLDER = re.compile(r"\{\{ *([a-zA-Z0-9]+) *\}\}")
+# amazon-ssm-agent, pluginutil.go: seconds that a step may run; out of bounds or no number means the default.
+DEFAULT_EXECUTION_S, SHORTEST_EXECUTION_S, LONGEST_EXECUTION_S = 3600, 5, 172_800
+KNOWN_OF_PARAMETERS = {"type", "description", "default", "allowedPattern", "minChars", "maxChars"}
+
+
+class SsmError(Exception):
+    """An error that SSM answers with: its code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code, self.message = code, message
+
+
+def execution_limit_s(text: str) -> int:
+    """How long a step with this `timeoutSeconds` may run."""
+    seconds = int(text) if text.isdecimal() else 0
+    return seconds if SHORTEST_EXECUTION_S <= seconds <= LONGEST_EXECUTION_S else DEFAULT_EXECUTION_S
+
+
+@dataclass(frozen=True)
+class Document:
+    """One version of a command document with a single PowerShell step."""
+
+    name: str
+    version: int
+    size_bytes: int
+    parameters: Mapping[str, Mapping[str, Any]]
+    script: str
+    execution_limit_s: int
+
+    @classmethod
+    def parse(cls, name: str, version: int, content: Mapping[str, Any]) -> "Document":
+        """Read a document's content.
+
+        Raises:
+            SsmError: `InvalidDocumentContent`, `MaxDocumentSizeExceeded`.
+        """
+        size_bytes = len(json.dumps(content).encode())
+        if size_bytes > MAX_SIZE_BYTES:
+            raise SsmError("MaxDocumentSizeExceeded", f"{size_bytes} bytes")
+        if not set(content) <= {"schemaVersion", "description", "parameters", "mainSteps"}:
+            _refuse(f"unknown here: {sorted(content)}")
+        if content.get("schemaVersion") != "2.2":
+            _refuse(f"schemaVersion {content.get('schemaVersion')!r}")
+        script, limit_s = _only_step(content["mainSteps"])
+        parameters = content.get("parameters", {})
+        for parameter, properties in parameters.items():
+            _check_parameter(parameter, properties)
+        if undeclared := set(PLACEHOLDER.findall(script)) - set(parameters):
+            _refuse(f"not declared: {sorted(undeclared)}")
+        return cls(name, version, size_bytes, parameters, script, limit_s)
+
+    def script_with(self, given: Mapping[str, list[str]]) -> str:
+        """The PowerShell that the agent runs for a command with these parameters.
+
+        Raises:
+            SsmError: `InvalidParameters`, `MaxDocumentSizeExceeded`.
+        """
+        if unknown := set(given) - set(self.parameters):
+            raise SsmError("InvalidParameters", f"not in {self.name}: {sorted(unknown)}")
+        if self.size_bytes + len(json.dumps(given).encode()) > MAX_SIZE_BYTES:
+            raise SsmError("MaxDocumentSizeExceeded", "document and parameters together")
+        values = {name: _value(name, properties, given.get(name)) for name, properties in self.parameters.items()}
+        return PLACEHOLDER.sub(lambda found: values[found.group(1)], self.script)
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise SsmError("InvalidDocumentContent", reason)
+
+
+def _only_step(steps: list[dict[str, Any]]) -> tuple[str, int]:
+    if len(steps) != 1 or set(steps[0]) != {"action", "name", "inputs"}:
+        _refuse("the sandbox knows documents of one plain step")
+    inputs = steps[0]["inputs"]
+    if steps[0]["action"] != "aws:runPowerShellScript" or set(inputs) != {"timeoutSeconds", "runCommand"}:
+        _refuse("the sandbox knows aws:runPowerShellScript with timeoutSeconds and runCommand")
+    return "\n".join(inputs["runCommand"]), execution_limit_s(inputs["timeoutSeconds"])
+
+
+def _check_parameter(name: str, properties: Mapping[str, Any]) -> None:
+    if not PARAMETER_NAME.fullmatch(name) or properties.get("type") != "String":
+        _refuse(f"the sandbox knows parameters of type String, named by letters and digits: {name}")
+    if unknown := set(properties) - KNOWN_OF_PARAMETERS:
+        _refuse(f"{name} has {sorted(unknown)}")
+    pattern = properties.get("allowedPattern", "^$")
+    if not isinstance(pattern, str) or not (pattern.startswith("^") and pattern.endswith("$")):
+        # Whether SSM looks for a pattern anywhere or in the whole value, nobody has seen.
+        _refuse(f"{name} needs an allowedPattern from ^ to $")
+
+
+def _value(name: str, properties: Mapping[str, Any], given: list[str] | None) -> str:
+    if given is None:
+        if "default" not in properties:
+            raise SsmError("InvalidParameters", f"{name} is missing")
+        return str(properties["default"])
+    if len(given) != 1:
+        raise SsmError("InvalidParameters", f"{name} takes one value, not {len(given)}")
+    value, longest = given[0], properties.get("maxChars", MAX_SIZE_BYTES)
+    if not properties.get("minChars", 0) <= len(value) <= longest:
+        raise SsmError("InvalidParameters", f"{name} has {len(value)} characters")
+    if "allowedPattern" in properties and not re.fullmatch(properties["allowedPattern"], value):
+        raise SsmError("InvalidParameters", f"{name} does not match {properties['allowedPattern']}")
+    return value

@@ -1,0 +1,90 @@
+"""Systems Manager behind MiniStack's front: Run Command over HTTP, its permissions, and documents from CloudFormation.
+
+It takes the place of MiniStack's own SSM, which runs a command's shell text on this machine.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services.cloudformation import provisioners
+
+from . import iam
+from .faults import Answer, Handler
+from .run_command import RunCommand, answer
+
+LINK_TIMEOUT_S = 30
+
+
+def handler(service: RunCommand) -> Handler:
+    """The handler of SSM's requests."""
+
+    async def handle(_method: str, _path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
+        target = headers["x-amz-target"]
+        permissions = needed(target.rpartition(".")[2], json.loads(body))
+        refused = iam.refuse("ssm", permissions, headers, query)
+        if refused:
+            return refused
+        # Not in the server's own thread: a simulated server may fetch from the bucket meanwhile.
+        status, content = await asyncio.to_thread(answer, service, target, body)
+        return status, {"Content-Type": "application/x-amz-json-1.1"}, content
+
+    return handle
+
+
+def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
+    """The permissions that a call needs; all must be granted.
+
+    Source: AWS, service authorization reference for Systems Manager: SendCommand wants the document and each instance,
+    GetCommandInvocation and DescribeInstanceInformation know no resources.
+    """
+    action, resources = f"ssm:{operation}", ["*"]
+    if operation == "SendCommand":
+        where = f"{get_region()}:{get_account_id()}"
+        instances = [f"arn:aws:ec2:{where}:instance/{i}" for i in given.get("InstanceIds", [])]
+        resources = [f"arn:aws:ssm:{where}:document/{given.get('DocumentName')}", *instances]
+    return [(action, resource, {}) for resource in resources]
+
+
+def install_documents(service: RunCommand) -> None:
+    """Let CloudFormation make documents; Ref gives the name, an update adds a version and makes it the default."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+        name = provisioners._physical_name(stack_name, logical_id)
+        service.put_document(name, properties["Content"])
+        return name, {}
+
+    def update(name: str, old: dict[str, Any], new: dict[str, Any], _stack_name: str) -> tuple[str, dict[str, Any]]:
+        if {key for key in old | new if old.get(key) != new.get(key)} != {"Content"}:
+            raise ValueError("The sandbox knows an update of a document's Content only")
+        if new.get("UpdateMethod") != "NewVersion":
+            raise ValueError("The sandbox knows the UpdateMethod NewVersion only")
+        service.put_document(name, new["Content"])
+        return name, {}
+
+    def delete(name: str, _properties: dict[str, Any]) -> None:
+        service.documents.pop(name, None)
+
+    provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"] = {"create": create, "update": update, "delete": delete}
+
+
+def bucket_link(endpoint: str) -> Callable[[str], bytes | None]:
+    """How a server follows a presigned link: to the sandbox instead of the host that stands in it, which is signed."""
+
+    def get(link: str) -> bytes | None:
+        parts = urlsplit(link)
+        request = Request(f"{endpoint}{parts.path}?{parts.query}", headers={"Host": parts.netloc})
+        try:
+            with urlopen(request, timeout=LINK_TIMEOUT_S) as found:
+                content: bytes = found.read()
+                return content
+        except HTTPError as refused:
+            refused.close()
+            return None
+
+    return get

@@ -1,0 +1,59 @@
+"""What a session is worth: whether snapshots are taken in it, whether the application was held, and what went wrong."""
+
+from quiesce.session import ScriptResult, Session
+from quiesce.state import Plan, RunState
+
+# Errors of Freeze after which the server was certainly not asked.
+NOTHING_ASKED = frozenset({"LeaseLost"})
+
+
+def goes_on(plan: Plan, session: Session) -> tuple[bool, str]:
+    """Say whether snapshots are taken in this session, and why.
+
+    A failed before script does not end the run, unless the policy takes nothing less than application consistency.
+    """
+    if session.before is not None and session.before.succeeded:
+        return True, "the before script succeeded"
+    reason = script_problem("before", session.before)
+    return plan.settings.consistency != "application", reason
+
+
+def was_asked(state: RunState) -> bool:
+    """Say whether the server may have been asked to freeze, and so must be thawed."""
+    if state.plan is None or not state.plan.freezes:
+        return False
+    return state.freeze_failure is None or state.freeze_failure.Error not in NOTHING_ASKED
+
+
+def was_held(session: Session | None) -> bool:
+    """Say whether the application was certainly held until somebody asked for the thaw."""
+    if session is None or session.before is None or session.after is None:
+        return False
+    return session.before.succeeded and not session.auto_thawed
+
+
+def session_problems(session: Session | None) -> list[str]:
+    """Return what went wrong in a session, up to the after script."""
+    if session is None:
+        return ["the server said nothing of its session"]
+    problems = [script_problem("before", session.before), script_problem("after", session.after)]
+    if session.auto_thawed:
+        problems.append("the server thawed by itself: nobody asked it in time")
+    return [problem for problem in problems if problem]
+
+
+def script_problem(stage: str, script: ScriptResult | None) -> str:
+    """Return what is wrong with one script in words, empty if nothing is."""
+    if script is None:
+        return f"it is not known whether the {stage} script ran"
+    if script.succeeded:
+        return ""
+    match script.reason:
+        case "ExitCode":
+            return f"the {stage} script ended with exit code {script.exit_code}"
+        case "Missing":
+            return f"the {stage} script is missing"
+        case "TimedOut":
+            return f"the {stage} script ran longer than its limit and was ended"
+        case _:
+            return f"the {stage} script failed: {script.reason}"

@@ -1,0 +1,39 @@
+"""Can the application on this server be asked? Decided before anything is frozen, with the reason where it can't."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+# With it came what the document's steps need (SSM documentation, shared step inputs).
+OLDEST_AGENT = (3, 0, 502)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What SSM knows of a server's agent."""
+
+    online: bool
+    version: str
+    platform: str
+    windows: str
+
+
+def obstacle(state: Literal["running", "stopped"], platform: str, agent: Agent | None) -> str | None:
+    """Return why the application can't be asked, as far as AWS knows, or None."""
+    if state == "stopped":
+        return "the server was stopped"
+    if not platform.startswith("Windows"):
+        return f"the server is not Windows but {platform or 'of an unknown platform'}"
+    if agent is None:
+        return "Systems Manager does not know the server: its agent or its instance profile is missing"
+    return _of_agent(agent)
+
+
+def _of_agent(agent: Agent) -> str | None:
+    if not agent.online:
+        return "the server's SSM agent has lost its connection"
+    if agent.platform != "Windows":
+        return f"Systems Manager says that the server is {agent.platform}"
+    if tuple(int(part) for part in re.findall(r"\d+", agent.version)[:3]) < OLDEST_AGENT:
+        return f"the server's SSM agent {agent.version} is older than {'.'.join(map(str, OLDEST_AGENT))}"
+    return None

@@ -1,0 +1,62 @@
+"""How a run ends, for Report and sweep alike: verdict, tags, record, notice, and the server is free."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from quiesce import bucket, ec2, record, topic
+from quiesce.collecting import collect
+from quiesce.notice import notice_of
+from quiesce.record import Record
+from quiesce.run import RunIdentity, identity_of
+from quiesce.settings import Settings
+from quiesce.ssm import Guest
+from quiesce.state import RunState
+from quiesce.table import Table
+from quiesce.telemetry import count_run, logger
+from quiesce.verdict import judge
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What is needed to end a run: clients, and the stack's own resources."""
+
+    ec2: "EC2Client"
+    s3: "S3Client"
+    links: "S3Client"
+    sns: "SNSClient"
+    table: Table
+    settings: Settings
+
+    def end(self, state: RunState, guest: Guest, now: datetime) -> Record:
+        """End a run, or return the record that ending it has left; repeated after a crash, nothing is lost.
+
+        Raises:
+            RunAlreadyStarted: the run is another execution's; nothing was changed.
+        """
+        run = identity_of(state)
+        if ended := self.table.ended_record(run, state.execution.id):
+            self.table.release_lease(run)
+            return Record.model_validate_json(ended)
+        logs = collect(guest, self.links, self.settings.bucket_name, run, state)
+        place = f"s3://{self.settings.bucket_name}/{bucket.record_key(run)}"
+        written = record.write(state, run, judge(state), now=now, places=record.Places(place, logs))
+        untagged = ec2.tag_snapshots(self.ec2, written)
+        written = written.model_copy(update={"notes": [*written.notes, *untagged]})
+        bucket.write_record(self.s3, self.settings.bucket_name, run, written.model_dump_json(indent=2))
+        self._tell(written, run)
+        self.table.end_run(run, written)
+        self.table.release_lease(run)
+        count_run(written.status, auto_thawed=written.session is not None and written.session.auto_thawed)
+        logger.info("run ended", status=written.status, reason=written.reason)
+        return written
+
+    def _tell(self, written: Record, run: RunIdentity) -> None:
+        # Before the status is kept: a crash between them tells twice, never not at all.
+        if notice := notice_of(written, self.table.last_status(run)):
+            topic.publish(self.sns, self.settings.topic_arn, notice.subject, notice.text)

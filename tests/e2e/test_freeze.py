@@ -1,0 +1,68 @@
+"""The deployed product with scripts: a good run, and one that is stopped while the application is held."""
+
+import json
+
+import pytest
+
+from sandbox.snapshots import RULES
+
+STAGES = ("before", "after", "complete")
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def shop(aws, quiesce):
+    """A server whose scripts lie in the bucket."""
+    for stage in STAGES:
+        key = f"scripts/tests/{stage}_files-nightly.ps1"
+        aws.client("s3").put_object(Bucket=quiesce.outputs["BucketName"], Key=key, Body=b"# a script of the owner\n")
+    return aws.servers.add("SHOP", seed=2)
+
+
+def record_of(aws, quiesce, server, execution_arn):
+    """The record of a run, as soon as it is there."""
+    s3, run_id = aws.client("s3"), execution_arn.rpartition(":")[2]
+    place = {"Bucket": quiesce.outputs["BucketName"], "Key": f"records/{server.instance_id}/{run_id}.json"}
+    s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 1, "MaxAttempts": PATIENCE_S})
+    return json.loads(s3.get_object(**place)["Body"].read())
+
+
+def test_a_server_with_scripts_gets_an_application_consistent_recovery_point(aws, quiesce, shop):
+    ended = quiesce.back_up(shop, defaults={"scripts": {"from": "bucket"}})
+    record = json.loads(ended["output"])
+    level = record["consistency"]["level"]
+    assert (ended["status"], record["status"], level) == ("SUCCEEDED", "Successful", "application")
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+    assert not aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}).torn
+    assert aws.decisions.denied("quiesce") == []
+
+
+def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_judged_and_recorded(
+    aws, quiesce, shop, monkeypatch
+):
+    policy = {
+        "name": "files-nightly",
+        "owner": "tests",
+        "targets": [{"instance_id": shop.instance_id, "scripts": {"from": "bucket"}, "freeze_limit_s": 30}],
+    }
+    arn = quiesce.start({"policy": policy, "instance_id": shop.instance_id})
+    stopped = []
+
+    def stop(_instance_id, _snapshots):
+        """At the instant of CreateSnapshots, and with the server's network gone, too."""
+        shop.windows.agent.connected = False
+        stopped.append(aws.client("stepfunctions").stop_execution(executionArn=arn))
+
+    monkeypatch.setattr(RULES, "captured", [*RULES.captured, stop])
+    assert quiesce.entered(arn)[-1] == "Snapshot"
+    assert len(stopped) == 1
+    assert (shop.application.held, shop.application.asked) == (True, ["before"])
+    RULES.skip(31)
+    aws.servers.advance()
+    assert (shop.application.held, shop.application.asked) == (False, ["before", "after 1"])
+    shop.windows.agent.connected = True
+    record = record_of(aws, quiesce, shop, arn)
+    assert (record["status"], record["failure"]["error"]) == ("Failed", "ExecutionStopped")
+    assert record["session"]["auto_thawed"]
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+    assert aws.decisions.denied("quiesce") == []

@@ -1,0 +1,134 @@
+"""Run Command behind the local AWS's front: who may send what to whom, documents of stacks, and presigned links."""
+
+import importlib
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import botocore.auth
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.support.ssm import guest_document
+
+DENIED = "AccessDeniedException"
+
+
+@pytest.fixture
+def documents(aws):
+    """CloudFormation's way to make, update and delete a document; MiniStack is not imported before it is started."""
+    provisioners = importlib.import_module("ministack.services.cloudformation.provisioners")
+    return provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"]
+
+
+@pytest.fixture
+def get(aws):
+    """How a server follows a link."""
+    return importlib.import_module("sandbox.ssm").bucket_link(aws.endpoint)
+
+
+@pytest.fixture
+def send(probe):
+    def call(instance_id, document=None):
+        named = {"DocumentName": document or probe.outputs["Document"], "InstanceIds": [instance_id]}
+        return probe.call("ssm", "send_command", Parameters={"Region": ["eu-central-1"]}, **named)
+
+    return call
+
+
+@pytest.fixture
+def granted(probe, aws):
+    """The server that the probe's role may ask: it stands in the role by name, so it needs that very id."""
+    server = aws.servers.add("granted")
+    server.windows.agent.connected = False  # the guest would not know the probe's document
+    aws.servers.managed["i-0123456789abcdef0"] = server.windows
+    state_of = aws.run_command.state_of
+    aws.run_command.state_of = lambda instance_id: "running"
+    yield "i-0123456789abcdef0"
+    aws.run_command.state_of = state_of
+
+
+def test_a_command_needs_a_grant_for_its_document_and_for_its_server(send, granted, aws):
+    other = aws.servers.add("other").instance_id
+    assert "Command" in send(granted)["keys"]
+    assert send(other)["error"] == DENIED
+    assert send(granted, document="AWS-RunPowerShellScript")["error"] == DENIED
+    refused = [decision.resource.rpartition(":")[2] for decision in aws.decisions.denied("probe")]
+    assert refused == [f"instance/{other}", "document/AWS-RunPowerShellScript"]
+    sent = [command for windows in aws.servers.managed.values() for command in windows.agent.commands]
+    assert len(set(map(id, sent))) == 1
+
+
+def test_reading_answers_is_granted_on_its_own(probe):
+    answer = probe.call("ssm", "get_command_invocation", CommandId="0" * 36, InstanceId="i-0123456789abcdef0")
+    assert answer["error"] == "InvocationDoesNotExist"
+    filters = [{"Key": "InstanceIds", "Values": ["i-0123456789abcdef0"]}]
+    assert probe.call("ssm", "describe_instance_information", Filters=filters)["error"] == DENIED
+
+
+def test_a_stack_brings_its_document_with_intrinsic_functions_in_the_included_text(aws, probe):
+    [document] = aws.run_command.documents[probe.outputs["Document"]]
+    assert document.parameters["Region"]["allowedPattern"] == f"^{aws.region}$"
+
+
+def test_an_updated_document_gets_a_version_that_commands_use_from_then_on(aws, documents):
+    properties = {"Content": guest_document("bucket", aws.region), "UpdateMethod": "NewVersion"}
+    name, _ = documents["create"]("Other", properties, "probe")
+    changed = properties["Content"] | {"parameters": {"Verb": {"type": "String"}}, "mainSteps": STEPS}
+    documents["update"](name, properties, properties | {"Content": changed}, "probe")
+    assert [document.version for document in aws.run_command.documents[name]] == [1, 2]
+    windows = aws.servers.add("shop").windows
+    instance_id = next(i for i, found in aws.servers.managed.items() if found is windows)
+    aws.client("ssm").send_command(DocumentName=name, InstanceIds=[instance_id], Parameters={"Verb": ["x"]})
+    assert windows.agent.commands[-1].script == "'x'"
+    documents["delete"](name, properties)
+    with pytest.raises(ClientError, match="InvalidDocument"):
+        aws.client("ssm").send_command(DocumentName=name, InstanceIds=[instance_id])
+
+
+STEPS = [
+    {
+        "action": "aws:runPowerShellScript",
+        "name": "ask",
+        "inputs": {"timeoutSeconds": "60", "runCommand": ["'{{Verb}}'"]},
+    }
+]
+
+
+@pytest.fixture
+def links(aws):
+    """A client whose links name the bucket's own host, as the product's do; and the bucket with two versions."""
+    real = boto3.client(
+        "s3",
+        region_name=aws.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(
+            signature_version="s3v4", s3={"addressing_style": "virtual"}, ignore_configured_endpoint_urls=True
+        ),
+    )
+    plain, bucket = aws.client("s3"), "scripts-of-a-test"
+    plain.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    plain.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    versions = [plain.put_object(Bucket=bucket, Key="scripts/a.ps1", Body=text)["VersionId"] for text in (b"1", b"2")]
+
+    def link(version=0, expires_s=600):
+        place = {"Bucket": bucket, "Key": "scripts/a.ps1", "VersionId": versions[version]}
+        return real.generate_presigned_url("get_object", Params=place, ExpiresIn=expires_s)
+
+    yield link
+    for version in versions:
+        plain.delete_object(Bucket=bucket, Key="scripts/a.ps1", VersionId=version)
+    plain.delete_bucket(Bucket=bucket)
+
+
+def test_a_link_leads_to_the_version_that_it_was_made_for(get, links):
+    assert (get(links(0)), get(links(1))) == (b"1", b"2")
+
+
+def test_a_link_that_was_changed_or_has_expired_leads_nowhere(get, links, monkeypatch):
+    assert get(links().replace("/a.ps1", "/b.ps1")) is None
+    assert get(links()[:-4] + "0000") is None
+    long_ago = datetime.now(UTC) - timedelta(seconds=601)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda **_: long_ago)
+    assert get(links(expires_s=600)) is None

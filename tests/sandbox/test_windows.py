@@ -1,0 +1,257 @@
+"""A simulated server, asked by the product's own code over SSM's API, on a clock that only waiting moves."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from quiesce.errors import AgentUnreachable, CommandRefused
+from quiesce.ssm import Guest
+from quiesce.verbs import Patience
+from sandbox.application import BusyApplication, examine
+from sandbox.customer_scripts import outcome_of
+from sandbox.disks import VolumeContent
+from sandbox.run_command import RunCommand
+from sandbox.windows import Windows
+from tests.support.ssm import client_of, guest_document
+
+BUCKET, REGION = "quiesce-bucket", "eu-central-1"
+SERVER = "i-0123456789abcdef0"
+DOCUMENT = "quiesce-GuestDocument"
+PATIENCE = Patience(limit_s=180, look_every_s=0.3)
+STAGED = {
+    "RunId": "run-1",
+    "InstanceId": SERVER,
+    "Policy": "files",
+    "Scripts": "server",
+    "FreezeLimitSeconds": "120",
+    "SessionLimitSeconds": "93600",
+}
+SESSION = {"RunId": "run-1", "Attempt": "1", "WaitSeconds": "90"}
+
+
+class World:
+    """One server behind one service, and the time of both."""
+
+    def __init__(self, **scripts):
+        self.now_s = 1_750_000_000.0
+        self.drives = {"D:": VolumeContent(), "E:": VolumeContent()}
+        self.application = BusyApplication(seed=2, drives=self.drives)
+        self.bucket = {}
+        self.windows = Windows(SERVER, self.application, self.bucket.get, self.now_s)
+        self.windows.scripts.folder.update({f"{stage}_files.ps1": text for stage, text in scripts.items()})
+        self.states = {SERVER: "running"}
+        self.service = RunCommand({SERVER: self.windows}, self.states.get, lambda: self.now_s)
+        self.service.put_document(DOCUMENT, guest_document(BUCKET, REGION))
+        self.client = client_of(self.service)
+
+    def wait(self, seconds):
+        self.now_s += seconds
+        self.windows.advance(self.now_s)
+
+    def ask(self, verb, parameters=SESSION, patience=PATIENCE):
+        guest = Guest(self.client, DOCUMENT, SERVER, sleep=self.wait, monotonic=lambda: self.now_s)
+        return guest.ask(verb, parameters, patience)
+
+    def freeze(self):
+        assert self.ask("stage", STAGED).ok
+        return self.ask("freeze")
+
+    def session(self):
+        return self.windows.guest.sessions()[-1].saved
+
+    def send(self, verb, parameters=SESSION, instance_id=SERVER):
+        values = {"Verb": [verb], **{name: [value] for name, value in parameters.items()}}
+        sent = self.client.send_command(DocumentName=DOCUMENT, InstanceIds=[instance_id], Parameters=values)
+        return sent["Command"]["CommandId"]
+
+    def copy_is_torn(self):
+        self.application.work()
+        return examine({drive: content.capture() for drive, content in self.drives.items()}).torn
+
+
+@pytest.fixture
+def world():
+    return World(before="", after="", complete="")
+
+
+def test_a_session_goes_from_before_to_complete(world):
+    frozen = world.freeze().session
+    assert (frozen.phase, frozen.before.succeeded) == ("frozen", True)
+    thawed = world.ask("thaw").session
+    assert (thawed.phase, thawed.after.argument, thawed.auto_thawed) == ("thawed", "1", False)
+    ended = world.ask("complete", SESSION | {"Succeeded": "true"}).session
+    assert (ended.phase, ended.complete.argument) == ("ended", "1")
+    assert world.application.asked == ["before", "after 1", "complete 1"]
+
+
+def test_a_copy_taken_while_the_application_is_held_is_never_torn(world):
+    assert any(world.copy_is_torn() for _ in range(20))
+    world.freeze()
+    assert not any(world.copy_is_torn() for _ in range(20))
+    world.ask("thaw")
+    assert any(world.copy_is_torn() for _ in range(20))
+
+
+def test_a_server_that_nobody_asks_thaws_by_itself_at_its_limit_and_ends_its_session(world):
+    world.freeze()
+    world.wait(115)
+    assert world.application.held
+    world.wait(10)
+    assert (world.application.held, world.session()["autoThawed"]) == (False, True)
+    world.wait(93_600)
+    assert world.application.asked == ["before", "after 1", "complete 0"]
+    assert world.session()["phase"] == "ended"
+
+
+def test_the_watchdog_thaws_when_the_session_runner_has_died(world):
+    world.freeze()
+    world.windows.guest.sessions()[0].runner = None
+    world.wait(60 + 120 + 30 + 10)
+    assert world.application.asked == ["before", "after 1"]
+    world.wait(93_600)
+    assert world.application.asked == ["before", "after 1", "complete 0"]
+
+
+def test_a_rebooted_server_thaws_when_it_is_up_again(world):
+    world.freeze()
+    world.windows.reboot(down_s=60)
+    world.wait(59)
+    assert world.application.asked == ["before"]
+    world.wait(10)
+    assert world.application.asked == ["before", "after 1"]
+
+
+def test_a_verb_under_way_when_the_server_reboots_is_answered_after_the_boot():
+    world = World(before="# sandbox: run 20 s", after="", complete="")
+    assert world.ask("stage", STAGED).ok
+    world.send("freeze")
+    world.wait(10)
+    world.windows.reboot(down_s=60)
+    world.wait(70)
+    assert world.session()["phase"] == "thawed"
+    command = world.windows.agent.commands[-1]
+    assert (command.status, command.starts) == ("Failed", 2)
+    assert "NotFrozen" in command.stdout
+
+
+def test_an_agent_restarted_while_before_runs_starts_it_no_second_time():
+    world = World(before="# sandbox: run 20 s", after="", complete="")
+    assert world.ask("stage", STAGED).ok
+    world.send("freeze")
+    world.wait(5)
+    world.windows.agent.restart(world.now_s)
+    world.wait(20)
+    command = world.windows.agent.commands[-1]
+    assert (command.status, command.starts) == ("Success", 2)
+    assert world.application.asked == ["before"]
+
+
+def test_a_freeze_whose_answer_never_comes_is_unreachable_and_the_server_goes_on():
+    world = World(before="# sandbox: run 20 s", after="", complete="")
+    assert world.ask("stage", STAGED).ok
+    command_id = world.send("freeze")
+    world.wait(5)
+    world.windows.agent.connected = False
+    with pytest.raises(AgentUnreachable):
+        world.ask("thaw")
+    assert world.application.asked == ["before", "after 1"]
+    invocation = world.client.get_command_invocation(CommandId=command_id, InstanceId=SERVER)
+    assert (invocation["Status"], invocation["ResponseCode"]) == ("InProgress", -1)
+
+
+def test_a_script_of_the_bucket_is_fetched_by_its_link_when_it_is_staged(world):
+    link = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/scripts/demo/Before_files?versionId=1"
+    world.bucket[link] = b"# sandbox: exit 3"
+    assert world.ask("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link}).ok
+    del world.bucket[link]
+    before = world.ask("freeze").session.before
+    assert (before.succeeded, before.exit_code) == (False, 3)
+    assert world.application.asked == []
+
+
+def test_a_link_that_leads_nowhere_is_refused_by_the_server(world):
+    link = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/scripts/demo/before_files.ps1?versionId=1"
+    answer = world.ask("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link})
+    assert (answer.ok, answer.error) == (False, "ScriptNotFetched: before")
+
+
+def test_a_link_to_another_bucket_is_refused_by_ssm_itself(world):
+    link = f"https://other-bucket.s3.{REGION}.amazonaws.com/scripts/demo/before_files.ps1?versionId=1"
+    with pytest.raises(ClientError, match="InvalidParameters"):
+        world.send("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link})
+
+
+def test_a_verb_that_the_document_does_not_know_yet_has_an_error_of_its_own(world):
+    with pytest.raises(CommandRefused, match="InvalidParameters"):
+        world.ask("paint", SESSION)
+    with pytest.raises(CommandRefused, match="InvalidParameters"):
+        world.ask("thaw", SESSION | {"Colour": "red"})
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("Stop-Service shop", (0, 0)),
+        ("# sandbox: exit 3\nexit 3", (3, 0)),
+        ("# sandbox: run 12 s\r\n", (0, 12)),
+        ("# sandbox: run 1.5 s\n# sandbox: exit 1", (1, 1.5)),
+        ("# sandbox: hang", (0, float("inf"))),
+    ],
+)
+def test_a_script_says_in_a_comment_how_it_goes(text, outcome):
+    assert outcome_of(text) == outcome
+
+
+def test_a_script_that_says_what_nobody_knows_is_no_script_that_succeeds():
+    with pytest.raises(ValueError, match="sandbox: explode"):
+        outcome_of("# sandbox: explode")
+
+
+def test_an_invocation_does_not_exist_for_a_moment(world):
+    command_id = world.send("stage", STAGED)
+    with pytest.raises(ClientError, match="InvocationDoesNotExist"):
+        world.client.get_command_invocation(CommandId=command_id, InstanceId=SERVER)
+    world.wait(0.15)
+    assert world.client.get_command_invocation(CommandId=command_id, InstanceId=SERVER)["Status"] == "Pending"
+
+
+@pytest.mark.parametrize(("state", "refused"), [("stopped", False), ("terminated", True), (None, True)])
+def test_a_command_is_taken_for_a_stopped_server_and_refused_for_one_that_is_gone(world, state, refused):
+    world.states[SERVER] = state
+    if refused:
+        with pytest.raises(ClientError, match="InvalidInstanceId"):
+            world.send("stage", STAGED)
+    else:
+        assert world.send("stage", STAGED)
+
+
+def test_ssm_tells_of_running_servers_only(world):
+    guest = Guest(world.client, DOCUMENT, SERVER)
+    assert guest.describe_agent().online
+    world.windows.agent.connected = False
+    world.wait(301)
+    assert not guest.describe_agent().online
+    world.states[SERVER] = "stopped"
+    assert guest.describe_agent() is None
+    world.states.clear()
+    assert guest.describe_agent() is None
+
+
+@pytest.mark.parametrize("call", ["cancel_command", "list_commands"])
+def test_what_the_sandbox_does_not_have_is_an_error(world, call):
+    parameters = {"cancel_command": {"CommandId": "0" * 36}}.get(call, {})
+    with pytest.raises(ClientError, match="the sandbox has no ssm"):
+        getattr(world.client, call)(**parameters)
+
+
+def test_parameters_that_the_sandbox_does_not_know_are_refused(world):
+    with pytest.raises(ClientError, match="OutputS3BucketName"):
+        world.client.send_command(DocumentName=DOCUMENT, InstanceIds=[SERVER], OutputS3BucketName="bucket")
+
+
+def test_an_answer_of_the_guest_is_one_line_of_json(world):
+    world.send("stage", STAGED)
+    world.wait(1)
+    [line] = world.windows.agent.commands[0].stdout.splitlines()
+    assert json.loads(line)["ok"] is True

@@ -1,0 +1,44 @@
+"""Systems Manager in the test's own process: clients of SSM are answered by the sandbox, on the test's clock."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from botocore.config import Config
+
+from sandbox.run_command import RunCommand, respond
+
+DOCUMENT = Path(__file__).parents[2] / "guest" / "document.yaml"
+
+
+def guest_document(bucket: str, region: str) -> dict[str, Any]:
+    """The document of the guest, as CloudFormation makes it for a stack with this bucket."""
+    values = {"${Bucket}": bucket, "${AWS::Region}": region, "${AWS::URLSuffix}": "amazonaws.com"}
+
+    def resolved(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolved(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if set(node) != {"Fn::Sub"}:
+            return {key: resolved(each) for key, each in node.items()}
+        text = str(node["Fn::Sub"])
+        for name, value in values.items():
+            text = text.replace(name, value)
+        return text
+
+    document: dict[str, Any] = resolved(yaml.safe_load(DOCUMENT.read_text()))
+    return document
+
+
+def client_of(service: RunCommand, region: str = "eu-central-1") -> Any:
+    """A client of SSM whose requests end in this service, and that repeats nothing by itself."""
+    config = Config(retries={"total_max_attempts": 1})
+    client = boto3.client(
+        "ssm", region_name=region, aws_access_key_id="test", aws_secret_access_key="test", config=config
+    )
+    answer: Callable[..., Any] = lambda request, **_: respond(service, request)  # noqa: E731
+    client.meta.events.register_first("before-send.ssm", answer)
+    return client
