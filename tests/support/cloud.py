@@ -59,6 +59,12 @@ class Cloud:
         self.s3.put_object(Bucket=BUCKET, Key=f"policies/{policy['name']}.yaml", Body=json.dumps(policy).encode())
         return str(policy["name"])
 
+    def put_scripts(self, policy: str, owner: str = "admin", **texts: str) -> None:
+        """Upload an owner's scripts of a policy: ``before``, ``after`` and ``complete``; a text can say how it goes."""
+        for stage in ("before", "after", "complete"):
+            key = f"scripts/{owner}/{stage}_{policy}.ps1"
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=texts.get(stage, "# goes well\n").encode())
+
     def stored_snapshots(self) -> list[Any]:
         """Return every snapshot of a server's volume that was ever created, as moto's object."""
         return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.id not in self.of_images]
