@@ -528,7 +528,8 @@ function Read-Fact([string]$Name, [scriptblock]$Read) {
 }
 
 function Read-Cim([string]$Class, [string]$Namespace = 'root/cimv2') {
-    Read-Fact $Class { Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec 30 }
+    Read-Fact $Class { Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec 30 } |
+        Where-Object { $null -ne $_ }
 }
 
 function Get-Windows {
@@ -637,8 +638,8 @@ function New-Archive($Session, [string]$Path) {
 
 function Invoke-Collect($Session) {
     # Takes no lock: a thaw never waits for the files to be sent.
-    if ($UploadLink -ceq 'none') { throw 'InvalidParameter: UploadLink' }
     if (-not $Session.Certain) { throw 'IdentityUnknown' }
+    if ($UploadLink -ceq 'none') { throw 'InvalidParameter: UploadLink' }
     if (-not (Test-Path -LiteralPath $Session.Folder)) { throw "NotStaged: $RunId has no attempt $Attempt" }
     Update-State $Session
     $path = Get-DraftName (Join-Path $Session.Folder 'session.zip')

@@ -73,17 +73,15 @@ def load() -> list[Case]:
 
 def normal(value: Json, home: str = "", key: str = "") -> Json:
     """Return the value without what differs from run to run: times and process numbers become whether there is one."""
-    if key == "powershell":
-        return {**value, "version": bool(value["version"])}
-    if key == "collected":
-        value = without_sizes(value)
     if isinstance(value, dict):
-        return {name: normal(each, home, name) for name, each in value.items()}
+        if key.endswith(".collected"):
+            value = without_sizes(value)
+        return {name: normal(each, home, f"{key}.{name}") for name, each in value.items()}
     if isinstance(value, list):
         return [normal(each, home) for each in value]
-    if key.endswith("Ms") or key in ("processId", "programDataFreeBytes"):
+    if key.endswith(("Ms", ".processId", ".programDataFreeBytes", "powershell.version")):
         return bool(value)
-    if key == "sha256":
+    if key.endswith(".sha256"):
         return "a hash"
     if isinstance(value, str):
         text = value.replace(home, "") if home else value
@@ -92,7 +90,7 @@ def normal(value: Json, home: str = "", key: str = "") -> Json:
 
 
 def without_sizes(collected: Json) -> Json:
-    """Return what was collected without the sizes that follow from times and names: all but those of scripts' output."""
+    """Return what was collected without the sizes that follow from times and names: output of scripts keeps its."""
     files = [
         each if each["name"].endswith((".out", ".err")) else {**each, "bytes": bool(each["bytes"])}
         for each in collected["files"]

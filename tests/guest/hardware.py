@@ -1,4 +1,4 @@
-"""The disks of the cases' servers, and what CIM says of them there: the stand-in for CimCmdlets reads it from a file."""
+"""The disks of the cases' servers, and what CIM says of them: the stand-in for CimCmdlets reads it from a file."""
 
 import json
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ TOKEN = "a-token"
 class Metadata:
     """What machines find: ``instances`` by machine (no entry: nobody answers), ``objects`` by machine and name.
 
-    ``uploads`` is what they have put into the bucket, likewise; ``refused`` is refused, ``lost`` is taken and not answered.
+    ``uploads`` is what they have put into the bucket, likewise: ``refused`` is refused, of ``lost`` the answer is lost.
     """
 
     def __init__(self) -> None:
