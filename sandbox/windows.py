@@ -2,13 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .agent import Agent, Ended
 from .application import BusyApplication
+from .collection import Put
 from .customer_scripts import CustomerScripts
-from .guest import Guest, Request
+from .guest import Guest, Request, put_nowhere
+from .inventory import Drive
 from .session import Session
 
 # How finely time passes while something is under way, while nothing is, and while nobody waits for anything soon.
@@ -41,6 +43,9 @@ class Windows:
         application: BusyApplication | None,
         get: Callable[[str], bytes | None],
         now_s: float,
+        *,
+        put: Put = put_nowhere,
+        drives: Iterable[Drive] = (),
     ) -> None:
         """Switch it on.
 
@@ -49,9 +54,11 @@ class Windows:
             application: what its owner's scripts hold and let go on.
             get: follows a link into the bucket, and gives None where a server would get an error.
             now_s: in seconds since 1970.
+            put: puts what the server sends to a link into the bucket; False where a server would get an error.
+            drives: what Windows sees of its volumes.
         """
         self.scripts = CustomerScripts(application, get)
-        self.guest = Guest(instance_id, self.scripts)
+        self.guest = Guest(instance_id, self.scripts, put, list(drives))
         self.agent = Agent(self._start_script, last_ping_s=now_s)
         self.now_s, self.on = now_s, True
         self._boots_s: float | None = None
