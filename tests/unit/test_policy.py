@@ -359,6 +359,16 @@ def test_settings_that_make_no_sense_together_are_refused_for_their_target(
     assert words_of(targets=targets) == f"policy: targets[1].{words}"
 
 
+def test_a_contradiction_between_a_target_and_the_defaults_is_refused() -> None:
+    targets = [{"instance_id": INSTANCE, "scripts": SCRIPTS}]
+    assert words_of(defaults={"agent": "none"}, targets=targets).startswith("policy: targets[0].scripts: nobody runs")
+
+
+@pytest.mark.parametrize("other", [{"agent": "none"}, {"consistency": "crash"}])
+def test_a_contradiction_that_nobody_refused_asks_no_application(other: dict[str, object]) -> None:
+    assert not some_settings(scripts=SCRIPTS, **other).freezes
+
+
 def test_a_default_is_no_contradiction_where_the_target_sets_it_right() -> None:
     targets = [{"instance_id": INSTANCE, "scripts": SCRIPTS}]
     whole = read_policy(a_policy_document(defaults={"consistency": "application"}, targets=targets), "policy")
