@@ -13,8 +13,8 @@ from .guest import Guest, Request, put_nowhere
 from .inventory import Drive
 from .session import Session
 
-# How finely time passes while something is under way, and while nothing is.
-TICK_S, LULL_S = 0.1, 5.0
+# How finely time passes while something is under way, while nothing is, and while nobody waits for anything soon.
+TICK_S, LULL_S, QUIET_S = 0.1, 5.0, 120.0
 # guest/quiesce.ps1, Start-Runner: the watchdog comes so long after what it waits for.
 WATCHDOG_GRACE_S = 30
 PARAMETER = re.compile(r"^ +(\w+) = '([^']*)'$", re.MULTILINE)
@@ -67,13 +67,19 @@ class Windows:
         """Let everything happen that is due by now."""
         while self.now_s < now_s:
             before_s = self.now_s
-            self.now_s = min(before_s + (TICK_S if self.agent.busy else LULL_S), now_s)
+            self.now_s = min(before_s + self._step_s(), now_s)
             if self._boots_s is not None and self.now_s >= self._boots_s:
                 self.boot()
             if self.on:
                 self._fire_watchdogs(before_s)
                 self.guest.advance(self.now_s)
             self.agent.advance(self.now_s)
+
+    def _step_s(self) -> float:
+        if self.agent.busy:
+            return TICK_S
+        resting = all(session.phase in ("thawed", "ended") for session in self.guest.sessions())
+        return QUIET_S if resting and self._boots_s is None else LULL_S
 
     def switch_off(self) -> None:
         """Cut its power: everything that runs there ends."""

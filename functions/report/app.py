@@ -7,6 +7,7 @@ import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce.aws import HASTY, LINKS, REPEATABLE
+from quiesce.collecting import LogStore
 from quiesce.reporting import Desk
 from quiesce.run import identity_of
 from quiesce.settings import Settings
@@ -16,11 +17,12 @@ from quiesce.table import Table
 from quiesce.telemetry import begin
 
 settings = Settings.from_env()
+s3_client = boto3.client("s3", config=REPEATABLE)
 ssm_client = boto3.client("ssm", config=HASTY)
 desk = Desk(
     ec2=boto3.client("ec2", config=REPEATABLE),
-    s3=boto3.client("s3", config=REPEATABLE),
-    links=boto3.client("s3", config=LINKS),
+    s3=s3_client,
+    logs=LogStore(s3_client, boto3.client("s3", config=LINKS), settings.bucket_name),
     sns=boto3.client("sns", config=REPEATABLE),
     table=Table(boto3.client("dynamodb", config=REPEATABLE), settings.table_name),
     settings=settings,

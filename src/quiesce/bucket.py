@@ -1,4 +1,4 @@
-"""The bucket: policies come from it, records go into it."""
+"""The bucket: policies and scripts come from it, records and logs go into it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from quiesce.aws import code_of, repeatable
-from quiesce.errors import PolicyRefused
+from quiesce.errors import AnswerUnreadable, PolicyRefused
 from quiesce.request import MAX_POLICY_BYTES
 from quiesce.run import RunIdentity
+from quiesce.session_files import MAX_BYTES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -54,14 +55,39 @@ def link_to_script(client: "S3Client", links: "S3Client", bucket: str, key: str)
     return links.generate_presigned_url("get_object", Params=place, ExpiresIn=LINK_S)
 
 
-def session_key(run: RunIdentity, attempt: str) -> str:
-    """Return where the server puts a session's files."""
-    return f"logs/{run.instance_id}/{run.run_id}/session-{attempt}.zip"
+def session_folder(run: RunIdentity, attempt: str) -> str:
+    """Return where a session's files lie; the archive in which the server sends them lies beside it."""
+    return f"logs/{run.instance_id}/{run.run_id}/session-{attempt}/"
 
 
-def link_for_session(links: "S3Client", bucket: str, key: str) -> str:
+def link_to_put(links: "S3Client", bucket: str, key: str) -> str:
     """Return a link by which the server may put one object, good for ten minutes."""
     return links.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=LINK_S)
+
+
+def read_archive(client: "S3Client", bucket: str, key: str) -> bytes:
+    """Return a session's archive.
+
+    Raises:
+        AnswerUnreadable: it is too large to be one, or not there although the server said so.
+    """
+    try:
+        with repeatable("s3:GetObject"):
+            found = client.get_object(Bucket=bucket, Key=key)
+            if found["ContentLength"] > MAX_BYTES:
+                raise AnswerUnreadable(f"s3://{bucket}/{key} has {found['ContentLength']} bytes")
+            return found["Body"].read()
+    except ClientError as error:
+        if code_of(error) != "NoSuchKey":
+            raise
+        raise AnswerUnreadable(f"s3://{bucket}/{key} does not exist, although the server has put it there") from error
+
+
+def write_session_file(client: "S3Client", bucket: str, key: str, content: bytes) -> None:
+    """Write one of a session's files, so that a browser shows it as text where it is text."""
+    kind = "application/octet-stream" if key.endswith((".cab", ".zip")) else "text/plain; charset=utf-8"
+    with repeatable("s3:PutObject"):
+        client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=kind)
 
 
 def record_key(run: RunIdentity) -> str:

@@ -1,33 +1,55 @@
 """Bring a session's files into the bucket: backup log and state, and the scripts' output if the policy wants it."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quiesce import bucket, verbs
-from quiesce.errors import QuiesceError
+from quiesce.errors import AnswerUnreadable, QuiesceError
 from quiesce.freezing import was_asked
 from quiesce.record import Logs
 from quiesce.run import RunIdentity
+from quiesce.session_files import unpack
 from quiesce.ssm import Guest
-from quiesce.state import RunState
+from quiesce.state import Plan, RunState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def collect(guest: Guest, links: "S3Client", bucket_name: str, run: RunIdentity, state: RunState) -> Logs | None:
-    """Ask the server for the files of a run's session; None where there was none.
+@dataclass(frozen=True)
+class LogStore:
+    """The bucket with the logs: one client that reads and writes, and one whose links name the bucket's own host."""
+
+    client: "S3Client"
+    links: "S3Client"
+    bucket: str
+
+
+def collect(guest: Guest, store: LogStore, run: RunIdentity, state: RunState) -> Logs | None:
+    """Bring the files of a run's session into the bucket; None where there was no session.
 
     Nothing here keeps the run from being reported: the record then says why it has no files.
     """
     if state.plan is None or not was_asked(state):
         return None
-    key = bucket.session_key(run, verbs.ATTEMPT)
-    link = bucket.link_for_session(links, bucket_name, key)
-    parameters = verbs.collect_parameters(state.plan, link)
     try:
-        answer = guest.ask("collect", parameters, verbs.COLLECT_PATIENCE)
+        return _collect(guest, store, run, state.plan)
     except QuiesceError as error:
-        return Logs(place="", problem=f"the session's files stayed on the server: {error}")
+        return Logs(place="", files=[], problem=f"the session's files are not in the bucket: {error}")
+
+
+def _collect(guest: Guest, store: LogStore, run: RunIdentity, plan: Plan) -> Logs:
+    folder = bucket.session_folder(run, verbs.ATTEMPT)
+    archive = f"{folder.removesuffix('/')}.zip"
+    parameters = verbs.collect_parameters(plan, bucket.link_to_put(store.links, store.bucket, archive))
+    answer = guest.ask("collect", parameters, verbs.COLLECT_PATIENCE)
     if not answer.ok:
-        return Logs(place="", problem=f"the session's files stayed on the server: {answer.error}")
-    return Logs(place=f"s3://{bucket_name}/{key}", problem="")
+        return Logs(place="", files=[], problem=f"the session's files are not in the bucket: {answer.error}")
+    place = f"s3://{store.bucket}/{folder}"
+    try:
+        files = unpack(bucket.read_archive(store.client, store.bucket, archive))
+    except AnswerUnreadable as error:
+        return Logs(place=f"s3://{store.bucket}/{archive}", files=[], problem=f"the files stay packed: {error}")
+    for name, content in files.items():
+        bucket.write_session_file(store.client, store.bucket, folder + name, content)
+    return Logs(place=place, files=sorted(files), problem="")

@@ -4,9 +4,18 @@ A policy's ``defaults`` hold for all its targets, a target's own settings stand 
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from quiesce.tags import MAX_POLICY_TAGS, PREFIX
 
@@ -20,11 +29,20 @@ SELECTOR = re.compile(
 FUNCTION_LIMIT_S = 840
 # How long a command may take to reach the server and its session to start.
 DELIVERY_S = 120
+# What must fit between the end of the before script and the thaw, each at its longest without anything going wrong:
+# the answer's way through SSM until AWS knows that the application is held (it looks every 0.3 s, and a look may hang);
+KNOWN_S = 5
+# one try of Snapshot, as its TimeoutSeconds in the state machine has it;
+SNAPSHOT_S = 45
+# Thaw's start, and its command's way to the server.
+THAW_S = 10
+SHORTEST_FREEZE_S = KNOWN_S + SNAPSHOT_S + THAW_S
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True)]
 InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
 TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
+ScriptLimit = Annotated[int, Field(ge=1, le=600, strict=True)]
 
 
 class PolicyModel(BaseModel):
@@ -77,10 +95,10 @@ class Scripts(PolicyModel):
     """
 
     source: Literal["bucket", "server"] = Field("bucket", alias="from")
-    before_limit_s: Annotated[int, Field(ge=1, le=600)] = 60
-    after_limit_s: Annotated[int, Field(ge=1, le=600)] = 60
-    complete_limit_s: Annotated[int, Field(ge=1, le=600)] = 300
-    collect_output: bool = True
+    before_limit_s: ScriptLimit = 60
+    after_limit_s: ScriptLimit = 60
+    complete_limit_s: ScriptLimit = 300
+    collect_output: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="after")
     def _fit_a_function(self) -> Self:
@@ -94,25 +112,73 @@ class Scripts(PolicyModel):
         return self
 
 
+# The tags keep Pydantic from trying both and complaining of both.
+ScriptsOrOff = Annotated[
+    Annotated[Scripts, Tag("scripts-on")] | Annotated[Literal["off"], Tag("scripts-off")],
+    Discriminator(lambda value: "scripts-off" if value == "off" else "scripts-on"),
+]
+
+
+class Contradiction(NamedTuple):
+    """A field that another one leaves without a meaning."""
+
+    field: str
+    problem: str
+    remedy: str
+
+
 class TargetSettings(PolicyModel):
     """Settings that ``defaults`` and each target may hold.
 
     ``consistency``: ``application-or-crash`` asks the application and takes a crash-consistent backup where that fails;
     ``application`` takes none then; ``crash`` does not ask.
+
     ``freeze_limit_s``: the server thaws by itself so long after the before script has ended, whoever asks or not.
-    Below 30 s the snapshots may not be initiated in time; above 600 s few applications bear it.
+    At least 60: what must fit in it is the sum of ``SHORTEST_FREEZE_S``. The default of 120 also bears three of the
+    pauses of 16 s that Snapshot makes when EBS wants time between two snapshots. At most 600: with every retry the way
+    from freeze to thaw is done in 150, and an application that is held for ten minutes is one that is down.
     """
 
     volumes: VolumeChoice = VolumeChoice()
     agent: Literal["ssm", "none"] = "ssm"
-    scripts: Scripts | Literal["off"] = "off"
+    scripts: ScriptsOrOff = "off"
     consistency: Literal["application-or-crash", "application", "crash"] = "application-or-crash"
-    freeze_limit_s: Annotated[int, Field(ge=30, le=600)] = 120
+    freeze_limit_s: Annotated[int, Field(le=600, strict=True)] = 120
+
+    @field_validator("scripts", mode="before")
+    @classmethod
+    def _off_or_scripts(cls, value: Any) -> Any:
+        if value != "off" and not isinstance(value, dict | Scripts):
+            raise ValueError("must be 'off', or an object, as in {from: bucket}")
+        return value
+
+    @field_validator("freeze_limit_s")
+    @classmethod
+    def _holds_what_must_fit(cls, value: int) -> int:
+        if value < SHORTEST_FREEZE_S:
+            raise ValueError(
+                f"{KNOWN_S} until AWS knows of the freeze + {SNAPSHOT_S} for CreateSnapshots + {THAW_S} for the thaw's "
+                f"delivery = {SHORTEST_FREEZE_S} s must fit in it"
+            )
+        return value
 
     @property
     def freezes(self) -> bool:
         """Say whether the policy wants the application to be asked."""
         return self.agent == "ssm" and self.scripts != "off" and self.consistency != "crash"
+
+    def contradiction(self) -> Contradiction | None:
+        """Return what makes no sense together, or None; of a target's settings over the defaults, not of a part."""
+        if self.scripts != "off" and self.agent == "none":
+            return Contradiction("scripts", "nobody runs them: agent is 'none'", "set agent to ssm, or scripts to off")
+        if self.scripts != "off" and self.consistency == "crash":
+            remedy = "set consistency to application-or-crash, or scripts to off"
+            return Contradiction("scripts", "nobody runs them: consistency is 'crash'", remedy)
+        if self.consistency == "application" and not self.freezes:
+            problem = "'application' needs scripts that hold the application, and there are none"
+            remedy = "add scripts, as in {from: bucket}, or set consistency to application-or-crash"
+            return Contradiction("consistency", problem, remedy)
+        return None
 
 
 class Target(TargetSettings):

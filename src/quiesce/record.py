@@ -35,9 +35,10 @@ class FailureRecord(Crossing):
 
 
 class Logs(Crossing):
-    """Where the session's files lie in the bucket, or why they are not there."""
+    """Where the session's files lie in the bucket (``s3://.../``) and their names, or why they are not there."""
 
     place: str
+    files: list[str]
     problem: str
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from quiesce import bucket, ec2, record, topic
-from quiesce.collecting import collect
+from quiesce import bucket, ec2, topic
+from quiesce.collecting import LogStore, collect
 from quiesce.notice import notice_of
-from quiesce.record import Record
+from quiesce.record import Places, Record, write
 from quiesce.run import RunIdentity, identity_of
 from quiesce.settings import Settings
 from quiesce.ssm import Guest
@@ -28,35 +28,41 @@ class Desk:
 
     ec2: "EC2Client"
     s3: "S3Client"
-    links: "S3Client"
+    logs: LogStore
     sns: "SNSClient"
     table: Table
     settings: Settings
 
     def end(self, state: RunState, guest: Guest, now: datetime) -> Record:
-        """End a run, or return the record that ending it has left; repeated after a crash, nothing is lost.
+        """End a run, or return the record that stands already; repeated after a crash, nothing is lost.
 
         Raises:
             RunAlreadyStarted: the run is another execution's; nothing was changed.
         """
         run = identity_of(state)
-        if ended := self.table.ended_record(run, state.execution.id):
-            self.table.release_lease(run)
-            return Record.model_validate_json(ended)
-        logs = collect(guest, self.links, self.settings.bucket_name, run, state)
-        place = f"s3://{self.settings.bucket_name}/{bucket.record_key(run)}"
-        written = record.write(state, run, judge(state), now=now, places=record.Places(place, logs))
-        untagged = ec2.tag_snapshots(self.ec2, written)
-        written = written.model_copy(update={"notes": [*written.notes, *untagged]})
-        bucket.write_record(self.s3, self.settings.bucket_name, run, written.model_dump_json(indent=2))
-        self._tell(written, run)
-        self.table.end_run(run, written)
+        ended = self.table.ended_record(run, state.execution.id)
+        record = Record.model_validate_json(ended) if ended else self._judge(state, run, guest, now)
+        self.table.keep_last_status(run, record.status)
         self.table.release_lease(run)
+        return record
+
+    def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
+        logs = collect(guest, self.logs, run, state)
+        place = f"s3://{self.settings.bucket_name}/{bucket.record_key(run)}"
+        judged = write(state, run, judge(state), now=now, places=Places(place, logs))
+        written = self._publish(judged, run)
+        # Before the status is kept: a crash between them tells twice, never not at all.
+        if notice := notice_of(written, self.table.last_status(run)):
+            topic.publish(self.sns, self.settings.topic_arn, notice.subject, notice.text)
+        if not self.table.end_run(run, written):
+            # Report and sweep at once, in a run that was stopped while Report ran: the first word stands, everywhere.
+            return self._publish(Record.model_validate_json(self.table.run(run)["record"]), run)
         count_run(written.status, auto_thawed=written.session is not None and written.session.auto_thawed)
         logger.info("run ended", status=written.status, reason=written.reason)
         return written
 
-    def _tell(self, written: Record, run: RunIdentity) -> None:
-        # Before the status is kept: a crash between them tells twice, never not at all.
-        if notice := notice_of(written, self.table.last_status(run)):
-            topic.publish(self.sns, self.settings.topic_arn, notice.subject, notice.text)
+    def _publish(self, record: Record, run: RunIdentity) -> Record:
+        untagged = [note for note in ec2.tag_snapshots(self.ec2, record) if note not in record.notes]
+        written = record.model_copy(update={"notes": [*record.notes, *untagged]})
+        bucket.write_record(self.s3, self.settings.bucket_name, run, written.model_dump_json(indent=2))
+        return written

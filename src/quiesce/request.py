@@ -10,7 +10,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
 
 from quiesce.errors import PolicyRefused
-from quiesce.policy import InstanceId, Name, Policy, Target, TargetSettings, VolumeChoice
+from quiesce.policy import InstanceId, Name, Policy, Scripts, Target, TargetSettings, VolumeChoice
 from quiesce.run import SCHEDULED_TIME_PATTERN
 
 # More than any policy needs, and little enough that reading it can't hurt.
@@ -37,7 +37,14 @@ class BackupRequest(BaseModel):
 
 
 # The parts of a policy by the field that holds them: what a misspelled field is compared with.
-PARTS: dict[str, type[BaseModel]] = {"defaults": TargetSettings, "targets": Target, "volumes": VolumeChoice}
+PARTS: dict[str, type[BaseModel]] = {
+    "defaults": TargetSettings,
+    "targets": Target,
+    "volumes": VolumeChoice,
+    "scripts": Scripts,
+}
+# Pydantic also names the members of a union, and that a mapping's key is meant.
+NO_FIELDS = frozenset({"constrained-str", "dict[str,any]", "[key]", "scripts-on", "scripts-off"})
 
 
 def read_request(raw: Any) -> BackupRequest:
@@ -68,7 +75,12 @@ def read_policy(data: Any, where: str) -> Policy:
             "is not a policy: it has no fields",
             "begin with 'name:' and 'targets:', as in policies/ of the project",
         )
-    return _validated(Policy, data, where)
+    policy = _validated(Policy, data, where)
+    for number, target in enumerate(policy.targets):
+        settings = policy.settings_for(target.instance_id)
+        if settings and (found := settings.contradiction()):
+            raise PolicyRefused(f"{where}: targets[{number}].{found.field}", found.problem, found.remedy)
+    return policy
 
 
 def read_policy_file(content: bytes, name: str, where: str) -> Policy:
@@ -157,9 +169,8 @@ def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
 
 
 def _path(error: ErrorDetails) -> str:
-    # Pydantic also names the members of a union, and that a mapping's key is meant.
-    parts = [p for p in error["loc"] if p not in ("constrained-str", "dict[str,any]", "[key]")]
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).lstrip(".")
+    parts = [part for part in error["loc"] if part not in NO_FIELDS]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
 
 
 def _problem(error: ErrorDetails) -> str:
@@ -175,7 +186,7 @@ def _problem(error: ErrorDetails) -> str:
 def _remedy(error: ErrorDetails, model: type[BaseModel]) -> str:
     match error["type"]:
         case "extra_forbidden":
-            holders = [part for part in error["loc"][:-1] if isinstance(part, str)]
+            holders = [part for part in error["loc"][:-1] if isinstance(part, str) and part not in NO_FIELDS]
             return _instead_of(str(error["loc"][-1]), PARTS[holders[-1]] if holders else model)
         case "missing":
             return (
@@ -188,8 +199,12 @@ def _remedy(error: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _instead_of(field: str, part: type[BaseModel]) -> str:
-    if near := get_close_matches(field.lower(), part.model_fields, n=1):
-        return f"write '{near[0]}'"
-    if holders := [f"'{holder}'" for holder, model in PARTS.items() if field in model.model_fields]:
+    if holders := [f"'{holder}'" for holder, model in PARTS.items() if field in _fields_of(model)]:
         return f"move it under {' or '.join(holders)} of the policy"
-    return f"remove it; known here: {', '.join(part.model_fields)}"
+    if near := get_close_matches(field.lower(), _fields_of(part), n=1):
+        return f"write '{near[0]}'"
+    return f"remove it; known here: {', '.join(_fields_of(part))}"
+
+
+def _fields_of(part: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in part.model_fields.items()]

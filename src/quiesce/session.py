@@ -1,14 +1,20 @@
 """What the server says of a session: the one line of JSON that every verb ends with, and the truth in it."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
+from quiesce.scripts import Stage
 
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
+# So much of an unreadable answer is quoted: the error's text must fit where errors are shown.
+MAX_QUOTED = 300
 PHASES: tuple[Phase, ...] = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
+
+Part = TypeVar("Part")
 
 
 class GuestModel(BaseModel):
@@ -49,8 +55,34 @@ class Session(GuestModel):
         return PHASES.index(self.phase) >= PHASES.index(phase)
 
 
+class StagedFile(GuestModel):
+    """A file of the run's folder, and what it must be when it is used."""
+
+    name: str
+    sha256: str
+
+
+class Staged(GuestModel):
+    """The manifest of what stage put onto the server: what the first stage of a run did stands for all later ones."""
+
+    run: str
+    instance: str
+    policy: str
+    source: Literal["off", "bucket", "server"]
+    scripts: dict[Stage, str]
+    files: list[StagedFile]
+    limit_seconds: dict[str, int]
+
+    def missing(self) -> list[Stage]:
+        """Return the scripts that the server has not got."""
+        return [stage for stage, path in self.scripts.items() if not path]
+
+
 class Answer(GuestModel):
-    """The line: ``error`` is empty if ``ok``; ``staged`` is stage's manifest, ``session`` the other verbs' state."""
+    """The line: ``error`` is empty if ``ok``; stage says ``staged``, inventory ``inventory``, the others ``session``.
+
+    A server whose PowerShell is constrained can say no more than its error.
+    """
 
     quiesce: Literal[1]
     verb: str = ""
@@ -58,23 +90,40 @@ class Answer(GuestModel):
     attempt: str = ""
     ok: bool
     error: str = ""
-    staged: dict[str, object] | None = None
+    staged: Staged | None = None
+    inventory: dict[str, object] | None = None
+    collected: dict[str, object] | None = None
     session: Session | None = None
 
 
-def read_answer(stdout: str) -> Answer:
-    """Read a command's output: exactly one line of ours must be in it.
+@dataclass(frozen=True)
+class Question:
+    """What was asked of which server: what an answer must speak of to be taken for one."""
+
+    verb: str
+    run: str
+    attempt: str
+    instance: str
+
+
+def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
+    """Read a command's output: exactly one line of ours must be in it, and it must answer this question.
 
     Raises:
-        AnswerUnreadable: there is none, more than one, or it is not what the guest writes.
+        AnswerUnreadable: there is none, more than one, it is not what the guest writes, or it answers something else.
     """
     lines = [line for line in stdout.splitlines() if line.startswith('{"quiesce":')]
     if len(lines) != 1:
-        raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {stdout[:300]!r}")
+        said = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
+        raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {said}")
     try:
-        return Answer.model_validate_json(lines[0])
+        answer = Answer.model_validate_json(lines[0], strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise AnswerUnreadable(f"the server's answer is not what quiesce.ps1 writes: {error}") from error
+    if spoken_of := _other_than(question, answer):
+        asked = f"{question.verb} of run {question.run}, attempt {question.attempt}, on {question.instance}"
+        raise AnswerUnreadable(f"asked for {asked}, the server answers {spoken_of}")
+    return answer
 
 
 def session_of(answer: Answer) -> Session:
@@ -84,8 +133,32 @@ def session_of(answer: Answer) -> Session:
         GuestRefused: the server said no; the message has its words.
         AnswerUnreadable: a good answer without a session.
     """
+    return _needed(answer, answer.session, "session")
+
+
+def staged_of(answer: Answer) -> Staged:
+    """Return the manifest of a good answer; raises as ``session_of`` does."""
+    return _needed(answer, answer.staged, "manifest")
+
+
+def _needed(answer: Answer, part: Part | None, name: str) -> Part:
     if not answer.ok:
-        raise GuestRefused(answer.error, answer.session)
-    if answer.session is None:
-        raise AnswerUnreadable("the server's good answer has no session")
-    return answer.session
+        raise GuestRefused(answer.error)
+    if part is None:
+        raise AnswerUnreadable(f"the server's good answer has no {name}")
+    return part
+
+
+def _other_than(question: Question, answer: Answer) -> str:
+    """Return what an answer speaks of if it is not what was asked, else nothing."""
+    asked = (question.run, question.attempt, question.instance)
+    said = (answer.verb, answer.run, answer.attempt)
+    anonymous = not answer.ok and said == ("", "", "")
+    if said != (question.verb, question.run, question.attempt) and not anonymous:
+        return f"{answer.verb!r} of run {answer.run!r}, attempt {answer.attempt!r}"
+    session, staged = answer.session, answer.staged
+    if session and (session.run, str(session.attempt), session.instance) != asked:
+        return f"with the session of run {session.run!r}, attempt {session.attempt}, on {session.instance!r}"
+    if staged and (staged.run, staged.instance) != (question.run, question.instance):
+        return f"with what was staged for run {staged.run!r} on {staged.instance!r}"
+    return ""

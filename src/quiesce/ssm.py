@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce.aws import code_of, repeatable
-from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
 from quiesce.preflight import Agent
-from quiesce.session import Answer, read_answer
+from quiesce.session import Answer, Question, read_answer
 from quiesce.verbs import Patience
 
 if TYPE_CHECKING:
@@ -36,8 +36,14 @@ LOST = frozenset(
 )
 # What SSM says of a document and parameters that do not fit together, or not into 64 KB.
 MISFITS = frozenset({"InvalidDocument", "InvalidParameters", "MaxDocumentSizeExceeded"})
+# What SSM says of a server that it does not know, or no longer.
+UNREACHABLE = frozenset({"InvalidInstanceId", "UnsupportedPlatformType"})
 # SSM refuses less.
 SHORTEST_DELIVERY_S = 30
+# The document's default, for verbs that are no attempt's.
+FIRST_ATTEMPT = "1"
+# After a look that SSM did not answer: it asks for slower calls, and publishes no number.
+UNANSWERED_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,14 @@ class Guest:
         except ClientError as error:
             if code_of(error) not in ("InvalidInstanceId", "InvalidInstanceInformationFilterValue"):
                 raise
-            found = []
+            return None
         if not found:
             return None
         info = found[0]
         return Agent(
-            online=info["PingStatus"] == "Online",
-            version=info["AgentVersion"],
-            platform=info["PlatformType"],
+            online=info.get("PingStatus") == "Online",
+            version=info.get("AgentVersion", ""),
+            platform=info.get("PlatformType", ""),
             windows=f"{info.get('PlatformName', '')} {info.get('PlatformVersion', '')}".strip(),
         )
 
@@ -76,66 +82,73 @@ class Guest:
         Args:
             verb: of guest/document.yaml.
             parameters: of the document; all values are text.
-            patience: the command is not begun on the server after ``limit_s`` either.
+            patience: the command is not begun on the server after ``limit_s`` either (SSM takes no less than 30 s).
 
         Raises:
             AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
             AnswerUnreadable: an answer that is not ours; not retried.
             CommandRefused: the document does not take these parameters; not retried.
-            AwsThrottled, AwsUnavailable: of SSM; retried by the state machine.
+            AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
         """
         until = self.monotonic() + patience.limit_s
         command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
-        while True:
-            if answer := self._look(command_id, verb):
-                return answer
-            if self.monotonic() >= until:
-                raise AgentUnreachable(
-                    f"{self.instance_id} did not answer {verb} within {patience.limit_s:.0f} s (command {command_id})"
-                )
-            self.sleep(patience.look_every_s)
+        ended = self._await_end(command_id, f"{verb} on {self.instance_id} (command {command_id})", patience, until)
+        question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)
+        answer = read_answer(ended.get("StandardOutputContent", ""), ended.get("StandardErrorContent", ""), question)
+        if answer.ok != (ended["Status"] == "Success" and ended["ResponseCode"] == 0):
+            how = f"{ended['Status']} with exit code {ended['ResponseCode']}"
+            raise AnswerUnreadable(f"{verb} on {self.instance_id} says ok = {answer.ok}, and ended as {how}")
+        return answer
 
     def _send(self, verb: str, parameters: Mapping[str, str], delivery_s: int) -> str:
-        run = parameters.get("RunId", "")
         try:
             with repeatable("ssm:SendCommand"):
                 answer = self.client.send_command(
                     DocumentName=self.document,
                     InstanceIds=[self.instance_id],
                     TimeoutSeconds=delivery_s,
-                    Comment=f"quiesce {verb} {run}"[:100],
+                    Comment=f"quiesce {verb} {parameters['RunId']}"[:100],
                     Parameters={"Verb": [verb], **{name: [value] for name, value in parameters.items()}},
                 )
         except ClientError as error:
-            if code_of(error) in ("InvalidInstanceId", "UnsupportedPlatformType"):
+            if code_of(error) in UNREACHABLE:
                 raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
             if code_of(error) in MISFITS:
                 raise CommandRefused(f"SSM takes no {verb} with {self.document}: {error}") from error
             raise
         return answer["Command"]["CommandId"]
 
-    def _look(self, command_id: str, verb: str) -> Answer | None:
+    def _await_end(self, command_id: str, what: str, patience: Patience, until: float) -> Any:
+        """Return the invocation when the server has answered; ``until`` is by ``monotonic``, and has the last look."""
+        while True:
+            unanswered: Exception | None = None
+            try:
+                if found := self._look(command_id, what):
+                    return found
+            except (AwsThrottled, AwsUnavailable) as error:  # the command goes on; the next look may see it
+                unanswered = error
+            left_s = until - self.monotonic()
+            if left_s <= 0:
+                raise AgentUnreachable(f"no answer to {what} within {patience.limit_s:.0f} s") from unanswered
+            pause_s = max(patience.look_every_s, UNANSWERED_LOOK_S) if unanswered else patience.look_every_s
+            self.sleep(min(pause_s, left_s))
+
+    def _look(self, command_id: str, what: str) -> Any:
+        """Return the invocation if the server has answered, None while it may still do so."""
         try:
             with repeatable("ssm:GetCommandInvocation"):
                 found = self.client.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
         except ClientError as error:
-            if code_of(error) != "InvocationDoesNotExist":  # so it is for a moment after SendCommand
-                raise
-            return None
-        status = found["StatusDetails"].replace(" ", "")
+            if code_of(error) == "InvocationDoesNotExist":  # so it is for a moment after SendCommand
+                return None
+            if code_of(error) in UNREACHABLE:
+                raise AgentUnreachable(f"{what}: SSM no longer knows the server: {error}") from error
+            raise
+        status = (found.get("StatusDetails") or found["Status"]).replace(" ", "")
         if status in UNDER_WAY:
             return None
         if status in LOST:
-            raise AgentUnreachable(
-                f"{verb} on {self.instance_id} ended as {found['StatusDetails']} (command {command_id})"
-            )
+            raise AgentUnreachable(f"{what} ended as {status}")
         if status not in ANSWERED:
-            raise AnswerUnreadable(
-                f"{verb} on {self.instance_id} has a status that nobody knows: {found['StatusDetails']}"
-            )
-        answer = read_answer(found["StandardOutputContent"])
-        if answer.ok != (status == "Success" and found["ResponseCode"] == 0):
-            raise AnswerUnreadable(
-                f"{verb} on {self.instance_id} says ok = {answer.ok}, and ended as {status} {found['ResponseCode']}"
-            )
-        return answer
+            raise AnswerUnreadable(f"{what} has a status that nobody knows: {status}")
+        return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quiesce.record import Record
 
 # How long a run holds its server without word: the longest steps with their retries (a test adds them up).
-LEASE_S = 3600
+LEASE_S = 7200
 
 Item = dict[str, Any]
 
@@ -52,8 +52,8 @@ class Table:
         """Return what is written of a run, empty if nothing is."""
         return self._get(run.instance_id, f"run#{run.run_id}")
 
-    def end_run(self, run: RunIdentity, record: "Record") -> None:
-        """Write a run's status and its whole record; repeated by the same execution, nothing is lost.
+    def end_run(self, run: RunIdentity, record: "Record") -> bool:
+        """Write a run's status and its whole record, once; False if this execution's run has a record already.
 
         Raises:
             RunAlreadyStarted: the run is another execution's, whose record stays as it is.
@@ -66,12 +66,18 @@ class Table:
             "ended_at": _s(record.ended_at.isoformat()),
             "record": _s(record.model_dump_json()),
         }
-        condition = "attribute_not_exists(pk) OR execution = :execution"
-        # The last status first: the run's own record is what tells a repeated Report that nothing is left to do.
-        last = {"status": _s(record.status), "run_id": _s(run.run_id)}
-        self._put(run.instance_id, f"last#{run.policy}", last, None, {})
-        if not self._put(run.instance_id, f"run#{run.run_id}", item, condition, {":execution": _s(record.execution)}):
-            raise RunAlreadyStarted(_first(run, self.run(run)))
+        condition = "attribute_not_exists(pk) OR (execution = :execution AND attribute_not_exists(#record))"
+        values, names = {":execution": _s(record.execution)}, {"#record": "record"}
+        if self._put(run.instance_id, f"run#{run.run_id}", item, condition, values, names):
+            return True
+        first = self.run(run)
+        if first.get("execution") != record.execution:
+            raise RunAlreadyStarted(_first(run, first))
+        return first["record"] == record.model_dump_json()
+
+    def keep_last_status(self, run: RunIdentity, status: str) -> None:
+        """Keep how the policy's last run on this server ended, for the next one's notice."""
+        self._put(run.instance_id, f"last#{run.policy}", {"status": _s(status), "run_id": _s(run.run_id)}, None, {})
 
     def ended_record(self, run: RunIdentity, execution: str) -> str | None:
         """Return the record, as JSON, if this execution has already ended this run.
@@ -101,12 +107,18 @@ class Table:
         )
 
     def keep_plan(self, run: RunIdentity, execution: str, plan: str) -> None:
-        """Keep the plan with the run, for sweep, which sees no state document."""
-        update = {"UpdateExpression": "SET #plan = :plan", "ConditionExpression": "execution = :execution"}
-        names = {"ExpressionAttributeNames": {"#plan": "plan"}}
-        self._update(
-            run.instance_id, f"run#{run.run_id}", update | names, {":plan": _s(plan), ":execution": _s(execution)}
-        )
+        """Keep the plan with the run, for sweep, which sees no state document.
+
+        Raises:
+            RunAlreadyStarted: the run has ended meanwhile: its execution was stopped, and swept. The server is free.
+        """
+        condition = "execution = :execution AND #status = :running"
+        names = {"#plan": "plan", "#status": "status"}
+        update = {"UpdateExpression": "SET #plan = :plan", "ConditionExpression": condition}
+        values = {":plan": _s(plan), ":execution": _s(execution), ":running": _s("Running")}
+        if not self._update(run.instance_id, f"run#{run.run_id}", update | {"ExpressionAttributeNames": names}, values):
+            self.release_lease(run)
+            raise RunAlreadyStarted(_first(run, self.run(run)))
 
     def begin_attempt(self, run: RunIdentity, attempt: str, now: datetime, until: datetime) -> None:
         """Write that the server is about to be asked to freeze, so that sweep knows that it must be thawed.
@@ -175,6 +187,11 @@ class Table:
             "ConditionExpression": "run_id = :run AND snapshot_token = :token",
         }
         self._update(run.instance_id, "lease", update, {":run": _s(run.run_id), ":token": _s(token)})
+
+    def has_sent_snapshot(self, run: RunIdentity) -> bool:
+        """Say whether the run holds the server and has marked that CreateSnapshots is about to be sent."""
+        lease = self._get(run.instance_id, "lease")
+        return lease.get("run_id") == run.run_id and "snapshot_token" in lease
 
     def last_status(self, run: RunIdentity) -> str | None:
         """Return how the policy's last run on this server ended, None before the first."""

@@ -10,11 +10,15 @@ from quiesce.state import Plan
 # Issue by issue one attempt a run; retries of VSS bring more.
 ATTEMPT = "1"
 # Above the backup machine's own limit: the server ends a session by itself when AWS certainly has ended.
-SESSION_LIMIT_S = 93600
+SESSION_LIMIT_S = 118800
+# Windows answers some questions about itself, each within half a minute.
+INVENTORY_S = 90
 # Three small objects to fetch.
 STAGE_S = 90
 # A few files to pack and put.
 COLLECT_S = 60
+# Sweep has a function's 900 s for this, for the session's files and for its report.
+SWEEP_S = 480
 # Inside the freeze each look counts; outside of it nobody waits for us.
 FREEZE_LOOK_S, LAZY_LOOK_S = 0.3, 2.0
 NO_LINK = "none"
@@ -28,9 +32,16 @@ class Patience:
     look_every_s: float
 
 
+INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
+
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 
 COLLECT_PATIENCE = Patience(COLLECT_S, LAZY_LOOK_S)
+
+
+def inventory_parameters(plan: Plan) -> dict[str, str]:
+    """Return what inventory needs."""
+    return {"RunId": plan.run_id, "InstanceId": plan.instance_id}
 
 
 def stage_parameters(plan: Plan, scripts: Scripts, links: Mapping[Stage, str]) -> dict[str, str]:
@@ -76,3 +87,9 @@ def complete_wait(scripts: Scripts) -> tuple[int, Patience]:
     """Return how long they wait for complete: before and after may have to end first."""
     limit_s = scripts.before_limit_s + scripts.after_limit_s + scripts.complete_limit_s
     return limit_s + 30, Patience(limit_s + DELIVERY_S, LAZY_LOOK_S)
+
+
+def sweep_wait(scripts: Scripts) -> tuple[int, Patience]:
+    """Return how long sweep waits for complete: as above, but it must have time left to report."""
+    wait_s, patience = complete_wait(scripts)
+    return min(wait_s, SWEEP_S), Patience(min(patience.limit_s, SWEEP_S + DELIVERY_S), LAZY_LOOK_S)

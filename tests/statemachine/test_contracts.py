@@ -11,6 +11,7 @@ from quiesce import errors
 from quiesce.awaiting import LONGEST_WAIT_S, NOTHING_CREATED, SNAPSHOT_LIMIT_S
 from quiesce.errors import QuiesceError
 from quiesce.table import LEASE_S
+from quiesce.verbs import SESSION_LIMIT_S
 from tests.support.project import ROOT, definition, resources, step_of, template
 
 MACHINES = sorted(resources("AWS::Serverless::StateMachine"))
@@ -29,6 +30,8 @@ AWS_NAMES = {
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
 }
+# Started when an execution has ended without a report.
+BY_EVENT = "SweepFunction"
 # Bases: raised by no step.
 ABSTRACT = {"QuiesceError", "Refused"}
 
@@ -131,9 +134,15 @@ def test_a_run_is_judged_before_the_machine_is_cut_off():
     assert steps_s + SNAPSHOT_LIMIT_S + LONGEST_WAIT_S < definition()["TimeoutSeconds"]
 
 
-def test_the_lease_outlasts_snapshots_worst_case():
-    """Every retrier used up, every call as long as its Task may take; then AwaitSnapshots renews the lease."""
-    assert longest_s("Snapshot") + TASKS["AwaitSnapshots"]["TimeoutSeconds"] <= LEASE_S
+def test_the_lease_outlasts_the_worst_case_of_what_stands_between_two_who_renew_it():
+    """Every retrier used up, every call as long as its Task may take: Freeze renews it, and each AwaitSnapshots."""
+    one = {name: state["TimeoutSeconds"] for name, state in TASKS.items()}
+    assert longest_s("Snapshot") + longest_s("Thaw") + one["AwaitSnapshots"] + one["Freeze"] <= LEASE_S
+    assert longest_s("Complete") + longest_s("Report") <= LEASE_S
+
+
+def test_the_server_ends_a_session_by_itself_only_when_aws_has_certainly_ended():
+    assert definition()["TimeoutSeconds"] < SESSION_LIMIT_S
 
 
 def test_every_way_ends_through_report_or_changes_nothing():
@@ -149,7 +158,18 @@ def test_every_way_ends_through_report_or_changes_nothing():
 def test_everything_that_a_task_does_not_expect_is_caught():
     for name, state in TASKS.items():
         assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
-        assert all(catcher["ResultPath"] in ("$.failure", "$.report_failure") for catcher in state["Catch"]), name
+        own = f"$.{step_of(state['Resource'].rpartition(':')[2])}_failure"
+        assert all(catcher["ResultPath"] in ("$.failure", own) for catcher in state["Catch"]), name
+
+
+def test_once_the_server_may_be_frozen_every_way_thaws_completes_and_reports_in_this_order():
+    def ways(state, passed):
+        for following in targets_of(STATES[state]) - set(passed):
+            yield from ways(following, [*passed, following])
+        if not targets_of(STATES[state]):
+            yield [name for name in passed if name in ("Thaw", "Complete", "Report")]
+
+    assert {tuple(way) for way in ways("Freeze", ["Freeze"])} == {("Thaw", "Complete", "Report")}
 
 
 def test_no_two_branches_of_a_choice_lead_to_the_same_state():
@@ -167,9 +187,9 @@ def test_each_step_adds_one_key_of_its_own_name():
 
 def test_every_function_is_a_step_and_every_step_a_function():
     used = {state["Resource"].rpartition(":")[2] for state in TASKS.values()}
-    assert used == set(resources("AWS::Serverless::Function"))
+    assert used | {BY_EVENT} == set(resources("AWS::Serverless::Function"))
     folders = {path.name for path in (ROOT / "functions").iterdir() if (path / "app.py").exists()}
-    assert {step_of(name) for name in used} == folders
+    assert {step_of(name) for name in used | {BY_EVENT}} == folders
 
 
 def test_whoever_reads_a_failed_execution_finds_the_true_error():

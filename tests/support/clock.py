@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -42,13 +43,17 @@ class Clock:
         waiting = import_module("moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function")
         endpoint = import_module("botocore.endpoint")
         for module in modules:
-            monkeypatch.setattr(module, "datetime", SimpleNamespace(now=self.now))
+            if hasattr(module, "datetime"):
+                monkeypatch.setattr(module, "datetime", SimpleNamespace(now=self.now))
+            if hasattr(module, "Guest"):
+                guest = partial(module.Guest, sleep=self._pass, monotonic=lambda: self.now_s)
+                monkeypatch.setattr(module, "Guest", guest)
         monkeypatch.setattr(retrier, "time", SimpleNamespace(sleep=self.wait))
-        monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self._wait_in_boto))
+        monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self._pass))
         monkeypatch.setattr(waiting.WaitFunction, "_wait_interval", self._wait_in_state)
         monkeypatch.setattr(RULES, "now_s", lambda: self.now_s)
 
-    def _wait_in_boto(self, seconds: float) -> None:
+    def _pass(self, seconds: float) -> None:
         self.now_s += seconds
 
     def _wait_in_state(self, env: Any, wait_seconds: float) -> None:

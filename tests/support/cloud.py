@@ -7,16 +7,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import boto3
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
 from sandbox import snapshots
+from sandbox.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
-from tests.support.environment import ACCOUNT, BUCKET, REGION, TABLE, TOPIC_ARN
+from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
 from tests.support.project import template
+from tests.support.ssm import guest_document
 
 EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
 
@@ -35,16 +39,18 @@ class Cloud:
     s3: Any
     dynamodb: Any
     stepfunctions: Any
+    servers: Servers
+    run_command: RunCommand
     of_images: set[str] = field(default_factory=set)
     """Snapshots that moto makes for the image of a server."""
 
-    def add_server(self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS) -> Server:
-        """Start a Windows server with these disks; nothing is busy on it."""
+    def add_server(
+        self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
+    ) -> Server:
+        """Start a Windows server with these disks; nothing is busy on it unless asked for."""
         backend = ec2_backends[ACCOUNT][REGION]
         before = set(backend.snapshots)
-        server = Servers(self.ec2, lambda: backend, seed=1).add(name, disks, application=False)
-        # Servers listens for what the snapshots hold; nothing here asks for it.
-        snapshots.RULES.captured.clear()
+        server = self.servers.add(name, disks, application=application)
         self.of_images |= set(backend.snapshots) - before
         return server
 
@@ -52,6 +58,12 @@ class Cloud:
         """Upload a policy and return its name; JSON is YAML."""
         self.s3.put_object(Bucket=BUCKET, Key=f"policies/{policy['name']}.yaml", Body=json.dumps(policy).encode())
         return str(policy["name"])
+
+    def put_scripts(self, policy: str, owner: str = "admin", **texts: str) -> None:
+        """Upload an owner's scripts of a policy: ``before``, ``after`` and ``complete``; a text can say how it goes."""
+        for stage in ("before", "after", "complete"):
+            key = f"scripts/{owner}/{stage}_{policy}.ps1"
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=texts.get(stage, "# goes well\n").encode())
 
     def stored_snapshots(self) -> list[Any]:
         """Return every snapshot of a server's volume that was ever created, as moto's object."""
@@ -104,16 +116,48 @@ class Cloud:
         return [(notification[2], notification[1]) for notification in sent]
 
 
+def _place_of(link: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    parts = urlsplit(link)
+    assert parts.netloc == f"{BUCKET}.s3.{REGION}.amazonaws.com", link
+    return {"Bucket": BUCKET, "Key": unquote(parts.path[1:])}, parse_qs(parts.query)
+
+
+def _get(link: str) -> bytes | None:
+    """Follow a presigned link to one version of an object, as a server does."""
+    place, query = _place_of(link)
+    try:
+        found = client("s3").get_object(**place, VersionId=query["versionId"][0])
+    except ClientError:
+        return None
+    return bytes(found["Body"].read())
+
+
+def _put(link: str, content: bytes) -> bool:
+    """Put an object by a presigned link, as a server does."""
+    client("s3").put_object(**_place_of(link)[0], Body=content)
+    return True
+
+
+def _now_s() -> float:
+    """Return the time that the test's clock has by now."""
+    return snapshots.RULES.now_s()
+
+
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Give an account in which the stack's table, bucket and topic stand as the template has them."""
     snapshots.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
-        cloud = Cloud(*map(client, ("ec2", "s3", "dynamodb", "stepfunctions")))
+        ec2 = client("ec2")
+        servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_get, put=_put)
+        run_command = RunCommand(servers.managed, servers.state_of, _now_s)
+        run_command.put_document(DOCUMENT, guest_document(BUCKET, REGION))
+        cloud = Cloud(ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command)
         table = template()["Resources"]["Table"]["Properties"]
         shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")}
         cloud.dynamodb.create_table(TableName=TABLE, **shape)
         cloud.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         client("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
         yield cloud
     snapshots.RULES.reset()

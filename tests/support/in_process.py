@@ -1,7 +1,10 @@
 """pytest fixtures for handlers on moto: one account, one clock and one wire for each test."""
 
+from functools import partial
+
 import pytest
 
+from sandbox.run_command import respond
 from sandbox.snapshots import RULES
 from tests.support import cloud as clouds
 from tests.support.clock import Clock
@@ -29,9 +32,9 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def wire(monkeypatch):
+def wire(cloud, monkeypatch):
     """What the functions send, and its faults; each fault that was ordered has to happen."""
-    wire = Wire()
+    wire = Wire(answers={"ssm": partial(respond, cloud.run_command)})
     wire.plug_in(monkeypatch)
     yield wire
     assert wire.unused() == [], "a fault was ordered and met nothing"

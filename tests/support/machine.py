@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
@@ -15,6 +16,9 @@ from typing import Any
 
 import pytest
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
+from moto.stepfunctions.parser.asl.component.state.state_type import StateType
+from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
@@ -22,12 +26,13 @@ from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWork
 from quiesce.errors import QuiesceError
 from tests.support.clock import Clock
 from tests.support.cloud import Cloud
-from tests.support.environment import ACCOUNT
+from tests.support.environment import ACCOUNT, REGION
 from tests.support.project import definition, resources, step_of
 from tests.support.wire import FunctionDied, Wire
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 FUNCTIONS = {name: step_of(name) for name in resources("AWS::Serverless::Function")}
+STEPS = {name.removesuffix("Function"): step for name, step in FUNCTIONS.items()}
 # A parsed definition keeps nothing of an execution: once is enough.
 PARSE = cache(AmazonStateLanguageParser.parse)
 # It logs each error that a state machine handles, with the whole definition.
@@ -77,6 +82,10 @@ class Machine:
     invocations: list[str] = field(default_factory=list)
     surprises: list[Exception] = field(default_factory=list)
     """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
+    swept: list[dict[str, Any]] = field(default_factory=list)
+    """The events that sweep was started with."""
+    _stop_in: str = ""
+    _environment: Any = None
     _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
     _before: dict[str, Callable[[], object]] = field(default_factory=dict)
 
@@ -92,6 +101,21 @@ class Machine:
         """Order what Step Functions reports of the next calls of a function, before or after these take effect."""
         self._orders.setdefault(step, []).extend(LambdaError(n, after_the_call=after_the_call) for n in names)
 
+    def stop_in(self, state: str) -> None:
+        """Order that the next execution is stopped while it is in this state; a function that runs then runs on."""
+        self._stop_in = state
+
+    def sweep(self, run: Run) -> None:
+        """Start sweep, as EventBridge does when an execution was stopped, timed out or failed."""
+        described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
+        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s))
+
+    def sweep_by_event(self, event: dict[str, Any]) -> None:
+        """Start sweep with an event."""
+        self.swept.append(event)
+        with self.wire.listen():
+            APPS["sweep"].handler(json.loads(json.dumps(event)), _context("sweep"))
+
     def before(self, step: str, action: Callable[[], object]) -> None:
         """Order what happens in the world before the next call of a function."""
         self._before[step] = action
@@ -101,6 +125,27 @@ class Machine:
         monkeypatch.setattr(moto_execution, "ExecutionWorker", SyncExecutionWorker)
         monkeypatch.setattr(AmazonStateLanguageParser, "parse", PARSE)
         monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", self._invoke)
+        enter, leave = CommonStateField._eval_state_input, CommonStateField._verify_size_quota
+
+        def watched_enter(state: CommonStateField, env: Environment) -> None:
+            self._environment = env
+            self._stop_if(state, StateType.Wait)
+            enter(state, env)
+
+        def watched_leave(state: CommonStateField, env: Environment, value: Any) -> None:
+            self._stop_if(state, StateType.Choice, StateType.Pass)
+            leave(state, env, value)
+
+        monkeypatch.setattr(CommonStateField, "_eval_state_input", watched_enter)
+        monkeypatch.setattr(CommonStateField, "_verify_size_quota", watched_leave)
+
+    def _stop_if(self, state: CommonStateField, *kinds: StateType) -> None:
+        if state.name == self._stop_in and state.state_type in kinds:
+            self.stop()
+
+    def stop(self) -> None:
+        """Stop the execution that runs, as a person does in the console."""
+        self._environment.set_stop(stop_date=self.clock.now(), cause="stopped by the test", error="Stopped")
 
     def unused(self) -> list[str]:
         """Return the ordered failures that no call met."""
@@ -121,6 +166,8 @@ class Machine:
     def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
         step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
         self.invocations.append(step)
+        if self._stop_in and step == STEPS.get(self._stop_in):
+            self.stop()
         with self.wire.listen(on=False):
             self._before.pop(step, lambda: None)()
         try:
@@ -148,6 +195,39 @@ class Machine:
         if order:
             raise order
         return result
+
+
+def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any]:
+    """Return the event that EventBridge gets when an execution has ended.
+
+    Source: Step Functions' developer guide, "Automating Step Functions event delivery with EventBridge".
+    """
+    name, machine = arn.rpartition(":")[2], arn.rpartition(":")[0].replace(":execution:", ":stateMachine:")
+    detail = {
+        "executionArn": arn,
+        "stateMachineArn": machine,
+        "name": name,
+        "status": status,
+        "startDate": int(now_s * 1000) - 60_000,
+        "stopDate": int(now_s * 1000),
+        "input": data,
+        "inputDetails": {"included": True},
+        "output": None,
+        "outputDetails": None,
+        "error": "Stopped",
+        "cause": "stopped by the test",
+    }
+    return {
+        "version": "0",
+        "id": "315c1398-40ff-a850-213b-158f73e60175",
+        "detail-type": "Step Functions Execution Status Change",
+        "source": "aws.states",
+        "account": ACCOUNT,
+        "time": datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [arn],
+        "detail": detail,
+    }
 
 
 def _context(step: str) -> Any:

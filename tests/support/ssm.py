@@ -1,6 +1,7 @@
 """Systems Manager in the test's own process: clients of SSM are answered by the sandbox, on the test's clock."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sandbox.run_command import RunCommand, respond
 DOCUMENT = Path(__file__).parents[2] / "guest" / "document.yaml"
 
 
+@cache
 def guest_document(bucket: str, region: str) -> dict[str, Any]:
     """The document of the guest, as CloudFormation makes it for a stack with this bucket."""
     values = {"${Bucket}": bucket, "${AWS::Region}": region, "${AWS::URLSuffix}": "amazonaws.com"}

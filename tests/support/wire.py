@@ -6,6 +6,7 @@ Faults belong here and not into a stubbed client, because boto3 repeats by itsel
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,6 +77,8 @@ class Wire:
     """What the functions sent, as ``service:Operation``, and what goes wrong with it."""
 
     sent: list[str] = field(default_factory=list)
+    answers: dict[str, Callable[[Any], AWSResponse]] = field(default_factory=dict)
+    """Who answers for a service instead of moto."""
     _faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _listening: bool = False
@@ -110,6 +113,8 @@ class Wire:
     def pass_on(self, event_name: str, request: Any, effect: Effect) -> AWSResponse:
         """Log a request of a function and let it happen, or what was ordered for it."""
         _, service, operation = event_name.split(".", 2)
+        if service in self.answers:
+            effect = partial(self.answers[service], request)
         if not self._listening or service in ("lambda", "sfn"):
             return effect()
         call = f"{service}:{operation}"

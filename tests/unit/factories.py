@@ -62,7 +62,12 @@ def a_snapshot(number: int = 0, state: str = "completed", **changes: Any) -> Sna
     return Snapshot.model_validate({**fields, **changes})
 
 
-def a_plan(volumes: int = 2, **changes: Any) -> Plan:
+def some_settings(**changes: Any) -> TargetSettings:
+    return TargetSettings.model_validate(changes)
+
+
+def a_plan(volumes: int = 2, settings: TargetSettings | None = None, **changes: Any) -> Plan:
+    settings = settings or some_settings()
     fields = {
         "run_id": "run-1",
         "policy": "files-nightly",
@@ -71,11 +76,12 @@ def a_plan(volumes: int = 2, **changes: Any) -> Plan:
         "instance_name": "FILES01",
         "instance_state": "running",
         "platform": "Windows",
-        "settings": TargetSettings(),
+        "settings": settings,
         "tags": {"quiesce:run": "run-1"},
         "volumes": [a_volume(n) for n in range(volumes)],
         "excluded": [],
-        "consistency": possible_consistency("running"),
+        "consistency": possible_consistency("running", settings),
+        "freezes": settings.freezes,
         "notes": [],
         "planned_at": NOW,
         "calls": {"ec2:DescribeInstances": 1},
@@ -127,7 +133,7 @@ def a_record(**changes: Any) -> Record:
         "run_id": "run-1",
         "status": "Successful",
         "reason": "every chosen volume has a completed snapshot",
-        "consistency": possible_consistency("running"),
+        "consistency": possible_consistency("running", some_settings()),
         "policy": "files-nightly",
         "owner": "admin",
         "instance_id": INSTANCE,
@@ -137,6 +143,9 @@ def a_record(**changes: Any) -> Record:
         "ended_at": NOW + timedelta(minutes=10),
         "snapshots": [],
         "excluded": [],
+        "session": None,
+        "freeze_window": None,
+        "logs": None,
         "notes": [],
         "failure": None,
         "calls": {},

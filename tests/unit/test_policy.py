@@ -5,11 +5,14 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from quiesce import tags
+from quiesce import policy, tags
 from quiesce.bucket import record_key
-from quiesce.policy import Policy, TargetSettings, VolumeChoice
+from quiesce.errors import PolicyRefused
+from quiesce.policy import Policy, Scripts, TargetSettings, VolumeChoice
+from quiesce.request import read_policy, read_policy_file
 from quiesce.run import RUN_ID, identify
-from tests.unit.factories import INSTANCE, a_policy, a_policy_document, an_execution, volume_id
+from tests.support.project import ROOT, definition
+from tests.unit.factories import INSTANCE, a_policy, a_policy_document, an_execution, some_settings, volume_id
 
 LONGEST_NAME = "A" + "z" * 39
 OTHER = "i-0fedcba9876543210"
@@ -203,3 +206,194 @@ def test_a_server_that_is_no_target_has_no_settings() -> None:
 def test_a_policy_survives_its_own_json() -> None:
     policy = Policy.model_validate(a_policy_document(tags={"a": "b"}, defaults={"volumes": {"exclude": ["root"]}}))
     assert Policy.model_validate_json(policy.model_dump_json()) == policy
+
+
+def words_of(**changes: object) -> str:
+    with pytest.raises(PolicyRefused) as refused:
+        read_policy(a_policy_document(**changes), "policy")
+    return str(refused.value)
+
+
+def settings_of(**defaults: object) -> TargetSettings:
+    settings = a_policy(defaults=defaults).settings_for(INSTANCE)
+    assert settings
+    return settings
+
+
+def test_without_a_word_no_application_is_asked() -> None:
+    settings = settings_of()
+    assert (settings.agent, settings.scripts, settings.consistency) == ("ssm", "off", "application-or-crash")
+    assert settings.freeze_limit_s == 120
+    assert not settings.freezes
+
+
+def test_scripts_come_from_the_bucket_unless_the_policy_says_otherwise() -> None:
+    assert settings_of(scripts={}).scripts == Scripts.model_validate({"from": "bucket"})
+    assert settings_of(scripts={"from": "server"}).scripts == Scripts.model_validate({"from": "server"})
+    assert settings_of(scripts={}).freezes
+
+
+@pytest.mark.parametrize("scripts", ["on", "OFF", False, True, None, [], 7])
+def test_scripts_that_are_neither_off_nor_an_object_are_refused(scripts: object) -> None:
+    assert words_of(defaults={"scripts": scripts}) == (
+        f"policy: defaults.scripts: {scripts!r}: must be 'off', or an object, as in {{from: bucket}}. "
+        "Remedy: correct it; docs/reference.md has the bounds of every field."
+    )
+
+
+@pytest.mark.parametrize(
+    ("scripts", "words"),
+    [
+        ({"form": "server"}, "defaults.scripts.form: is not a field that quiesce knows. Remedy: write 'from'."),
+        (
+            {"source": "server"},
+            "defaults.scripts.source: is not a field that quiesce knows. Remedy: remove it; known here: "
+            "from, before_limit_s, after_limit_s, complete_limit_s, collect_output.",
+        ),
+        ({"from": "s3"}, "defaults.scripts.from: 's3': input should be 'bucket' or 'server'."),
+        ({"collect_output": "yes"}, "defaults.scripts.collect_output: 'yes': input should be a valid boolean."),
+        ({"before_limit_s": 1, "after_limit_s": 0}, "defaults.scripts.after_limit_s: 0: input should be greater"),
+    ],
+)
+def test_a_wrong_field_of_scripts_is_named_alone(scripts: object, words: str) -> None:
+    assert words_of(defaults={"scripts": scripts}).startswith(f"policy: {words}")
+
+
+def test_a_scripts_limit_one_level_too_high_is_told_where_it_belongs() -> None:
+    assert words_of(defaults={"before_limit_s": 7}) == (
+        "policy: defaults.before_limit_s: is not a field that quiesce knows. "
+        "Remedy: move it under 'scripts' of the policy."
+    )
+
+
+LIMITS = ["before_limit_s", "after_limit_s", "complete_limit_s"]
+SHORT = dict.fromkeys(LIMITS, 1)
+
+
+@pytest.mark.parametrize("field", LIMITS)
+@pytest.mark.parametrize("value", [1, 600])
+def test_a_script_may_run_a_second_or_ten_minutes(field: str, value: int) -> None:
+    assert getattr(settings_of(scripts={**SHORT, field: value}).scripts, field) == value
+
+
+@pytest.mark.parametrize("field", LIMITS)
+@pytest.mark.parametrize("value", [0, -1, 601, "60", 1.5, True, None])
+def test_a_scripts_limit_out_of_bounds_or_of_another_kind_is_refused(field: str, value: object) -> None:
+    assert words_of(defaults={"scripts": {field: value}}).startswith(f"policy: defaults.scripts.{field}: {value!r}: ")
+
+
+def test_limits_that_just_fit_a_function_are_taken() -> None:
+    scripts = {"before_limit_s": 100, "after_limit_s": 20, "complete_limit_s": 600}
+    assert settings_of(scripts=scripts).freezes
+
+
+def test_limits_that_do_not_fit_a_function_are_refused_with_their_sum() -> None:
+    scripts = {"before_limit_s": 101, "after_limit_s": 20, "complete_limit_s": 600}
+    assert (
+        "before_limit_s 101 + after_limit_s 20 + complete_limit_s 600 + 120 for delivery = 841 s, "
+        "more than the 840 s that a function may wait" in words_of(defaults={"scripts": scripts})
+    )
+
+
+@pytest.mark.parametrize("value", [60, 120, 600])
+def test_a_freeze_limit_within_its_bounds_is_taken(value: int) -> None:
+    assert settings_of(freeze_limit_s=value).freeze_limit_s == value
+
+
+@pytest.mark.parametrize("value", [59, 1, 0, -120])
+def test_a_freeze_limit_that_cannot_hold_what_must_fit_in_it_is_refused_with_the_sum(value: int) -> None:
+    assert words_of(defaults={"freeze_limit_s": value}).startswith(
+        f"policy: defaults.freeze_limit_s: {value}: 5 until AWS knows of the freeze + 45 for CreateSnapshots "
+        "+ 10 for the thaw's delivery = 60 s must fit in it."
+    )
+
+
+@pytest.mark.parametrize("value", [601, "120", 119.5, True, None])
+def test_a_freeze_limit_too_long_or_of_another_kind_is_refused(value: object) -> None:
+    assert words_of(defaults={"freeze_limit_s": value}).startswith(f"policy: defaults.freeze_limit_s: {value!r}: ")
+
+
+def waits_s(retrier: dict[str, float]) -> list[float]:
+    """Return the longest pauses between the tries of one retrier."""
+    rate, most = retrier["BackoffRate"], retrier.get("MaxDelaySeconds", float("inf"))
+    return [min(retrier["IntervalSeconds"] * rate**n, most) for n in range(int(retrier["MaxAttempts"]))]
+
+
+def test_the_bounds_of_the_freeze_limit_are_what_the_state_machine_makes_them() -> None:
+    snapshot = definition()["States"]["Snapshot"]
+    too_soon, others = map(waits_s, snapshot["Retry"])
+    assert snapshot["TimeoutSeconds"] == policy.SNAPSHOT_S
+    assert policy.SHORTEST_FREEZE_S + sum(too_soon[:3]) <= TargetSettings().freeze_limit_s
+    assert policy.SHORTEST_FREEZE_S + sum(too_soon) + sum(others) <= 150
+
+
+SCRIPTS = {"from": "bucket"}
+SENSELESS = {
+    "scripts that no agent runs": (
+        {"agent": "none", "scripts": SCRIPTS},
+        "scripts: nobody runs them: agent is 'none'. Remedy: set agent to ssm, or scripts to off.",
+    ),
+    "scripts that nobody asks for": (
+        {"consistency": "crash", "scripts": SCRIPTS},
+        "scripts: nobody runs them: consistency is 'crash'. "
+        "Remedy: set consistency to application-or-crash, or scripts to off.",
+    ),
+    "application consistency without scripts": (
+        {"consistency": "application"},
+        "consistency: 'application' needs scripts that hold the application, and there are none. "
+        "Remedy: add scripts, as in {from: bucket}, or set consistency to application-or-crash.",
+    ),
+    "application consistency without an agent": (
+        {"consistency": "application", "agent": "none"},
+        "consistency: 'application' needs scripts that hold the application, and there are none. "
+        "Remedy: add scripts, as in {from: bucket}, or set consistency to application-or-crash.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "words"), SENSELESS.values(), ids=SENSELESS)
+def test_settings_that_make_no_sense_together_are_refused_for_their_target(
+    settings: dict[str, object], words: str
+) -> None:
+    targets = [{"instance_id": OTHER}, {"instance_id": INSTANCE, **settings}]
+    assert words_of(targets=targets) == f"policy: targets[1].{words}"
+
+
+def test_a_contradiction_between_a_target_and_the_defaults_is_refused() -> None:
+    targets = [{"instance_id": INSTANCE, "scripts": SCRIPTS}]
+    assert words_of(defaults={"agent": "none"}, targets=targets).startswith("policy: targets[0].scripts: nobody runs")
+
+
+@pytest.mark.parametrize("other", [{"agent": "none"}, {"consistency": "crash"}])
+def test_a_contradiction_that_nobody_refused_asks_no_application(other: dict[str, object]) -> None:
+    assert not some_settings(scripts=SCRIPTS, **other).freezes
+
+
+def test_a_default_is_no_contradiction_where_the_target_sets_it_right() -> None:
+    targets = [{"instance_id": INSTANCE, "scripts": SCRIPTS}]
+    whole = read_policy(a_policy_document(defaults={"consistency": "application"}, targets=targets), "policy")
+    settings = whole.settings_for(INSTANCE)
+    assert settings
+    assert (settings.freezes, settings.consistency) == (True, "application")
+
+
+def test_a_target_may_leave_the_defaults_scripts_out() -> None:
+    targets = [{"instance_id": INSTANCE, "agent": "none", "scripts": "off"}, {"instance_id": OTHER}]
+    whole = read_policy(a_policy_document(defaults={"scripts": SCRIPTS}, targets=targets), "policy")
+    assert [bool(s and s.freezes) for s in map(whole.settings_for, (INSTANCE, OTHER))] == [False, True]
+
+
+@pytest.mark.parametrize("consistency", ["application-or-crash", "application"])
+def test_scripts_go_with_every_consistency_that_asks(consistency: str) -> None:
+    assert some_settings(scripts=SCRIPTS, consistency=consistency).contradiction() is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"agent": "none"}, {"consistency": "crash"}])
+def test_a_policy_that_asks_nobody_makes_sense(settings: dict[str, object]) -> None:
+    assert some_settings(**settings).contradiction() is None
+    assert not some_settings(**settings).freezes
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_example_policies_are_policies(path) -> None:
+    assert read_policy_file(path.read_bytes(), path.stem, path.name).targets

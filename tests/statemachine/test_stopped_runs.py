@@ -1,0 +1,242 @@
+"""An execution that is stopped in each of its states: the application goes on, with sweep and without it.
+
+Nobody stops a function with its execution: what runs at that moment runs on, and no state is entered any more.
+"""
+
+import json
+import math
+
+import pytest
+
+from quiesce.table import LEASE_S
+from quiesce.verbs import SESSION_LIMIT_S
+from sandbox.session import Session
+from sandbox.snapshots import RULES
+from tests.statemachine.truth import record_of
+from tests.support.environment import ACCOUNT, REGION
+from tests.support.machine import ended_event
+from tests.support.project import definition
+
+FREEZE_LIMIT_S = 120
+NOT_ASKED = ["Begin", "Plan", "Freezes?"]
+HELD = ["Freeze", "Frozen?", "Snapshot", "Thaw"]
+THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots"]
+COMPLETED = ["Complete"]
+RECORDED = ["Report", "Failed?"]
+FAILED_BEFORE = "# sandbox: exit 3\n"
+
+
+@pytest.fixture(params=[0, 3], ids=["before succeeds", "before fails"])
+def asked(request, cloud, shop):
+    """What the scripts are asked in a run that is stopped before its end; a before that fails touches nothing."""
+    if request.param == 0:
+        return ["before", "after 1", "complete 0"]
+    cloud.put_scripts("orders", before=FAILED_BEFORE)
+    return ["after 0", "complete 0"]
+
+
+def stopped_in(state, machine, request):
+    machine.stop_in(state)
+    run = machine.start(request)
+    assert run.status == "ABORTED"
+    assert run.states[-1] == state, "a later state was entered"
+    return run
+
+
+def pass_time(machine, cloud, seconds):
+    machine.clock.now_s += seconds
+    cloud.servers.advance()
+
+
+def assert_after_came_in_time(shop):
+    [session] = [session.saved for session in shop.windows.guest.sessions()]
+    held_ms = session["after"]["startedMs"] - session["before"]["endedMs"]
+    assert 0 <= held_ms <= FREEZE_LIMIT_S * 1000
+    assert session["after"]["argument"] == ("1" if session["before"]["succeeded"] else "0")
+
+
+def test_these_lists_hold_every_state_in_which_an_execution_can_be_stopped():
+    ends = {name for name, state in definition()["States"].items() if state["Type"] in ("Succeed", "Fail")}
+    assert {*NOT_ASKED, *HELD, *THAWED, *COMPLETED, *RECORDED} == definition()["States"].keys() - ends
+
+
+@pytest.mark.parametrize("state", NOT_ASKED)
+def test_stopped_before_the_server_was_asked_no_script_runs_and_the_server_is_free(
+    state, machine, cloud, shop, frozen_request
+):
+    run = stopped_in(state, machine, frozen_request)
+    machine.sweep(run)
+    assert cloud.lease(shop.instance_id) is None
+    assert record_of(cloud, run, shop.instance_id)["failure"]["error"] == "ExecutionStopped"
+    pass_time(machine, cloud, SESSION_LIMIT_S + 600)
+    assert shop.application.asked == []
+    assert cloud.snapshot_sets() == 0
+
+
+@pytest.mark.parametrize("state", NOT_ASKED)
+def test_stopped_before_the_server_was_asked_and_not_swept_the_lease_ends_by_itself(
+    state, machine, cloud, shop, frozen_request
+):
+    stopped_in(state, machine, frozen_request)
+    assert shop.application.asked == []
+    machine.stop_in("")
+    pass_time(machine, cloud, LEASE_S)
+    assert machine.start(frozen_request).status == "SUCCEEDED"
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+
+
+@pytest.mark.parametrize("state", HELD + THAWED)
+def test_stopped_once_the_server_was_asked_it_is_thawed_and_completed_by_sweep(
+    state, machine, cloud, shop, frozen_request, asked
+):
+    run = stopped_in(state, machine, frozen_request)
+    machine.sweep(run)
+    assert shop.application.asked == asked
+    assert not shop.application.held
+    assert_after_came_in_time(shop)
+    record = record_of(cloud, run, shop.instance_id)
+    assert (record["status"], record["failure"]["error"]) == ("Failed", "ExecutionStopped")
+    assert record["consistency"]["level"] == "none"
+    assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
+    assert cloud.lease(shop.instance_id) is None
+    assert len(cloud.mails()) == 1
+    pass_time(machine, cloud, SESSION_LIMIT_S + 600)
+    assert shop.application.asked == asked
+
+
+@pytest.mark.parametrize("state", HELD)
+def test_stopped_while_it_is_held_and_never_swept_the_server_thaws_and_completes_by_itself(
+    state, machine, cloud, shop, frozen_request, asked
+):
+    stopped_in(state, machine, frozen_request)
+    pass_time(machine, cloud, FREEZE_LIMIT_S + 1)
+    assert shop.application.asked == asked[:-1]
+    assert not shop.application.held
+    assert_after_came_in_time(shop)
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    assert shop.application.asked == asked
+
+
+@pytest.mark.parametrize("state", THAWED)
+def test_stopped_after_the_thaw_and_never_swept_the_server_completes_by_itself(
+    state, machine, cloud, shop, frozen_request, asked
+):
+    stopped_in(state, machine, frozen_request)
+    assert shop.application.asked == asked[:-1]
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    assert shop.application.asked == asked
+
+
+def test_stopped_in_complete_the_script_keeps_the_argument_that_it_has_and_the_run_is_no_success(
+    machine, cloud, shop, frozen_request
+):
+    run = stopped_in("Complete", machine, frozen_request)
+    machine.sweep(run)
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+    record = record_of(cloud, run, shop.instance_id)
+    assert (record["status"], record["session"]["complete"]["argument"]) == ("Failed", "1")
+    assert cloud.lease(shop.instance_id) is None
+
+
+@pytest.mark.parametrize("state", RECORDED)
+def test_stopped_once_the_record_is_written_nothing_is_left_to_sweep(state, machine, cloud, shop, frozen_request):
+    run = stopped_in(state, machine, frozen_request)
+    before = (cloud.records(), cloud.items(), cloud.mails())
+    machine.sweep(run)
+    assert (cloud.records(), cloud.items(), cloud.mails()) == before
+    assert record_of(cloud, run, shop.instance_id)["status"] == "Successful"
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+    assert cloud.lease(shop.instance_id) is None
+
+
+def test_these_tests_would_see_a_server_that_does_not_thaw_by_itself(machine, cloud, shop, frozen_request, monkeypatch):
+    wait = Session._from_frozen
+
+    def wait_for_ever(session, runner, now_s):
+        session.limits = {**session.limits, "freeze": math.inf}
+        return wait(session, runner, now_s)
+
+    monkeypatch.setattr(Session, "_from_frozen", wait_for_ever)
+    stopped_in("Snapshot", machine, frozen_request)
+    pass_time(machine, cloud, FREEZE_LIMIT_S + 1)
+    assert shop.application.held
+
+
+@pytest.mark.parametrize("state", ["Freeze", "Thaw", "WaitForSnapshots", "Complete"])
+def test_sweeping_twice_is_sweeping_once(state, machine, cloud, shop, frozen_request):
+    run = stopped_in(state, machine, frozen_request)
+    machine.sweep(run)
+    before = (shop.application.asked[:], cloud.records(), cloud.items(), cloud.mails())
+    machine.sweep(run)
+    assert (shop.application.asked, cloud.records(), cloud.items(), cloud.mails()) == before
+
+
+def test_a_server_that_sweep_cannot_reach_thaws_by_itself_and_the_record_says_so(machine, cloud, shop, frozen_request):
+    def lose_the_server(_instance_id, _snapshots):
+        shop.windows.agent.connected = False
+
+    RULES.captured.append(lose_the_server)
+    run = stopped_in("Snapshot", machine, frozen_request)
+    machine.sweep(run)
+    record = record_of(cloud, run, shop.instance_id)
+    assert record["status"] == "Failed"
+    assert any("thaws and ends its session by itself" in note for note in record["notes"])
+    assert cloud.lease(shop.instance_id) is None
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+    assert_after_came_in_time(shop)
+
+
+@pytest.mark.parametrize(
+    ("state", "call", "nth"),
+    [
+        ("Plan", "dynamodb:PutItem", 2),
+        ("Plan", "ssm:SendCommand", 1),
+        ("Plan", "dynamodb:UpdateItem", 1),
+        ("Freeze", "dynamodb:UpdateItem", 2),
+        ("Freeze", "dynamodb:UpdateItem", 3),
+        ("Freeze", "ssm:SendCommand", 2),
+        ("Snapshot", "dynamodb:UpdateItem", 4),
+        ("Thaw", "ssm:SendCommand", 3),
+        ("Complete", "ssm:SendCommand", 4),
+        ("Report", "dynamodb:PutItem", 3),
+    ],
+    ids=str,
+)
+def test_a_sweep_that_comes_while_the_function_still_runs_leaves_nothing_frozen_and_one_record(
+    state, call, nth, *, machine, cloud, shop, frozen_request
+):
+    """Whatever the function was about to send: it is sent after sweep has ended the run."""
+    arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:m-raced:raced"
+
+    def sweep_first(_request, effect):
+        machine.sweep_by_event(ended_event(arn, "ABORTED", json.dumps(frozen_request), machine.clock.now_s))
+        return effect()
+
+    machine.wire.on(call, sweep_first, nth=nth)
+    machine.stop_in(state)
+    run = machine.start(frozen_request, "raced")
+    assert run.states[-1] == state
+    assert len(machine.swept) == 1
+    pass_time(machine, cloud, FREEZE_LIMIT_S + 1)
+    assert not shop.application.held
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    assert shop.application.asked.count("before") <= 1
+    assert [a for a in shop.application.asked if a.startswith("after")] in ([], ["after 0"], ["after 1"])
+    assert cloud.lease(shop.instance_id) is None
+    record = record_of(cloud, run, shop.instance_id)
+    listed = {s["snapshot_id"] for s in record["snapshots"]}
+    assert {s["id"] for s in cloud.snapshots()} == listed
+    assert {s["tags"].get("quiesce:consistency") for s in cloud.snapshots()} <= {record["consistency"]["level"]}
+
+
+@pytest.mark.parametrize("hidden", [1, 5])
+def test_sweep_finds_the_set_of_a_stopped_snapshot_though_ec2_lists_it_late(
+    hidden, *, machine, cloud, shop, frozen_request, monkeypatch
+):
+    monkeypatch.setattr(RULES, "hidden_lookups", hidden)
+    run = stopped_in("Snapshot", machine, frozen_request)
+    machine.sweep(run)
+    record = record_of(cloud, run, shop.instance_id)
+    assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
+    assert len(record["snapshots"]) == 3
