@@ -44,7 +44,9 @@ def judge(state: RunState) -> Verdict:
         and that did not go well in every part; else ``Successful``.
     """
     verdict = _of_snapshots(state)
-    if state.plan is None or verdict.status == "Failed" or not state.plan.settings.freezes:
+    if verdict.status == "Failed":
+        return replace(verdict, notes=(*verdict.notes, *_unknown_ends(state)))
+    if state.plan is None or not state.plan.settings.freezes:
         return verdict
     problems = _before_complete(state, state.plan) + _of_complete(state, state.plan)
     held = state.plan.freezes and was_held(state.session) and not _was_adopted(state)
@@ -103,6 +105,12 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
         unasked = f"nobody could ask the server to thaw ({cause_of(state.thaw_failure).words})"
         return [unasked, *session_problems(state.session)]
     return session_problems(state.session)
+
+
+def _unknown_ends(state: RunState) -> list[str]:
+    """Return what nobody knows of the server at the end of a run that failed for another reason."""
+    ends = (("after", state.thaw_failure), ("complete", state.complete_failure))
+    return [f"it is not known whether the {name} script ran ({cause_of(f).words})" for name, f in ends if f]
 
 
 def _was_adopted(state: RunState) -> bool:
