@@ -149,9 +149,7 @@ def test_stopped_once_the_record_is_written_nothing_is_left_to_sweep(state, mach
     assert cloud.lease(shop.instance_id) is None
 
 
-def test_these_tests_would_see_a_server_that_does_not_thaw_by_itself(
-    machine, cloud, shop, frozen_request, monkeypatch
-):
+def test_these_tests_would_see_a_server_that_does_not_thaw_by_itself(machine, cloud, shop, frozen_request, monkeypatch):
     wait = Session._from_frozen
 
     def wait_for_ever(session, runner, now_s):
@@ -230,7 +228,6 @@ def test_a_sweep_that_comes_while_the_function_still_runs_leaves_nothing_frozen_
     listed = {s["snapshot_id"] for s in record["snapshots"]}
     assert {s["id"] for s in cloud.snapshots()} == listed
     assert {s["tags"].get("quiesce:consistency") for s in cloud.snapshots()} <= {record["consistency"]["level"]}
-
 
 
 @pytest.mark.parametrize("hidden", [1, 5])

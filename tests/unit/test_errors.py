@@ -16,6 +16,7 @@ def test_only_errors_that_pass_by_themselves_are_tried_again() -> None:
         "SnapshotTooSoon",
         "AwsThrottled",
         "AwsUnavailable",
+        "AgentUnreachable",
     }
 
 
