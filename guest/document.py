@@ -14,30 +14,39 @@ DOCUMENT = HERE / "document.yaml"
 
 # Longer than any wait of a verb, so that the innermost and best-named error is the one reported.
 COMMAND_TIMEOUT_S = 900
-# A presigned link of one object version, and of this bucket only.
 # Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
-LINK_PATTERN = r"^(none|https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?/scripts/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
 LINK_MAX_CHARS = 4096
 SECONDS = "^[1-9][0-9]{0,5}$"
 
+
+def link_pattern(folder: str) -> str:
+    """Return the pattern of a presigned link to one object in this folder of the own bucket and of no other."""
+    host = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?"
+    return rf"^(none|{host}/{folder}/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
+
+
+SCRIPT_LINK, UPLOAD_LINK = link_pattern("scripts"), link_pattern("logs")
+
 # name: (default, or None for none; pattern; description)
 PARAMETERS: dict[str, tuple[str | None, str, str]] = {
-    "Verb": (None, "^(stage|freeze|thaw|complete)$", "What is asked of the server."),
+    "Verb": (None, "^(inventory|stage|freeze|thaw|complete|collect)$", "What is asked of the server."),
     "RunId": (None, "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", "The run of the backup."),
     "Attempt": ("1", "^[1-9][0-9]?$", "The attempt within the run."),
-    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "stage: the server that is meant."),
+    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "inventory, stage: the server that is meant."),
     "Policy": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy, for the scripts' names."),
     "Scripts": ("off", "^(off|bucket|server)$", "stage: where the scripts come from."),
-    "BeforeLink": ("none", LINK_PATTERN, "stage: presigned link to the before script."),
-    "AfterLink": ("none", LINK_PATTERN, "stage: presigned link to the after script."),
-    "CompleteLink": ("none", LINK_PATTERN, "stage: presigned link to the complete script."),
+    "BeforeLink": ("none", SCRIPT_LINK, "stage: presigned link to the before script."),
+    "AfterLink": ("none", SCRIPT_LINK, "stage: presigned link to the after script."),
+    "CompleteLink": ("none", SCRIPT_LINK, "stage: presigned link to the complete script."),
     "BeforeTimeoutSeconds": ("60", SECONDS, "stage: time limit of the before script."),
     "AfterTimeoutSeconds": ("60", SECONDS, "stage: time limit of the after script."),
     "CompleteTimeoutSeconds": ("300", SECONDS, "stage: time limit of the complete script."),
     "FreezeLimitSeconds": ("120", SECONDS, "stage: the server thaws by itself so long after the before script."),
-    "SessionLimitSeconds": ("93600", SECONDS, "stage: the server ends the session by itself after so long."),
+    "SessionLimitSeconds": ("100800", SECONDS, "stage: the server ends the session by itself after so long."),
     "Succeeded": ("false", "^(true|false)$", "complete: whether the whole backup succeeded."),
     "WaitSeconds": ("60", "^[1-9][0-9]{0,2}$", "freeze, thaw, complete: how long to wait for the answer."),
+    "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
+    "CollectOutput": ("false", "^(true|false)$", "collect: with what the scripts have printed."),
 }
 
 
@@ -52,7 +61,7 @@ def parameter_lines(name: str) -> list[str]:
     lines = [f"  {name}:", "    type: String", f"    description: {quoted(description)}"]
     if default is not None:
         lines.append(f"    default: {quoted(default)}")
-    if pattern is LINK_PATTERN:
+    if "${Bucket}" in pattern:
         return [*lines, f"    maxChars: {LINK_MAX_CHARS}", "    allowedPattern:", f"      Fn::Sub: {quoted(pattern)}"]
     return [*lines, f"    allowedPattern: {quoted(pattern)}"]
 

@@ -1,10 +1,12 @@
 # quiesce on the server. Written for Windows PowerShell 5.1, run as SYSTEM, ASCII only.
 #
 # AWS asks by a verb, through Systems Manager (document.yaml is made from this file):
+#   inventory  says what server this is and which disks its drives are on; changes nothing
 #   stage      puts what the sessions of a run need into the run's folder
 #   freeze     starts the session of one attempt, answers when the application is frozen
 #   thaw       has the after script run, answers when it has ended
 #   complete   has the complete script run, answers when the session has ended
+#   collect    puts the files of a session into the bucket; changes nothing here
 # Two scheduled tasks keep the promise when nobody asks any more:
 #   session    the session runner: runs the scripts in their order and watches the deadlines
 #   watchdog   goes on with a session whose runner is dead, at the deadlines and at boot
@@ -15,7 +17,7 @@ param(
     [string]$Verb = '',
     [string]$RunId = '',
     [string]$Attempt = '1',
-    [string]$InstanceId = 'none',                   # stage: the server that AWS means
+    [string]$InstanceId = 'none',                   # inventory, stage: the server that AWS means
     [string]$Policy = 'none',                       # stage: from here to SessionLimitSeconds
     [string]$Scripts = 'off',                    # off | bucket | server
     [string]$BeforeLink = 'none',                # one object version each
@@ -25,9 +27,11 @@ param(
     [string]$AfterTimeoutSeconds = '60',
     [string]$CompleteTimeoutSeconds = '300',
     [string]$FreezeLimitSeconds = '120',         # from the end of the before script
-    [string]$SessionLimitSeconds = '93600',      # from the start of the session
+    [string]$SessionLimitSeconds = '100800',     # from the start of the session
     [string]$Succeeded = 'false',                # complete: did the whole backup succeed, as far as AWS knows?
-    [string]$WaitSeconds = '60'                  # freeze, thaw, complete: how long to wait for the answer
+    [string]$WaitSeconds = '60',                 # freeze, thaw, complete: how long to wait for the answer
+    [string]$UploadLink = 'none',                # collect: where the bucket takes one object
+    [string]$CollectOutput = 'false'             # collect: with what the scripts have printed
 )
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
@@ -38,6 +42,9 @@ if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
 }
 $Stages = 'before', 'after', 'complete'
 $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
+$MaxDrives = 60                                  # an answer is cut at 24,000 characters
+$MaxDriveCharacters = 18000
+$MaxFileBytes = 10MB
 
 # ---- Text, time, waiting --------------------------------------------------------------------------------------------
 
@@ -56,9 +63,13 @@ function ConvertTo-Line($Value) {
     [regex]::Replace($json, '[^\x20-\x7e]', { param($match) '\u{0:x4}' -f [int][char]$match.Value })
 }
 
-function Read-Text([string]$Path) {
+function Open-Shared([string]$Path) {
     # Shares everything, so that the writer can replace the file meanwhile.
-    $stream = [IO.File]::Open($Path, 'Open', 'Read', 'ReadWrite, Delete')
+    [IO.File]::Open($Path, 'Open', 'Read', 'ReadWrite, Delete')
+}
+
+function Read-Text([string]$Path) {
+    $stream = Open-Shared $Path
     try { (New-Object IO.StreamReader $stream).ReadToEnd() } finally { $stream.Dispose() }
 }
 
@@ -509,6 +520,141 @@ function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
     if (-not $Session.Unsaved) { Remove-Tasks }
 }
 
+# ---- What the server is made of -------------------------------------------------------------------------------------
+
+function Read-Fact([string]$Name, [scriptblock]$Read) {
+    # $null where Windows cannot tell; why not is for whoever reads the command's stderr.
+    try { & $Read } catch { [Console]::Error.WriteLine("${Name}: $($_.Exception.Message)"); $null }
+}
+
+function Read-Cim([string]$Class, [string]$Namespace = 'root/cimv2') {
+    Read-Fact $Class { Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec 30 } |
+        Where-Object { $null -ne $_ }
+}
+
+function Get-Windows {
+    $system = Read-Cim 'Win32_OperatingSystem'
+    if ($null -eq $system) { $system = @{ Version = $null; Caption = $null; ProductType = $null } }
+    $installation = Read-Fact 'InstallationType' {
+        # The registry, through CIM like all the rest; the number is HKEY_LOCAL_MACHINE.
+        $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+        $value = @{ hDefKey = [uint32]2147483650; sSubKeyName = $key; sValueName = 'InstallationType' }
+        $found = Invoke-CimMethod -Namespace 'root/cimv2' -ClassName 'StdRegProv' -MethodName 'GetStringValue' `
+            -Arguments $value -OperationTimeoutSec 30
+        $found.sValue
+    }
+    [ordered]@{
+        version = $system.Version; name = $system.Caption; installation = $installation
+        productType = $system.ProductType
+    }
+}
+
+function Get-Drives {
+    # Every volume of a fixed disk. What joins volumes and disks is the volume's GUID path.
+    $storage = 'root/Microsoft/Windows/Storage'
+    $diskOf = @{}
+    $serialOf = @{}
+    $targetOf = @{}
+    foreach ($partition in Read-Cim 'MSFT_Partition' $storage) {
+        foreach ($path in $partition.AccessPaths) { $diskOf[$path] = $partition.DiskNumber }
+    }
+    foreach ($disk in Read-Cim 'MSFT_Disk' $storage) { $serialOf["$($disk.Number)"] = $disk.SerialNumber }
+    foreach ($disk in Read-Cim 'Win32_DiskDrive') { $targetOf["$($disk.Index)"] = $disk.SCSITargetId }
+    foreach ($volume in Read-Cim 'Win32_Volume') {
+        if ($volume.DriveType -ne 3) { continue }
+        $path = "$($volume.DriveLetter)"
+        if (-not $path -and ($volume.Name -cne $volume.DeviceID)) { $path = $volume.Name }
+        $disk = $diskOf[$volume.DeviceID]
+        [ordered]@{
+            path = $path; volumeGuid = $volume.DeviceID; fileSystem = $volume.FileSystem
+            sizeBytes = $volume.Capacity; freeBytes = $volume.FreeSpace
+            diskNumber = $disk; serial = $serialOf["$disk"]; scsiTarget = $targetOf["$disk"]
+        }
+    }
+}
+
+function Invoke-Inventory {
+    if (-not (Assert-NotClone $InstanceId)) { throw 'IdentityUnknown' }
+    $windows = Get-Windows
+    $drives = @(Get-Drives | Sort-Object -Property { -not $_.path }, { $_.path })
+    if (-not $windows.version -and ($drives.Count -eq 0)) { throw 'InventoryUnreadable: CIM answers nothing' }
+    $listed = @()
+    $room = $MaxDriveCharacters
+    foreach ($drive in $drives) {
+        $room -= (ConvertTo-Line $drive).Length
+        if (($room -ge 0) -and ($listed.Count -lt $MaxDrives)) { $listed += $drive }
+    }
+    $mode = "$($ExecutionContext.SessionState.LanguageMode)"
+    [ordered]@{
+        windows = $windows; powershell = [ordered]@{ version = "$($PSVersionTable.PSVersion)"; languageMode = $mode }
+        drives = $listed; drivesOmitted = $drives.Count - $listed.Count
+        programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
+    }
+}
+
+# ---- The files of a session -----------------------------------------------------------------------------------------
+
+function Read-Tail([string]$Path) {
+    # The last 10 MB of a file that others may be writing or replacing.
+    $tail = @{ Bytes = @(); Mark = 'unreadable-' }
+    $null = Wait-Until 3 {
+        try { $stream = Open-Shared $Path } catch [IO.IOException], [UnauthorizedAccessException] { return $false }
+        try {
+            $tail.Mark = if ($stream.Length -gt $MaxFileBytes) { 'cut-' } else { '' }
+            if ($tail.Mark) { $stream.Position = $stream.Length - $MaxFileBytes }
+            $tail.Bytes = (New-Object IO.BinaryReader $stream).ReadBytes($MaxFileBytes)
+        } finally { $stream.Dispose() }
+        $true
+    }
+    $tail
+}
+
+function Add-Entry($Archive, [string]$Folder, [string]$Name) {
+    # What is not whole says so in its name.
+    $tail = Read-Tail (Join-Path $Folder $Name)
+    $entry = "$($tail.Mark)$Name"
+    $target = $Archive.CreateEntry($entry).Open()
+    try { $target.Write($tail.Bytes, 0, $tail.Bytes.Length) } finally { $target.Dispose() }
+    [ordered]@{ name = $entry; bytes = $tail.Bytes.Length; cut = [bool]$tail.Mark }
+}
+
+function New-Archive($Session, [string]$Path) {
+    # Returns what is in it.
+    $wanted = '\Asession\.log\z'
+    if ($CollectOutput -ceq 'true') { $wanted = '\A(session\.log|(before|after|complete)\.(out|err))\z' }
+    Add-Type -AssemblyName 'System.IO.Compression'
+    $stream = [IO.File]::Open($Path, 'CreateNew', 'Write', 'None')
+    try {
+        $archive = New-Object IO.Compression.ZipArchive $stream, 'Create'
+        try {
+            Add-Entry $archive $Session.Run 'manifest.json'
+            Add-Entry $archive $Session.Folder 'state.json'
+            foreach ($file in Get-ChildItem -LiteralPath $Session.Folder -File | Sort-Object -Property Name) {
+                if ($file.Name -cmatch $wanted) { Add-Entry $archive $Session.Folder $file.Name }
+            }
+        } finally { $archive.Dispose() }
+    } finally { $stream.Dispose() }
+}
+
+function Invoke-Collect($Session) {
+    # Takes no lock: a thaw never waits for the files to be sent.
+    if (-not $Session.Certain) { throw 'IdentityUnknown' }
+    if ($UploadLink -ceq 'none') { throw 'InvalidParameter: UploadLink' }
+    if (-not (Test-Path -LiteralPath $Session.Folder)) { throw "NotStaged: $RunId has no attempt $Attempt" }
+    Update-State $Session
+    $path = Get-DraftName (Join-Path $Session.Folder 'session.zip')
+    try {
+        $files = @(New-Archive $Session $path)
+        [Net.ServicePointManager]::SecurityProtocol = 'Tls12'
+        $null = Invoke-WebRequest -UseBasicParsing -Uri $UploadLink -Method Put -InFile $path -TimeoutSec 60
+        [ordered]@{ files = $files; bytes = (Get-Item -LiteralPath $path).Length }
+    } catch { throw "NotCollected: $($_.Exception.Message)" } finally {
+        $null = Wait-Until 5 {
+            try { [IO.File]::Delete($path); $true } catch [IO.IOException], [UnauthorizedAccessException] { $false }
+        }
+    }
+}
+
 # ---- The verbs ------------------------------------------------------------------------------------------------------
 
 function Get-OwnText {
@@ -643,7 +789,7 @@ function Assert-Parameters {
     # The SSM document has checked them already; the tasks have no document.
     $number = '\A[0-9]{1,6}\z'
     $checks = @(
-        @('Verb', $Verb, '\A(stage|freeze|thaw|complete|session|watchdog)\z'),
+        @('Verb', $Verb, '\A(inventory|stage|freeze|thaw|complete|collect|session|watchdog)\z'),
         @('RunId', $RunId, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,99}\z'),
         @('Attempt', $Attempt, '\A[1-9][0-9]?\z'),
         @('Policy', $Policy, '\A[A-Za-z0-9][A-Za-z0-9_-]{0,39}\z'),
@@ -654,13 +800,15 @@ function Assert-Parameters {
         @('FreezeLimitSeconds', $FreezeLimitSeconds, $number),
         @('SessionLimitSeconds', $SessionLimitSeconds, $number),
         @('Succeeded', $Succeeded, '\A(true|false)\z'),
-        @('WaitSeconds', $WaitSeconds, $number))
+        @('WaitSeconds', $WaitSeconds, $number),
+        @('CollectOutput', $CollectOutput, '\A(true|false)\z'))
     foreach ($check in $checks) {
         if (-not ($check[1] -cmatch $check[2])) { throw "InvalidParameter: $($check[0])" }
     }
 }
 
 function Invoke-Verb($Answer) {
+    if ($Verb -ceq 'inventory') { $Answer['inventory'] = Invoke-Inventory; return }
     if ($Verb -ceq 'stage') { $Answer['staged'] = Invoke-Stage; return }
     $session = Open-Session
     try {
@@ -671,6 +819,7 @@ function Invoke-Verb($Answer) {
                 if (-not $session.Certain) { throw 'IdentityUnknown' }
                 Invoke-Request $session 'complete.flag' $(if ($Succeeded -ceq 'true') { '1' } else { '0' }) 'ended'
             }
+            'collect' { $Answer['collected'] = Invoke-Collect $session }
             default { Invoke-Task $session }
         }
     } finally { $Answer['session'] = $session.State }

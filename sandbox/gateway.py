@@ -130,8 +130,10 @@ class Sandbox:
         handlers = ministack.SERVICE_HANDLERS
         handlers["ec2"] = ec2.handle
         handlers["s3"] = iam.hide_missing_objects(handlers["s3"])
-        link = ssm.bucket_link(self.endpoint)
-        self.servers = Servers(self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed, link)
+        links = ssm.BucketLinks(self.endpoint)
+        self.servers = Servers(
+            self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed, links.get, links.put
+        )
         servers, clock = self.servers, snapshots.RULES.now_s
         self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
         handlers["ssm"] = ssm.handler(self.run_command)

@@ -1,4 +1,4 @@
-"""A model of the guest on a simulated server: its folder, its runs and tasks, and the verbs that AWS sends.
+"""A model of the guest on a simulated server: its folder, its runs and tasks, its drives, and the verbs that AWS sends.
 
 It answers as guest/quiesce.ps1 does, for the same parameters, which the contract cases prove.
 """
@@ -6,6 +6,8 @@ It answers as guest/quiesce.ps1 does, for the same parameters, which the contrac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .collection import Put, collect
+from .inventory import Drive, inventory
 from .session import Json, Run, Runner, Session
 from .staging import ROOT, Refused, Scripts, manifest
 
@@ -16,6 +18,11 @@ LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this serv
 
 # Says whether a verb's wait is over: "" for done, an error, or None.
 Poll = Callable[[float], str | None]
+
+
+def put_nowhere(_link: str, _content: bytes) -> bool:
+    """Refuse every link: there is no bucket."""
+    return False
 
 
 @dataclass
@@ -36,6 +43,10 @@ class Guest:
 
     instance_id: str
     scripts: Scripts
+    put: Put = put_nowhere
+    drives: list[Drive] = field(default_factory=list)
+    locked: set[str] = field(default_factory=set)
+    """Files of sessions that somebody has open and does not share."""
     runs: dict[str, Run] = field(default_factory=dict)
     disk_full: bool = False
     metadata_answers: bool = True
@@ -45,6 +56,8 @@ class Guest:
     task_created: bool = True
     task_run: bool = True
     task_starts: bool = True
+    cim_answers: bool = True
+    has_storage_api: bool = True
 
     def sessions(self) -> list[Session]:
         """Return every session that was ever begun here, in order."""
@@ -61,21 +74,25 @@ class Guest:
         base = {"quiesce": 1, "verb": parameters["Verb"], "run": parameters["RunId"], "attempt": parameters["Attempt"]}
         if not self.language_full:
             return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
+        of_session: dict[str, Json] = {}
         try:
-            if parameters["Verb"] == "stage":
-                return self._at_once({**base, "ok": True, "error": "", "staged": self._stage(parameters, now_s)}, now_s)
+            if parameters["Verb"] in ("inventory", "stage"):
+                return self._at_once({**base, "ok": True, "error": ""} | self._of_server(parameters, now_s), now_s)
             run = self._open(parameters)
+            of_session = {"session": None}
+            self._require_certain(run, parameters["Verb"])
+            if parameters["Verb"] == "collect":
+                sent = collect(run, parameters, self.put, self.locked)
+                return self._at_once({**base, "ok": True, "error": ""} | sent, now_s)
+            return self._begin(run, parameters, base, now_s)
         except Refused as error:
-            return self._at_once({**base, "ok": False, "error": str(error)}, now_s)
+            return self._at_once({**base, "ok": False, "error": str(error)} | of_session | error.known, now_s)
+
+    def _begin(self, run: Run, parameters: dict[str, str], base: dict[str, Json], now_s: float) -> Request:
+        begin = {"freeze": self._freeze, "thaw": self._thaw, "complete": self._complete}[parameters["Verb"]]
+        session, poll = begin(run, parameters, now_s)
         deadline_s = now_s + int(parameters["WaitSeconds"])
         late = "NotFrozen" if parameters["Verb"] == "freeze" else "NotYet"
-        try:
-            begin = {"freeze": self._freeze, "thaw": self._thaw, "complete": self._complete}[parameters["Verb"]]
-            session, poll = begin(run, parameters, now_s)
-        except Refused as error:
-            found = run.sessions.get(int(parameters["Attempt"]))
-            known = found.saved if found and "Task" in str(error) else None
-            return self._at_once({**base, "ok": False, "error": str(error), "session": known}, now_s)
 
         def answer(at_s: float) -> dict[str, Json] | None:
             self.advance(at_s)
@@ -90,11 +107,18 @@ class Guest:
     def _at_once(answer: dict[str, Json], now_s: float) -> Request:
         return Request(lambda _now_s: answer, now_s)
 
-    # ---- stage
+    # ---- inventory, stage
 
-    def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+    def _of_server(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
         if not self._certain(parameters["InstanceId"], told=self.agent_tells):
             raise Refused("IdentityUnknown")
+        if parameters["Verb"] == "stage":
+            return {"staged": self._stage(parameters, now_s)}
+        if not self.cim_answers:
+            raise Refused("InventoryUnreadable: CIM answers nothing")
+        return {"inventory": inventory(self.drives, with_disks=self.has_storage_api)}
+
+    def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
         if not self.folder_trusted:
             raise Refused(f"FolderNotTrusted: {ROOT}")
         for name, old in list(self.runs.items()):
@@ -110,8 +134,6 @@ class Guest:
     # ---- freeze, thaw, complete: each begins, and returns the session and what its wait asks
 
     def _freeze(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
-        if not self._certain(run.manifest["instance"], told=self.agent_tells):
-            raise Refused("IdentityUnknown")
         session = self._attempt(run, int(parameters["Attempt"]), now_s)
         if session.phase == "created" and session.runner is None:
             self._start_runner(session, now_s)
@@ -130,8 +152,6 @@ class Guest:
         return session, self._wait_for(session, "thawed")
 
     def _complete(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
-        if not self._certain(run.manifest["instance"], told=self.agent_tells):
-            raise Refused("IdentityUnknown")
         session = self._attempt(run, int(parameters["Attempt"]), now_s)
         session.complete_asked = session.complete_asked or ("1" if parameters["Succeeded"] == "true" else "0")
         return session, self._wait_for(session, "ended")
@@ -156,6 +176,11 @@ class Guest:
         self._certain(run.manifest["instance"], told=self.agent_tells)
         return run
 
+    def _require_certain(self, run: Run, verb: str) -> None:
+        """Only thaw goes on where nobody can tell whose server this is."""
+        if verb != "thaw" and not self._certain(run.manifest["instance"], told=self.agent_tells):
+            raise Refused("IdentityUnknown")
+
     def _attempt(self, run: Run, attempt: int, now_s: float) -> Session:
         """Return the attempt's session, begun now if it is the first time that anybody asks for it."""
         if attempt in run.sessions:
@@ -174,10 +199,10 @@ class Guest:
 
     def _start_runner(self, session: Session, now_s: float) -> None:
         if not self.task_created:
-            raise Refused("TaskNotCreated: schtasks ended with 1")
+            raise Refused("TaskNotCreated: schtasks ended with 1", session=session.saved)
         session.tasks = {f"{task}-{session.state['run']}-{session.attempt}" for task in ("session", "watchdog")}
         if not self.task_run:
-            raise Refused("TaskNotStarted: schtasks ended with 1")
+            raise Refused("TaskNotStarted: schtasks ended with 1", session=session.saved)
         if self.task_starts:
             self.start_task("session", session, now_s)
 

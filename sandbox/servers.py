@@ -6,7 +6,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
+from .collection import Put
 from .disks import VolumeContent
+from .guest import put_nowhere
+from .inventory import nvme_drives
 from .snapshots import RULES, EbsSnapshot
 from .windows import Windows
 
@@ -52,6 +55,8 @@ class Servers:
     seed: int
     get: Callable[[str], bytes | None] = nothing_to_get
     """Follows a link into the bucket, as seen from a server."""
+    put: Put = put_nowhere
+    """Puts something there."""
     managed: dict[str, Windows] = field(default_factory=dict)
     """Those whose agent SSM knows: all, unless a test takes one away."""
     lock: Any = field(default_factory=RLock)
@@ -87,7 +92,8 @@ class Servers:
         if application:
             drives = {drive: self.contents[of_drive[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
             busy = BusyApplication(self.seed if seed is None else seed, drives)
-        windows = Windows(instance_id, busy, self.get, RULES.now_s())
+        drives = nvme_drives(of_drive)
+        windows = Windows(instance_id, busy, self.get, RULES.now_s(), put=self.put, drives=drives)
         server = Server(instance_id, name, of_drive, windows, busy)
         with self.lock:
             self.servers[instance_id], self.managed[instance_id] = server, windows

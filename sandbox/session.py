@@ -18,6 +18,7 @@ class Outcome(NamedTuple):
 
     exit_code: int | None = 0
     duration_s: float = 0.0
+    printed: tuple[bytes, bytes] = (b"", b"")  # to stdout, to stderr
 
 
 # Starts the customer's script (path, stage, argument) and tells how it will go; None if there is no such file.
@@ -98,6 +99,7 @@ class Session:
         self.runner: Runner | None = None
         self.process: Process | None = None
         self.tasks: set[str] = set()
+        self.output: dict[str, bytes] = {}
 
     @property
     def phase(self) -> str:
@@ -150,14 +152,14 @@ class Session:
             return True
         assert self.runner is not None
         self.process = Process(self.runner, outcome.exit_code, now_s + outcome.duration_s)
+        self.output |= zip((f"{stage}.out", f"{stage}.err"), outcome.printed, strict=True)
         entry["processId"] = 4000 + STAGES.index(stage)
         self.save()
         return True
 
     def _end(self, stage: str, runner: Runner, now_s: float) -> float | None:
         """Return when the stage's script ended, its record filled in; None while it is waited for."""
-        entry, process = self.state[stage], self.process
-        ended_s = now_s
+        entry, process, ended_s = self.state[stage], self.process, now_s
         if process is not None:
             own = process.runner is runner
             # A before that has lost its runner is ended; the others may finish what they have begun.

@@ -5,8 +5,7 @@ It takes the place of MiniStack's own SSM, which runs a command's shell text on 
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -73,18 +72,27 @@ def install_documents(service: RunCommand) -> None:
     provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"] = {"create": create, "update": update, "delete": delete}
 
 
-def bucket_link(endpoint: str) -> Callable[[str], bytes | None]:
+class BucketLinks(NamedTuple):
     """How a server follows a presigned link: to the sandbox instead of the host that stands in it, which is signed."""
 
-    def get(link: str) -> bytes | None:
+    endpoint: str
+
+    def get(self, link: str) -> bytes | None:
+        """Return what the link leads to, None where a server would get an error."""
+        return self._follow(link, "GET", None)
+
+    def put(self, link: str, content: bytes) -> bool:
+        """Put something there; False where a server would get an error."""
+        return self._follow(link, "PUT", content) is not None
+
+    def _follow(self, link: str, method: str, content: bytes | None) -> bytes | None:
         parts = urlsplit(link)
-        request = Request(f"{endpoint}{parts.path}?{parts.query}", headers={"Host": parts.netloc})
+        where = f"{self.endpoint}{parts.path}?{parts.query}"
+        request = Request(where, content, {"Host": parts.netloc}, method=method)
         try:
-            with urlopen(request, timeout=LINK_TIMEOUT_S) as found:
-                content: bytes = found.read()
-                return content
+            with urlopen(request, timeout=LINK_TIMEOUT_S) as answered:
+                found: bytes = answered.read()
+                return found
         except HTTPError as refused:
             refused.close()
             return None
-
-    return get

@@ -9,7 +9,11 @@ ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 
 
 class Refused(Exception):
-    """What the guest answers with ``ok`` false and this error."""
+    """What the guest answers with ``ok`` false and this error, and what it knew of the session by then."""
+
+    def __init__(self, error: str, **known: Json) -> None:
+        super().__init__(error)
+        self.known = known
 
 
 class Scripts(Protocol):

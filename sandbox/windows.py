@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .agent import Agent, Ended
 from .application import BusyApplication
+from .collection import Put
 from .customer_scripts import CustomerScripts
-from .guest import Guest, Request
+from .guest import Guest, Request, put_nowhere
+from .inventory import Drive
 from .session import Session
 
-# How finely time passes while something is under way, and while nothing is.
-TICK_S, LULL_S = 0.1, 5.0
+# How finely time passes while something is under way, while nothing is, and while nobody waits for anything soon.
+TICK_S, LULL_S, QUIET_S = 0.1, 5.0, 120.0
 # guest/quiesce.ps1, Start-Runner: the watchdog comes so long after what it waits for.
 WATCHDOG_GRACE_S = 30
 PARAMETER = re.compile(r"^ +(\w+) = '([^']*)'$", re.MULTILINE)
@@ -41,6 +43,9 @@ class Windows:
         application: BusyApplication | None,
         get: Callable[[str], bytes | None],
         now_s: float,
+        *,
+        put: Put = put_nowhere,
+        drives: Iterable[Drive] = (),
     ) -> None:
         """Switch it on.
 
@@ -49,9 +54,11 @@ class Windows:
             application: what its owner's scripts hold and let go on.
             get: follows a link into the bucket, and gives None where a server would get an error.
             now_s: in seconds since 1970.
+            put: puts what the server sends to a link into the bucket; False where a server would get an error.
+            drives: what Windows sees of its volumes.
         """
         self.scripts = CustomerScripts(application, get)
-        self.guest = Guest(instance_id, self.scripts)
+        self.guest = Guest(instance_id, self.scripts, put, list(drives))
         self.agent = Agent(self._start_script, last_ping_s=now_s)
         self.now_s, self.on = now_s, True
         self._boots_s: float | None = None
@@ -60,13 +67,19 @@ class Windows:
         """Let everything happen that is due by now."""
         while self.now_s < now_s:
             before_s = self.now_s
-            self.now_s = min(before_s + (TICK_S if self.agent.busy else LULL_S), now_s)
+            self.now_s = min(before_s + self._step_s(), now_s)
             if self._boots_s is not None and self.now_s >= self._boots_s:
                 self.boot()
             if self.on:
                 self._fire_watchdogs(before_s)
                 self.guest.advance(self.now_s)
             self.agent.advance(self.now_s)
+
+    def _step_s(self) -> float:
+        if self.agent.busy:
+            return TICK_S
+        resting = all(session.phase in ("thawed", "ended") for session in self.guest.sessions())
+        return QUIET_S if resting and self._boots_s is None else LULL_S
 
     def switch_off(self) -> None:
         """Cut its power: everything that runs there ends."""

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quiesce import bucket, verbs
-from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
+from quiesce.inventory import inventory_of, remarks, with_drives
 from quiesce.planning import without_asking
 from quiesce.preflight import obstacle
-from quiesce.scripts import STAGES, Stage, choose, places
+from quiesce.scripts import Stage, choose, places
+from quiesce.session import staged_of
 from quiesce.ssm import Guest
 from quiesce.state import Plan
 
@@ -48,16 +50,33 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
     reason = obstacle(plan.instance_state, plan.platform, agent)
     if reason:
         return without_asking(plan, reason)
-    scripts = plan.needed_scripts()
-    found = store.find(plan) if scripts.source == "bucket" else {}
-    missing = [stage for stage in STAGES if scripts.source == "bucket" and not found[stage]]
-    links = {stage: store.link(key) for stage, key in found.items() if key}
     try:
-        answer = guest.ask("stage", verbs.stage_parameters(plan, scripts, links), verbs.STAGE_PATIENCE)
+        return _staged(guest, store, _known(guest, plan))
     except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
         return without_asking(plan, str(error))
-    if not answer.ok:
-        return without_asking(plan, f"the server refused: {answer.error}")
-    folders = " or ".join(places(plan.owner, plan.instance_id))
-    notes = [f"there is no {stage} script in the bucket ({folders})" for stage in missing]
-    return plan.model_copy(update={"notes": plan.notes + notes})
+    except GuestRefused as error:
+        return without_asking(plan, f"the server refused: {error}")
+
+
+def _known(guest: Guest, plan: Plan) -> Plan:
+    """Add what the server says of itself; a server that has no words for it can be backed up all the same."""
+    answer = guest.ask("inventory", verbs.inventory_parameters(plan), verbs.INVENTORY_PATIENCE)
+    if not answer.ok and answer.error.startswith("InventoryUnreadable"):
+        return plan.model_copy(update={"notes": [*plan.notes, f"the server can't say what it is: {answer.error}"]})
+    inventory = inventory_of(answer)
+    windows = f"{inventory.windows.name or 'Windows'} {inventory.windows.version or ''}".strip()
+    notes = [*plan.notes, *remarks(plan.volumes, plan.excluded, inventory)]
+    volumes = with_drives(plan.volumes, inventory)
+    return plan.model_copy(update={"windows": windows, "volumes": volumes, "notes": notes})
+
+
+def _staged(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
+    """Have the server fetch what its session will need."""
+    scripts = plan.needed_scripts()
+    found = store.find(plan) if scripts.source == "bucket" else {}
+    links = {stage: store.link(key) for stage, key in found.items() if key}
+    staged = staged_of(guest.ask("stage", verbs.stage_parameters(plan, scripts, links), verbs.STAGE_PATIENCE))
+    where = "in the bucket" if scripts.source == "bucket" else "on the server"
+    looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if scripts.source == "bucket" else ""
+    notes = [f"there is no {stage} script {where}{looked}" for stage in staged.missing()]
+    return plan.model_copy(update={"notes": [*plan.notes, *notes]})

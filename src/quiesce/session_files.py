@@ -7,12 +7,13 @@ import zipfile
 from quiesce.errors import AnswerUnreadable
 
 MAX_FILES = 40
-MAX_BYTES = 64 * 1024 * 1024
+# The server cuts each file at 10 MiB.
+MAX_BYTES = 100 * 1024 * 1024
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def unpack(archive: bytes) -> dict[str, bytes]:
-    """Return the files of an archive by name; at most 40 of them and 64 MiB, in one flat folder.
+    """Return the files of an archive by name; at most 40 of them and 100 MiB, in one flat folder.
 
     Raises:
         AnswerUnreadable: it is not such an archive.

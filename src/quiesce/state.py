@@ -24,7 +24,7 @@ class Execution(Crossing):
 
 
 class Volume(Crossing):
-    """An EBS volume of the server, with what a recovery needs to make it again."""
+    """An EBS volume of the server, with what a recovery needs to make it again; ``drives`` only if Windows told."""
 
     volume_id: str
     device: str
@@ -36,6 +36,7 @@ class Volume(Crossing):
     encrypted: bool
     kms_key_id: str | None = None
     delete_on_termination: bool
+    drives: list[str] = []
 
 
 class Excluded(Crossing):
@@ -64,6 +65,7 @@ class Plan(Crossing):
     instance_name: str
     instance_state: Literal["running", "stopped"]
     platform: str
+    windows: str = ""
     settings: TargetSettings
     tags: dict[str, str]
     volumes: list[Volume]

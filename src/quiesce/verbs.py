@@ -11,6 +11,8 @@ from quiesce.state import Plan
 ATTEMPT = "1"
 # Above the backup machine's own limit: the server ends a session by itself when AWS certainly has ended.
 SESSION_LIMIT_S = 118800
+# Windows answers some questions about itself, each within half a minute.
+INVENTORY_S = 90
 # Three small objects to fetch.
 STAGE_S = 90
 # A few files to pack and put.
@@ -30,9 +32,16 @@ class Patience:
     look_every_s: float
 
 
+INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
+
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 
 COLLECT_PATIENCE = Patience(COLLECT_S, LAZY_LOOK_S)
+
+
+def inventory_parameters(plan: Plan) -> dict[str, str]:
+    """Return what inventory needs."""
+    return {"RunId": plan.run_id, "InstanceId": plan.instance_id}
 
 
 def stage_parameters(plan: Plan, scripts: Scripts, links: Mapping[Stage, str]) -> dict[str, str]:

@@ -99,8 +99,9 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
         return [plan.consistency.reason]
     if _was_adopted(state):
         return [ADOPTED]
-    if state.thaw_failure and not (state.session and state.session.after):
-        return [f"it is not known whether the after script ran ({cause_of(state.thaw_failure).words})"]
+    if state.thaw_failure:
+        unasked = f"nobody could ask the server to thaw ({cause_of(state.thaw_failure).words})"
+        return [unasked, *session_problems(state.session)]
     return session_problems(state.session)
 
 

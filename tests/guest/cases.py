@@ -16,9 +16,9 @@ from ruamel.yaml import YAML
 from tests.guest.customer import Script
 
 FILE = Path(__file__).with_name("cases.yaml")
-VERBS = ("stage", "freeze", "thaw", "complete")
+VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect")
 # What follows the colon in these is another program's text.
-FOREIGN_TEXT = ("ScriptNotFetched", "FolderNotTrusted", "NotStarted")
+FOREIGN_TEXT = ("ScriptNotFetched", "FolderNotTrusted", "NotStarted", "NotCollected")
 
 Json = Any  # what json.loads returns
 
@@ -74,17 +74,28 @@ def load() -> list[Case]:
 def normal(value: Json, home: str = "", key: str = "") -> Json:
     """Return the value without what differs from run to run: times and process numbers become whether there is one."""
     if isinstance(value, dict):
-        return {name: normal(each, home, name) for name, each in value.items()}
+        if key.endswith(".collected"):
+            value = without_sizes(value)
+        return {name: normal(each, home, f"{key}.{name}") for name, each in value.items()}
     if isinstance(value, list):
         return [normal(each, home) for each in value]
-    if key.endswith("Ms") or key == "processId":
+    if key.endswith(("Ms", ".processId", ".programDataFreeBytes", "powershell.version")):
         return bool(value)
-    if key == "sha256":
+    if key.endswith(".sha256"):
         return "a hash"
     if isinstance(value, str):
         text = value.replace(home, "") if home else value
         return next((name for name in FOREIGN_TEXT if text.startswith(f"{name}:")), text)
     return value
+
+
+def without_sizes(collected: Json) -> Json:
+    """Return what was collected without the sizes that follow from times and names: output of scripts keeps its."""
+    files = [
+        each if each["name"].endswith((".out", ".err")) else {**each, "bytes": bool(each["bytes"])}
+        for each in collected["files"]
+    ]
+    return {"files": files, "bytes": bool(collected["bytes"])}
 
 
 def differences(wanted: Json, seen: Json, where: str = "") -> Iterator[str]:

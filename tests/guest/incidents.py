@@ -1,10 +1,12 @@
 """What can happen to a real server of the cases between two verbs. Each incident is a step of a case by its name."""
 
+import fcntl
 import os
 import re
 import shutil
 import time
 
+from tests.guest import hardware
 from tests.guest.machine import PROTECTED, ContractBrokenError, Machine, wait_for
 
 HOUR_MS = 3_600_000
@@ -12,6 +14,7 @@ HOUR_MS = 3_600_000
 RIGHTS = {
     "user": "O:S-1-5-21-1-2-3-1001G:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
     "open": "O:BAG:SYD:AI(A;OICI;FA;;;SY)(A;OICI;0x1301bf;;;BU)",
+    "own": PROTECTED,
 }
 
 
@@ -155,6 +158,15 @@ class Incidents:
         draft = self.machine.root / "runs" / "run-1" / name
         draft.mkdir()
         (draft / "runner.lock").touch()
+
+    def drives(self, name: str) -> None:
+        """Give the machine other disks."""
+        hardware.install(self.machine.home, name)
+
+    def lock(self, name: str) -> None:
+        """Open a file of the first attempt as a scanner does, and share it with nobody."""
+        self.locked = (self.machine.session_folder() / name).open()
+        fcntl.flock(self.locked, fcntl.LOCK_EX)
 
     def tamper(self, name: str) -> None:
         """Change a file after it was staged."""

@@ -40,6 +40,8 @@ DEFAULTS = {
     "freeze": {"WaitSeconds": "120"},
     "thaw": {"WaitSeconds": "120"},
     "complete": {"WaitSeconds": "120", "Succeeded": "true"},
+    "inventory": {"InstanceId": INSTANCE},
+    "collect": {"CollectOutput": "true"},
 }
 # As in the agent's source, appconfig/constants_windows.go.
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
@@ -139,6 +141,8 @@ class Machine:
                 name = f"{stage.capitalize()}Link"
                 if (self.name, stage) in self.metadata.objects and name not in changes:
                     values[name] = f"{self.metadata.origin(self.name)}/scripts/{stage}?X-Amz-Expires=600"
+        if verb == "collect" and "UploadLink" not in changes:
+            values["UploadLink"] = f"{self.metadata.origin(self.name)}/logs/session.zip?X-Amz-Expires=600"
         for name, value in values.items():
             pattern = known[name]["allowedPattern"]
             if isinstance(pattern, dict):

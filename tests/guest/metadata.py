@@ -1,4 +1,4 @@
-"""One loopback server for all machines of a test run: IMDSv2 of each, and the bucket's objects by their links."""
+"""One loopback server for all machines of a test run: IMDSv2 of each, and the bucket behind its presigned links."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,11 +7,15 @@ TOKEN = "a-token"
 
 
 class Metadata:
-    """What machines find: ``instances`` by machine (no entry: nobody answers), ``objects`` by machine and name."""
+    """What machines find: ``instances`` by machine (no entry: nobody answers), ``objects`` by machine and name.
+
+    ``uploads`` is what they have put into the bucket, likewise: ``refused`` is refused, of ``lost`` the answer is lost.
+    """
 
     def __init__(self) -> None:
         self.instances: dict[str, str] = {}
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.uploads: dict[tuple[str, str], bytes] = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -19,13 +23,26 @@ class Metadata:
         """Return the address under which a machine finds both."""
         return f"http://127.0.0.1:{self.server.server_port}/{machine}"
 
-    def answer(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes] | None:
+    def put(self, machine: str, name: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
+        """Answer as S3 does to a presigned PUT: without a length there is none (411), and nothing in pieces (501)."""
+        if "transfer-encoding" in headers:
+            return 501, b"NotImplemented"
+        if "content-length" not in headers:
+            return 411, b"MissingContentLength"
+        if name == "refused":
+            return 403, b"AccessDenied"
+        self.uploads[machine, name] = body
+        return (200, b"") if name != "lost" else None
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes] | None:
         """Return status and body; None closes the connection without a word."""
         machine, _, rest = path.lstrip("/").partition("/")
         rest = rest.partition("?")[0]
-        if rest.startswith("scripts/"):
-            body = self.objects.get((machine, rest.removeprefix("scripts/")))
-            return (200, body) if body is not None else (403, b"AccessDenied")
+        if rest.startswith("logs/") and method == "PUT":
+            return self.put(machine, rest.removeprefix("logs/"), headers, body)
+        if rest.startswith(("scripts/", "logs/")):
+            found = self.objects.get((machine, rest.removeprefix("scripts/"))) if method == "GET" else None
+            return (200, found) if found is not None else (403, b"AccessDenied")
         if machine not in self.instances:
             return None
         if (method, rest) == ("PUT", "latest/api/token"):
@@ -41,7 +58,8 @@ class Metadata:
         class Handler(BaseHTTPRequestHandler):
             def respond(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = metadata.answer(self.command, self.path, headers)
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+                answer = metadata.answer(self.command, self.path, headers, body)
                 if answer is None:
                     self.close_connection = True
                     return

@@ -1,11 +1,13 @@
 """The sandbox's model as a server of the cases, on a clock that only the steps move."""
 
 import math
-from pathlib import PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from threading import Lock
+from urllib.parse import urlsplit
 
 from sandbox.guest import Guest
 from sandbox.session import Outcome
+from tests.guest import hardware, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script
 from tests.guest.machine import DEFAULTS, INSTANCE
@@ -13,7 +15,12 @@ from tests.guest.real_server import summary
 
 TICK_S = 0.2
 PATIENCE_S = 1000
-POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "holds": 0, "hangs": 0, "crashes": 137, "throws": 1}
+POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "huge": 0, "holds": 0, "hangs": 0} | {
+    "crashes": 137,
+    "throws": 1,
+}
+TEN_MB = 10 * 2**20 * b"0"
+PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB + b"the last line\n", b"")}
 
 
 class CaseScripts:
@@ -47,7 +54,7 @@ class CaseScripts:
             self.frozen = {"before": True, "after": False}.get(stage, self.frozen)
         endless = script.does == "hangs" or (script.does == "holds" and stage not in self.released)
         code = script.code & 255 if script.does == "exits" else POSIX_EXIT_CODES[script.does]
-        return Outcome(code, math.inf if endless else 0.0)
+        return Outcome(code, math.inf if endless else 0.0, PRINTED.get(script.does, (b"", b"")))
 
 
 class ModelServer:
@@ -56,7 +63,15 @@ class ModelServer:
     def __init__(self, case: Case) -> None:
         self.case, self.now_s, self.lock = case, 1_750_000_000.0, Lock()
         self.scripts = CaseScripts(case)
-        self.guest = Guest(INSTANCE, self.scripts)
+        self.guest = Guest(INSTANCE, self.scripts, self.put, hardware.HARDWARE["nvme"])
+        self.uploads: dict[str, bytes] = {}
+
+    def put(self, link: str, content: bytes) -> bool:
+        """Answer as the cases' bucket does: ``refused`` is refused, of ``lost`` the answer is."""
+        name = PurePosixPath(urlsplit(link).path).name
+        if name != "refused":
+            self.uploads[name] = content
+        return name not in ("refused", "lost")
 
     def parameters(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
         """Return the document's parameters, links being the names of the scripts that they lead to."""
@@ -65,6 +80,8 @@ class ModelServer:
             values["Scripts"] = self.case.source
             values |= {f"{stage.capitalize()}Link": "none" for stage in ("before", "after", "complete")}
             values |= {f"{stage.capitalize()}Link": stage for stage in self.case.scripts}
+        if verb == "collect":
+            values["UploadLink"] = "ORIGIN/logs/session.zip?X-Amz-Expires=600"
         return values | changes
 
     def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
@@ -73,7 +90,7 @@ class ModelServer:
             request = self.guest.ask(self.parameters(verb, changes), self.now_s)
             while (answer := request.answer(self.now_s)) is None:
                 self.now_s += TICK_S
-            return posix(answer)
+            return answer if verb == "inventory" else posix(answer)
 
     def begin(self, verb: str) -> None:
         """Send a verb whose answer nobody reads."""
@@ -136,8 +153,12 @@ class ModelServer:
     def step_fault(self, name: str, *, well: bool = False) -> None:
         """Break something of the server."""
         flags = {"agent": "agent_tells", "language": "language_full", "icacls": "folder_trusted"}
+        flags |= {"cim": "cim_answers", "storage": "has_storage_api"}
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
-        setattr(self.guest, flags[name], well)
+        if name == "volumes":
+            self.guest.drives = []
+        else:
+            setattr(self.guest, flags[name], well)
 
     def step_mend(self, name: str) -> None:
         """Mend it."""
@@ -177,7 +198,9 @@ class ModelServer:
         """Put something in the guest's place."""
         self.guest.folder_trusted = False
 
-    step_swap = step_plant
+    def step_swap(self, how: str) -> None:
+        """Give the folder other rights."""
+        self.guest.folder_trusted = how == "own"
 
     def step_remove(self, name: str) -> None:
         """Take a script away."""
@@ -186,6 +209,14 @@ class ModelServer:
     def step_start(self, task: str) -> None:
         """Start a task late."""
         self.guest.start_task(task, self.guest.sessions()[0], self.now_s)
+
+    def step_drives(self, name: str) -> None:
+        """Give the server other disks."""
+        self.guest.drives = hardware.HARDWARE[name]
+
+    def step_lock(self, name: str) -> None:
+        """Somebody opens a file and does not share it."""
+        self.guest.locked.add(name)
 
     def step_tamper(self, name: str) -> None:
         """Change a staged file."""
@@ -199,6 +230,7 @@ class ModelServer:
             "application": self.scripts.log,
             "frozen": self.scripts.frozen,
             "tasks": sorted(task for session in sessions for task in session.tasks),
+            "uploads": {name: uploads.gist(content) for name, content in self.uploads.items()},
             "sessions": {f"{each.state['run']}/{each.attempt}": summary(each.saved) for each in sessions},
         }
 

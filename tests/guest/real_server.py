@@ -1,10 +1,12 @@
 """The real guest as a server of the cases: what a step does to a machine, and what is left on it at the end."""
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
 from threading import Lock
 
+from tests.guest import hardware, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.checker.task_rules import task_findings
 from tests.guest.incidents import Incidents
@@ -14,6 +16,7 @@ from tests.guest.metadata import Metadata
 # What stage left, by its inputs: most cases begin with the same stage, and a second of PowerShell each.
 STAGED: dict[str, tuple[str, dict[str, str]]] = {}
 STAGING = Lock()
+LEAVE_NO_TRACE = ("inventory", "collect")
 
 
 class RealServer:
@@ -24,6 +27,7 @@ class RealServer:
         self.machine = Machine(home, document, metadata, pwsh, case.culture)
         self.incidents = Incidents(self.machine)
         self.begun: list[subprocess.Popen[str]] = []
+        hardware.install(home, "nvme")
         for script in case.scripts.values():
             self.machine.add_script(script, case.source)
 
@@ -32,11 +36,28 @@ class RealServer:
         extra = {"Scripts": self.case.source} if verb == "stage" else {}
         origin = self.machine.metadata.origin(self.machine.name)
         changes = {name: str(value).replace("ORIGIN", origin) for name, value in changes.items()}
+        before = self._contents() if verb in LEAVE_NO_TRACE else {}
         plain = verb == "stage" and self.case.source == "server" and self._is_untouched()
         answer = self.staged(extra | changes) if plain else self.machine.verb(verb, extra | changes)
+        if verb in LEAVE_NO_TRACE and self._contents() != before:
+            raise ContractBrokenError(f"{verb} has left something, or changed it")
+        if "collected" in answer:
+            self._check_upload(answer["collected"])
         if not self.incidents.clock_was_set:
             check_order(answer.get("session"))
         return answer
+
+    def _contents(self) -> dict[str, str]:
+        """Return every file below ProgramData with its hash."""
+        files = [file for file in (self.machine.home / "ProgramData").rglob("*") if file.is_file()]
+        return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+    def _check_upload(self, collected: Json) -> None:
+        """Raise ContractBrokenError if the bucket did not get what the answer says."""
+        body = self.machine.metadata.uploads[self.machine.name, "session.zip"]
+        told = [(each["name"], each["bytes"]) for each in collected["files"]]
+        if told != uploads.packed(body) or collected["bytes"] != len(body):
+            raise ContractBrokenError(f"the bucket has {uploads.packed(body)}, told was {collected}")
 
     def _is_untouched(self) -> bool:
         """Whether nothing has happened on this machine but that the customer's scripts were put there."""
@@ -101,6 +122,11 @@ class RealServer:
                 if file.is_file() and file.stat().st_size
             },
             "orders": {file.name: file.stat().st_size for file in self.incidents.orders.glob("*")},
+            "uploads": {
+                name: uploads.gist(body)
+                for (machine, name), body in self.machine.metadata.uploads.items()
+                if machine == self.machine.name
+            },
             "processes": len(self.machine.processes()),
             "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
         }

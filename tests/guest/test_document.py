@@ -8,13 +8,16 @@ from re import _parser
 import pytest
 from ruamel.yaml import YAML
 
-from guest.document import COMMAND_TIMEOUT_S, DOCUMENT, LINK_MAX_CHARS, LINK_PATTERN, PARAMETERS, SCRIPT, document
+from guest.document import COMMAND_TIMEOUT_S, DOCUMENT, LINK_MAX_CHARS, PARAMETERS, SCRIPT, document
 
 LIMIT_BYTES = 64 * 1024  # of the document and its parameters together: Systems Manager's quota
 GO_MAX_REPEAT = 1000
 SUBSTITUTES = {"Bucket": "quiesce-bucket-1a2b3c", "AWS::Region": "eu-central-1"}
 LINK = "https://quiesce-bucket-1a2b3c.s3.eu-central-1.amazonaws.com/scripts/ops/i-0123456789abcdef0/before_sql.ps1"
 QUERY = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=600&X-Amz-Security-Token=IQoJ%2F%2Fa~b-c_d.e&versionId=3sL4kq"
+UPLOAD = (
+    "https://quiesce-bucket-1a2b3c.s3.eu-central-1.amazonaws.com/logs/i-0123456789abcdef0/run-1/session-1.zip" + QUERY
+)
 CONTENT = YAML(typ="safe").load(DOCUMENT)
 
 
@@ -42,9 +45,9 @@ def test_the_document_is_made_from_this_guest() -> None:
     assert DOCUMENT.read_text("ascii") == document(SCRIPT.read_text("ascii")), "python guest/document.py"
 
 
-def test_the_document_with_the_largest_parameters_is_below_the_quota() -> None:
-    lengths = {name: LINK_MAX_CHARS if name.endswith("Link") else 100 for name in PARAMETERS}
-    largest = {name: "x" * length for name, length in lengths.items()}
+def test_the_document_with_the_largest_parameters_of_a_verb_is_below_the_quota() -> None:
+    scripts = {name: LINK_MAX_CHARS for name in PARAMETERS if name.endswith("Link") and name != "UploadLink"}
+    largest = {name: "x" * scripts.get(name, 100) for name in PARAMETERS}
     assert len(json.dumps(CONTENT)) + len(json.dumps(largest)) < LIMIT_BYTES
 
 
@@ -93,6 +96,7 @@ def test_a_default_fits_its_own_pattern(name: str) -> None:
 
 def test_a_link_into_the_own_bucket_is_let_through() -> None:
     assert re.search(pattern_of("BeforeLink"), LINK + QUERY)
+    assert re.search(pattern_of("UploadLink"), UPLOAD)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +113,17 @@ def test_a_link_into_the_own_bucket_is_let_through() -> None:
 )
 def test_any_other_link_is_refused(link: str) -> None:
     assert not re.search(pattern_of("BeforeLink"), link)
+    assert not re.search(pattern_of("UploadLink"), link.replace("/scripts/", "/logs/"))
+
+
+def test_a_script_is_fetched_from_the_scripts_only_and_files_are_put_among_the_logs_only() -> None:
+    assert not re.search(pattern_of("UploadLink"), LINK + QUERY)
+    assert not re.search(pattern_of("BeforeLink"), UPLOAD)
 
 
 def test_only_links_may_be_long() -> None:
-    assert {name for name, (_, pattern, _) in PARAMETERS.items() if pattern is LINK_PATTERN} == {
-        name for name, parameter in CONTENT["parameters"].items() if "maxChars" in parameter
-    }
+    long = {name for name, parameter in CONTENT["parameters"].items() if "maxChars" in parameter}
+    assert long == {name for name in PARAMETERS if name.endswith("Link")}
 
 
 @pytest.mark.parametrize("script", ["'{{Verb}}'\n", "'\u00e4'\n"])

@@ -12,6 +12,7 @@ from sandbox.application import BusyApplication, examine
 from sandbox.customer_scripts import outcome_of
 from sandbox.disks import VolumeContent
 from sandbox.run_command import RunCommand
+from sandbox.session import Outcome
 from sandbox.windows import Windows
 from tests.support.ssm import client_of, guest_document
 
@@ -200,7 +201,7 @@ def test_a_verb_that_the_document_does_not_know_yet_has_an_error_of_its_own(worl
     ],
 )
 def test_a_script_says_in_a_comment_how_it_goes(text, outcome):
-    assert outcome_of(text) == outcome
+    assert outcome_of(text) == Outcome(*outcome)
 
 
 def test_a_script_that_says_what_nobody_knows_is_no_script_that_succeeds():

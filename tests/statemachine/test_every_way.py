@@ -3,70 +3,126 @@
 A new branch, retry or catch without a scenario is red, and so is a scenario that does not take its transition.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
+from quiesce.verbs import SESSION_LIMIT_S
 from tests.statemachine.transitions import possible, taken
+from tests.support.factories import a_policy
 from tests.support.project import definition, step_of
 from tests.support.wire import dies_after, refused, unreachable
 
 STATES = definition()["States"]
 WAYS = sorted(possible(definition()))
-BOTO_ATTEMPTS = 4
-# A repeatable call of each step.
+# States that have something to do only where the application is asked.
+ASKING = {"Freezes?", "Freeze", "Frozen?", "Thaw", "Complete"}
+# How often boto3 sends a call before it gives up, and a call of each step that may be repeated.
 CALL = {
-    "Plan": "s3:GetObject",
-    "Snapshot": "dynamodb:UpdateItem",
-    "AwaitSnapshots": "ec2:DescribeSnapshots",
-    "Report": "s3:PutObject",
+    "Plan": ("s3:GetObject", 4),
+    "Freeze": ("ssm:SendCommand", 1),
+    "Snapshot": ("dynamodb:UpdateItem", 4),
+    "Thaw": ("ssm:SendCommand", 1),
+    "AwaitSnapshots": ("ec2:DescribeSnapshots", 4),
+    "Complete": ("ssm:SendCommand", 1),
+    "Report": ("s3:PutObject", 4),
 }
 
 
-def good(machine, cloud, request):
-    return machine.start(request)
+@dataclass(frozen=True)
+class Inputs:
+    """Inputs of executions: one of a server without scripts, and one of a server whose application is asked."""
+
+    plain: dict[str, Any]
+    asking: dict[str, Any]
+
+    def of(self, state):
+        return self.asking if state in ASKING else self.plain
 
 
-def refused_by_plan(machine, cloud, request):
-    return machine.start({**request, "policy": "no-such-policy"})
+@pytest.fixture
+def inputs(request_for, frozen_request):
+    return Inputs(request_for, frozen_request)
 
 
-def started_twice(machine, cloud, request):
-    scheduled = {**request, "scheduled_time": "2026-11-24T01:30:00Z"}
+def plain(machine, cloud, inputs):
+    return machine.start(inputs.plain)
+
+
+def asking(machine, cloud, inputs):
+    return machine.start(inputs.asking)
+
+
+def refused_by_plan(machine, cloud, inputs):
+    return machine.start({**inputs.plain, "policy": "no-such-policy"})
+
+
+def started_twice(machine, cloud, inputs):
+    scheduled = {**inputs.plain, "scheduled_time": "2026-11-24T01:30:00Z"}
     machine.start(scheduled)
     return machine.start(scheduled)
 
 
-def snapshot_dies(machine, cloud, request):
+def application_or_nothing(machine, cloud, inputs):
+    cloud.put_scripts("orders", before="# sandbox: exit 3\n")
+    settings = {"scripts": {"from": "bucket"}, "consistency": "application"}
+    policy = a_policy(inputs.asking["instance_id"], name="orders", defaults=settings)
+    return machine.start({**inputs.asking, "policy": policy})
+
+
+def misfits(step):
+    """The document does not take what a function sends, as in the middle of an update of the stack."""
+
+    def scenario(machine, cloud, inputs):
+        machine.before(step, lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
+        return machine.start(inputs.asking)
+
+    return scenario
+
+
+def snapshot_dies(machine, cloud, inputs):
     machine.wire.on("ec2:CreateSnapshots", dies_after, nth=2)
-    return machine.start(request)
+    return machine.start(inputs.plain)
 
 
-def looking_is_denied(machine, cloud, request):
+def looking_is_denied(machine, cloud, inputs):
     machine.wire.on("ec2:DescribeSnapshots", refused("UnauthorizedOperation", 403))
-    return machine.start(request)
+    return machine.start(inputs.plain)
 
 
-def recording_is_denied(machine, cloud, request):
+def recording_is_denied(machine, cloud, inputs):
     machine.wire.on("s3:PutObject", refused("AccessDenied", 403))
-    return machine.start(request)
+    return machine.start(inputs.plain)
 
 
 SCENARIOS = {
-    ("Begin", "next", "Plan"): good,
-    ("Plan", "next", "Snapshot"): good,
+    ("Begin", "next", "Plan"): plain,
+    ("Plan", "next", "Freezes?"): plain,
     ("Plan", "catch 0", "AlreadyStarted"): started_twice,
     ("Plan", "catch 1", "Report"): refused_by_plan,
-    ("Snapshot", "next", "AwaitSnapshots"): good,
-    ("Snapshot", "catch 0", "AwaitSnapshots"): snapshot_dies,
-    ("AwaitSnapshots", "next", "Awaited?"): good,
-    ("AwaitSnapshots", "catch 0", "Report"): looking_is_denied,
-    ("Awaited?", "choice 0", "Report"): good,
-    ("Awaited?", "default", "WaitForSnapshots"): good,
-    ("WaitForSnapshots", "next", "AwaitSnapshots"): good,
-    ("Report", "next", "Failed?"): good,
+    ("Freezes?", "choice 0", "Freeze"): asking,
+    ("Freezes?", "default", "Snapshot"): plain,
+    ("Freeze", "next", "Frozen?"): asking,
+    ("Freeze", "catch 0", "Thaw"): misfits("freeze"),
+    ("Frozen?", "choice 0", "Snapshot"): asking,
+    ("Frozen?", "default", "Thaw"): application_or_nothing,
+    ("Snapshot", "next", "Thaw"): plain,
+    ("Snapshot", "catch 0", "Thaw"): snapshot_dies,
+    ("Thaw", "next", "AwaitSnapshots"): asking,
+    ("Thaw", "catch 0", "AwaitSnapshots"): misfits("thaw"),
+    ("AwaitSnapshots", "next", "Awaited?"): plain,
+    ("AwaitSnapshots", "catch 0", "Complete"): looking_is_denied,
+    ("Awaited?", "choice 0", "Complete"): plain,
+    ("Awaited?", "default", "WaitForSnapshots"): plain,
+    ("WaitForSnapshots", "next", "AwaitSnapshots"): plain,
+    ("Complete", "next", "Report"): asking,
+    ("Complete", "catch 0", "Report"): misfits("complete"),
+    ("Report", "next", "Failed?"): plain,
     ("Report", "catch 0", "ReportFailed"): recording_is_denied,
     ("Failed?", "choice 0", "BackupFailed"): refused_by_plan,
-    ("Failed?", "default", "Recorded"): good,
-    ("Recorded", "end", ""): good,
+    ("Failed?", "default", "Recorded"): plain,
+    ("Recorded", "end", ""): plain,
     ("BackupFailed", "end", ""): refused_by_plan,
     ("ReportFailed", "end", ""): recording_is_denied,
     ("AlreadyStarted", "end", ""): started_twice,
@@ -77,23 +133,25 @@ def max_attempts(state, error):
     return next(r["MaxAttempts"] for r in STATES[state]["Retry"] if error in r["ErrorEquals"])
 
 
-def order(machine, cloud, state, error, *, times):
+def order(machine, cloud, inputs, state, error, *, times):
     """Let a step end in this error, so many times in a row."""
+    step = step_of(f"{state}Function")
     match error:
         case "ServerBusy":
-            [instance_id] = cloud.server_ids()
+            instance_id = inputs.of(state)["instance_id"]
             cloud.hold(instance_id, run_id="another-run", until_s=machine.clock.now_s + 86_400)
             if times <= max_attempts(state, error):
                 machine.clock.at_next_wait(*[lambda: None] * (times - 1), lambda: cloud.free(instance_id))
         case "SnapshotTooSoon":
             too_soon = refused("SnapshotCreationPerVolumeRateExceeded")
             machine.wire.on("ec2:CreateSnapshots", too_soon, nth=2, times=times)
-        case "AwsThrottled":
-            machine.wire.on(CALL[state], refused("ThrottlingException"), times=times * BOTO_ATTEMPTS)
-        case "AwsUnavailable":
-            machine.wire.on(CALL[state], unreachable, times=times * BOTO_ATTEMPTS)
+        case "AwsThrottled" | "AwsUnavailable" | "AgentUnreachable":
+            faults = {"AwsThrottled": refused("ThrottlingException"), "AwsUnavailable": unreachable}
+            fault = faults.get(error) or refused("InvalidInstanceId")
+            call, sent_by_boto = CALL[state]
+            machine.before(step, lambda: machine.wire.on(call, fault, times=times * sent_by_boto))
         case _ if error.startswith(("Lambda.", "Sandbox.", "States.")):
-            machine.lambda_fails(step_of(f"{state}Function"), *[error] * times)
+            machine.lambda_fails(step, *[error] * times)
         case _:
             raise AssertionError(f"nobody knows how {state} ends in {error}")
 
@@ -101,39 +159,62 @@ def order(machine, cloud, state, error, *, times):
 @pytest.mark.parametrize(
     "way", [way for way in WAYS if " " not in way[1] or way[1].startswith(("catch", "choice"))], ids=str
 )
-def test_the_definition_is_gone_through_on(way, machine, cloud, request_for):
-    run = SCENARIOS[way](machine, cloud, request_for)
+def test_the_definition_is_gone_through_on(way, machine, cloud, inputs):
+    run = SCENARIOS[way](machine, cloud, inputs)
     assert way in taken(run)
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way[1].startswith("retry ")], ids=str)
-def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine, cloud, request_for):
+def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("retry ")
-    order(machine, cloud, state, error, times=1)
-    run = machine.start(request_for)
+    order(machine, cloud, inputs, state, error, times=1)
+    run = machine.start(inputs.of(state))
     assert way in taken(run)
-    assert run.status == "SUCCEEDED"
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
     assert cloud.snapshot_sets() == 1
-    assert cloud.lease(request_for["instance_id"]) is None
+    assert cloud.lease(run.output["instance_id"]) is None
+    assert shop.application.asked == (["before", "after 1", "complete 1"] if state in ASKING else [])
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way[1].startswith("exhausted ")], ids=str)
-def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machine, cloud, request_for):
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if way[1].startswith("exhausted ") and way[0] not in ("Thaw", "Complete")], ids=str
+)
+def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("exhausted ")
-    order(machine, cloud, state, error, times=max_attempts(state, error) + 1)
-    run = machine.start(request_for)
+    order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
+    run = machine.start(inputs.of(state))
     assert way in taken(run)
     # moto refuses to fail under a name of Step Functions' own; for AWS see docs/unconfirmed.md.
     shown = "States.Runtime" if error.startswith("States.") else error
     assert (run.status, run.error) == ("FAILED", shown)
     assert machine.invocations.count(step_of(f"{state}Function")) == max_attempts(state, error) + 1
     assert cloud.snapshot_sets() == (1 if state in ("AwaitSnapshots", "Report") else 0)
+    assert not shop.application.held
     if state != "Report":
         [record] = cloud.records().values()
         assert record["failure"]["error"] == error
         # Free, or still the other run's.
-        assert (cloud.lease(request_for["instance_id"]) is None) == (error != "ServerBusy")
+        assert (cloud.lease(record["instance_id"]) is None) == (error != "ServerBusy")
         assert cloud.mails()[-1][0].startswith("Failed: ")
+
+
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if way[1].startswith("exhausted ") and way[0] in ("Thaw", "Complete")], ids=str
+)
+def test_a_server_that_can_not_be_asked_any_more_ends_its_session_by_itself_and_the_run_is_partial(
+    way, machine, cloud, inputs, shop
+):
+    state, error = way[0], way[1].removeprefix("exhausted ")
+    order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
+    run = machine.start(inputs.of(state))
+    assert way in taken(run)
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "PartiallySuccessful")
+    assert cloud.snapshot_sets() == 1
+    assert cloud.lease(run.output["instance_id"]) is None
+    assert cloud.mails()[-1][0].startswith("PartiallySuccessful: ")
+    machine.clock.now_s += SESSION_LIMIT_S
+    cloud.servers.advance()
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
 
 
 def test_no_scenario_is_left_from_an_older_definition():

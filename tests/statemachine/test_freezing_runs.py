@@ -1,7 +1,5 @@
 """Runs with scripts, in which nothing goes wrong or only the server does something."""
 
-import pytest
-
 from tests.statemachine.truth import record_of
 
 

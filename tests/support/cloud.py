@@ -116,16 +116,31 @@ class Cloud:
         return [(notification[2], notification[1]) for notification in sent]
 
 
-def _follow(link: str) -> bytes | None:
-    """Follow a presigned link to one version of an object, as a server does."""
+def _place_of(link: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
     parts = urlsplit(link)
     assert parts.netloc == f"{BUCKET}.s3.{REGION}.amazonaws.com", link
-    version = parse_qs(parts.query)["versionId"][0]
+    return {"Bucket": BUCKET, "Key": unquote(parts.path[1:])}, parse_qs(parts.query)
+
+
+def _get(link: str) -> bytes | None:
+    """Follow a presigned link to one version of an object, as a server does."""
+    place, query = _place_of(link)
     try:
-        found = client("s3").get_object(Bucket=BUCKET, Key=unquote(parts.path[1:]), VersionId=version)
+        found = client("s3").get_object(**place, VersionId=query["versionId"][0])
     except ClientError:
         return None
     return bytes(found["Body"].read())
+
+
+def _put(link: str, content: bytes) -> bool:
+    """Put an object by a presigned link, as a server does."""
+    client("s3").put_object(**_place_of(link)[0], Body=content)
+    return True
+
+
+def _now_s() -> float:
+    """Return the time that the test's clock has by now."""
+    return snapshots.RULES.now_s()
 
 
 @contextmanager
@@ -134,8 +149,8 @@ def started() -> Iterator[Cloud]:
     snapshots.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
         ec2 = client("ec2")
-        servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_follow)
-        run_command = RunCommand(servers.managed, servers.state_of, lambda: snapshots.RULES.now_s())
+        servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_get, put=_put)
+        run_command = RunCommand(servers.managed, servers.state_of, _now_s)
         run_command.put_document(DOCUMENT, guest_document(BUCKET, REGION))
         cloud = Cloud(ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command)
         table = template()["Resources"]["Table"]["Properties"]

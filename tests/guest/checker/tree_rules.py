@@ -78,6 +78,14 @@ def required(tree: Tree) -> Iterator[Finding]:
             yield Finding(node.line, "required", f"{name} without -{' -'.join(missing)}: {known.why}")
 
 
+def cim_method(tree: Tree) -> Iterator[Finding]:
+    """Refuse a method of CIM but for reading the registry: others change the server, and Defender blocks some."""
+    for node, name in _calls(tree):
+        words = {element["Value"] for element in node["CommandElements"][1:]}
+        if name == "Invoke-CimMethod" and not {"StdRegProv", "GetStringValue"} <= words:
+            yield Finding(node.line, "cim-method", f"{node.text}: only StdRegProv's GetStringValue")
+
+
 def process_handle(tree: Tree) -> Iterator[Finding]:
     """Refuse a started process whose handle is not read: in 5.1 its ExitCode is then empty."""
     for node, name in _calls(tree):
@@ -155,6 +163,7 @@ TREE_RULES: Mapping[str, Callable[[Tree], Iterator[Finding]]] = {
     "call": call,
     "parameter": parameter,
     "required": required,
+    "cim-method": cim_method,
     "process-handle": process_handle,
     "type": type_name,
     "number-format": number_format,

@@ -25,7 +25,10 @@ class Command(NamedTuple):
 _LITERAL = "without -LiteralPath, [ ] * ? in a path are wildcards"
 _WEB = "without -UseBasicParsing 5.1 needs Internet Explorer, without -TimeoutSec it waits for ever"
 
+_CIM = "without -OperationTimeoutSec a CIM that hangs keeps the caller for ever"
+
 COMMANDS: Mapping[str, Command] = {
+    "Add-Type": Command("AssemblyName"),
     "ConvertFrom-Json": Command("InputObject", required="InputObject", why="5.1 sends an array on as one object"),
     "ConvertTo-Json": Command(
         "InputObject Depth",
@@ -37,11 +40,15 @@ COMMANDS: Mapping[str, Command] = {
     "ForEach-Object": Command(positional=1),
     "Get-Acl": Command("LiteralPath", required="LiteralPath", why=_LITERAL),
     "Get-ChildItem": Command("LiteralPath", "File Force Recurse", required="LiteralPath", why=_LITERAL),
+    "Get-CimInstance": Command("Namespace ClassName OperationTimeoutSec", required="OperationTimeoutSec", why=_CIM),
     "Get-FileHash": Command("LiteralPath Algorithm", required="LiteralPath", why=_LITERAL),
     "Get-Item": Command("LiteralPath", "Force", required="LiteralPath", why=_LITERAL),
     "Get-Process": Command("Id"),
+    "Invoke-CimMethod": Command(
+        "Namespace ClassName MethodName Arguments OperationTimeoutSec", required="OperationTimeoutSec", why=_CIM
+    ),
     "Invoke-WebRequest": Command(
-        "Uri OutFile TimeoutSec", "UseBasicParsing", required="UseBasicParsing TimeoutSec", why=_WEB
+        "Uri OutFile Method InFile TimeoutSec", "UseBasicParsing", required="UseBasicParsing TimeoutSec", why=_WEB
     ),
     "Join-Path": Command(positional=2),
     "New-Item": Command("ItemType Path", "Force", required="ItemType Path", why="a path without its name is ambiguous"),
@@ -69,16 +76,20 @@ TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "bool": {},
     "char": {},
     "CmdletBinding": {},
-    "Console": {"Out": (0,)},
+    "Console": {"Error": (0,), "Out": (0,)},
     "datetime": {"UtcNow": (0,)},
     "Diagnostics.Stopwatch": {"StartNew": (0,)},
     "double": {},
     "guid": {"NewGuid": (0,)},
     "Globalization.CultureInfo": {"InvariantCulture": (0,)},
     "int": {},
+    "IO.BinaryReader": {},
+    "IO.Compression.ZipArchive": {},
     "IO.Directory": {"CreateDirectory": (1,), "Move": (2,)},
+    "IO.DriveInfo": {},
     "IO.File": {
         "AppendAllText": (3,),
+        "Delete": (1,),
         "Move": (2,),
         "Open": (4,),
         "ReadAllText": (1,),
@@ -103,6 +114,7 @@ TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "StringComparison": {"OrdinalIgnoreCase": (0,)},
     "string": {},
     "Text.Encoding": {"ASCII": (0,), "Unicode": (0,)},
+    "uint32": {},
     "UnauthorizedAccessException": {},
 }
 
@@ -110,9 +122,12 @@ TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
 METHODS: Mapping[str, tuple[int, ...]] = {
     "Add": (2,),
     "AddSeconds": (1,),
+    "CreateEntry": (1,),
     "Dispose": (0,),
     "GetResponse": (0,),
     "GetResponseStream": (0,),
+    "Open": (0,),
+    "ReadBytes": (1,),
     "ReadToEnd": (0,),
     "StartsWith": (2,),
     "Substring": (1,),
@@ -120,6 +135,7 @@ METHODS: Mapping[str, tuple[int, ...]] = {
     "ToString": (2,),
     "ToUniversalTime": (0,),
     "WaitForExit": (1,),
+    "Write": (3,),
     "WriteLine": (1,),
 }
 

@@ -1,0 +1,82 @@
+"""The disks of the cases' servers, and what CIM says of them: the stand-in for CimCmdlets reads it from a file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sandbox.inventory import WINDOWS, Drive, nvme_drives, volume_guid
+
+FIXED, CD_ROM = 3, 5
+NVME = nvme_drives({"C:": "vol-0aaaaaaaaaaaaaaa0", "D:": "vol-0bbbbbbbbbbbbbbb1"})
+CD_DRIVE = Drive("Z:", volume_guid("cd-rom"), None, None, 0, 0, "UDF")
+
+
+def many(count: int, mount: str) -> list[Drive]:
+    """Return so many drives, all but the first in mount points."""
+    paths = ["C:", *(f"C:\\{mount}\\{number:03}\\" for number in range(1, count))]
+    return nvme_drives({path: f"vol-0{number:016x}" for number, path in enumerate(paths)})
+
+
+HARDWARE: dict[str, list[Drive]] = {
+    "nvme": NVME,
+    "xen": [replace(drive, serial=None, scsi_target=number) for number, drive in enumerate(NVME)],
+    "no letter": [
+        *NVME,
+        Drive("", volume_guid("recovery"), 0, NVME[0].serial, 500 * 2**20, 80 * 2**20),
+        Drive("C:\\mount\\data\\", volume_guid("mounted"), 2, "vol0ccccccccccccccc2_00000001."),
+    ],
+    "raw": [*NVME, Drive("E:", volume_guid("raw"), 2, "vol0ccccccccccccccc2_00000001.", None, None, None)],
+    "no disk": [*NVME, Drive("E:", volume_guid("spanned"), None, None, scsi_target=None)],
+    "75 drives": many(75, "mount"),
+    "75 drives with long names": many(75, "Z\u00fcrich" * 30),
+}
+
+
+def instances(drives: Sequence[Drive]) -> dict[str, list[dict[str, Any]]]:
+    """Return the instances of each CIM class; a CD-ROM and a partition that is nobody's volume are always there."""
+    system = {"Version": WINDOWS["version"], "Caption": WINDOWS["name"], "ProductType": WINDOWS["productType"]}
+    disks = {drive.disk_number: drive for drive in drives if drive.disk_number is not None}
+    return {
+        "Win32_OperatingSystem": [system],
+        "Win32_Volume": [*(volume(drive) for drive in drives), volume(CD_DRIVE, CD_ROM)],
+        "MSFT_Partition": [
+            {"DiskNumber": 0, "AccessPaths": None},
+            *(
+                {"DiskNumber": drive.disk_number, "AccessPaths": [name_of(drive), drive.volume_guid]}
+                for drive in drives
+                if drive.disk_number is not None
+            ),
+        ],
+        "MSFT_Disk": [{"Number": number, "SerialNumber": drive.serial} for number, drive in disks.items()],
+        "Win32_DiskDrive": [{"Index": number, "SCSITargetId": drive.scsi_target} for number, drive in disks.items()],
+    }
+
+
+def name_of(drive: Drive) -> str:
+    """Return the name that Windows gives a volume: its first path, or its GUID path if it has none."""
+    return f"{drive.path}\\" if is_letter(drive.path) else drive.path or drive.volume_guid
+
+
+def is_letter(path: str) -> bool:
+    """Say whether a path is a drive letter, not a mount point."""
+    return len(path) == len("C:")
+
+
+def volume(drive: Drive, drive_type: int = FIXED) -> dict[str, Any]:
+    """Return a volume as Win32_Volume has it."""
+    return {
+        "DeviceID": drive.volume_guid,
+        "Name": name_of(drive),
+        "DriveLetter": drive.path if is_letter(drive.path) else None,
+        "DriveType": drive_type,
+        "FileSystem": drive.file_system,
+        "Capacity": drive.size_bytes,
+        "FreeSpace": drive.free_bytes,
+    }
+
+
+def install(home: Path, name: str) -> None:
+    """Give a machine the disks of this name."""
+    (home / "cim.json").write_text(json.dumps(instances(HARDWARE[name])))
