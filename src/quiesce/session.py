@@ -10,7 +10,7 @@ from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.scripts import Stage
 
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
-# So much is quoted of what can't be read: an error that is too large for the state document can't be caught.
+# So much of each stream is quoted where there is no answer in it.
 MAX_QUOTED = 300
 PHASES: tuple[Phase, ...] = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 
@@ -114,12 +114,12 @@ def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
     """
     lines = [line for line in stdout.splitlines() if line.startswith('{"quiesce":')]
     if len(lines) != 1:
-        said = f"{_beginning(stdout)!r}, and on stderr {_beginning(stderr)!r}"
+        said = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
         raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {said}")
     try:
         answer = Answer.model_validate_json(lines[0], strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise AnswerUnreadable(f"the server's answer is not what quiesce.ps1 writes: {_beginning(error)}") from error
+        raise AnswerUnreadable(f"the server's answer is not what quiesce.ps1 writes: {error}") from error
     if spoken_of := _other_than(question, answer):
         asked = f"{question.verb} of run {question.run}, attempt {question.attempt}, on {question.instance}"
         raise AnswerUnreadable(f"asked for {asked}, the server answers {spoken_of}")
@@ -139,10 +139,6 @@ def session_of(answer: Answer) -> Session:
 def staged_of(answer: Answer) -> Staged:
     """Return the manifest of a good answer; raises as ``session_of`` does."""
     return _needed(answer, answer.staged, "manifest")
-
-
-def _beginning(text: object) -> str:
-    return str(text)[:MAX_QUOTED]
 
 
 def _needed(answer: Answer, part: Part | None, name: str) -> Part:

@@ -10,7 +10,7 @@ PACKAGE = PROJECT / "src" / "quiesce"
 # One thin module an AWS service, and what they share.
 SERVICES = {"aws", "bucket", "ec2", "ssm", "table", "topic"}
 # What more than one step does with several services, from handlers' clients: they import the services, and no library.
-JOINT_WORK = {"preparing", "reporting", "session_files"}
+JOINT_WORK = {"collecting", "preparing", "reporting"}
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer", "moto"}
 FOREIGN = {"tests", "sandbox", "bench", "moto", "ministack", "pytest", "hypothesis"}
 

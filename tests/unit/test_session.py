@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.errors import AnswerUnreadable, GuestRefused
-from quiesce.session import MAX_QUOTED, PHASES, Answer, Question, read_answer, session_of, staged_of
+from quiesce.errors import MAX_WORDS, AnswerUnreadable, GuestRefused
+from quiesce.session import PHASES, Answer, Question, read_answer, session_of, staged_of
 from tests.support.project import ROOT
 from tests.unit.factories import INSTANCE, a_freeze, a_line, a_manifest, a_script, a_session, a_state, an_answer
 
@@ -92,9 +92,14 @@ def test_a_line_cut_anywhere_is_no_answer(length: int) -> None:
     assert "is not what quiesce.ps1 writes" in refusal_of(a_line(an_answer())[:length] + "--output truncated--")
 
 
+def test_of_an_output_without_the_line_both_streams_are_quoted_in_part() -> None:
+    words = refusal_of("x" * 24_000, "y" * 8_000)
+    assert ("x" * 300 in words, "x" * 301 in words, "y" * 300 in words, "y" * 301 in words) == (True, False) * 2
+
+
 @pytest.mark.parametrize("stdout", ["x" * 24_000, a_line(an_answer(**{f"field{n}": 0 for n in range(1500)}))])
 def test_the_words_of_an_endless_output_are_few_enough_to_be_caught(stdout: str) -> None:
-    assert len(refusal_of(stdout, "y" * 8_000)) < 3 * MAX_QUOTED
+    assert len(refusal_of(stdout, "y" * 8_000)) <= MAX_WORDS
 
 
 WRONG = {
