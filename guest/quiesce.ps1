@@ -528,7 +528,7 @@ function Read-Fact([string]$Name, [scriptblock]$Read) {
 }
 
 function Read-Cim([string]$Class, [string]$Namespace = 'root/cimv2') {
-    Read-Fact $Class { Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec 30 } |
+    Read-Fact $Class { Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec 20 } |
         Where-Object { $null -ne $_ }
 }
 
@@ -540,7 +540,7 @@ function Get-Windows {
         $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
         $value = @{ hDefKey = [uint32]2147483650; sSubKeyName = $key; sValueName = 'InstallationType' }
         $found = Invoke-CimMethod -Namespace 'root/cimv2' -ClassName 'StdRegProv' -MethodName 'GetStringValue' `
-            -Arguments $value -OperationTimeoutSec 30
+            -Arguments $value -OperationTimeoutSec 20
         $found.sValue
     }
     [ordered]@{

@@ -17,7 +17,7 @@ SHELL = {
     "hangs": "sleep 600 & echo $! >'{home}/{stage}.child'; wait",
     "holds": "while [ ! -e '{home}/release/{stage}' ]; do sleep 0.05; done; exit 0",
     "child": "sleep 600 & exit 0",
-    "big": "head -c 10485760 /dev/zero | tr '\\0' 0; exit 0",
+    "big": "head -c 10485759 /dev/zero | tr '\\0' 0; echo; exit 0",
     "huge": "head -c 31457280 /dev/zero | tr '\\0' 0; echo the last line; exit 0",
     "garbage": "",
     "errs": "echo problem >&2; exit 0",

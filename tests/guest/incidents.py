@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import time
+from typing import IO
 
 from tests.guest import hardware
 from tests.guest.machine import PROTECTED, ContractBrokenError, Machine, wait_for
@@ -25,6 +26,7 @@ class Incidents:
         self.machine = machine
         self.orders = machine.home / "ProgramData" / "OrdersApp"
         self.clock_was_set = False
+        self.held: list[IO[str]] = []
 
     def until(self, phase: str) -> None:
         """Wait until the first attempt's session is in this phase."""
@@ -165,8 +167,9 @@ class Incidents:
 
     def lock(self, name: str) -> None:
         """Open a file of the first attempt as a scanner does, and share it with nobody."""
-        self.locked = (self.machine.session_folder() / name).open()
-        fcntl.flock(self.locked, fcntl.LOCK_EX)
+        file = (self.machine.session_folder() / name).open()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        self.held.append(file)
 
     def tamper(self, name: str) -> None:
         """Change a file after it was staged."""

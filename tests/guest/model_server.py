@@ -19,8 +19,8 @@ POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "huge": 0, "holds"
     "crashes": 137,
     "throws": 1,
 }
-TEN_MB = 10 * 2**20 * b"0"
-PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB + b"the last line\n", b"")}
+TEN_MB = (10 * 2**20 - 1) * b"0" + b"\n"
+PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB[:-1] + b"the last line\n", b"")}
 
 
 class CaseScripts:

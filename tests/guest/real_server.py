@@ -16,6 +16,7 @@ from tests.guest.metadata import Metadata
 # What stage left, by its inputs: most cases begin with the same stage, and a second of PowerShell each.
 STAGED: dict[str, tuple[str, dict[str, str]]] = {}
 STAGING = Lock()
+ARCHIVE = "session.zip"
 LEAVE_NO_TRACE = ("inventory", "collect")
 
 
@@ -48,13 +49,16 @@ class RealServer:
         return answer
 
     def _contents(self) -> dict[str, str]:
-        """Return every file below ProgramData with its hash."""
+        """Return every file below ProgramData with its hash, but for archives: end() looks for these."""
         files = [file for file in (self.machine.home / "ProgramData").rglob("*") if file.is_file()]
+        files = [file for file in files if not file.name.startswith(ARCHIVE)]
         return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
     def _check_upload(self, collected: Json) -> None:
         """Raise ContractBrokenError if the bucket did not get what the answer says."""
-        body = self.machine.metadata.uploads[self.machine.name, "session.zip"]
+        body = self.machine.metadata.uploads.get((self.machine.name, ARCHIVE))
+        if body is None:
+            raise ContractBrokenError(f"the bucket has nothing, told was {collected}")
         told = [(each["name"], each["bytes"]) for each in collected["files"]]
         if told != uploads.packed(body) or collected["bytes"] != len(body):
             raise ContractBrokenError(f"the bucket has {uploads.packed(body)}, told was {collected}")
@@ -110,6 +114,8 @@ class RealServer:
             for file in self._files(f"{task}.xml"):
                 if found := task_findings(file.read_bytes(), watchdog=task == "watchdog"):
                     raise ContractBrokenError(f"{file.name}: {found}")
+        if left := self._files(f"{ARCHIVE}*"):
+            raise ContractBrokenError(f"left behind: {left}")
         log = home / "application.log"
         return {
             "application": [line.strip() for line in log.read_text().splitlines()] if log.exists() else [],
