@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from quiesce.freezing import script_problem, session_problems, was_held
+from quiesce.freezing import script_problem, session_problems, was_asked, was_held
 from quiesce.state import Awaited, Consistency, Failure, Plan, RunState, Snapshot
 
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
@@ -41,17 +41,21 @@ def judge(state: RunState) -> Verdict:
 
     Returns:
         ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, the application was to be asked,
-        and that did not go well in every part; else ``Successful``.
+        and that did not go well in every part; else ``Successful``. What went wrong on the server beside the cause of
+        a failed run is in its notes: its application may still be held.
     """
     verdict = _of_snapshots(state)
-    if verdict.status == "Failed":
-        return replace(verdict, notes=(*verdict.notes, *_unknown_ends(state)))
     if state.plan is None or not state.plan.settings.freezes:
         return verdict
-    problems = _before_complete(state, state.plan) + _of_complete(state, state.plan)
+    before_complete = _before_complete(state, state.plan)
+    problems = before_complete + _of_complete(state, state.plan)
+    if verdict.status == "Failed":
+        beside = [problem for problem in problems if was_asked(state) and problem not in verdict.reason]
+        return replace(verdict, notes=(*verdict.notes, *beside))
     held = state.plan.freezes and was_held(state.session) and not _was_adopted(state)
-    reason = HELD if held else (problems[0] if problems else state.plan.consistency.reason)
-    consistency = Consistency(level="application" if held else "crash", reason=reason)
+    consistency = Consistency(level="application", reason=HELD)
+    if not held:
+        consistency = Consistency(level="crash", reason=before_complete[0])
     if problems:
         return replace(verdict, status="PartiallySuccessful", consistency=consistency, reason="; ".join(problems))
     return replace(verdict, consistency=consistency)
@@ -99,18 +103,9 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
         return []
     if not plan.freezes:
         return [plan.consistency.reason]
-    if _was_adopted(state):
-        return [ADOPTED]
-    if state.thaw_failure:
-        unasked = f"nobody could ask the server to thaw ({cause_of(state.thaw_failure).words})"
-        return [unasked, *session_problems(state.session)]
-    return session_problems(state.session)
-
-
-def _unknown_ends(state: RunState) -> list[str]:
-    """Return what nobody knows of the server at the end of a run that failed for another reason."""
-    ends = (("after", state.thaw_failure), ("complete", state.complete_failure))
-    return [f"it is not known whether the {name} script ran ({cause_of(f).words})" for name, f in ends if f]
+    adopted = [ADOPTED] if _was_adopted(state) else []
+    unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
+    return [*adopted, *unanswered, *session_problems(state.session)]
 
 
 def _was_adopted(state: RunState) -> bool:

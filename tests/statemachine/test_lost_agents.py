@@ -8,50 +8,56 @@ import pytest
 
 from quiesce.verbs import SESSION_LIMIT_S
 from sandbox.run_command import RunCommand
+from sandbox.windows import Windows
 from tests.statemachine.truth import record_of
 
 FREEZE_LIMIT_S = 120
+SEND, ADVANCE = RunCommand._send, Windows.advance
 SLOW = "# sandbox: run 20 s\n"
 # The verb, and how often SendCommand was sent by then.
 VERBS = {"inventory": 1, "stage": 2, "freeze": 3, "thaw": 4, "complete": 5, "collect": 6}
 SCRIPT = {"freeze": "before", "thaw": "after", "complete": "complete"}
 
 
+class Loss:
+    """When the agent of a server loses its network: before a verb is sent or once it is begun; and for how long."""
+
+    def __init__(self, windows, clock):
+        self.windows, self.clock = windows, clock
+        self.verb, self.when, self.seconds = "", "", 0.0
+        self.command, self.back_s = None, None
+
+    def order(self, verb, when, seconds):
+        self.verb, self.when, self.seconds = verb, when, seconds
+
+    def happen(self):
+        if self.back_s is None:
+            self.windows.agent.connected = False
+            self.back_s = self.clock.now_s + self.seconds
+
+    def send(self, service, given, now_s):
+        asked = given["Parameters"]["Verb"] == [self.verb]
+        if asked and self.when == "before":
+            self.happen()
+        answer = SEND(service, given, now_s)
+        if asked and self.when == "during":
+            self.command = self.windows.agent.commands[-1]
+        return answer
+
+    def advance(self, now_s):
+        if self.command and self.command.status == "In Progress":
+            self.happen()
+        if self.back_s is not None and self.clock.now_s >= self.back_s:
+            self.windows.agent.connected = True
+        ADVANCE(self.windows, now_s)
+
+
 @pytest.fixture
-def lose(cloud, shop, clock, monkeypatch):
-    """Order that the agent is lost at a verb: before it is sent, once it is begun, or once it is done unreported."""
-    send, waiting = RunCommand._send, {}
-    agent = shop.windows.agent
-
-    def lost_for(seconds):
-        agent.connected = False
-        waiting["back_s"] = clock.now_s + seconds
-
-    def lose(verb, when, seconds):
-        def send_and_lose(service, given, now_s):
-            asked = given["Parameters"]["Verb"] == [verb]
-            if asked and when == "before" and "back_s" not in waiting:
-                lost_for(seconds)
-            answer = send(service, given, now_s)
-            if asked and when != "before":
-                waiting["command"] = agent.commands[-1]
-            return answer
-
-        advance = shop.windows.advance
-
-        def advance_and_lose(now_s):
-            command = waiting.get("command")
-            if "back_s" not in waiting and command and command.status == "In Progress":
-                lost_for(seconds)
-            if clock.now_s >= waiting.get("back_s", clock.now_s):
-                agent.connected = True
-            advance(now_s)
-
-        monkeypatch.setattr(RunCommand, "_send", send_and_lose)
-        monkeypatch.setattr(shop.windows, "advance", advance_and_lose)
-        return waiting
-
-    return lose
+def loss(cloud, shop, clock, monkeypatch):
+    loss = Loss(shop.windows, clock)
+    monkeypatch.setattr(RunCommand, "_send", lambda *sent: loss.send(*sent))
+    monkeypatch.setattr(shop.windows, "advance", loss.advance)
+    return loss
 
 
 def pass_time(machine, cloud, seconds):
@@ -80,12 +86,13 @@ def assert_true(cloud, run, shop):
 
 @pytest.mark.parametrize("when", ["before", "during"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(verb, when, machine, cloud, shop, lose, request):
+def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(verb, when, machine, cloud, shop, loss, frozen_request):
     cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
-    waiting = lose(verb, when, 45)
-    run = machine.start(request.getfixturevalue("frozen_request"))
+    loss.order(verb, when, 45)
+    run = machine.start(frozen_request)
     # A verb that the guest answers at once is done before anybody can be lost in it.
-    assert ("back_s" in waiting) or verb in ("inventory", "stage", "collect")
+    at_once = when == "during" and verb in ("inventory", "stage", "collect")
+    assert (loss.back_s is None) == at_once
     pass_time(machine, cloud, SESSION_LIMIT_S)
     record = assert_true(cloud, run, shop)
     assert (run.status, record["status"]) == ("SUCCEEDED", "Successful"), record["reason"]
@@ -106,11 +113,12 @@ def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(verb, when, mac
     ],
 )
 def test_an_agent_lost_for_good_is_told_in_words_and_the_server_ends_its_session_by_itself(
-    verb, when, status, level, words, *, machine, cloud, shop, lose, request
+    verb, when, status, level, words, *, machine, cloud, shop, loss, frozen_request
 ):
     cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
-    lose(verb, when, 10 * SESSION_LIMIT_S)
-    run = machine.start(request.getfixturevalue("frozen_request"))
+    loss.order(verb, when, 10 * SESSION_LIMIT_S)
+    run = machine.start(frozen_request)
+    assert loss.back_s is not None
     record = record_of(cloud, run, shop.instance_id)
     assert (record["status"], record["consistency"]["level"]) == (status, level), record["reason"]
     assert words in record["reason"]
@@ -144,9 +152,7 @@ def test_an_agent_that_is_restarted_in_a_verb_runs_it_again_and_the_server_does_
 
 
 @pytest.mark.parametrize("step", ["snapshot", "thaw", "await_snapshots", "complete"])
-def test_a_server_that_reboots_meanwhile_is_never_called_better_than_it_is(
-    step, machine, cloud, shop, frozen_request
-):
+def test_a_server_that_reboots_meanwhile_is_never_called_better_than_it_is(step, machine, cloud, shop, frozen_request):
     machine.before(step, lambda: shop.windows.reboot(down_s=40))
     run = machine.start(frozen_request)
     pass_time(machine, cloud, SESSION_LIMIT_S)
