@@ -86,7 +86,9 @@ def assert_true(cloud, run, shop):
 
 @pytest.mark.parametrize("when", ["before", "during"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(verb, when, machine, cloud, shop, loss, frozen_request):
+def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(
+    verb, when, machine, cloud, shop, loss, frozen_request
+):
     cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
     loss.order(verb, when, 45)
     run = machine.start(frozen_request)
