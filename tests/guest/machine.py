@@ -18,6 +18,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from sandbox.agent import MAX_OUTPUT_BYTES
 from tests.guest.customer import Script
 from tests.guest.metadata import Metadata
 
@@ -46,8 +47,6 @@ DEFAULTS = {
 # As in the agent's source, appconfig/constants_windows.go.
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
 AGENT_TIMEOUT_S = 180
-# As in sandbox/agent.py: beyond it the agent cuts.
-MAX_OUTPUT = 24_000
 # For sh, between double quotes; $script is the last argument.
 CONSTRAINED = r"\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \$LASTEXITCODE"
 PROTECTED = "O:BAG:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
@@ -157,8 +156,7 @@ class Machine:
         """Send a verb as the agent does, and return its answer.
 
         Raises:
-            ContractBrokenError: no single line of ASCII JSON that the agent would leave whole, another exit code than 0
-                or 1, or a pipe that stays open.
+            ContractBrokenError: not one line of ASCII JSON that the agent leaves whole, not 0 or 1, or an open pipe.
         """
         values = self.parameters(verb, changes)
         with self.start(verb, values) as process:
@@ -189,7 +187,8 @@ class Machine:
     @staticmethod
     def checked(verb: str, code: int, output: str, errors: str) -> dict[str, object]:
         """Return the one line of JSON on stdout, if that is all there is."""
-        if len(output.splitlines()) != 1 or code not in (0, 1) or not output.isascii() or len(output) > MAX_OUTPUT:
+        whole = output.isascii() and len(output) < MAX_OUTPUT_BYTES
+        if len(output.splitlines()) != 1 or code not in (0, 1) or not whole:
             raise ContractBrokenError(f"{verb}: exit {code}, {output!r}, {errors!r}")
         answer: dict[str, object] = json.loads(output)
         if answer["ok"] != (code == 0):

@@ -1,13 +1,20 @@
 """The stand-ins refuse what the real programs would refuse, and what nobody has seen; a refusal fails the case."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.guest import hardware
+
 STANDIN = Path(__file__).parent / "standins" / "windows.py"
+CIM = STANDIN.parent / "modules" / "CimCmdlets" / "CimCmdlets.psm1"
+READ_REGISTRY = "Invoke-CimMethod -Namespace root/cimv2 -ClassName {0} -MethodName {1} -OperationTimeoutSec 20"
+READ_REGISTRY += " -Arguments @{{ hDefKey = {2}; sSubKeyName = '{3}'; sValueName = '{4}' }}"
+KEY = "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 TASK = """<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <Triggers><BootTrigger /></Triggers>
@@ -80,3 +87,40 @@ def test_a_task_is_kept_with_its_triggers_and_the_priority_that_windows_would_gi
 
 def test_ending_a_process_that_is_not_there_is_what_windows_answers(machine: Path) -> None:
     assert call(machine, "taskkill", "/T", "/F", "/PID", "0") == (128, [])
+
+
+def ask_cim(machine: Path, command: str) -> tuple[str, list[str]]:
+    """Run a command with the stand-in for CimCmdlets; return what it printed as JSON, and what was refused."""
+    pwsh = shutil.which("pwsh")
+    if pwsh is None:
+        pytest.skip("no pwsh on the PATH")
+    hardware.install(machine, "nvme")
+    script = f"Import-Module '{CIM}'; ConvertTo-Json -Compress -InputObject @({command})"
+    environment = {"FAKE_WINDOWS": str(machine), "PATH": "/usr/bin:/bin", "HOME": str(machine)}
+    arguments = [pwsh, "-NoProfile", "-NonInteractive", "-Command", script]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    journal = machine / "journal"
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    return done.stdout, [json.loads(line)["program"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "Get-CimInstance -Namespace root/cimv2 -ClassName Win32_LogicalDisk -OperationTimeoutSec 20",
+        "Get-CimInstance -Namespace root/cimv2 -ClassName MSFT_Disk -OperationTimeoutSec 20",
+        READ_REGISTRY.format("Win32_Process", "Create", "[uint32]2147483650", KEY, "InstallationType"),
+        READ_REGISTRY.format("StdRegProv", "GetStringValue", "2147483650", KEY, "InstallationType"),
+        READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483649", KEY, "InstallationType"),
+        READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483650", "SOFTWARE", "InstallationType"),
+        READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483650", KEY, "ProductName"),
+    ],
+)
+def test_a_question_to_cim_that_nobody_has_seen_is_refused(machine: Path, command: str) -> None:
+    assert ask_cim(machine, command)[1] == ["CIM"]
+
+
+def test_cim_tells_of_a_volume_in_the_types_that_are_documented(machine: Path) -> None:
+    command = "Get-CimInstance -Namespace root/cimv2 -ClassName Win32_Volume -OperationTimeoutSec 20"
+    printed, refused = ask_cim(machine, f"({command})[0].Capacity.GetType().Name, ({command})[0].DriveLetter")
+    assert (json.loads(printed), refused) == (["UInt64", "C:"], [])

@@ -1,6 +1,8 @@
 """A simulated server, asked by the product's own code over SSM's API, on a clock that only waiting moves."""
 
+import io
 import json
+import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,6 +13,7 @@ from quiesce.verbs import Patience
 from sandbox.application import BusyApplication, examine
 from sandbox.customer_scripts import outcome_of
 from sandbox.disks import VolumeContent
+from sandbox.inventory import nvme_drives
 from sandbox.run_command import RunCommand
 from sandbox.session import Outcome
 from sandbox.windows import Windows
@@ -26,8 +29,10 @@ STAGED = {
     "Policy": "files",
     "Scripts": "server",
     "FreezeLimitSeconds": "120",
-    "SessionLimitSeconds": "93600",
+    "SessionLimitSeconds": "100800",
 }
+UPLOAD = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/logs/{SERVER}/run-1/session-1.zip?X-Amz-Expires=600"
+COLLECT = {"RunId": "run-1", "Attempt": "1", "UploadLink": UPLOAD, "CollectOutput": "true"}
 SESSION = {"RunId": "run-1", "Attempt": "1", "WaitSeconds": "90"}
 
 
@@ -39,12 +44,18 @@ class World:
         self.drives = {"D:": VolumeContent(), "E:": VolumeContent()}
         self.application = BusyApplication(seed=2, drives=self.drives)
         self.bucket = {}
-        self.windows = Windows(SERVER, self.application, self.bucket.get, self.now_s)
+        drives = nvme_drives({"C:": "vol-0123456789abcdef0", "D:": "vol-0fedcba9876543210"})
+        self.windows = Windows(SERVER, self.application, self.bucket.get, self.now_s, put=self.put, drives=drives)
         self.windows.scripts.folder.update({f"{stage}_files.ps1": text for stage, text in scripts.items()})
         self.states = {SERVER: "running"}
         self.service = RunCommand({SERVER: self.windows}, self.states.get, lambda: self.now_s)
         self.service.put_document(DOCUMENT, guest_document(BUCKET, REGION))
         self.client = client_of(self.service)
+
+    def put(self, link, content):
+        """Take what is sent, as a bucket without a policy of its own does."""
+        self.bucket[link] = content
+        return True
 
     def wait(self, seconds):
         self.now_s += seconds
@@ -100,7 +111,7 @@ def test_a_server_that_nobody_asks_thaws_by_itself_at_its_limit_and_ends_its_ses
     assert world.application.held
     world.wait(10)
     assert (world.application.held, world.session()["autoThawed"]) == (False, True)
-    world.wait(93_600)
+    world.wait(100_800)
     assert world.application.asked == ["before", "after 1", "complete 0"]
     assert world.session()["phase"] == "ended"
 
@@ -110,7 +121,7 @@ def test_the_watchdog_thaws_when_the_session_runner_has_died(world):
     world.windows.guest.sessions()[0].runner = None
     world.wait(60 + 120 + 30 + 10)
     assert world.application.asked == ["before", "after 1"]
-    world.wait(93_600)
+    world.wait(100_800)
     assert world.application.asked == ["before", "after 1", "complete 0"]
 
 
@@ -181,6 +192,49 @@ def test_a_link_to_another_bucket_is_refused_by_ssm_itself(world):
     link = f"https://other-bucket.s3.{REGION}.amazonaws.com/scripts/demo/before_files.ps1?versionId=1"
     with pytest.raises(ClientError, match="InvalidParameters"):
         world.send("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link})
+
+
+def test_a_server_names_the_volumes_that_its_drives_are_on(world):
+    inventory = world.ask("inventory", {"RunId": "run-1", "InstanceId": SERVER}).inventory
+    serials = {drive["path"]: drive["serial"] for drive in inventory["drives"]}
+    assert serials == {"C:": "vol0123456789abcdef0_00000001.", "D:": "vol0fedcba9876543210_00000001."}
+    assert (inventory["windows"]["installation"], inventory["drivesOmitted"]) == ("Server", 0)
+
+
+def test_another_server_names_nothing(world):
+    answer = world.ask("inventory", {"RunId": "run-1", "InstanceId": "i-0fedcba9876543210"})
+    assert (answer.ok, answer.inventory) == (False, None)
+    assert answer.error.startswith("ForeignServer")
+
+
+def test_a_session_that_is_under_way_sends_its_files_and_stays_as_it_is(world):
+    frozen = world.freeze().session
+    answer = world.ask("collect", COLLECT)
+    assert answer.session == frozen
+    with zipfile.ZipFile(io.BytesIO(world.bucket[UPLOAD])) as archive:
+        assert json.loads(archive.read("state.json"))["phase"] == "frozen"
+        assert sorted(archive.namelist()) == ["before.err", "before.out", "manifest.json", "session.log", "state.json"]
+    assert world.ask("thaw").session.phase == "thawed"
+
+
+def test_what_scripts_have_printed_is_sent_only_if_it_is_asked_for(world):
+    world.freeze()
+    world.ask("collect", COLLECT | {"CollectOutput": "false"})
+    with zipfile.ZipFile(io.BytesIO(world.bucket[UPLOAD])) as archive:
+        assert sorted(archive.namelist()) == ["manifest.json", "session.log", "state.json"]
+
+
+def test_files_that_the_bucket_does_not_take_are_not_collected(world):
+    frozen = world.freeze().session
+    world.windows.guest.put = lambda _link, _content: False
+    answer = world.ask("collect", COLLECT)
+    assert (answer.ok, answer.session, answer.collected) == (False, frozen, None)
+    assert answer.error.startswith("NotCollected")
+
+
+def test_files_are_sent_to_the_own_bucket_only(world):
+    with pytest.raises(ClientError, match="InvalidParameters"):
+        world.send("collect", COLLECT | {"UploadLink": UPLOAD.replace(BUCKET, "other-bucket")})
 
 
 def test_a_verb_that_the_document_does_not_know_yet_has_an_error_of_its_own(world):

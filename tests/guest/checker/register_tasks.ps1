@@ -12,4 +12,4 @@ function Invoke-SystemProgram { 0 }
 $env:SystemRoot = '/Windows'
 $RunId = 'nightly-i-0123456789abcdef0'
 $Attempt = '1'
-Start-Runner @{ Folder = $Folder; Manifest = @{ limitSeconds = @{ before = 60; freeze = 120; session = 93600 } } }
+Start-Runner @{ Folder = $Folder; Manifest = @{ limitSeconds = @{ before = 60; freeze = 120; session = 100800 } } }

@@ -14,6 +14,8 @@ function Get-SystemFile([string]$Name) {
     if ($Name.EndsWith('powershell.exe')) { $PowerShell } else { Join-Path (Join-Path $env:SystemRoot 'System32') $Name }
 }
 $Verb = 'session'
+$CollectOutput = 'true'
+$MaxFileBytes = 10MB
 $session = @{ Folder = $Shared; Unsaved = $false; State = [pscustomobject]@{ number = 0; padding = 'x' * 4000 } }
 
 switch ($Role) {
@@ -21,6 +23,16 @@ switch ($Role) {
         $saved = 0
         foreach ($number in 1..40) { $session.State.number = $number; if (Save-State $session) { $saved++ } }
         [IO.File]::WriteAllText((Join-Path $Shared 'saved.txt'), "$saved")
+        exit 0
+    }
+    'packer' {
+        $session.Run = $Shared
+        $packed = 0
+        while (-not (Test-Path -LiteralPath (Join-Path $Shared 'enough'))) {
+            $null = New-Archive $session (Join-Path $Shared "packed.$packed")
+            $packed++
+        }
+        [IO.File]::WriteAllText((Join-Path $Shared 'packed.txt'), "$packed")
         exit 0
     }
     'locker' {
@@ -63,6 +75,33 @@ Test-Belief 'a state that vanished while it was replaced can be saved again' 'Tr
     Save-State $session
 }
 if (-not (Test-Path -LiteralPath $state)) { $null = Get-File 'state.json' (ConvertTo-Line $session.State) }
+
+# The files of a session
+$null = Get-File 'manifest.json' '{}'
+$session.Run = $Folder
+Test-Belief 'the runner saves its state each time, within a second, while the files of its session are packed over and over' '40 of 40' {
+    $packer = Start-Role 'packer'
+    if (-not (Wait-For { Test-Path -LiteralPath (Join-Path $Folder 'packed.1') })) { return 'the packer did not start' }
+    $saved = @(1..40 | Where-Object { Save-State $session }).Count
+    $null = Get-File 'enough' ''
+    if (-not $packer.WaitForExit(30000)) { return 'the packer did not end' }
+    "$saved of 40"
+}
+Test-Belief 'what a script prints is packed while it runs' 'whole' {
+    $path = Get-File 'before_x.cmd' "@echo off`r`necho printed`r`nping -n 20 127.0.0.1`r`n"
+    $script = Start-Script $session 'before' $path ''
+    if (-not (Wait-For { (Get-Item -LiteralPath (Join-Path $Folder 'before.out')).Length -gt 8 })) { return 'it prints nothing' }
+    $files = @(New-Archive $session (Join-Path $Folder 'running.zip'))
+    $running = -not $script.HasExited
+    Stop-Process -InputObject $script -Force
+    $printed = @($files | Where-Object { ($_.name -ceq 'before.out') -and ($_.bytes -gt 8) })
+    if ($running -and ($printed.Count -eq 1)) { 'whole' } else { "$running, $(ConvertTo-Line $files)" }
+}
+Test-Belief 'a file that a scanner keeps for itself is packed by name only' 'unreadable-manifest.json, state.json' {
+    $scanner = [IO.File]::Open((Join-Path $Folder 'manifest.json'), 'Open', 'Read', 'None')
+    try { $files = @(New-Archive $session (Join-Path $Folder 'scanned.zip')) } finally { $scanner.Dispose() }
+    "$($files[0].name), $($files[1].name)"
+}
 
 # Locks and flags
 $locker = Start-Role 'locker'
