@@ -11,6 +11,8 @@ Status = Literal["Successful", "PartiallySuccessful", "Failed"]
 
 HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
 ADOPTED = "the answer of CreateSnapshots was lost: nobody knows whether the application was still held"
+# The error name of a run whose Plan left nothing.
+PLAN_MISSING = "PlanMissing"
 # The before script failed, and the policy takes nothing less: the error name of such a run.
 NOT_FROZEN = "NotFrozen"
 # The snapshots are not all there, or not all good: the error name of a run that no exception ended.
@@ -52,7 +54,7 @@ def judge(state: RunState) -> Verdict:
     if verdict.status == "Failed":
         beside = [problem for problem in problems if was_asked(state) and problem not in verdict.reason]
         return replace(verdict, notes=(*verdict.notes, *beside))
-    held = state.plan.freezes and was_held(state.session) and not _was_adopted(state)
+    held = was_held(state.session) and not _was_adopted(state)
     consistency = Consistency(level="application", reason=HELD)
     if not held:
         consistency = Consistency(level="crash", reason=before_complete[0])
@@ -81,7 +83,7 @@ def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure
     """
     cause = cause_of(failure) if failure else None
     if plan is None:
-        return _failed(cause or Cause("PlanMissing", "Plan gave no answer"))
+        return _failed(cause or Cause(PLAN_MISSING, "Plan gave no answer"))
     if awaited is None or not awaited.done:
         return _failed(cause or Cause(SNAPSHOTS_INCOMPLETE, "it is not known whether the snapshots completed"))
     if not awaited.snapshots:

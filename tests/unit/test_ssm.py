@@ -435,8 +435,8 @@ class Simulated:
             self.meanwhile.pop(due_s)(self)
 
 
-def asked(server: Simulated, limit_s: float = 60) -> Answer:
-    return server.guest().ask("freeze", SESSION, Patience(limit_s, 0.3))
+def asked(server: Simulated, patience: Patience = PATIENCE) -> Answer:
+    return server.guest().ask("freeze", SESSION, patience)
 
 
 def test_an_agent_that_takes_its_time_is_waited_for() -> None:
@@ -474,7 +474,7 @@ def test_a_command_that_somebody_cancels_is_lost() -> None:
 
 def test_a_script_beyond_the_documents_own_limit_is_lost() -> None:
     with pytest.raises(AgentUnreachable, match="ended as ExecutionTimedOut"):
-        asked(Simulated(takes_s=10_000), limit_s=5_000)
+        asked(Simulated(takes_s=10_000), Patience(5_000, 60))
 
 
 def test_a_document_of_another_version_of_the_stack_takes_no_command() -> None:

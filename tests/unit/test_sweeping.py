@@ -118,8 +118,9 @@ def test_what_was_swept_has_failed_for_its_true_reason_whatever_is_found(
     assert state.session == session
 
 
-def test_the_record_of_a_sweep_says_what_the_server_did_not_say() -> None:
-    state = with_end(left_by(an_event(), an_item()), None, "no answer; the server thaws by itself", [], NOW)
+@pytest.mark.parametrize("found", [[], [a_snapshot(0), a_snapshot(1)]])
+def test_the_record_of_a_sweep_says_what_the_server_did_not_say_and_nothing_that_nobody_knows(found: list[Any]) -> None:
+    state = with_end(left_by(an_event(), an_item()), None, "no answer; the server thaws by itself", found, NOW)
     assert judge(state).notes == (
         "the server said nothing of its session",
         "it is not known whether the complete script ran (no answer; the server thaws by itself)",
@@ -134,5 +135,4 @@ def test_a_sweep_that_had_nobody_to_ask_complains_of_nothing() -> None:
 def test_snapshots_that_were_found_are_the_runs() -> None:
     state = with_end(left_by(an_event(), an_item()), None, "", [a_snapshot(0)], NOW)
     assert state.await_snapshots
-    assert (state.await_snapshots.snapshots, state.await_snapshots.adopted) == ([a_snapshot(0)], True)
-    assert not state.await_snapshots.done
+    assert (state.await_snapshots.snapshots, state.await_snapshots.done) == ([a_snapshot(0)], False)
