@@ -55,7 +55,11 @@ class Loss:
 @pytest.fixture
 def loss(cloud, shop, clock, monkeypatch):
     loss = Loss(shop.windows, clock)
-    monkeypatch.setattr(RunCommand, "_send", lambda *sent: loss.send(*sent))
+
+    def send(service, given, now_s):
+        return loss.send(service, given, now_s)
+
+    monkeypatch.setattr(RunCommand, "_send", send)
     monkeypatch.setattr(shop.windows, "advance", loss.advance)
     return loss
 
@@ -107,8 +111,8 @@ def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(
         ("stage", "before", "PartiallySuccessful", "crash", "no answer to stage"),
         ("freeze", "before", "Failed", "none", "no answer to freeze"),
         ("freeze", "during", "Failed", "none", "no answer to freeze"),
-        ("thaw", "before", "PartiallySuccessful", "crash", "nobody could ask the server to thaw"),
-        ("thaw", "during", "PartiallySuccessful", "crash", "nobody could ask the server to thaw"),
+        ("thaw", "before", "PartiallySuccessful", "crash", "Thaw got no answer"),
+        ("thaw", "during", "PartiallySuccessful", "crash", "Thaw got no answer"),
         ("complete", "before", "PartiallySuccessful", "application", "whether the complete script ran"),
         ("complete", "during", "PartiallySuccessful", "application", "whether the complete script ran"),
         ("collect", "before", "Successful", "application", ""),
