@@ -6,6 +6,7 @@ from dataclasses import fields
 
 import pytest
 
+import quiesce.errors
 from quiesce import verbs
 from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, Scripts
 from quiesce.settings import Settings
@@ -146,6 +147,25 @@ def test_the_guests_document_is_included_from_its_own_file_and_new_versions_take
     assert include == {"Name": "AWS::Include", "Parameters": {"Location": "guest/document.yaml"}}
     assert (ROOT / "guest/document.yaml").exists()
     assert document["Properties"]["UpdateMethod"] == "NewVersion"
+
+
+def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    for name, alarm in resources("AWS::CloudWatch::Alarm").items():
+        chapter = re.search(r"See docs/runbook.md, (.+)\.$", alarm["Properties"]["AlarmDescription"])
+        assert chapter, name
+        assert f"\n## {chapter[1]}\n" in runbook, name
+        assert f"*{name}*" in runbook, name
+    said_by_the_guest = set(re.findall(r"throw ['\"](\w+)", (ROOT / "guest/quiesce.ps1").read_text())) | {
+        "LanguageMode"
+    }
+    errors = {name for name, kind in vars(quiesce.errors).items() if isinstance(kind, type)} - {
+        "QuiesceError",
+        "Refused",
+    }
+    errors -= {"ClassVar"}
+    for word in said_by_the_guest | errors | {word for word, _ in WORDS.values()}:
+        assert f"`{word}`" in runbook, word
 
 
 def test_what_the_schedule_sends_is_an_input_that_plan_reads():
