@@ -4,7 +4,7 @@ One item collection a server: ``pk`` is the instance id, ``sk`` is ``lease``, ``
 Every write is conditioned so that the same writer may repeat it and another one can't.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -119,7 +119,8 @@ class Table:
         update = {"UpdateExpression": "SET #plan = :plan", "ConditionExpression": condition}
         values = {":plan": _s(plan), ":execution": _s(execution), ":running": _s("Running")}
         if not self._update(run.instance_id, f"run#{run.run_id}", update | {"ExpressionAttributeNames": names}, values):
-            self.release_lease(run)
+            # Expired is free: Plan needs no right to delete.
+            self.renew_lease(run, datetime.fromtimestamp(0, UTC))
             raise RunAlreadyStarted(_first(run, self.run(run)))
 
     def begin_attempt(self, run: RunIdentity, attempt: str, now: datetime, until: datetime) -> None:

@@ -98,7 +98,7 @@ def test_every_statement_has_a_reason_of_its_own(function):
 def test_no_function_may_delete_anything_but_its_lease():
     deleting = {(p.function, a) for p in permissions() for a in p.actions if "Delete" in a or "Terminate" in a}
     assert {action for _, action in deleting} == {"dynamodb:DeleteItem"}
-    assert {function for function, _ in deleting} == {"PlanFunction", "ReportFunction", "SweepFunction"}
+    assert {function for function, _ in deleting} == {"ReportFunction", "SweepFunction"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
