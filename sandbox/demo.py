@@ -23,7 +23,7 @@ TORN_SEED = 2
 WAIT_SCALE = 0.1
 SNAPSHOT_DURATION_S = 3.0
 SWEEP_PATIENCE_S = 120
-FREEZE_LIMIT_S = 30
+FREEZE_LIMIT_S = 60
 A_MINUTE_S = 60
 EXAMPLES = PROJECT / "examples" / "scripts"
 POLICIES = {
@@ -169,7 +169,7 @@ def _stop_while_frozen(aws: Sandbox, outputs: dict[str, str], server: Server) ->
     _show_application(server, before, "in the end")
     record = json.loads(s3.get_object(**place)["Body"].read())
     _show_record(record)
-    say(f"  thawed by    {'the server itself' if record['session']['auto_thawed'] else 'AWS'}")
+    say(f"  thawed by    {paint('the server itself' if record['session']['auto_thawed'] else 'AWS', BOLD)}")
 
 
 def _show_application(server: Server, before: int, when: str) -> None:
@@ -190,6 +190,22 @@ def _show_record(record: dict[str, Any]) -> None:
         row = [snapshot["volume_id"], snapshot["device"], size, snapshot["snapshot_id"], snapshot["state"]]
         rows.append([*row, snapshot["started_at"][11:19]])
     table(rows)
+    if record["freeze_window"]:
+        _show_window(record["freeze_window"])
+    if record["logs"]:
+        logs = record["logs"]
+        say(f"  files        {logs['problem'] or logs['place']}")
+        say(paint(f"               {', '.join(logs['files'])}", DIM))
+
+
+def _show_window(window: dict[str, int | None]) -> None:
+    """The freeze window as a line of time, with the length of each part."""
+    parts = (("known_ms", "known in AWS"), ("snapshots_ms", "snapshots initiated"), ("thaw_ms", "after begins"))
+    line = "before ended"
+    for part, then in parts:
+        length = "?" if window[part] is None else f"{window[part]} ms"
+        line += f" {paint(f'── {length} ──▶', YELLOW)} {then}"
+    say(f"  frozen       {line}")
 
 
 def _examine(aws: Sandbox, record: dict[str, Any]) -> Examination:

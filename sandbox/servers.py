@@ -150,7 +150,8 @@ class Servers:
             if server.application and self.state_of(instance_id) == "running":
                 server.application.work()
             for snapshot in snapshots:
-                self.contents[snapshot.id] = self.contents[snapshot.volume_id].capture()
+                content = self.contents.setdefault(snapshot.volume_id, VolumeContent())
+                self.contents[snapshot.id] = content.capture()
 
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
         image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]

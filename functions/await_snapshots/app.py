@@ -12,7 +12,7 @@ from quiesce.calls import add_calls, counted, take_calls
 from quiesce.run import identity_of
 from quiesce.settings import Settings
 from quiesce.state import RunState
-from quiesce.table import LEASE_S, Table
+from quiesce.table import ASKING_LEASE_S, LEASE_S, Table
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -31,7 +31,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     else:
         found = ec2.find_snapshots(ec2_client, run, settings.stack_name) if awaiting.may_exist(state) else []
     answer = awaiting.answer(state, found, now)
-    held = answer.lease_held and table.renew_lease(run, now + timedelta(seconds=answer.wait_s + LEASE_S))
+    hold_s = ASKING_LEASE_S if state.plan and state.plan.freezes else LEASE_S
+    held = answer.lease_held and table.renew_lease(run, now + timedelta(seconds=answer.wait_s + hold_s))
     logger.info(
         "looked", done=answer.done, wait_s=answer.wait_s, snapshots={s.snapshot_id: s.state for s in answer.snapshots}
     )

@@ -15,7 +15,7 @@ from quiesce.session import session_of
 from quiesce.settings import Settings
 from quiesce.ssm import Guest
 from quiesce.state import Freeze, RunState
-from quiesce.table import LEASE_S, Table
+from quiesce.table import ASKING_LEASE_S, Table
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     state, now = RunState.model_validate(event), datetime.now(UTC)
     run, plan = identity_of(state), state.needed_plan()
     begin("freeze", run)
-    table.begin_attempt(run, verbs.ATTEMPT, now, now + timedelta(seconds=LEASE_S))
+    table.begin_attempt(run, verbs.ATTEMPT, now, now + timedelta(seconds=ASKING_LEASE_S))
     wait_s, patience = verbs.freeze_wait(plan.needed_scripts())
     guest = Guest(ssm_client, settings.document_name, run.instance_id)
     session = session_of(guest.ask("freeze", verbs.session_parameters(plan, wait_s), patience))

@@ -45,11 +45,11 @@ def _collect(guest: Guest, store: LogStore, run: RunIdentity, plan: Plan) -> Log
     answer = guest.ask("collect", parameters, verbs.COLLECT_PATIENCE)
     if not answer.ok:
         return Logs(place="", files=[], problem=f"the session's files are not in the bucket: {answer.error}")
-    place = f"s3://{store.bucket}/{folder}"
     try:
         files = unpack(bucket.read_archive(store.client, store.bucket, archive))
     except AnswerUnreadable as error:
         return Logs(place=f"s3://{store.bucket}/{archive}", files=[], problem=f"the files stay packed: {error}")
-    for name, content in files.items():
+    written = {name: content for name, content in files.items() if content}
+    for name, content in written.items():
         bucket.write_session_file(store.client, store.bucket, folder + name, content)
-    return Logs(place=place, files=sorted(files), problem="")
+    return Logs(place=f"s3://{store.bucket}/{folder}", files=sorted(written), problem="")

@@ -6,11 +6,17 @@ What happened on a customer's server is data in a step's result, never an except
 
 from typing import ClassVar
 
+# What a server says can be long, and an error that does not fit into the state document can't be caught.
+MAX_WORDS = 2000
+
 
 class QuiesceError(Exception):
     """Base of every error of ours; ``retryable`` says whether the state machine tries the step again."""
 
     retryable: ClassVar[bool] = False
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words if len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 3]}...")
 
 
 class Refused(QuiesceError):

@@ -5,6 +5,16 @@ from quiesce.state import Plan, RunState
 
 # Errors of Freeze after which the server was certainly not asked.
 NOTHING_ASKED = frozenset({"LeaseLost"})
+# The guest's reasons for a script that did not succeed.
+WORDS = {
+    "Missing": "is missing",
+    "TimedOut": "ran longer than its limit and was ended",
+    "Interrupted": "was interrupted: the server or its session runner went down",
+    "NotStarted": "was not begun: the session runner did not live, or the thaw came first",
+    "IdentityUnknown": "was not run: the server could not tell which server it is",
+    "AlreadyRun": "was not run: another attempt has run it",
+    "Superseded": "was not run: a later attempt has begun",
+}
 
 
 def goes_on(plan: Plan, session: Session) -> tuple[bool, str]:
@@ -48,12 +58,6 @@ def script_problem(stage: str, script: ScriptResult | None) -> str:
         return f"it is not known whether the {stage} script ran"
     if script.succeeded:
         return ""
-    match script.reason:
-        case "ExitCode":
-            return f"the {stage} script ended with exit code {script.exit_code}"
-        case "Missing":
-            return f"the {stage} script is missing"
-        case "TimedOut":
-            return f"the {stage} script ran longer than its limit and was ended"
-        case _:
-            return f"the {stage} script failed: {script.reason}"
+    if script.reason == "ExitCode":
+        return f"the {stage} script ended with exit code {script.exit_code}"
+    return f"the {stage} script {WORDS.get(script.reason, f'failed: {script.reason}')}"

@@ -89,8 +89,8 @@ def remarks(volumes: Sequence[Volume], excluded: Sequence[Excluded], inventory: 
     # On Xen no disk says which volume it is, and none can be called foreign.
     tells = any(drive.volume_id in known for drive in inventory.drives)
     elsewhere = [
-        f"{drive.path or drive.volume_guid} lies on a disk that is no EBS volume of this server (serial {drive.serial}): "
-        "it is in no backup"
+        f"{drive.path or drive.volume_guid} lies on a disk that is no EBS volume of this server "
+        f"(serial {drive.serial}): it is in no backup"
         for drive in inventory.drives
         if tells and drive.serial is not None and drive.volume_id not in known
     ]

@@ -33,6 +33,7 @@ def notice_of(record: Record, last_status: str | None) -> Notice | None:
 def _text(record: Record, server: str) -> str:
     error = [f"Error:       {record.failure.error}"] if record.failure else []
     notes = [f"Note:        {note}" for note in record.notes]
+    logs = [f"Logs:        {record.logs.place or record.logs.problem}"] if record.logs else []
     lines = [
         f"Server:      {server}",
         f"Policy:      {record.policy}",
@@ -43,6 +44,7 @@ def _text(record: Record, server: str) -> str:
         *notes,
         f"Started:     {record.started_at:%Y-%m-%d %H:%M:%S} UTC",
         f"Snapshots:   {len(record.snapshots)}",
+        *logs,
         f"Record:      {record.record}",
         f"Execution:   {record.execution}",
     ]

@@ -6,11 +6,13 @@ from typing import Literal
 
 # With it came what the document's steps need (SSM documentation, shared step inputs).
 OLDEST_AGENT = (3, 0, 502)
+# As the API says that versions look; what looks otherwise can't be compared.
+VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.\d{1,6})?")
 
 
 @dataclass(frozen=True)
 class Agent:
-    """What SSM knows of a server's agent."""
+    """What SSM knows of a server's agent; it may be five minutes old, and what SSM does not say is empty."""
 
     online: bool
     version: str
@@ -33,7 +35,10 @@ def _of_agent(agent: Agent) -> str | None:
     if not agent.online:
         return "the server's SSM agent has lost its connection"
     if agent.platform != "Windows":
-        return f"Systems Manager says that the server is {agent.platform}"
-    if tuple(int(part) for part in re.findall(r"\d+", agent.version)[:3]) < OLDEST_AGENT:
+        return f"Systems Manager says that the server is {agent.platform or 'of an unknown platform'}"
+    version = VERSION.fullmatch(agent.version)
+    if version is None:
+        return f"the server's SSM agent has a version that can't be compared: {agent.version!r}"
+    if tuple(map(int, version.groups())) < OLDEST_AGENT:
         return f"the server's SSM agent {agent.version} is older than {'.'.join(map(str, OLDEST_AGENT))}"
     return None

@@ -28,7 +28,7 @@ def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) ->
 
 
 def _first(keys: list[str], stage: Stage, folders: tuple[str, str], policy: str) -> str | None:
-    name = re.compile(rf"(?i:{stage})_{re.escape(policy)}(?:\.(?i:ps1?))?")
+    name = re.compile(rf"(?i:{stage})_{re.escape(policy)}(?:\.(?i:ps1?))?", re.ASCII)
     for folder in folders:
         found = [key for key in keys if key.startswith(folder) and name.fullmatch(key.removeprefix(folder))]
         if len(found) > 1:

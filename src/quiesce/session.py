@@ -10,7 +10,7 @@ from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.scripts import Stage
 
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
-# So much of an unreadable answer is quoted: the error's text must fit where errors are shown.
+# So much of each stream is quoted where there is no answer in it.
 MAX_QUOTED = 300
 PHASES: tuple[Phase, ...] = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 

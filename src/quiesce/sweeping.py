@@ -47,12 +47,15 @@ def left_by(detail: Mapping[str, Any], run_item: Mapping[str, str]) -> RunState:
 
 
 def with_end(state: RunState, session: Session | None, problem: str, found: list[Snapshot], now: datetime) -> RunState:
-    """Add what the server said at the end or why it said nothing, and the snapshots that carry the run's tag."""
+    """Add what the server said at the end or why it said nothing, and the snapshots that carry the run's tag.
+
+    Nobody waits for these to complete: what was swept is no recovery point, whatever was found.
+    """
     awaited = Awaited(
         done=False,
         wait_s=0,
         snapshots=found,
-        adopted=bool(found),
+        adopted=False,
         looking_since=now,
         lease_held=True,
         rounds=1,

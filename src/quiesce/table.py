@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from quiesce.record import Record
 
 # How long a run holds its server without word: the longest steps with their retries (a test adds them up).
-LEASE_S = 7200
+LEASE_S = 1200
+# The same once the application is asked: thawing and completing have the longest retries.
+ASKING_LEASE_S = 7200
 
 Item = dict[str, Any]
 

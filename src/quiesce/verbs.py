@@ -7,7 +7,7 @@ from quiesce.policy import DELIVERY_S, Scripts
 from quiesce.scripts import STAGES, Stage
 from quiesce.state import Plan
 
-# Issue by issue one attempt a run; retries of VSS bring more.
+# One attempt a run: nothing on the server is tried again yet.
 ATTEMPT = "1"
 # Above the backup machine's own limit: the server ends a session by itself when AWS certainly has ended.
 SESSION_LIMIT_S = 118800

@@ -4,13 +4,15 @@ import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from quiesce.freezing import script_problem, session_problems, was_held
+from quiesce.freezing import script_problem, session_problems, was_asked, was_held
 from quiesce.state import Awaited, Consistency, Failure, Plan, RunState, Snapshot
 
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
 
 HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
 ADOPTED = "the answer of CreateSnapshots was lost: nobody knows whether the application was still held"
+# The error name of a run whose Plan left nothing.
+PLAN_MISSING = "PlanMissing"
 # The before script failed, and the policy takes nothing less: the error name of such a run.
 NOT_FROZEN = "NotFrozen"
 # The snapshots are not all there, or not all good: the error name of a run that no exception ended.
@@ -41,15 +43,21 @@ def judge(state: RunState) -> Verdict:
 
     Returns:
         ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, the application was to be asked,
-        and that did not go well in every part; else ``Successful``.
+        and that did not go well in every part; else ``Successful``. What went wrong on the server beside the cause of
+        a failed run is in its notes: its application may still be held.
     """
     verdict = _of_snapshots(state)
-    if state.plan is None or verdict.status == "Failed" or not state.plan.settings.freezes:
+    if state.plan is None or not state.plan.settings.freezes:
         return verdict
-    problems = _before_complete(state, state.plan) + _of_complete(state, state.plan)
-    held = state.plan.freezes and was_held(state.session) and not _was_adopted(state)
-    reason = HELD if held else (problems[0] if problems else state.plan.consistency.reason)
-    consistency = Consistency(level="application" if held else "crash", reason=reason)
+    before_complete = _before_complete(state, state.plan)
+    problems = before_complete + _of_complete(state, state.plan)
+    if verdict.status == "Failed":
+        beside = [problem for problem in problems if was_asked(state) and problem not in verdict.reason]
+        return replace(verdict, notes=(*verdict.notes, *beside))
+    held = was_held(state.session) and not _was_adopted(state)
+    consistency = Consistency(level="application", reason=HELD)
+    if not held:
+        consistency = Consistency(level="crash", reason=before_complete[0])
     if problems:
         return replace(verdict, status="PartiallySuccessful", consistency=consistency, reason="; ".join(problems))
     return replace(verdict, consistency=consistency)
@@ -75,7 +83,7 @@ def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure
     """
     cause = cause_of(failure) if failure else None
     if plan is None:
-        return _failed(cause or Cause("PlanMissing", "Plan gave no answer"))
+        return _failed(cause or Cause(PLAN_MISSING, "Plan gave no answer"))
     if awaited is None or not awaited.done:
         return _failed(cause or Cause(SNAPSHOTS_INCOMPLETE, "it is not known whether the snapshots completed"))
     if not awaited.snapshots:
@@ -97,12 +105,9 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
         return []
     if not plan.freezes:
         return [plan.consistency.reason]
-    if _was_adopted(state):
-        return [ADOPTED]
-    if state.thaw_failure:
-        unasked = f"nobody could ask the server to thaw ({cause_of(state.thaw_failure).words})"
-        return [unasked, *session_problems(state.session)]
-    return session_problems(state.session)
+    adopted = [ADOPTED] if _was_adopted(state) else []
+    unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
+    return [*adopted, *unanswered, *session_problems(state.session)]
 
 
 def _was_adopted(state: RunState) -> bool:

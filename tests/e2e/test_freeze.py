@@ -43,7 +43,7 @@ def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_jud
     policy = {
         "name": "files-nightly",
         "owner": "tests",
-        "targets": [{"instance_id": shop.instance_id, "scripts": {"from": "bucket"}, "freeze_limit_s": 30}],
+        "targets": [{"instance_id": shop.instance_id, "scripts": {"from": "bucket"}, "freeze_limit_s": 60}],
     }
     arn = quiesce.start({"policy": policy, "instance_id": shop.instance_id})
     stopped = []
@@ -57,7 +57,7 @@ def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_jud
     assert quiesce.entered(arn)[-1] == "Snapshot"
     assert len(stopped) == 1
     assert (shop.application.held, shop.application.asked) == (True, ["before"])
-    RULES.skip(31)
+    RULES.skip(61)
     aws.servers.advance()
     assert (shop.application.held, shop.application.asked) == (False, ["before", "after 1"])
     shop.windows.agent.connected = True

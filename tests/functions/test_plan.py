@@ -1,5 +1,6 @@
 """Plan: what a new user gets wrong is told in words, and leaves nothing behind; what is right takes the lease."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,6 +29,7 @@ CALLS = [
     ("ec2:DescribeVolumes", 1),
     ("ec2:CreateSnapshots", 1),
     ("dynamodb:PutItem", 2),
+    ("dynamodb:UpdateItem", 1),
 ]
 UNKNOWN_ID = "i-0fedcba9876543210"
 FILE = f"s3://{BUCKET}/policies/files-nightly.yaml"
@@ -269,7 +271,10 @@ def test_a_good_plan_holds_the_server_and_nothing_else(
         "quiesce:instance": server.instance_id,
     }
     until = int((clock.now() + timedelta(seconds=LEASE_S)).timestamp())
-    assert cloud.items() == {
+    items = cloud.items()
+    # For sweep, which sees no state document.
+    assert json.loads(items[server.instance_id, "run#run-1"].pop("plan")) == {**plan, "calls": {}}
+    assert items == {
         (server.instance_id, "lease"): {
             "run_id": "run-1", "execution": f"{EXECUTIONS}:run-1", "expires_at": str(until)
         },
@@ -299,6 +304,7 @@ def test_the_calls_that_boto_repeats_by_itself_are_counted(call: Call, wire: Wir
         "ec2:DescribeInstances": 1,
         "ec2:DescribeVolumes": 3,
         "ec2:CreateSnapshots": 1,
+        "dynamodb:UpdateItem": 1,
     }
 
 
@@ -320,7 +326,7 @@ def test_a_lost_answer_of_any_call_changes_nothing(
     assert cloud.lease(server.instance_id)
 
 
-@pytest.mark.parametrize(("call_name", "nth", "fault", "times", "error"), each_fault(CALLS))
+@pytest.mark.parametrize(("call_name", "nth", "fault", "times", "error"), each_fault(CALLS[:-1]))
 def test_an_error_of_aws_has_a_name_and_leaves_the_server_free(
     call: Call, cloud: Cloud, wire: Wire, server: Server, call_name: str, nth: int, fault: Any, times: int, error: str
 ) -> None:
@@ -331,6 +337,19 @@ def test_an_error_of_aws_has_a_name_and_leaves_the_server_free(
     assert wire.count(call_name) == nth - 1 + times
     assert (cloud.snapshots(), cloud.lease(server.instance_id)) == ([], None)
     assert times in (1, ATTEMPTS)
+
+
+@pytest.mark.parametrize(("call_name", "nth", "fault", "times", "error"), each_fault(CALLS[-1:]))
+def test_a_plan_that_cannot_be_kept_holds_the_server_for_its_own_next_try(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, call_name: str, nth: int, fault: Any, times: int, error: str
+) -> None:
+    document = a_document({"policy": a_policy(server.instance_id)})
+    wire.on(call_name, fault, nth=nth, times=times)
+    with pytest.raises(getattr(errors, error)):
+        call("plan", document)
+    assert (cloud.lease(server.instance_id) or {})["run_id"] == "run-1"
+    call("plan", document)
+    assert "plan" in cloud.items()[server.instance_id, "run#run-1"]
 
 
 def test_a_second_execution_of_the_same_run_is_told_of_the_first(call: Call, cloud: Cloud, server: Server) -> None:

@@ -20,13 +20,14 @@ PLAN = [
     ("ec2:DescribeVolumes", 1),
     ("ec2:CreateSnapshots", 1),  # a DryRun
     ("dynamodb:PutItem", 2),
+    ("dynamodb:UpdateItem", 1),
 ]
-MARK, CREATE = ("dynamodb:UpdateItem", 1), ("ec2:CreateSnapshots", 2)
+MARK, CREATE = ("dynamodb:UpdateItem", 2), ("ec2:CreateSnapshots", 2)
 AWAIT = [
     ("ec2:DescribeSnapshots", 1),
-    ("dynamodb:UpdateItem", 2),
-    ("ec2:DescribeSnapshots", 2),
     ("dynamodb:UpdateItem", 3),
+    ("ec2:DescribeSnapshots", 2),
+    ("dynamodb:UpdateItem", 4),
 ]
 REPORT = [
     ("dynamodb:GetItem", 1),

@@ -1,7 +1,5 @@
 """pytest fixtures for handlers on moto: one account, one clock and one wire for each test."""
 
-from functools import partial
-
 import pytest
 
 from sandbox.run_command import respond
@@ -34,7 +32,14 @@ def clock(monkeypatch):
 @pytest.fixture
 def wire(cloud, monkeypatch):
     """What the functions send, and its faults; each fault that was ordered has to happen."""
-    wire = Wire(answers={"ssm": partial(respond, cloud.run_command)})
+    wire = Wire()
+
+    def systems_manager(request):
+        # What a server sends meanwhile is not the functions'.
+        with wire.listen(on=False):
+            return respond(cloud.run_command, request)
+
+    wire.answers["ssm"] = systems_manager
     wire.plug_in(monkeypatch)
     yield wire
     assert wire.unused() == [], "a fault was ordered and met nothing"

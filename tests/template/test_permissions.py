@@ -10,7 +10,13 @@ from tests.template.permissions import listed, permissions, statements, table
 
 FUNCTIONS = sorted(resources("AWS::Serverless::Function"))
 # Service authorization reference: these actions know no resource types.
-WITHOUT_RESOURCES = {"ec2:DescribeInstances", "ec2:DescribeVolumes", "ec2:DescribeSnapshots"}
+WITHOUT_RESOURCES = {
+    "ec2:DescribeInstances",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeSnapshots",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+}
 # What changes EC2, and the conditions that keep it to what is ours.
 CONDITIONED = {"ec2:CreateSnapshots", "ec2:CreateTags"}
 TEXT = (ROOT / "template.yaml").read_text()
@@ -36,7 +42,7 @@ def test_every_statement_on_everything_says_which_api_demands_it():
     for number, line in enumerate(lines):
         if line.strip() == 'Resource: "*"' and "Effect: Deny" not in lines[number - 3]:
             sid = max(n for n in range(number) if "- Sid:" in lines[n])
-            action = re.search(r"ec2:\w+", " ".join(lines[sid:number]))
+            action = re.search(r"(ec2|ssm):\w+", " ".join(lines[sid:number]))
             assert action is not None
             assert action[0] in lines[sid - 1], f"no comment above line {sid + 1} names {action[0]}"
 
@@ -49,8 +55,9 @@ def test_a_change_of_snapshots_is_bound_to_our_tags(function):
             assert statement["Condition"], statement["Sid"]
 
 
-def test_only_snapshots_of_this_stack_can_be_tagged_later_and_with_two_tags_only():
-    [tagging] = [s for s in statements("ReportFunction") if "ec2:CreateTags" in listed(s["Action"])]
+@pytest.mark.parametrize("function", ["ReportFunction", "SweepFunction"])
+def test_only_snapshots_of_this_stack_can_be_tagged_later_and_with_two_tags_only(function):
+    [tagging] = [s for s in statements(function) if "ec2:CreateTags" in listed(s["Action"])]
     assert tagging["Condition"] == {
         "StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["quiesce:consistency", "quiesce:device"]},
@@ -90,7 +97,28 @@ def test_every_statement_has_a_reason_of_its_own(function):
 
 def test_no_function_may_delete_anything_but_its_lease():
     deleting = {(p.function, a) for p in permissions() for a in p.actions if "Delete" in a or "Terminate" in a}
-    assert deleting == {("ReportFunction", "dynamodb:DeleteItem")}
+    assert {action for _, action in deleting} == {"dynamodb:DeleteItem"}
+    assert {function for function, _ in deleting} == {"PlanFunction", "ReportFunction", "SweepFunction"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_server_can_be_asked_through_our_own_document_only(function):
+    where = "${AWS::Region}:${AWS::AccountId}"
+    for statement in statements(function):
+        if "ssm:SendCommand" in listed(statement["Action"]):
+            assert statement["Action"] == "ssm:SendCommand"
+            assert statement["Resource"] == [
+                {"Fn::Sub": f"arn:${{AWS::Partition}}:ssm:{where}:document/${{GuestDocument}}"},
+                {"Fn::Sub": f"arn:${{AWS::Partition}}:ec2:{where}:instance/*"},
+            ]
+
+
+def test_who_ends_a_run_may_do_what_report_may_and_find_its_snapshots():
+    def sids(function):
+        return {statement["Sid"] for statement in statements(function)}
+
+    assert sids("SweepFunction") - sids("ReportFunction") == {"LookAtSnapshots"}
+    assert sids("ReportFunction") <= sids("SweepFunction")
 
 
 def test_what_the_local_aws_does_not_check_is_granted_to_nobody():
@@ -101,9 +129,10 @@ def test_what_the_local_aws_does_not_check_is_granted_to_nobody():
 def test_the_machine_may_call_its_functions_and_nothing_else():
     machine = template()["Resources"]["BackupMachine"]["Properties"]
     called = [policy["LambdaInvokePolicy"]["FunctionName"]["Ref"] for policy in machine["Policies"]]
-    assert sorted(called) == FUNCTIONS
+    steps = set(FUNCTIONS) - {"SweepFunction"}  # an event starts it
+    assert set(called) == steps
     substituted = {value["Fn::GetAtt"].removesuffix(".Arn") for value in machine["DefinitionSubstitutions"].values()}
-    assert substituted == set(FUNCTIONS)
+    assert substituted == steps
 
 
 def test_every_arn_goes_by_the_partition():

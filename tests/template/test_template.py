@@ -6,8 +6,11 @@ from dataclasses import fields
 
 import pytest
 
-from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN
+import quiesce.errors
+from quiesce import verbs
+from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, Scripts
 from quiesce.settings import Settings
+from quiesce.sweeping import WORDS
 from tests.support.environment import ENVIRONMENT
 from tests.support.project import ROOT, resources, step_of, template
 
@@ -97,9 +100,72 @@ def test_who_must_know_is_told_of_missed_schedules_and_of_runs_without_a_report(
     assert watched == {
         "MissedScheduleAlarm": ("ApproximateNumberOfMessagesVisible", {"Fn::GetAtt": "MissedSchedules.QueueName"}),
         "ReportAlarm": ("Errors", {"Ref": "ReportFunction"}),
+        "SweepAlarm": ("Errors", {"Ref": "SweepFunction"}),
+        "AutoThawedAlarm": ("AutoThawed", "quiesce"),
         "StoppedRunAlarm": ("ExecutionsAborted", {"Ref": "BackupMachine"}),
         "TimedOutRunAlarm": ("ExecutionsTimedOut", {"Ref": "BackupMachine"}),
     }
+
+
+def test_sweep_is_started_by_every_end_that_may_leave_a_run_without_its_record():
+    [rule] = FUNCTIONS["SweepFunction"]["Properties"]["Events"].values()
+    assert rule["Type"] == "EventBridgeRule"
+    pattern = rule["Properties"]["Pattern"]
+    assert pattern["source"] == ["aws.states"]
+    assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
+    assert pattern["detail"]["stateMachineArn"] == [{"Ref": "BackupMachine"}]
+    assert set(pattern["detail"]["status"]) == set(WORDS)
+
+
+def test_a_function_has_time_for_its_longest_waits():
+    """For the longest scripts that a policy may have; what is left is for calls that are answered at once."""
+    scripts = Scripts.model_validate({"from": "bucket", **longest_limits()})
+    waits = {
+        "PlanFunction": verbs.INVENTORY_PATIENCE.limit_s + verbs.STAGE_PATIENCE.limit_s,
+        "FreezeFunction": verbs.freeze_wait(scripts)[1].limit_s,
+        "ThawFunction": verbs.thaw_wait(scripts)[1].limit_s,
+        "CompleteFunction": verbs.complete_wait(scripts)[1].limit_s,
+        "ReportFunction": verbs.COLLECT_PATIENCE.limit_s,
+        "SweepFunction": verbs.sweep_wait(scripts)[1].limit_s + verbs.COLLECT_PATIENCE.limit_s + 30,
+    }
+    for function, wait_s in waits.items():
+        assert wait_s + 20 <= FUNCTIONS[function]["Properties"]["Timeout"], function
+
+
+def longest_limits():
+    """The limits of scripts that a policy may just have; a second more is refused."""
+    limits = {"before_limit_s": 240, "after_limit_s": 240, "complete_limit_s": 240}
+    with pytest.raises(ValueError, match="841 s"):
+        Scripts.model_validate({"from": "bucket", **limits, "complete_limit_s": 241})
+    return limits
+
+
+def test_the_guests_document_is_included_from_its_own_file_and_new_versions_take_effect():
+    document = RESOURCES["GuestDocument"]
+    assert document["Type"] == "AWS::SSM::Document"
+    include = document["Properties"]["Content"]["Fn::Transform"]
+    assert include == {"Name": "AWS::Include", "Parameters": {"Location": "guest/document.yaml"}}
+    assert (ROOT / "guest/document.yaml").exists()
+    assert document["Properties"]["UpdateMethod"] == "NewVersion"
+
+
+def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    for name, alarm in resources("AWS::CloudWatch::Alarm").items():
+        chapter = re.search(r"See docs/runbook.md, (.+)\.$", alarm["Properties"]["AlarmDescription"])
+        assert chapter, name
+        assert f"\n## {chapter[1]}\n" in runbook, name
+        assert f"*{name}*" in runbook, name
+    said_by_the_guest = set(re.findall(r"throw ['\"](\w+)", (ROOT / "guest/quiesce.ps1").read_text())) | {
+        "LanguageMode"
+    }
+    errors = {name for name, kind in vars(quiesce.errors).items() if isinstance(kind, type)} - {
+        "QuiesceError",
+        "Refused",
+    }
+    errors -= {"ClassVar"}
+    for word in said_by_the_guest | errors | {word for word, _ in WORDS.values()}:
+        assert f"`{word}`" in runbook, word
 
 
 def test_what_the_schedule_sends_is_an_input_that_plan_reads():

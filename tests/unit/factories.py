@@ -1,12 +1,27 @@
 """Things to test with, whole and good by default: a test says only what it is about."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quiesce.planning import possible_consistency
 from quiesce.policy import Policy, TargetSettings
 from quiesce.record import Record
-from quiesce.state import Awaited, Excluded, Execution, Failure, Plan, RunState, Snapshot, SnapshotSet, Volume
+from quiesce.session import ScriptResult, Session
+from quiesce.state import (
+    Awaited,
+    Complete,
+    Excluded,
+    Execution,
+    Failure,
+    Freeze,
+    Plan,
+    RunState,
+    Snapshot,
+    SnapshotSet,
+    Thaw,
+    Volume,
+)
 from quiesce.volumes import AttachedVolume
 
 NOW = datetime(2026, 3, 14, 1, 30, tzinfo=UTC)
@@ -117,6 +132,89 @@ def an_awaited(*snapshots: Snapshot, **changes: Any) -> Awaited:
         "calls": {"ec2:DescribeSnapshots": 2},
     }
     return Awaited.model_validate({**fields, **changes})
+
+
+NOW_MS = int(NOW.timestamp() * 1000)
+REASON_OF_FAILURE = "ExitCode"
+
+
+def a_script(argument: str = "", *, succeeded: bool = True, **changes: Any) -> ScriptResult:
+    fields = {
+        "succeeded": succeeded,
+        "reason": "" if succeeded else REASON_OF_FAILURE,
+        "exit_code": int(not succeeded),
+        "argument": argument,
+        "process_id": 4711,
+        "started_ms": NOW_MS,
+        "ended_ms": NOW_MS + 2000,
+    }
+    return ScriptResult.model_validate({**fields, **changes})
+
+
+def a_session(phase: str = "frozen", **changes: Any) -> Session:
+    """A session in which all went well, up to this phase: frozen, thawed or ended."""
+    fields = {
+        "run": "run-1",
+        "attempt": 1,
+        "instance": INSTANCE,
+        "phase": phase,
+        "auto_thawed": False,
+        "created_ms": NOW_MS - 500,
+        "frozen_ms": NOW_MS + 2000,
+        "ended_ms": NOW_MS + 600_000 if phase == "ended" else 0,
+        "before": a_script(),
+        "after": a_script("1", started_ms=NOW_MS + 6000, ended_ms=NOW_MS + 7000) if phase != "frozen" else None,
+        "complete": a_script("1", started_ms=NOW_MS + 599_000) if phase == "ended" else None,
+    }
+    return Session.model_validate({**fields, **changes})
+
+
+def a_freeze(session: Session | None = None, **changes: Any) -> Freeze:
+    fields = {
+        "session": session or a_session(),
+        "known_at": NOW + timedelta(seconds=3),
+        "go_on": True,
+        "reason": "the before script succeeded",
+        "calls": {"ssm:SendCommand": 1},
+    }
+    return Freeze.model_validate({**fields, **changes})
+
+
+def a_thaw(session: Session | None) -> Thaw:
+    return Thaw(session=session, calls={"ssm:SendCommand": 1})
+
+
+def a_complete(session: Session | None, *, succeeded: bool = True) -> Complete:
+    return Complete(session=session, succeeded=succeeded, calls={"ssm:SendCommand": 1})
+
+
+def a_manifest(**changes: Any) -> dict[str, Any]:
+    fields = {
+        "run": "run-1",
+        "instance": INSTANCE,
+        "policy": "files-nightly",
+        "source": "bucket",
+        "scripts": {stage: f"{stage}_files-nightly.ps1" for stage in ("before", "after", "complete")},
+        "files": [{"name": "quiesce.ps1", "sha256": "0" * 64}],
+        "limitSeconds": {"before": 60, "after": 60, "complete": 300, "freeze": 120, "session": 100800},
+    }
+    return {**fields, **changes}
+
+
+def an_answer(verb: str = "freeze", **changes: Any) -> dict[str, Any]:
+    """A good answer of the guest's to a verb, as plain data."""
+    phases = {"freeze": "frozen", "thaw": "thawed", "complete": "ended", "collect": "ended"}
+    fields = {"quiesce": 1, "verb": verb, "run": "run-1", "attempt": "1", "ok": True, "error": ""}
+    if verb == "stage":
+        fields["staged"] = a_manifest()
+    elif verb in phases:
+        fields["session"] = a_session(phases[verb]).model_dump(mode="json", by_alias=True)
+    return {**fields, **changes}
+
+
+def a_line(answer: dict[str, Any]) -> str:
+    """The one line that the guest writes for an answer."""
+    return json.dumps(answer, separators=(",", ":"))
 
 
 def a_failure(error: str = "OutcomeUnknown", words: str = "its answer was lost") -> Failure:

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from quiesce import awaiting
 from quiesce.state import Awaited, RunState, Snapshot
-from tests.unit.factories import NOW, a_failure, a_plan, a_snapshot, a_snapshot_set, a_state, an_awaited, snapshot_id
+from tests.unit.factories import (
+    NOW,
+    a_failure,
+    a_freeze,
+    a_plan,
+    a_snapshot,
+    a_snapshot_set,
+    a_state,
+    an_awaited,
+    snapshot_id,
+)
 
 LOST = a_failure("OutcomeUnknown")
 
@@ -155,6 +165,23 @@ def test_a_set_is_looked_for_after_every_error_that_an_earlier_try_may_hide_behi
     state = a_state(plan=a_plan(), failure=a_failure(error))
     assert awaiting.may_exist(state)
     assert look(state, a_snapshot(0), a_snapshot(1)).adopted
+
+
+NEVER_SENT = {
+    "Freeze failed": a_state(plan=a_plan(), freeze_failure=a_failure("AgentUnreachable")),
+    "Freeze said not to go on": a_state(plan=a_plan(), freeze=a_freeze(go_on=False)),
+}
+
+
+@pytest.mark.parametrize("state", NEVER_SENT.values(), ids=NEVER_SENT)
+def test_nothing_is_looked_for_where_snapshot_was_never_entered(state: RunState) -> None:
+    assert not awaiting.may_exist(state)
+    answer = look(state)
+    assert (answer.done, answer.snapshots, answer.adopted) == (True, [], False)
+
+
+def test_a_set_is_looked_for_after_a_freeze_that_went_well() -> None:
+    assert awaiting.may_exist(a_state(plan=a_plan(), freeze=a_freeze(), failure=LOST))
 
 
 def test_an_answer_without_snapshots_is_not_trusted() -> None:

@@ -8,7 +8,9 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 PACKAGE = PROJECT / "src" / "quiesce"
 # One thin module an AWS service, and what they share.
-SERVICES = {"aws", "bucket", "ec2", "table", "topic"}
+SERVICES = {"aws", "bucket", "ec2", "ssm", "table", "topic"}
+# What more than one step does with several services, from handlers' clients: they import the services, and no library.
+JOINT_WORK = {"collecting", "preparing", "reporting"}
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer", "moto"}
 FOREIGN = {"tests", "sandbox", "bench", "moto", "ministack", "pytest", "hypothesis"}
 
@@ -62,10 +64,16 @@ def test_modules_and_handlers_are_found() -> None:
     assert "botocore" in libraries(PACKAGE / "aws.py")
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.stem not in SERVICES], ids=lambda m: m.stem)
+@pytest.mark.parametrize("module", [m for m in MODULES if m.stem not in SERVICES | JOINT_WORK], ids=lambda m: m.stem)
 def test_a_pure_module_reaches_nothing_of_aws(module: Path) -> None:
     assert not libraries(module) & AWS_LIBRARIES
     assert not reached(module.stem) & SERVICES
+
+
+@pytest.mark.parametrize("module", sorted(JOINT_WORK))
+def test_joint_work_speaks_to_aws_through_the_service_modules_alone(module: str) -> None:
+    assert not libraries(PACKAGE / f"{module}.py") & AWS_LIBRARIES
+    assert reached(module) & SERVICES
 
 
 @pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=lambda p: f"{p.parent.name}.{p.stem}")

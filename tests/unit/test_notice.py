@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from quiesce.notice import notice_of
-from quiesce.record import FailureRecord
+from quiesce.record import FailureRecord, Logs
 from quiesce.verdict import Status
 from tests.unit.factories import INSTANCE, a_record
 
@@ -67,3 +67,17 @@ def test_a_server_without_a_name_is_told_by_its_id() -> None:
     notice = notice_of(a_record(status="Failed", instance_name=""), None)
     assert notice
     assert notice.text.startswith(f"Server:      {INSTANCE}\n")
+
+
+@pytest.mark.parametrize(
+    ("logs", "line"),
+    [
+        (Logs(place="s3://bucket/logs/i/r/1/", files=["session.log"], problem=""), "s3://bucket/logs/i/r/1/"),
+        (Logs(place="s3://bucket/logs/i/r/1.zip", files=[], problem="packed"), "s3://bucket/logs/i/r/1.zip"),
+        (Logs(place="", files=[], problem="no answer"), "no answer"),
+    ],
+)
+def test_where_the_sessions_files_are_or_why_they_are_not_is_told(logs: Logs, line: str) -> None:
+    notice = notice_of(a_record(status="PartiallySuccessful", logs=logs), None)
+    assert notice
+    assert f"Logs:        {line}" in notice.text.splitlines()

@@ -3,12 +3,13 @@
 import pytest
 
 from quiesce import planning, tags
-from quiesce.planning import Origin, Server, possible_consistency
+from quiesce.errors import ServerRefused
+from quiesce.planning import Origin, Server, possible_consistency, without_asking
 from quiesce.policy import VolumeChoice
 from quiesce.run import RunIdentity
 from quiesce.state import Plan
 from quiesce.volumes import select
-from tests.unit.factories import INSTANCE, NOW, a_policy, an_attached_volume
+from tests.unit.factories import INSTANCE, NOW, a_plan, a_policy, an_attached_volume, some_settings
 
 ATTACHED = [an_attached_volume(0), an_attached_volume(1)]
 RUN = RunIdentity("run-1", "files-nightly", INSTANCE)
@@ -45,14 +46,58 @@ def test_the_snapshots_carry_the_policys_tags_and_ours() -> None:
 
 
 @pytest.mark.parametrize(("state", "words"), [("running", "power failure"), ("stopped", "nothing was writing")])
-def test_a_backup_without_an_agent_is_crash_consistent_for_a_reason(state: str, words: str) -> None:
-    assert decided(state).consistency == possible_consistency(state)  # type: ignore[arg-type]
-    assert decided(state).consistency.level == "crash"
-    assert words in decided(state).consistency.reason
+def test_a_backup_that_asks_nobody_is_crash_consistent_for_a_reason(state: str, words: str) -> None:
+    plan = decided(state)
+    assert plan.consistency == possible_consistency(state, plan.settings)  # type: ignore[arg-type]
+    assert (plan.consistency.level, plan.freezes) == ("crash", False)
+    assert words in plan.consistency.reason
 
 
-def test_a_plan_survives_the_state_document() -> None:
-    assert Plan.model_validate_json(decided().model_dump_json()) == decided()
+@pytest.mark.parametrize(
+    ("state", "level", "words"),
+    [("running", "application", "before script will be asked"), ("stopped", "crash", "nothing was writing")],
+)
+def test_a_backup_with_scripts_can_be_application_consistent_where_the_server_runs(
+    state: str, level: str, words: str
+) -> None:
+    plan = decided(state, defaults={"scripts": {}})
+    assert (plan.consistency.level, plan.freezes) == (level, True)
+    assert words in plan.consistency.reason
+
+
+OBSTACLE = "the server's SSM agent has lost its connection"
+
+
+def test_an_obstacle_makes_a_crash_consistent_plan_with_the_obstacle_as_its_reason() -> None:
+    asking = a_plan(settings=some_settings(scripts={}), notes=["kept"])
+    plan = without_asking(asking, OBSTACLE)
+    assert (plan.freezes, plan.consistency.level) == (False, "crash")
+    assert plan.consistency.reason == f"the application could not be asked: {OBSTACLE}"
+    same = {"freezes", "consistency"}
+    assert plan.model_dump(exclude=same) == asking.model_dump(exclude=same)
+    assert plan.settings.freezes, "the verdict still has to know that the application was to be asked"
+
+
+def test_an_obstacle_is_a_refusal_where_the_policy_takes_nothing_less() -> None:
+    with pytest.raises(ServerRefused) as refused:
+        without_asking(a_plan(settings=some_settings(scripts={}, consistency="application")), OBSTACLE)
+    assert str(refused.value) == (
+        f"consistency: the policy wants application consistency, and {OBSTACLE}. "
+        "Remedy: mend it, or set consistency to application-or-crash in the policy."
+    )
+
+
+@pytest.mark.parametrize("scripts", ["off", {"from": "server", "before_limit_s": 7}])
+def test_a_plan_survives_the_state_document(scripts: object) -> None:
+    plan = decided(defaults={"scripts": scripts})
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert Plan.model_validate(plan.model_dump(mode="json")) == plan
+
+
+def test_only_a_plan_with_scripts_can_say_how_long_they_may_run() -> None:
+    assert decided(defaults={"scripts": {"before_limit_s": 7}}).needed_scripts().before_limit_s == 7
+    with pytest.raises(ValueError, match="the plan has no scripts: there is nothing to freeze"):
+        decided().needed_scripts()
 
 
 def test_the_description_has_the_form_that_people_look_for() -> None:

@@ -3,31 +3,49 @@
 from datetime import timedelta
 
 from quiesce import record
-from quiesce.record import Record
+from quiesce.record import Logs, Record
 from quiesce.run import UNKNOWN, identity_of
 from quiesce.state import RunState
 from quiesce.verdict import judge
+from quiesce.window import FreezeWindow
 from tests.unit.factories import (
     EXECUTION,
     INSTANCE,
     NOW,
+    a_complete,
     a_failure,
+    a_freeze,
     a_plan,
+    a_session,
     a_snapshot,
     a_snapshot_set,
     a_state,
+    a_thaw,
     an_awaited,
     an_exclusion,
     snapshot_id,
+    some_settings,
     volume_id,
 )
 
 ENDED = NOW + timedelta(minutes=12)
+LOGS = Logs(place="s3://bucket/logs/i/r/1/", files=["session.log"], problem="")
 
 
 def written(state: RunState) -> Record:
-    verdict = judge(state.plan, state.await_snapshots, state.failure)
-    return record.write(state, identity_of(state), verdict, now=ENDED, place="s3://bucket/records/r.json")
+    places = record.Places("s3://bucket/records/r.json", LOGS if state.freeze else None)
+    return record.write(state, identity_of(state), judge(state), now=ENDED, places=places)
+
+
+def a_run_with_scripts() -> RunState:
+    return a_state(
+        plan=a_plan(settings=some_settings(scripts={})),
+        freeze=a_freeze(),
+        snapshot=a_snapshot_set(a_snapshot(0), a_snapshot(1), returned_at=NOW + timedelta(seconds=4)),
+        thaw=a_thaw(a_session("thawed")),
+        await_snapshots=an_awaited(a_snapshot(0), a_snapshot(1)),
+        complete=a_complete(a_session("ended")),
+    )
 
 
 def test_a_whole_run_is_written_down_with_each_snapshots_volume() -> None:
@@ -56,6 +74,27 @@ def test_a_whole_run_is_written_down_with_each_snapshots_volume() -> None:
     assert [s.volume for s in whole.snapshots] == a_plan().volumes
 
 
+def test_what_the_server_said_last_is_in_the_record_with_its_window_and_its_files() -> None:
+    whole = written(a_run_with_scripts())
+    assert (whole.status, whole.consistency.level) == ("Successful", "application")
+    assert whole.session == a_session("ended")
+    assert whole.freeze_window == FreezeWindow(total_ms=4000, known_ms=1000, snapshots_ms=1000, thaw_ms=2000)
+    assert whole.logs == LOGS
+
+
+def test_a_run_that_asked_nobody_has_no_session_no_window_and_no_files() -> None:
+    plain = written(a_state(plan=a_plan(), await_snapshots=an_awaited(a_snapshot(0), a_snapshot(1))))
+    assert (plain.session, plain.freeze_window, plain.logs) == (None, None, None)
+
+
+def test_what_a_failed_run_left_on_the_server_is_noted() -> None:
+    lost = a_failure("AgentUnreachable", "no answer")
+    run = a_run_with_scripts().model_copy(
+        update={"await_snapshots": an_awaited(a_snapshot(0, "error")), "complete": None, "complete_failure": lost}
+    )
+    assert written(run).notes == ["it is not known whether the complete script ran (no answer)"]
+
+
 def test_the_calls_of_all_steps_are_added_up() -> None:
     state = a_state(
         plan=a_plan(calls={"ec2:CreateSnapshots": 1, "s3:GetObject": 2}),
@@ -63,6 +102,7 @@ def test_the_calls_of_all_steps_are_added_up() -> None:
         await_snapshots=an_awaited(a_snapshot(0), calls={"ec2:DescribeSnapshots": 7}),
     )
     assert written(state).calls == {"ec2:CreateSnapshots": 2, "ec2:DescribeSnapshots": 7, "s3:GetObject": 2}
+    assert written(a_run_with_scripts()).calls["ssm:SendCommand"] == 3
 
 
 def test_a_run_that_plan_refused_has_a_record_of_what_is_known() -> None:
@@ -103,5 +143,5 @@ def test_a_snapshot_of_an_unplanned_volume_stands_last_and_says_so() -> None:
 
 
 def test_a_record_survives_its_own_json() -> None:
-    whole = written(a_state(plan=a_plan(), await_snapshots=an_awaited(a_snapshot(0), a_snapshot(1))))
+    whole = written(a_run_with_scripts())
     assert Record.model_validate_json(whole.model_dump_json()) == whole

@@ -4,7 +4,7 @@ import pytest
 
 from quiesce.settings import Settings
 
-ENVIRONMENT = {"STACK_NAME": "s", "TABLE_NAME": "t", "BUCKET_NAME": "b", "TOPIC_ARN": "a"}
+ENVIRONMENT = {"STACK_NAME": "s", "TABLE_NAME": "t", "BUCKET_NAME": "b", "TOPIC_ARN": "a", "DOCUMENT_NAME": "d"}
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_come_from_the_environment() -> None:
-    assert Settings.from_env() == Settings(stack_name="s", table_name="t", bucket_name="b", topic_arn="a")
+    expected = Settings(stack_name="s", table_name="t", bucket_name="b", topic_arn="a", document_name="d")
+    assert Settings.from_env() == expected
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)

@@ -1,15 +1,44 @@
 """What a run is worth: every combination that can occur, and never better than it is."""
 
 import json
+from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.state import Awaited, Failure, Plan
-from quiesce.verdict import SNAPSHOTS_INCOMPLETE, Cause, cause_of, judge
-from tests.unit.factories import NOW, a_failure, a_plan, a_snapshot, an_awaited, snapshot_id, volume_id
+from quiesce.session import ScriptResult, Session
+from quiesce.state import Awaited, Consistency, Failure, Plan, RunState
+from quiesce.verdict import (
+    ADOPTED,
+    HELD,
+    NOT_FROZEN,
+    SNAPSHOTS_INCOMPLETE,
+    Cause,
+    cause_of,
+    judge,
+    judge_snapshots,
+    succeeded_so_far,
+)
+from tests.unit.factories import (
+    NOW,
+    a_complete,
+    a_failure,
+    a_freeze,
+    a_plan,
+    a_script,
+    a_session,
+    a_snapshot,
+    a_snapshot_set,
+    a_state,
+    a_thaw,
+    an_awaited,
+    snapshot_id,
+    some_settings,
+    volume_id,
+)
 
 PLAN = a_plan()
 WHOLE = (a_snapshot(0), a_snapshot(1))
@@ -92,7 +121,7 @@ FAILED = {
 def test_a_run_without_all_its_snapshots_failed_for_its_true_reason(
     plan: Plan | None, awaited: Awaited | None, failure: Failure | None, error: str, words: str
 ) -> None:
-    verdict = judge(plan, awaited, failure)
+    verdict = judge_snapshots(plan, awaited, failure)
     assert (verdict.status, verdict.reason, verdict.notes) == ("Failed", words, ())
     assert (verdict.consistency.level, verdict.consistency.reason) == ("none", words)
     assert verdict.cause == Cause(error, words)
@@ -127,7 +156,7 @@ SUCCESSFUL = {
 def test_a_run_with_all_its_snapshots_is_successful_and_notes_what_was_odd(
     awaited: Awaited, failure: Failure | None, notes: tuple[str, ...]
 ) -> None:
-    verdict = judge(PLAN, awaited, failure)
+    verdict = judge_snapshots(PLAN, awaited, failure)
     assert (verdict.status, verdict.reason) == ("Successful", "every chosen volume has a completed snapshot")
     assert (verdict.cause, verdict.notes, verdict.consistency) == (None, notes, PLAN.consistency)
 
@@ -155,7 +184,7 @@ def test_a_run_is_never_better_than_it_is(
         timed_out=timed_out,
     )
 
-    verdict = judge(plan, awaited or None, failure)
+    verdict = judge_snapshots(plan, awaited or None, failure)
 
     completed = {volume_id(n) for n, state in seen or [] if state == "completed"}
     whole = plan is not None and {v.volume_id for v in plan.volumes} <= completed
@@ -168,7 +197,7 @@ def test_a_run_is_never_better_than_it_is(
 
 def test_each_pair_of_states_of_two_snapshots_is_judged() -> None:
     for states in product(STATES, STATES):
-        verdict = judge(PLAN, an_awaited(*(a_snapshot(n, state) for n, state in enumerate(states))), None)
+        verdict = judge_snapshots(PLAN, an_awaited(*(a_snapshot(n, state) for n, state in enumerate(states))), None)
         bad = [n for n, state in enumerate(states) if state != "completed"]
         assert all((snapshot_id(n) in verdict.reason) == (n in bad) for n in (0, 1))
 
@@ -197,4 +226,273 @@ def test_a_failure_may_come_without_a_cause() -> None:
 
 def test_the_moment_of_the_snapshots_is_no_part_of_the_verdict() -> None:
     late = an_awaited(a_snapshot(0, started_at=NOW.replace(year=2020)), a_snapshot(1))
-    assert judge(PLAN, late, None).status == "Successful"
+    assert judge_snapshots(PLAN, late, None).status == "Successful"
+
+
+# ---- The whole run ---------------------------------------------------------------------------------------------------
+
+ASKING = a_plan(settings=some_settings(scripts={}))
+OBSTACLE = "the application could not be asked: the server was stopped"
+LESS = ASKING.model_copy(update={"freezes": False, "consistency": Consistency(level="crash", reason=OBSTACLE)})
+GOOD = an_awaited(*WHOLE)
+BAD = an_awaited(a_snapshot(0), a_snapshot(1, "error"))
+BAD_WORDS = f"{SNAPSHOT_1} failed in EBS: no reason given"
+
+
+def a_failed_script(argument: str = "1") -> ScriptResult:
+    return a_script(argument, succeeded=False, exit_code=7)
+
+
+def ended(**changes: Any) -> Session:
+    return a_session("ended", **changes)
+
+
+def a_run(session: Session | None = None, **parts: Any) -> RunState:
+    """A run that was asked for and went through all its steps; the server said ``session`` at the end."""
+    whole = {
+        "plan": ASKING,
+        "freeze": a_freeze(),
+        "snapshot": a_snapshot_set(*WHOLE),
+        "thaw": a_thaw(a_session("thawed")),
+        "await_snapshots": GOOD,
+        "complete": a_complete(session or ended()),
+    }
+    return a_state(**{**whole, **parts})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run is worth in short."""
+
+    status: str
+    level: str
+    reason: str
+    notes: tuple[str, ...] = ()
+
+
+EVERY = "every chosen volume has a completed snapshot"
+NOBODY = "the server said nothing of its session"
+AFTER_UNKNOWN = "it is not known whether the after script ran"
+COMPLETE_UNKNOWN = "it is not known whether the complete script ran"
+BY_ITSELF = "the server thawed by itself: nobody asked it in time"
+LOST_NOTE = "the answer of CreateSnapshots was lost (OutcomeUnknown); its snapshots were found by their tag"
+THAW_LOST = "Thaw got no answer (no answer)"
+
+RUNS = {
+    "all good": (a_run(), Judged("Successful", "application", EVERY)),
+    "nobody was to be asked": (
+        a_state(plan=PLAN, await_snapshots=GOOD),
+        Judged("Successful", "crash", EVERY),
+    ),
+    "nobody could be asked": (
+        a_state(plan=LESS, await_snapshots=GOOD),
+        Judged("PartiallySuccessful", "crash", OBSTACLE),
+    ),
+    "nobody could be asked, and the snapshots are bad": (
+        a_state(plan=LESS, await_snapshots=BAD),
+        Judged("Failed", "none", BAD_WORDS),
+    ),
+    "before failed": (
+        a_run(ended(before=a_failed_script(""))),
+        Judged("PartiallySuccessful", "crash", "the before script ended with exit code 7"),
+    ),
+    "before failed, and the policy takes nothing less": (
+        a_run(
+            ended(before=a_failed_script("")),
+            freeze=a_freeze(go_on=False, reason="the before script ended with exit code 7"),
+            snapshot=None,
+            await_snapshots=an_awaited(),
+        ),
+        Judged(
+            "Failed",
+            "none",
+            "the before script ended with exit code 7, and the policy wants application consistency",
+        ),
+    ),
+    "after failed": (
+        a_run(ended(after=a_failed_script())),
+        Judged("PartiallySuccessful", "application", "the after script ended with exit code 7"),
+    ),
+    "complete failed": (
+        a_run(ended(complete=a_failed_script())),
+        Judged("PartiallySuccessful", "application", "the complete script ended with exit code 7"),
+    ),
+    "complete is not known": (
+        a_run(ended(complete=None)),
+        Judged("PartiallySuccessful", "application", COMPLETE_UNKNOWN),
+    ),
+    "Complete got no answer": (
+        a_run(complete=None, complete_failure=a_failure("AgentUnreachable", "no answer")),
+        Judged("PartiallySuccessful", "application", f"{COMPLETE_UNKNOWN} (no answer)"),
+    ),
+    "it thawed by itself": (
+        a_run(ended(auto_thawed=True)),
+        Judged("PartiallySuccessful", "crash", BY_ITSELF),
+    ),
+    "Thaw got no answer, Complete did": (
+        a_run(thaw=None, thaw_failure=a_failure("AgentUnreachable", "no answer")),
+        Judged("PartiallySuccessful", "application", THAW_LOST),
+    ),
+    "Thaw got no answer, and the server thawed by itself": (
+        a_run(ended(auto_thawed=True), thaw=None, thaw_failure=a_failure("AgentUnreachable", "no answer")),
+        Judged("PartiallySuccessful", "crash", f"{THAW_LOST}; {BY_ITSELF}"),
+    ),
+    "nobody answered any more": (
+        a_run(
+            thaw=None,
+            thaw_failure=a_failure("AgentUnreachable", "no answer"),
+            complete=None,
+            complete_failure=a_failure("AgentUnreachable", "gone"),
+        ),
+        Judged("PartiallySuccessful", "crash", f"{THAW_LOST}; {AFTER_UNKNOWN}; {COMPLETE_UNKNOWN} (gone)"),
+    ),
+    "CreateSnapshots' answer was lost": (
+        a_run(snapshot=None, failure=a_failure(), await_snapshots=an_awaited(*WHOLE, adopted=True)),
+        Judged("PartiallySuccessful", "crash", ADOPTED, (LOST_NOTE,)),
+    ),
+    "CreateSnapshots' answer was lost, and after failed": (
+        a_run(
+            ended(after=a_failed_script()),
+            snapshot=None,
+            failure=a_failure(),
+            await_snapshots=an_awaited(*WHOLE, adopted=True),
+        ),
+        Judged("PartiallySuccessful", "crash", f"{ADOPTED}; the after script ended with exit code 7", (LOST_NOTE,)),
+    ),
+    "Freeze got no answer": (
+        a_run(
+            ended(before=a_script(succeeded=False, exit_code=None, reason="NotStarted"), after=a_script("0")),
+            freeze=None,
+            freeze_failure=a_failure("AgentUnreachable", "no answer"),
+            snapshot=None,
+            await_snapshots=an_awaited(),
+        ),
+        Judged(
+            "Failed",
+            "none",
+            "no answer",
+            ("the before script was not begun: the session runner did not live, or the thaw came first",),
+        ),
+    ),
+    "Freeze lost its lease before it asked": (
+        a_state(
+            plan=ASKING,
+            freeze_failure=a_failure("LeaseLost", "too late"),
+            thaw=a_thaw(None),
+            await_snapshots=an_awaited(),
+            complete=a_complete(None, succeeded=False),
+        ),
+        Judged("Failed", "none", "too late"),
+    ),
+    "the snapshots are bad, all else good": (
+        a_run(await_snapshots=BAD),
+        Judged("Failed", "none", BAD_WORDS),
+    ),
+    "EC2 refused, and the server is not known to have thawed": (
+        a_run(
+            snapshot=None,
+            failure=a_failure("SnapshotRefused", "no"),
+            await_snapshots=an_awaited(),
+            thaw=None,
+            thaw_failure=a_failure("AgentUnreachable", "no answer"),
+            complete=None,
+            complete_failure=a_failure("AgentUnreachable", "gone"),
+        ),
+        Judged("Failed", "none", "no", (THAW_LOST, AFTER_UNKNOWN, f"{COMPLETE_UNKNOWN} (gone)")),
+    ),
+    "Plan refused": (
+        a_state(failure=a_failure("PolicyRefused", "no")),
+        Judged("Failed", "none", "no"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("state", "judged"), RUNS.values(), ids=RUNS)
+def test_each_way_that_a_run_can_go_has_its_verdict(state: RunState, judged: Judged) -> None:
+    verdict = judge(state)
+    assert Judged(verdict.status, verdict.consistency.level, verdict.reason, verdict.notes) == judged
+    assert (verdict.cause is None) == (judged.status != "Failed")
+
+
+def test_a_before_script_that_the_policy_could_not_do_without_has_an_error_of_its_own() -> None:
+    verdict = judge(RUNS["before failed, and the policy takes nothing less"][0])
+    assert verdict.cause
+    assert verdict.cause.error == NOT_FROZEN
+
+
+def test_an_application_that_was_held_is_told_with_what_shows_it() -> None:
+    assert judge(a_run()).consistency.reason == HELD
+
+
+def test_the_first_problem_is_why_the_application_was_not_held() -> None:
+    state = a_run(ended(before=a_failed_script(""), complete=a_failed_script("0")))
+    assert judge(state).consistency.reason == "the before script ended with exit code 7"
+
+
+scripts = st.sampled_from(["good", "failed", "unknown"])
+whole_runs = st.fixed_dictionaries(
+    {
+        "before": scripts,
+        "after": scripts,
+        "complete": scripts,
+        "auto_thawed": st.booleans(),
+        "adopted": st.booleans(),
+        "thaw_answered": st.booleans(),
+        "complete_answered": st.booleans(),
+        "snapshots": st.sampled_from(["good", "error", "none"]),
+        "go_on": st.booleans(),
+        "asked": st.sampled_from(["asked", "could not be", "was not to be"]),
+    }
+)
+SCRIPT = {"good": a_script("1"), "failed": a_failed_script(), "unknown": None}
+
+
+def a_run_of(way: dict[str, Any]) -> RunState:
+    """The state document of a run in which all this happened."""
+    session = ended(
+        before=SCRIPT[way["before"]],
+        after=SCRIPT[way["after"]],
+        complete=SCRIPT[way["complete"]],
+        auto_thawed=way["auto_thawed"],
+    )
+    lost = a_failure("AgentUnreachable", "no answer")
+    snapshots = {"good": WHOLE, "error": (a_snapshot(0), a_snapshot(1, "error")), "none": ()}[way["snapshots"]]
+    parts: dict[str, Any] = {
+        "plan": {"asked": ASKING, "could not be": LESS, "was not to be": PLAN}[way["asked"]],
+        "await_snapshots": an_awaited(*snapshots, adopted=way["adopted"]),
+        "failure": a_failure() if way["adopted"] else None,
+    }
+    if way["asked"] == "asked":
+        told = {"freeze": a_freeze(session, go_on=way["go_on"])}
+        told |= {"thaw": a_thaw(session)} if way["thaw_answered"] else {"thaw_failure": lost}
+        told |= {"complete": a_complete(session)} if way["complete_answered"] else {"complete_failure": lost}
+        parts |= told
+    return a_state(**parts)
+
+
+@given(whole_runs)
+def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str, Any]) -> None:
+    verdict = judge(a_run_of(way))
+
+    asked = way["asked"] == "asked"
+    whole = way["snapshots"] == "good" and (way["go_on"] or not asked)
+    held = asked and way["before"] == "good" and way["after"] != "unknown" and not way["auto_thawed"]
+    held = held and not way["adopted"]
+    smooth = held and way["after"] == "good" and way["complete"] == "good"
+    smooth = smooth and way["thaw_answered"] and way["complete_answered"]
+    good = whole and (smooth or way["asked"] == "was not to be")
+    assert verdict.status == ("Successful" if good else "PartiallySuccessful" if whole else "Failed")
+    assert verdict.consistency.level == ("none" if not whole else "application" if held else "crash")
+    assert verdict.reason
+    assert verdict.consistency.reason
+
+
+@given(whole_runs)
+def test_the_complete_script_hears_of_success_only_if_all_before_it_succeeded(way: dict[str, Any]) -> None:
+    told = succeeded_so_far(a_run_of(way | {"complete": "unknown"}))
+    before_it = a_run_of(way | {"complete": "good", "complete_answered": True})
+    assert told == (judge(before_it).status == "Successful")
+
+
+def test_without_a_plan_nothing_succeeded() -> None:
+    assert not succeeded_so_far(a_state())

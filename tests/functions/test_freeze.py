@@ -1,0 +1,79 @@
+"""Freeze, Thaw and Complete, one call each: when nobody may be asked, and what is passed on."""
+
+import pytest
+
+from quiesce import errors
+from quiesce.table import ASKING_LEASE_S, LEASE_S
+from tests.functions.conftest import a_document
+from tests.support.factories import a_policy
+
+
+@pytest.fixture
+def shop(cloud):
+    cloud.put_scripts("orders")
+    return cloud.add_server("SHOP", application=True)
+
+
+@pytest.fixture
+def asking(call, shop):
+    """A state document after Plan, of a run whose application is to be held."""
+    policy = a_policy(shop.instance_id, name="orders", defaults={"scripts": {"from": "bucket"}})
+    document = a_document({"policy": policy})
+    return {**document, "plan": call("plan", document)}
+
+
+def test_a_run_whose_lease_has_ended_asks_nobody_and_thaws_nobody(call, clock, shop, wire, asking):
+    clock.now_s += LEASE_S
+    wire.sent.clear()
+    with pytest.raises(errors.LeaseLost, match="its moment has gone"):
+        call("freeze", asking)
+    assert "ssm:SendCommand" not in wire.sent
+    failed = {**asking, "freeze_failure": {"Error": "LeaseLost", "Cause": "{}"}}
+    assert call("thaw", failed)["session"] is None
+    assert call("complete", failed)["session"] is None
+    assert shop.application.asked == []
+
+
+def test_a_run_whose_server_another_run_took_asks_nobody(call, cloud, clock, shop, asking):
+    cloud.hold(shop.instance_id, "another-run", clock.now_s + 3600)
+    with pytest.raises(errors.LeaseLost):
+        call("freeze", asking)
+    assert shop.application.asked == []
+
+
+def test_freezing_holds_the_server_for_as_long_as_thawing_and_completing_may_take(call, cloud, clock, shop, asking):
+    before_s = clock.now_s
+    call("freeze", asking)
+    assert int(cloud.lease(shop.instance_id)["expires_at"]) == int(before_s) + ASKING_LEASE_S
+    assert cloud.items()[shop.instance_id, "run#run-1"]["attempt"] == "1"
+
+
+@pytest.mark.parametrize("step", ["freeze", "thaw", "complete"])
+def test_asking_twice_is_asking_once(step, call, shop, asking):
+    document, order = asking, ["freeze", "thaw", "complete"]
+    for earlier in order[: order.index(step)]:
+        document = {**document, earlier: call(earlier, document)}
+    first, second = call(step, document), call(step, document)
+    assert first["session"] == second["session"]
+    assert len(shop.application.asked) == order.index(step) + 1
+
+
+@pytest.mark.parametrize("step", ["thaw", "complete"])
+def test_where_nothing_was_frozen_there_is_nothing_to_do_and_nothing_is_sent(step, call, wire, planned):
+    wire.sent.clear()
+    assert call(step, planned)["session"] is None
+    assert wire.sent == []
+
+
+def test_complete_says_no_while_the_snapshots_are_unknown(call, shop, asking):
+    document = {**asking, "freeze": call("freeze", asking)}
+    document = {**document, "thaw": call("thaw", document)}
+    ended = call("complete", document)
+    assert (ended["succeeded"], ended["session"]["complete"]["argument"]) == (False, "0")
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+
+
+def test_a_state_document_without_a_plan_freezes_nobody(call, shop):
+    with pytest.raises(ValueError, match="no plan"):
+        call("freeze", a_document({"policy": "orders", "instance_id": shop.instance_id}))
+    assert shop.application.asked == []

@@ -1,0 +1,45 @@
+"""The reference names everything that a person writes or reads, so that it cannot fall behind."""
+
+import re
+
+import pytest
+from pydantic import BaseModel
+
+from quiesce import sweeping, verdict
+from quiesce.errors import QuiesceError
+from quiesce.policy import Policy, Scripts, Target, VolumeChoice
+from quiesce.record import Logs, Record, SnapshotRecord
+from quiesce.window import FreezeWindow
+from tests.support.project import ROOT
+from tests.unit.test_errors import leaves
+
+NAMED = set(re.findall(r"`([A-Za-z_.]+)`", (ROOT / "docs" / "reference.md").read_text()))
+# In the words of people: what a field of a part is called there beside its own name.
+PREFIXES = ("", "scripts.", "volumes.")
+
+
+def fields(*parts: type[BaseModel]) -> list[str]:
+    return sorted({field.alias or name for part in parts for name, field in part.model_fields.items()})
+
+
+def is_named(field: str) -> bool:
+    return any(prefix + field in NAMED for prefix in PREFIXES)
+
+
+@pytest.mark.parametrize("field", fields(Policy, Target, VolumeChoice, Scripts))
+def test_every_field_of_a_policy_is_explained(field: str) -> None:
+    assert is_named(field)
+
+
+@pytest.mark.parametrize("field", fields(Record, SnapshotRecord, Logs, FreezeWindow))
+def test_every_field_of_a_record_is_explained(field: str) -> None:
+    assert is_named(field)
+
+
+OF_RUNS = [verdict.NOT_FROZEN, verdict.SNAPSHOTS_INCOMPLETE, verdict.PLAN_MISSING]
+ERRORS = [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in sweeping.WORDS.values()]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_error_that_a_run_can_end_in_is_explained(error: str) -> None:
+    assert error in NAMED
