@@ -48,12 +48,13 @@ class BusyApplication:
         self._writes += self._writes % 2
         self._put_on_disk()
 
-    def obey(self, stage: str, argument: str) -> None:
-        """Do what a script asks: hold with nothing half done, go on, or take note of the backup's end."""
+    def obey(self, stage: str, argument: str) -> str:
+        """Do what a script asks: hold with nothing half done, go on, or take note of the backup's end; say so."""
         self.asked.append(f"{stage} {argument}".strip())
         if stage == "before":
             self.shut_down()
         self.held = {"before": True, "after": False}.get(stage, self.held)
+        return f"{self.asked[-1]}: the shop is {'held' if self.held else 'at work'}, {self._writes // 2} orders booked"
 
     def _put_on_disk(self) -> None:
         orders, bookings = (self._writes + 1) // 2, self._writes // 2

@@ -67,5 +67,6 @@ class CustomerScripts:
             return None
         outcome = outcome_of(text)
         if self.application and outcome.exit_code == 0:
-            self.application.obey(stage, argument)
+            said = self.application.obey(stage, argument)
+            return outcome._replace(printed=(f"{said}\r\n".encode(), b""))
         return outcome

@@ -11,12 +11,12 @@ from quiesce.state import Plan
 ATTEMPT = "1"
 # Above the backup machine's own limit: the server ends a session by itself when AWS certainly has ended.
 SESSION_LIMIT_S = 118800
-# Windows answers some questions about itself, each within half a minute.
-INVENTORY_S = 90
+# Windows answers six questions about itself within 20 s each; then there is the metadata service.
+INVENTORY_S = 130
 # Three small objects to fetch.
 STAGE_S = 90
 # A few files to pack and put.
-COLLECT_S = 60
+COLLECT_S = 90
 # Sweep has a function's 900 s for this, for the session's files and for its report.
 SWEEP_S = 480
 # Inside the freeze each look counts; outside of it nobody waits for us.
@@ -36,7 +36,7 @@ INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
 
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 
-COLLECT_PATIENCE = Patience(COLLECT_S, LAZY_LOOK_S)
+COLLECT_PATIENCE = Patience(COLLECT_S + DELIVERY_S, LAZY_LOOK_S)
 
 
 def inventory_parameters(plan: Plan) -> dict[str, str]:
