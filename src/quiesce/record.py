@@ -63,6 +63,7 @@ class Record(BaseModel):
     owner: str
     instance_id: str
     instance_name: str
+    windows: str
     started_at: datetime
     snapshots_at: datetime | None
     ended_at: datetime
@@ -101,6 +102,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         owner=plan.owner if plan else UNKNOWN,
         instance_id=run.instance_id,
         instance_name=plan.instance_name if plan else "",
+        windows=plan.windows if plan else "",
         started_at=state.execution.started_at,
         snapshots_at=min((s.started_at for s in snapshots), default=None),
         ended_at=now,

@@ -2,13 +2,28 @@
 
 import io
 import re
+import struct
 import zipfile
+import zlib
 
 from quiesce.errors import AnswerUnreadable
 
 MAX_FILES = 40
 # The server cuts each file at 10 MiB.
 MAX_BYTES = 100 * 1024 * 1024
+# What zipfile raises on damaged archives, besides its own error.
+DAMAGE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    OSError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -23,7 +38,7 @@ def unpack(archive: bytes) -> dict[str, bytes]:
             entries = packed.infolist()
             _check(entries)
             return {entry.filename: packed.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except DAMAGE as error:
         raise AnswerUnreadable(f"the session's archive cannot be read: {error}") from error
 
 
@@ -31,6 +46,8 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
     names = [entry.filename for entry in entries]
     if bad := [name for name in names if not NAME.fullmatch(name)]:
         raise AnswerUnreadable(f"the session's archive has an entry that is no plain file: {bad[0]!r}")
+    if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+        raise AnswerUnreadable("the session's archive is compressed in a way that the server does not know")
     if len(names) > MAX_FILES or len(set(names)) < len(names):
         raise AnswerUnreadable(f"the session's archive has {len(names)} entries, of {len(set(names))} names")
     # zipfile itself reads no more of an entry than the entry says it has.

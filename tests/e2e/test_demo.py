@@ -29,7 +29,9 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     assert re.search(r"^  files-nightly +crash .* torn +never$", held, re.MULTILINE)
     assert re.search(r"^  orders +application .* whole +\d+ ms$", held, re.MULTILINE)
     assert re.search(r"^  frozen +before ended ── .* ms ──▶ after begins$", held, re.MULTILINE)
-    assert re.search(r"^  files +s3://.*/session-1/\n +after\.out, before\.out, .*session\.log, state\.json$", held, re.MULTILINE)
+    assert re.search(
+        r"^  files +s3://.*/session-1/\n +after\.out, before\.out, .*session\.log, state\.json$", held, re.MULTILINE
+    )
     assert re.findall(r"the shop is (.*); its scripts were called with: (.*)", stopped) == [
         ("frozen", "before"),
         ("at work", "before, after 1"),

@@ -236,6 +236,7 @@ def a_record(**changes: Any) -> Record:
         "owner": "admin",
         "instance_id": INSTANCE,
         "instance_name": "FILES01",
+        "windows": "",
         "started_at": NOW,
         "snapshots_at": NOW,
         "ended_at": NOW + timedelta(minutes=10),
