@@ -78,9 +78,9 @@ def freeze_wait(scripts: Scripts) -> tuple[int, Patience]:
 
 
 def thaw_wait(scripts: Scripts) -> tuple[int, Patience]:
-    """Return how long they wait for thaw: before may have to end first."""
+    """Return how long they wait for thaw: before may have to end first. The server thaws before we hear of it."""
     limit_s = scripts.before_limit_s + scripts.after_limit_s
-    return limit_s + 30, Patience(limit_s + DELIVERY_S, FREEZE_LOOK_S)
+    return limit_s + 30, Patience(limit_s + DELIVERY_S, LAZY_LOOK_S)
 
 
 def complete_wait(scripts: Scripts) -> tuple[int, Patience]:

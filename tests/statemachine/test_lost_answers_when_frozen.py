@@ -45,9 +45,9 @@ COMPLETE = [(SEND, 5), (LOOK, 9)]
 COLLECT = [(SEND, 6), (LOOK, 11)]
 REPORT = [
     ("s3:GetObject", 2),
-    *(("s3:PutObject", number) for number in range(1, 4)),
+    *(("s3:PutObject", number) for number in range(1, 7)),
     *(("ec2:CreateTags", number) for number in range(1, 4)),
-    ("s3:PutObject", 4),
+    ("s3:PutObject", 7),
     ("dynamodb:GetItem", 2),
     ("dynamodb:PutItem", 3),
     ("dynamodb:PutItem", 4),

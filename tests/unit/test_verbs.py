@@ -96,9 +96,9 @@ def test_each_wait_covers_every_script_that_may_have_to_end_first() -> None:
 
 def test_while_the_application_is_held_each_look_counts_and_else_none_does() -> None:
     scripts = Scripts()
-    held = [verbs.freeze_wait(scripts)[1], verbs.thaw_wait(scripts)[1]]
-    free = [verbs.complete_wait(scripts)[1], verbs.STAGE_PATIENCE, verbs.INVENTORY_PATIENCE, verbs.COLLECT_PATIENCE]
-    assert {patience.look_every_s for patience in held} == {0.3}
+    waits = [verbs.thaw_wait, verbs.complete_wait, verbs.sweep_wait]
+    free = [verbs.STAGE_PATIENCE, verbs.INVENTORY_PATIENCE, verbs.COLLECT_PATIENCE, *(w(scripts)[1] for w in waits)]
+    assert verbs.freeze_wait(scripts)[1].look_every_s == 0.3
     assert {patience.look_every_s for patience in free} == {2.0}
 
 
