@@ -103,6 +103,12 @@ def test_what_our_errors_say_of_being_tried_again_is_what_the_definition_does():
     assert names_in("Retry") & OURS.keys() == retryable
 
 
+def test_a_server_that_does_not_answer_is_asked_again_where_asking_late_still_helps():
+    """Not by Freeze: who is not frozen by then goes on to Thaw."""
+    asked_again = {n for n, s in TASKS.items() if any("AgentUnreachable" in r["ErrorEquals"] for r in s["Retry"])}
+    assert asked_again == {"Thaw", "Complete"}
+
+
 def test_no_error_is_retried_twice_in_one_state_and_none_with_everything():
     for name, state in TASKS.items():
         retried = [error for retrier in state["Retry"] for error in retrier["ErrorEquals"]]
