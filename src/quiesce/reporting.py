@@ -1,5 +1,6 @@
 """How a run ends, for Report and sweep alike: verdict, tags, record, notice, and the server is free."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from quiesce.record import Places, Record, write
 from quiesce.run import RunIdentity, identity_of
 from quiesce.settings import Settings
 from quiesce.ssm import Guest
-from quiesce.state import RunState
+from quiesce.state import RunState, Snapshot
 from quiesce.table import Table
 from quiesce.telemetry import count_run, logger
 from quiesce.verdict import judge
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
+
+# As long as AwaitSnapshots looks for a set whose answer was lost.
+LOOKS, LOOK_AGAIN_S = 7, 5.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,15 @@ class Desk:
         self.table.keep_last_status(run, record.status)
         self.table.release_lease(run)
         return record
+
+    def find_snapshots(self, run: RunIdentity, sleep: Callable[[float], None]) -> list[Snapshot]:
+        """Find what Snapshot made in an execution that has ended: it may be under way still, and EC2 lists it late."""
+        for _ in range(LOOKS):
+            found = ec2.find_snapshots(self.ec2, run, self.settings.stack_name)
+            if found or not self.table.has_sent_snapshot(run):
+                return found
+            sleep(LOOK_AGAIN_S)
+        return []
 
     def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
         logs = collect(guest, self.logs, run, state)

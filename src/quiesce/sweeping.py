@@ -3,10 +3,15 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from quiesce.session import Session
+from quiesce import verbs
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
+from quiesce.session import Session, session_of
 from quiesce.state import Awaited, Complete, Execution, Failure, Plan, RunState, Snapshot
+
+if TYPE_CHECKING:
+    from quiesce.ssm import Guest
 
 # Statuses of the event that can leave a run without its record; a failed one mostly has it.
 WORDS = {
@@ -64,3 +69,16 @@ def with_end(state: RunState, session: Session | None, problem: str, found: list
     complete = Complete(session=session, succeeded=False, calls={}) if session else None
     failure = Failure(Error="AgentUnreachable", Cause=problem) if problem else None
     return state.model_copy(update={"complete": complete, "complete_failure": failure, "await_snapshots": awaited})
+
+
+def end_session(guest: "Guest", plan: Plan) -> tuple[Session | None, str]:
+    """Have the session end, with 0; it thaws before, if nobody has asked for that yet.
+
+    Returns:
+        What the server said, or why it said nothing: it keeps its own deadlines.
+    """
+    wait_s, patience = verbs.sweep_wait(plan.needed_scripts())
+    try:
+        return session_of(guest.ask("complete", verbs.session_parameters(plan, wait_s), patience)), ""
+    except (AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused) as error:
+        return None, f"{error}; the server thaws and ends its session by itself"
