@@ -60,7 +60,9 @@ def test_an_entry_that_lies_about_its_size_gives_no_more_than_it_says(monkeypatc
         unpack(bytes(archive))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"<html>403</html>", packed(("x", b"y"))[:-4]])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK", b"<html>403</html>", packed(("x", b"y"))[:-4]], ids=["empty", "begun", "a page", "cut"]
+)
 def test_what_is_no_archive_is_unreadable(content):
     with pytest.raises(AnswerUnreadable, match="cannot be read"):
         unpack(content)
