@@ -1,0 +1,146 @@
+"""Disks of any size in memory, with the partition tables that Windows writes: what was never written is zeros."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+PAGE_BYTES = 16 * 1024
+# Windows aligns partitions so, and leaves as much free behind the last.
+ALIGNMENT = 1 << 20
+BASIC_DATA = UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
+NTFS_ROW, EXTENDED_ROW, PROTECTIVE_ROW = 0x07, 0x0F, 0xEE
+GPT_ENTRIES, GPT_ENTRY_BYTES = 128, 128
+
+
+class Place(NamedTuple):
+    """Where a partition lies on its disk, in bytes."""
+
+    start: int
+    length: int
+
+
+class SparseDisk:
+    """A disk of any size; only its written pages are kept."""
+
+    def __init__(self, size_bytes: int, sector_bytes: int = 512) -> None:
+        self.size_bytes, self.sector_bytes = size_bytes, sector_bytes
+        self._pages: dict[int, bytearray] = {}
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write inside the disk; a write beyond its end is refused."""
+        if offset < 0 or offset + len(data) > self.size_bytes:
+            raise ValueError(f"{len(data)} bytes at {offset:#x} do not fit on a disk of {self.size_bytes:#x}")
+        done = 0
+        while done < len(data):
+            page, inside = divmod(offset + done, PAGE_BYTES)
+            part = data[done : done + PAGE_BYTES - inside]
+            self._pages.setdefault(page, bytearray(PAGE_BYTES))[inside : inside + len(part)] = part
+            done += len(part)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Read; shorter at the end of the disk, as a file is."""
+        end = min(offset + length, self.size_bytes)
+        empty = bytes(PAGE_BYTES)
+        pages = range(offset // PAGE_BYTES, -(-end // PAGE_BYTES))
+        data = b"".join(self._pages.get(page, empty) for page in pages)
+        inside = offset % PAGE_BYTES
+        return data[inside : inside + max(0, end - offset)]
+
+    def written_blocks(self, block_bytes: int) -> list[int]:
+        """Return the numbers of the blocks that hold anything that was written, ascending."""
+        return sorted({page * PAGE_BYTES // block_bytes for page in self._pages})
+
+    def save(self, path: Path) -> None:
+        """Write the disk into a sparse file."""
+        with path.open("wb") as file:
+            file.truncate(self.size_bytes)
+            for page, data in self._pages.items():
+                file.seek(page * PAGE_BYTES)
+                file.write(data[: self.size_bytes - page * PAGE_BYTES])
+
+
+def places(disk: SparseDisk, lengths: Sequence[int]) -> list[Place]:
+    """Return places for partitions one after the other; a length of 0 takes what is left."""
+    found, start = [], ALIGNMENT
+    for length in lengths:
+        taken = length or disk.size_bytes - ALIGNMENT - start
+        found.append(Place(start, taken))
+        start = -(-(start + taken) // ALIGNMENT) * ALIGNMENT
+    return found
+
+
+def write_gpt(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[UUID] = ()) -> list[Place]:
+    """Partition a disk by GPT, with its backup at the end; a partition without a kind is one of basic data."""
+    laid = places(disk, lengths)
+    sector = disk.sector_bytes
+    last = disk.size_bytes // sector - 1
+    entries_sectors = GPT_ENTRIES * GPT_ENTRY_BYTES // sector
+    all_kinds = [*kinds, *[BASIC_DATA] * (len(laid) - len(kinds))]
+    used = [_gpt_entry(place, kind, sector) for place, kind in zip(laid, all_kinds, strict=True)]
+    entries = b"".join(used).ljust(GPT_ENTRIES * GPT_ENTRY_BYTES, b"\0")
+    disk.write(0, _table_sector([_row(PROTECTIVE_ROW, 1, min(last, 0xFFFFFFFF))]))
+    for own, other, at in ((1, last, 2), (last, 1, last - entries_sectors)):
+        disk.write(at * sector, entries)
+        disk.write(own * sector, _gpt_header(own, other, at, entries, entries_sectors))
+    return laid
+
+
+def _gpt_entry(place: Place, kind: UUID, sector: int) -> bytes:
+    unique = uuid5(NAMESPACE_OID, f"partition at {place.start}")
+    first, last = place.start // sector, (place.start + place.length) // sector - 1
+    name = "Basic data partition".encode("utf-16-le")
+    return (kind.bytes_le + unique.bytes_le + struct.pack("<QQQ", first, last, 0) + name).ljust(GPT_ENTRY_BYTES, b"\0")
+
+
+def _gpt_header(own: int, other: int, entries_at: int, entries: bytes, entries_sectors: int) -> bytes:
+    first_usable, last_usable = 2 + entries_sectors, max(own, other) - entries_sectors - 1
+    disk_id = uuid5(NAMESPACE_OID, "disk").bytes_le
+
+    def packed(checksum: int) -> bytes:
+        head = struct.pack("<8sIIIIQQQQ", b"EFI PART", 0x10000, 92, checksum, 0, own, other, first_usable, last_usable)
+        table = struct.pack("<QIII", entries_at, GPT_ENTRIES, GPT_ENTRY_BYTES, zlib.crc32(entries))
+        return head + disk_id + table
+
+    return packed(zlib.crc32(packed(0)))
+
+
+def write_mbr(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[int] = ()) -> list[Place]:
+    """Partition a disk by MBR, four partitions at most."""
+    laid = places(disk, lengths)
+    all_kinds = [*kinds, *[NTFS_ROW] * (len(laid) - len(kinds))]
+    rows = [_row_of(disk, place, kind) for place, kind in zip(laid, all_kinds, strict=True)]
+    disk.write(0, _table_sector(rows))
+    return laid
+
+
+def write_extended(disk: SparseDisk, primary: int, logical: Sequence[int]) -> list[Place]:
+    """Partition a disk by MBR into one primary partition and an extended one with logical partitions, by their lengths.
+
+    Each logical partition has its link of the chain in the MiB before it.
+    """
+    first, *slots = places(disk, [primary, *(length + ALIGNMENT for length in logical)])
+    extended = Place(slots[0].start, slots[-1].start + slots[-1].length - slots[0].start)
+    inside = [Place(slot.start + ALIGNMENT, slot.length - ALIGNMENT) for slot in slots]
+    disk.write(0, _table_sector([_row_of(disk, first, NTFS_ROW), _row_of(disk, extended, EXTENDED_ROW)]))
+    for number, (slot, place) in enumerate(zip(slots, inside, strict=True)):
+        rows = [_row_of(disk, Place(place.start - slot.start, place.length), NTFS_ROW)]
+        if number + 1 < len(slots):
+            following = slots[number + 1]
+            rows.append(_row_of(disk, Place(following.start - extended.start, following.length), EXTENDED_ROW))
+        disk.write(slot.start, _table_sector(rows))
+    return [first, *inside]
+
+
+def _row_of(disk: SparseDisk, place: Place, kind: int) -> bytes:
+    return _row(kind, place.start // disk.sector_bytes, place.length // disk.sector_bytes)
+
+
+def _row(kind: int, first: int, count: int) -> bytes:
+    return struct.pack("<B3sB3sII", 0, b"\xfe\xff\xff", kind, b"\xfe\xff\xff", first, count)
+
+
+def _table_sector(rows: Sequence[bytes]) -> bytes:
+    return bytes(446) + b"".join(rows).ljust(64, b"\0") + b"\x55\xaa"
