@@ -17,20 +17,22 @@ def file_system(sector: bytes) -> str | None:
 
 
 def check_volume(volume: Extent) -> str:
-    """Return the file system of a volume that may be read further; ``unknown`` for what has no known name.
+    """Return the file system of a volume that can be read further: NTFS or ReFS.
 
     Raises:
-        NotSupported: the volume is encrypted by BitLocker.
+        NotSupported: the file system is another one, or the volume is encrypted by BitLocker.
         Malformed: the boot sector of NTFS contradicts itself or the partition.
         NotRead: it could not be had.
     """
     sector = volume.read(0, SECTOR_BYTES)
     name = file_system(sector)
+    if name is None:
+        raise NotSupported("no file system that is known here: FAT, or a boot sector that was overwritten")
     if name == "BitLocker":
         raise NotSupported("BitLocker: the volume is encrypted by the server itself")
     if name == "NTFS":
         _check_ntfs(sector, volume.length)
-    return name or "unknown"
+    return name
 
 
 def _check_ntfs(sector: bytes, length: int) -> None:

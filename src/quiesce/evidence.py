@@ -134,10 +134,10 @@ class _Search:
         doubts.sort(key=lambda doubt: GRAVEST_DOUBT_FIRST.index(doubt[0]))
         if doubts and doubts[0][0] != "absent":
             return doubts[0]
-        if strangers := self._strangers(one):
-            return "damaged", f"its set holds a shadow copy with an id that nobody recorded: {strangers[0]}"
         if one.copy_id in self.orphans:
             return "absent", "its storage is here, but no volume of the recovery point lists it"
+        if strangers := self._strangers(one):
+            return "damaged", f"its set holds a shadow copy with an id that nobody recorded: {strangers[0]}"
         return doubts[0] if doubts else ("absent", "no volume of the recovery point lists it")
 
     def _unread(self, name: str | None) -> list[str]:

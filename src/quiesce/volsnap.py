@@ -145,7 +145,7 @@ def read_header(volume: Extent, file_system: str) -> VolumeHeader | None:
     data = volume.read(HEADER_OFFSET, HEADER_BYTES)
     if not data.startswith(VOLSNAP):
         if file_system != "NTFS":
-            raise NotSupported(f"file system {file_system}: no header of volsnap where NTFS has it")
+            raise NotSupported(f"{file_system}: no header of volsnap where NTFS has it")
         if any(data):
             raise Malformed(f"something else stands in the place of volsnap's header, {HEADER_OFFSET:#x}")
         return None

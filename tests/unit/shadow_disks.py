@@ -1,4 +1,4 @@
-"""Servers' disks with shadow copies, for the tests of the parser: written by the sandbox, which shares nothing with it."""
+"""Servers with shadow copies on their disks: written by the sandbox, which shares nothing with the parser."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
