@@ -13,7 +13,7 @@ export npm_config_cache := $(CURDIR)/.tools/npm
 export npm_config_update_notifier := false
 NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
 
-.PHONY: help demo sandbox test contracts mutations check lint deploy clean
+.PHONY: help demo sandbox test contracts mutations fuzz check lint deploy clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ mutations: .venv/ready ## break the guest on purpose, and see each break caught 
 check: lint test contracts ## what CI runs: format, types, linters, tests, and contracts where pwsh is at hand
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
 		git ls-files $$of | grep -vE '\.(json|txt)$$' | xargs cat | wc -l; done)
+
+fuzz: .venv/ready ## read 50,000 damaged disks for shadow copies, seeded
+	@PYTHONPATH=src python -m tests.unit.shadow_fuzz
 
 lint: .venv/ready
 	@ruff format --check --quiet . && ruff check --quiet . && mypy --no-error-summary src functions

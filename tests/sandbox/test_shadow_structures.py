@@ -1,0 +1,139 @@
+"""The structures that the sandbox writes, read by a program that is not ours: vshadowinfo of Debian's libvshadow-utils.
+
+Only volumes that hold no other volume's storage: with one, vshadowinfo shows the wrong store.
+"""
+
+import ast
+import re
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from sandbox.shadow_structures import CLIENT_ACCESSIBLE, SimulatedVolume
+from sandbox.sparse_disk import PAGE_BYTES, Place, SparseDisk, write_extended, write_gpt, write_mbr
+from tests.unit.shadow_disks import CREATED_AT, GIB, a_server, a_volume, an_id, volumes_of
+
+SANDBOX = Path(__file__).parents[2] / "sandbox"
+
+needs_vshadowinfo = pytest.mark.skipif(
+    shutil.which("vshadowinfo") is None, reason="vshadowinfo is not here (Debian and Ubuntu: libvshadow-utils)"
+)
+
+
+def told(volume: SimulatedVolume, path: Path) -> list[dict[str, str]]:
+    """What vshadowinfo tells of each store."""
+    volume.disk.save(path)
+    command = ["vshadowinfo", "-o", str(volume.place.start), str(path)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    stores = re.split(r"\nStore: \d+\n", text)[1:]
+    return [dict(re.findall(r"^\s*(.+?)\s*: (.*)$", store, re.MULTILINE)) for store in stores]
+
+
+def ids(stores: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return [(store["Shadow copy ID"], store["Shadow copy set ID"]) for store in stores]
+
+
+def with_two_copies(volume: SimulatedVolume) -> list[tuple[str, str]]:
+    # vshadowinfo refuses two copies of one time, which no server makes.
+    for hours, name in enumerate(("first", "second")):
+        volume.add_shadow_copy(an_id(name), an_id(f"set of {name}"), CREATED_AT + timedelta(hours=hours))
+    return [(str(an_id(name)), str(an_id(f"set of {name}"))) for name in ("first", "second")]
+
+
+@needs_vshadowinfo
+@pytest.mark.parametrize("sector_bytes", [512, 4096])
+@pytest.mark.parametrize("scheme", ["gpt", "mbr", "extended", "none"])
+def test_vshadowinfo_finds_the_copies_that_were_written(scheme: str, sector_bytes: int, tmp_path: Path) -> None:
+    disk = SparseDisk(6 * GIB, sector_bytes)
+    places = {
+        "gpt": lambda: write_gpt(disk, [2 * GIB, 0]),
+        "mbr": lambda: write_mbr(disk, [2 * GIB, 0]),
+        "extended": lambda: write_extended(disk, GIB, [GIB, 2 * GIB]),
+        "none": lambda: [Place(0, disk.size_bytes)],
+    }[scheme]()
+    volume = volumes_of(disk, places)[-1]
+    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw"))
+
+
+@needs_vshadowinfo
+def test_vshadowinfo_reads_every_field_that_was_written(tmp_path: Path) -> None:
+    volume = a_volume()
+    store_id = volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT, made_as=CLIENT_ACCESSIBLE)
+    (store,) = told(volume, tmp_path / "disk.raw")
+    assert store["Identifier"] == str(store_id)
+    assert store["Creation time"] == "May 04, 2026 03:02:01.123456000 UTC"
+    assert store["Attribute flags"] == "0x0002001d"
+    assert f"({volume.place.length} bytes)" in store["Volume size"]
+
+
+@needs_vshadowinfo
+def test_vshadowinfo_says_that_storage_lies_elsewhere(tmp_path: Path) -> None:
+    (store,) = told(a_server().d, tmp_path / "disk.raw")
+    assert "Shadow copy ID" not in store
+    assert store["Creation time"].startswith("May 04, 2026 03:02:01")
+
+
+@needs_vshadowinfo
+def test_vshadowinfo_finds_more_copies_than_four_blocks_of_the_catalog_hold(tmp_path: Path) -> None:
+    volume = a_volume(size_bytes=2 * GIB)
+    names = [str(number) for number in range(300)]
+    for number, name in enumerate(names):
+        volume.add_shadow_copy(an_id(name), an_id("set"), CREATED_AT + timedelta(hours=number))
+    assert [copy for copy, _ in ids(told(volume, tmp_path / "disk.raw"))] == [str(an_id(name)) for name in names]
+
+
+@needs_vshadowinfo
+def test_vshadowinfo_finds_storage_beyond_four_tib(tmp_path: Path) -> None:
+    volume = a_volume(size_bytes=5 << 40)
+    volume.next_store_at = 4 << 40
+    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw"))
+
+
+@needs_vshadowinfo
+def test_vshadowinfo_no_longer_finds_a_deleted_copy(tmp_path: Path) -> None:
+    volume = a_volume()
+    first = volume.add_shadow_copy(an_id("first"), an_id("set"), CREATED_AT)
+    volume.add_shadow_copy(an_id("second"), an_id("set"), CREATED_AT + timedelta(hours=1))
+    volume.delete_shadow_copy(first)
+    assert ids(told(volume, tmp_path / "disk.raw")) == [(str(an_id("second")), str(an_id("set")))]
+
+
+def test_a_volume_too_small_for_a_store_is_refused() -> None:
+    volume = a_volume(size_bytes=22 << 20)
+    with pytest.raises(ValueError, match="has no room"):
+        volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT)
+
+
+def test_a_sparse_disk_gives_back_what_was_written_and_zeros_elsewhere() -> None:
+    disk = SparseDisk(10 * PAGE_BYTES + 5)
+    disk.write(PAGE_BYTES - 2, b"1234")
+    assert disk.read(PAGE_BYTES - 4, 8) == b"\0\x001234\0\0"
+    assert disk.read(10 * PAGE_BYTES, 100) == bytes(5)
+    assert disk.read(11 * PAGE_BYTES, 1) == b""
+    with pytest.raises(ValueError, match="do not fit"):
+        disk.write(10 * PAGE_BYTES + 4, b"12")
+
+
+def test_a_sparse_disk_names_the_blocks_that_were_written() -> None:
+    disk = SparseDisk(1 << 40)
+    for offset in (0, (1 << 39) - 1, 512 << 10):
+        disk.write(offset, b"1")
+    assert disk.written_blocks(512 << 10) == [0, 1, (1 << 20) - 1]
+
+
+def test_a_sparse_disk_saves_itself_as_it_reads(tmp_path: Path) -> None:
+    disk = SparseDisk(2 * PAGE_BYTES + 5)
+    disk.write(2 * PAGE_BYTES - 1, b"123456")
+    disk.save(tmp_path / "disk.raw")
+    assert (tmp_path / "disk.raw").read_bytes() == disk.read(0, disk.size_bytes)
+
+
+@pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures"])
+def test_the_writer_shares_nothing_with_the_parser(module: str) -> None:
+    tree = ast.parse((SANDBOX / f"{module}.py").read_text())
+    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not {name for name in names if name.startswith(("quiesce", "src"))}
