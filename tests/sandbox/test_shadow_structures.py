@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from quiesce.shadow_volumes import read_copies
 from sandbox.shadow_structures import CLIENT_ACCESSIBLE, SimulatedVolume
 from sandbox.sparse_disk import PAGE_BYTES, Place, SparseDisk, write_extended, write_gpt, write_mbr
-from tests.unit.shadow_disks import CREATED_AT, GIB, a_server, a_volume, an_id, volumes_of
+from tests.unit.shadow_disks import CREATED_AT, GIB, a_server, a_volume, an_id, seen, volumes_of
 
 SANDBOX = Path(__file__).parents[2] / "sandbox"
 
@@ -36,6 +37,12 @@ def ids(stores: list[dict[str, str]]) -> list[tuple[str, str]]:
     return [(store["Shadow copy ID"], store["Shadow copy set ID"]) for store in stores]
 
 
+def parsed(volume: SimulatedVolume) -> list[tuple[str, str]]:
+    """What our own parser finds on the volume's disk, for the two to agree."""
+    stores = [copy.store for copy in read_copies([seen("disk", volume.disk)])]
+    return [(str(store.copy_id), str(store.set_id)) for store in stores if store]
+
+
 def with_two_copies(volume: SimulatedVolume) -> list[tuple[str, str]]:
     # vshadowinfo refuses two copies of one time, which no server makes.
     for hours, name in enumerate(("first", "second")):
@@ -55,7 +62,7 @@ def test_vshadowinfo_finds_the_copies_that_were_written(scheme: str, sector_byte
         "none": lambda: [Place(0, disk.size_bytes)],
     }[scheme]()
     volume = volumes_of(disk, places)[-1]
-    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw"))
+    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 @needs_vshadowinfo
@@ -82,14 +89,15 @@ def test_vshadowinfo_finds_more_copies_than_four_blocks_of_the_catalog_hold(tmp_
     names = [str(number) for number in range(300)]
     for number, name in enumerate(names):
         volume.add_shadow_copy(an_id(name), an_id("set"), CREATED_AT + timedelta(hours=number))
-    assert [copy for copy, _ in ids(told(volume, tmp_path / "disk.raw"))] == [str(an_id(name)) for name in names]
+    written = [(str(an_id(name)), str(an_id("set"))) for name in names]
+    assert written == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 @needs_vshadowinfo
 def test_vshadowinfo_finds_storage_beyond_four_tib(tmp_path: Path) -> None:
     volume = a_volume(size_bytes=5 << 40)
     volume.next_store_at = 4 << 40
-    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw"))
+    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 @needs_vshadowinfo
@@ -98,7 +106,8 @@ def test_vshadowinfo_no_longer_finds_a_deleted_copy(tmp_path: Path) -> None:
     first = volume.add_shadow_copy(an_id("first"), an_id("set"), CREATED_AT)
     volume.add_shadow_copy(an_id("second"), an_id("set"), CREATED_AT + timedelta(hours=1))
     volume.delete_shadow_copy(first)
-    assert ids(told(volume, tmp_path / "disk.raw")) == [(str(an_id("second")), str(an_id("set")))]
+    left = [(str(an_id("second")), str(an_id("set")))]
+    assert left == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 def test_a_volume_too_small_for_a_store_is_refused() -> None:

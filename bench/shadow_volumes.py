@@ -1,0 +1,74 @@
+"""What it costs to look for shadow copies: 512 KiB blocks per volume, and processor time. Fills docs/performance.md.
+
+PYTHONPATH=src python -m bench.shadow_volumes
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from quiesce.evidence import ExpectedCopy, examine
+from quiesce.raw_disk import BLOCK_BYTES
+from quiesce.shadow_volumes import read_disk
+from sandbox.shadow_structures import SimulatedVolume
+from sandbox.sparse_disk import SparseDisk, write_extended
+from tests.unit.shadow_disks import CREATED_AT, GIB, SET_ID, a_server, a_volume, an_expected_copy, an_id, volumes_of
+
+ROUNDS = 200
+Case = tuple[str, int, list[SparseDisk], list[ExpectedCopy]]
+
+
+def cases() -> Iterator[Case]:
+    """Yield each case: its name, how many volumes it has, its disks, and what is expected on them."""
+    one = [an_expected_copy("C")]
+    yield "one volume of 30 GiB, one shadow copy, storage on itself", 1, [_copied(a_volume()).disk], one
+    across = a_volume()
+    across.next_store_at = 64 * BLOCK_BYTES - 2 * 0x4000
+    yield "the same, its store across two blocks", 1, [_copied(across).disk], one
+    many = a_volume()
+    for number in range(511):
+        many.add_shadow_copy(an_id(f"{number}"), SET_ID, CREATED_AT - timedelta(hours=600 - number))
+    yield "the same with 511 older shadow copies", 1, [_copied(many).disk], one
+    large = a_volume(size_bytes=5 << 40)
+    large.next_store_at = 4 << 40
+    yield "one volume of 5 TiB, its store at 4 TiB", 1, [_copied(large).disk], one
+    server = a_server()
+    disks = [server.c.disk, server.d.disk]
+    yield "30 GiB and 2 TiB, the second's storage on the first", 2, disks, [*one, an_expected_copy("D")]
+    mbr = SparseDisk(20 * GIB)
+    volumes = volumes_of(mbr, write_extended(mbr, 4 * GIB, [GIB, 2 * GIB]))
+    expected = [an_expected_copy(f"{number}") for number in range(len(volumes))]
+    for volume, copy in zip(volumes, expected, strict=True):
+        volume.add_shadow_copy(copy.copy_id, SET_ID, CREATED_AT)
+    yield "three volumes of one MBR disk, two of them logical", 3, [mbr], expected
+
+
+def _copied(volume: SimulatedVolume) -> SimulatedVolume:
+    volume.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT)
+    return volume
+
+
+def _measure(work: Callable[[], object]) -> float:
+    """Return the processor's milliseconds for one round."""
+    started = time.process_time()
+    for _ in range(ROUNDS):
+        work()
+    return (time.process_time() - started) * 1000 / ROUNDS
+
+
+def _row(case: Case) -> str:
+    name, volumes, disks, expected = case
+
+    def look() -> int:
+        opened = [read_disk(str(number), disk.read, disk.size_bytes) for number, disk in enumerate(disks)]
+        evidence = examine(opened, expected)
+        assert [one.verdict for one in evidence] == ["present"] * len(expected)
+        return sum(len(disk.blocks_read) for disk in opened)
+
+    return f"| {name} | {volumes} | {look()} | {_measure(look):.1f} |\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("| Recovery point | Volumes | Blocks | CPU, ms |\n|---|---|---|---|\n")
+    sys.stdout.writelines(_row(case) for case in cases())
