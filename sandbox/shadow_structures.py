@@ -30,6 +30,8 @@ FREE_ENTRY = struct.pack("<Q", 1).ljust(HEAD, b"\0")
 # Persistent with writers: context, attributes, and the id that stands in such a store.
 PERSISTENT_WITH_WRITERS = (0x9, 0x00420009, UUID("ae9a9337-0048-4ed6-9874-71500654b7b3"))
 CLIENT_ACCESSIBLE = (0x1D, 0x0002001D, UUID("e5de7d45-49f2-40a4-817c-7dc82b72587f"))
+# What stands in a store whose shadow copy is marked as deleted.
+DELETED = UUID("f12142b4-9a4b-49af-a851-700c42fdc2be")
 OEM_NAMES = {"NTFS": b"NTFS    ", "ReFS": b"ReFS\0\0\0\0", "BitLocker": b"-FVE-FS-"}
 CLUSTER_BYTES = 4096
 FILE_REFERENCE = 0x100000000002A
@@ -98,6 +100,9 @@ class SimulatedVolume:
         struct.pack_into("<Q", entry, 40, flags | DELETED_FLAG)
         self._entries[2, store_id] = bytes(entry)
         self._write_catalog()
+        holder = self._storage or self
+        (store_at,) = struct.unpack_from("<Q", holder._entries[3, store_id], 32)
+        holder._write(store_at + HEAD, DELETED.bytes_le)
 
     def delete_shadow_copy(self, store_id: UUID) -> None:
         """Delete a shadow copy as Windows does: both entries are free, the store's bytes stay where they were."""

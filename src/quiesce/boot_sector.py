@@ -27,7 +27,7 @@ def check_volume(volume: Extent) -> str:
     sector = volume.read(0, SECTOR_BYTES)
     name = file_system(sector)
     if name is None:
-        raise NotSupported("no file system that is known here: FAT, or a boot sector that was overwritten")
+        raise NotSupported("neither NTFS nor ReFS: another file system, or a boot sector that was overwritten")
     if name == "BitLocker":
         raise NotSupported("BitLocker: the volume is encrypted by the server itself")
     if name == "NTFS":

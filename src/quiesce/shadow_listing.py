@@ -39,7 +39,7 @@ def _volume_line(volume: Volume) -> str:
         return f"{place}: NOT READ: {volume.fault}"
     if volume.header is None:
         return f"{place}, {volume.file_system}: never had shadow copies"
-    listed = f"{len(volume.catalog.copies)} shadow copies, storage of {len(volume.catalog.storages)} on it"
+    listed = f"shadow copies: {len(volume.catalog.copies)}, stores on it: {len(volume.catalog.storages)}"
     return f"{place}, {volume.file_system}, volume {volume.header.volume_id}: {listed}"
 
 

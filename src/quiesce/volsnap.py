@@ -235,8 +235,6 @@ def _entry(data: bytes) -> CopyEntry | StorageEntry | None:
 
 
 def _block(volume: Extent, offset: int, record_type: RecordType, length: int) -> bytes:
-    if offset % BLOCK_BYTES or not offset:
-        raise Malformed(f"a {record_type.name} block cannot stand at {offset:#x}")
     block = volume.read(offset, length)
     _check(block, offset, record_type)
     return block

@@ -159,6 +159,13 @@ def test_a_copy_that_two_stores_claim_is_damaged() -> None:
     assert "more than one store has this shadow copy's id" in evidence.reason
 
 
+def test_a_copy_whose_storage_two_volumes_hold_is_damaged() -> None:
+    server = a_server()
+    evidence = examined(*server.read(), seen("clone-of-c", server.c.disk), expected=an_expected_copy("D"))
+    assert evidence.verdict == "damaged"
+    assert "more than one volume has storage" in evidence.reason
+
+
 def test_a_shadow_copy_of_the_set_with_an_id_that_nobody_recorded_is_damaged_and_not_absent() -> None:
     evidence = examined(seen("snap-c", a_copied_volume().disk), expected=an_expected_copy("X"))
     assert evidence.verdict == "damaged"
@@ -326,11 +333,11 @@ def test_a_copy_that_is_found_is_present_whatever_else_was_not_read() -> None:
     assert evidence.verdict == "present"
 
 
-@pytest.mark.parametrize("file_system", ["BitLocker", "ReFS"])
-def test_a_volume_that_cannot_be_read_is_not_verifiable_and_says_why(file_system: str) -> None:
+@pytest.mark.parametrize(("file_system", "reason"), [("BitLocker", "encrypted"), ("ReFS", "ReFS: no header")])
+def test_a_volume_that_cannot_be_read_is_not_verifiable_and_says_why(file_system: str, reason: str) -> None:
     evidence = examined(seen("snap-d", a_volume("D", file_system=file_system).disk))
     assert evidence.verdict == "not verifiable"
-    assert file_system in evidence.reason
+    assert reason in evidence.reason
 
 
 def test_a_copy_of_a_refs_volume_is_present_where_its_header_is_found() -> None:

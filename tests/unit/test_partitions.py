@@ -113,6 +113,24 @@ def change_gpt_headers(disk: SparseDisk, at: int, value: int) -> None:
         disk.write(start, bytes(header))
 
 
+@pytest.mark.parametrize("at", [0, 24], ids=["signature", "own sector"])
+def test_what_is_no_gpt_header_or_one_of_another_place_is_not_believed(at: int) -> None:
+    disk = a_disk()
+    write_gpt(disk, [0])
+    change_gpt_headers(disk, at, 7)
+    with pytest.raises(Malformed, match="no GPT header"):
+        table_of(disk)
+
+
+def test_a_gpt_header_with_a_wrong_checksum_is_not_believed() -> None:
+    disk = a_disk()
+    write_gpt(disk, [0])
+    for start in (512, disk.size_bytes - 512):
+        disk.write(start + 56, b"\x77")
+    with pytest.raises(Malformed, match=r"header .* has a wrong checksum"):
+        table_of(disk)
+
+
 @pytest.mark.parametrize("count", [0, 1_000_000])
 def test_a_gpt_that_lies_about_its_number_of_entries_is_not_read_without_end(count: int) -> None:
     disk = a_disk()
