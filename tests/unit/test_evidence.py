@@ -88,6 +88,12 @@ def test_a_copy_is_absent_from_volumes_that_never_had_any() -> None:
     assert examined(seen("snap-c", a_volume().disk)).verdict == "absent"
 
 
+def test_a_copy_is_absent_from_a_volume_that_has_none_left() -> None:
+    volume = a_copied_volume()
+    volume.disk.write(volume.place.start + HEADER_AT + 48, bytes(8))
+    assert examined(seen("snap-c", volume.disk)).verdict == "absent"
+
+
 def test_a_copy_that_was_deleted_just_before_the_snapshot_is_absent_though_its_store_is_still_there() -> None:
     volume = a_volume()
     store = volume.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT)

@@ -94,10 +94,8 @@ def test_the_command_ends_with_2_if_an_image_cannot_be_opened(
 
 def test_the_command_needs_nothing_but_python(tmp_path: Path) -> None:
     image = saved(a_server().c.disk, tmp_path / "c.raw")
-    source = Path(__file__).parents[2] / "src"
-    # -I: no site packages of a user; -S: none at all.
-    code = (
-        f"import sys; sys.path.insert(0, {str(source)!r}); from quiesce.shadow_volumes import main; main([{image!r}])"
-    )
-    shown = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    # -S: no site packages.
+    command = [sys.executable, "-S", "-m", "quiesce.shadow_volumes", image]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert str(an_id("C")) in shown.stdout
