@@ -50,7 +50,8 @@ def _copy_lines(copy: ShadowCopy) -> Iterator[str]:
     yield f"shadow copy {name}, created {created}{deleted}"
     if copy.store:
         writers = "writers involved" if copy.store.writers_involved else "NO writers involved"
-        yield f"  of set {copy.store.set_id}, {writers}, made on {copy.store.machine}"
+        # A name off a disk may hold anything, what steers a terminal too.
+        yield f"  of set {copy.store.set_id}, {writers}, made on {copy.store.machine!a}"
         names = ", ".join(copy.store.attribute_names) or "none known"
         yield f"  context {copy.store.context:#x}, attributes {copy.store.attributes:#x}: {names}"
     yield f"  storage {_storage(copy)}"

@@ -86,5 +86,5 @@ def test_a_disk_of_windows_takes_seven_blocks_at_most(name: str, images: Path) -
 def test_the_command_shows_a_disk_of_windows(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(images / WITH_COPIES[1])]) == 0
     shown = capsys.readouterr().out
-    assert "NO writers involved, made on WIN-BJQQCVN4IUD" in shown
+    assert "NO writers involved, made on 'WIN-BJQQCVN4IUD'" in shown
     assert "storage on another volume" in shown

@@ -27,7 +27,7 @@ def test_the_listing_says_of_each_copy_what_an_administrator_needs() -> None:
     disks = server.read()
     text = describe(disks, read_copies(disks))
     assert f"shadow copy {an_id('D')}, created 2026-05-04 03:02:01 UTC" in text
-    assert f"of set {SET_ID}, writers involved, made on EC2AMAZ-QUIESCE" in text
+    assert f"of set {SET_ID}, writers involved, made on 'EC2AMAZ-QUIESCE'" in text
     assert "storage on another volume: snap-c, at 1 MiB" in text
     assert "storage on the same volume" in text
     assert "context 0x9, attributes 0x420009: persistent" in text
@@ -58,6 +58,13 @@ def test_a_time_that_is_no_date_is_told_as_none() -> None:
     volume.disk.write(volume.place.start + CATALOG_AT + 0x80 + 48, struct.pack("<Q", (1 << 64) - 1))
     disks = [seen("snap-c", volume.disk)]
     assert "created at no date" in describe(disks, read_copies(disks))
+
+
+def test_a_servers_name_cannot_steer_the_terminal() -> None:
+    volume = a_volume()
+    volume.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT, machine="\x1b[2J\u670d")
+    disks = [seen("snap-c", volume.disk)]
+    assert r"made on '\x1b[2J\u670d'" in describe(disks, read_copies(disks))
 
 
 def test_an_efi_partition_is_not_taken_for_a_volume() -> None:
