@@ -15,7 +15,6 @@ from quiesce.evidence import Evidence, ExpectedCopy, examine
 from quiesce.raw_disk import MAX_READ_BYTES
 from quiesce.shadow_listing import describe
 from quiesce.shadow_volumes import Disk, read_copies, read_disk
-from sandbox.shadow_structures import CATALOG_AT, HEADER_AT
 from sandbox.sparse_disk import PAGE_BYTES, SparseDisk, write_extended, write_gpt, write_mbr
 from tests.unit.shadow_disks import CREATED_AT, GIB, Read, a_server, an_expected_copy, an_id, volumes_of
 
@@ -28,14 +27,16 @@ MARKED_DELETED = "it is marked as deleted: Windows would not show it"
 
 @dataclass
 class RecoveryPoint:
-    """Whole disks with shadow copies, and what is expected in them."""
+    """Whole disks with shadow copies, what is expected in them, and where they are read: offsets and lengths."""
 
     disks: list[SparseDisk]
     expected: list[ExpectedCopy]
-    written: list[list[int]] = field(init=False)
+    touched: list[list[tuple[int, int]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.written = [[page * PAGE_BYTES for page in disk.written_blocks(PAGE_BYTES)] for disk in self.disks]
+        meters = [Meter(disk.read) for disk in self.disks]
+        _examined(self, meters, [disk.size_bytes for disk in self.disks])
+        self.touched = [meter.places for meter in meters]
 
 
 @dataclass
@@ -91,13 +92,9 @@ def damaged(point: RecoveryPoint, chance: random.Random) -> Damage:
 
 
 def _spot(point: RecoveryPoint, disk: int, chance: random.Random) -> int:
-    """A byte in what was written, most often where structures begin."""
-    page = chance.choice(point.written[disk])
-    inside = chance.choice((512, 512, 2048, PAGE_BYTES))
-    offset = page + chance.randrange(inside)
-    return (
-        offset if chance.random() < 0.8 else (1 << 20) + chance.choice((HEADER_AT, CATALOG_AT)) + chance.randrange(512)
-    )
+    """A byte that is read, most often where a structure begins."""
+    start, length = chance.choice(point.touched[disk])
+    return start + chance.randrange(min(length, chance.choice((64, 0x180, length))))
 
 
 def flipped(bit: int) -> Callable[[int], int]:
@@ -143,13 +140,13 @@ class Meter:
 
     read: Read
     bytes_read: int = 0
-    reads: int = 0
+    places: list[tuple[int, int]] = field(default_factory=list)
 
     def __call__(self, offset: int, length: int) -> bytes:
         self.bytes_read += length
-        self.reads += 1
+        self.places.append((offset, length))
         assert self.bytes_read <= MAX_READ_BYTES
-        assert self.reads <= MAX_READS
+        assert len(self.places) <= MAX_READS
         return self.read(offset, length)
 
 
