@@ -73,7 +73,7 @@ def examine(disks: Sequence[Disk], expected: Sequence[ExpectedCopy]) -> list[Evi
     if all(claims):
         return [_judge_found(one, found) for one, found in zip(expected, claims, strict=True)]
     far = [stores.read_copy(*listed) for listed in stores.listed if not _is_near(listed[1], expected)]
-    orphans = {store.copy_id for _, store in stores.read_orphans()}
+    orphans = {store.copy_id for store in stores.read_orphans()}
     search = _Search(disks, [*near, *far], orphans, {one.copy_id for one in expected})
     return [search.judge(one) for one in expected]
 
@@ -87,7 +87,7 @@ def _is_near(entry: CopyEntry, expected: Sequence[ExpectedCopy]) -> bool:
 
 def _judge_found(one: ExpectedCopy, claims: list[_Claim]) -> Evidence:
     (copy, store), *others = claims
-    if copy.entry.marked_deleted:
+    if copy.entry.marked_deleted and not others:
         return Evidence(one.copy_id, "absent", "it is marked as deleted: Windows would not show it", copy)
     disk = copy.original.disk
     checks = {
@@ -130,7 +130,8 @@ class _Search:
             return "absent", f"{one.disk}, with the volume that it is a copy of, is not in the recovery point"
         if unread := self._unread(one.disk):
             return "not verifiable", f"it may be where nothing could be read: {'; '.join(unread)}"
-        doubts = [self._doubt(copy) for copy in self.copies if copy.store is None]
+        nameless = [copy for copy in self.copies if copy.store is None]
+        doubts = [self._doubt(copy) for copy in nameless if one.disk in (None, copy.original.disk)]
         doubts.sort(key=lambda doubt: GRAVEST_DOUBT_FIRST.index(doubt[0]))
         if doubts and doubts[0][0] != "absent":
             return doubts[0]

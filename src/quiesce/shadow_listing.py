@@ -9,6 +9,18 @@ if TYPE_CHECKING:
 
     from quiesce.shadow_volumes import Disk, ShadowCopy, Volume
 
+# VSS_VOLUME_SNAPSHOT_ATTRIBUTES of vss.h.
+ATTRIBUTES = {
+    0x1: "persistent",
+    0x2: "no auto-recovery",
+    0x4: "client accessible",
+    0x8: "no auto-release",
+    0x10: "no writers",
+    0x20: "transportable",
+    0x20000: "differential",
+    0x400000: "auto-recover",
+    0x800000: "rollback recovery",
+}
 UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 
@@ -52,7 +64,7 @@ def _copy_lines(copy: ShadowCopy) -> Iterator[str]:
         writers = "writers involved" if copy.store.writers_involved else "NO writers involved"
         # A name off a disk may hold anything, what steers a terminal too.
         yield f"  of set {copy.store.set_id}, {writers}, made on {copy.store.machine!a}"
-        names = ", ".join(copy.store.attribute_names) or "none known"
+        names = ", ".join(name for bit, name in ATTRIBUTES.items() if copy.store.attributes & bit) or "none known"
         yield f"  context {copy.store.context:#x}, attributes {copy.store.attributes:#x}: {names}"
     yield f"  storage {_storage(copy)}"
     if copy.fault:

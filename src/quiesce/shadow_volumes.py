@@ -151,11 +151,11 @@ class Stores:
             fault = Malformed(f"more than one volume has storage {entry.store_id}")
         return ShadowCopy(original, entry, storages[0].volume, store, fault)
 
-    def read_orphans(self) -> list[tuple[Storage, StoreHeader]]:
-        """Return the stores whose original volume is on none of the disks; those that can't be read are left out."""
+    def read_orphans(self) -> list[StoreHeader]:
+        """Return the stores of shadow copies that no volume lists; those that can't be read are left out."""
         listed = {entry.store_id for _, entry in self.listed}
         orphans = [storage for store_id, found in self._storages.items() if store_id not in listed for storage in found]
-        return [(storage, store) for storage in orphans if (store := _read_store(storage)[0])]
+        return [store for storage in orphans if (store := _read_store(storage)[0])]
 
 
 def _read_store(storage: Storage) -> tuple[StoreHeader | None, StructureError | None]:

@@ -25,17 +25,7 @@ MAX_CATALOG_BLOCKS = 32
 ENTRY_EMPTY, ENTRY_FREE, ENTRY_COPY, ENTRY_STORAGE = range(4)
 STORE_FIXED_BYTES = 64
 MARKED_DELETED = 0x100
-ATTRIBUTES = {
-    0x1: "persistent",
-    0x2: "no auto-recovery",
-    0x4: "client accessible",
-    0x8: "no auto-release",
-    0x10: "no writers",
-    0x20: "transportable",
-    0x20000: "differential",
-    0x400000: "auto-recover",
-    0x800000: "rollback recovery",
-}
+# VSS_VOLUME_SNAPSHOT_ATTRIBUTES of vss.h.
 PERSISTENT, NO_WRITERS = 0x1, 0x10
 
 
@@ -127,11 +117,6 @@ class StoreHeader:
     def writers_involved(self) -> bool:
         """Whether the applications' writers took part."""
         return not self.attributes & NO_WRITERS
-
-    @property
-    def attribute_names(self) -> list[str]:
-        """The known attributes in words."""
-        return [name for bit, name in ATTRIBUTES.items() if self.attributes & bit]
 
 
 def read_header(volume: Extent, file_system: str) -> VolumeHeader | None:

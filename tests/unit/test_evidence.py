@@ -135,6 +135,14 @@ def test_an_unreadable_disk_leaves_no_doubt_about_a_copy_of_another_disk() -> No
     assert evidence.verdict == "absent"
 
 
+def test_a_broken_copy_on_another_disk_says_nothing_of_a_missing_one() -> None:
+    broken = a_copied_volume()
+    broken.disk.write(store_at(broken), b"\0")
+    disks = [seen("snap-c", broken.disk), seen("snap-d", a_volume("D").disk)]
+    assert examined(*disks, expected=an_expected_copy("D", disk="snap-d", set_id=an_id("Y"))).verdict == "absent"
+    assert examined(*disks, expected=an_expected_copy("D", set_id=an_id("Y"))).verdict == "damaged"
+
+
 # There, and contradicting: damaged.
 
 
@@ -163,6 +171,12 @@ def test_a_copy_that_two_stores_claim_is_damaged() -> None:
     evidence = examined(*disks)
     assert evidence.verdict == "damaged"
     assert "more than one store has this shadow copy's id" in evidence.reason
+
+
+def test_a_copy_that_two_stores_claim_is_damaged_though_one_is_marked_as_deleted() -> None:
+    deleted = a_volume()
+    deleted.mark_deleted(deleted.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT))
+    assert examined(seen("snap-c", deleted.disk), seen("its-clone", a_copied_volume().disk)).verdict == "damaged"
 
 
 def test_a_copy_whose_storage_two_volumes_hold_is_damaged() -> None:
