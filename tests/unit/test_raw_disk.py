@@ -57,3 +57,11 @@ def test_an_extent_reads_nothing_outside_of_itself(offset: int, length: int) -> 
 def test_an_extent_counts_from_its_start() -> None:
     disk = RawDisk(lambda offset, length: bytes([offset % 256]) * length, 1000)
     assert Extent(disk, 100, 100).read(5, 2) == b"\x69\x69"
+
+
+def test_a_reader_may_say_itself_why_it_could_not_read() -> None:
+    def read(*_: int) -> bytes:
+        raise NotRead("the snapshot is archived")
+
+    with pytest.raises(NotRead, match="^the snapshot is archived$"):
+        RawDisk(read, 100).read(0, 4)
