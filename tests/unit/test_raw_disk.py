@@ -63,5 +63,5 @@ def test_a_reader_may_say_itself_why_it_could_not_read() -> None:
     def read(*_: int) -> bytes:
         raise NotRead("the snapshot is archived")
 
-    with pytest.raises(NotRead, match="^the snapshot is archived$"):
+    with pytest.raises(NotRead, match=r"^the snapshot is archived$"):
         RawDisk(read, 100).read(0, 4)
