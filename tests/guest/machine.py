@@ -65,6 +65,13 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 120) -
         time.sleep(0.05)
 
 
+def _command_line(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""  # it has ended
+
+
 class Machine:
     """One simulated server. ``home`` is its folder, ``document`` the SSM document's text that the agent is given."""
 
@@ -218,6 +225,11 @@ class Machine:
             except OSError:
                 continue  # it has ended, or is not ours to look at
         return found
+
+    def tasks_of(self, run: str, attempt: str) -> list[int]:
+        """Return the processes of this machine that are tasks of a session."""
+        task = re.compile(rf"-Verb (session|watchdog) -RunId {re.escape(run)} -Attempt {attempt}\b")
+        return [process for process in self.processes() if task.search(_command_line(process))]
 
     def kill(self, process_ids: list[int]) -> None:
         """End processes as a crash does, and wait until they are gone."""
