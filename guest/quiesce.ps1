@@ -275,7 +275,7 @@ function New-Session($Session) {
     }
     $state = [ordered]@{
         run = $RunId; attempt = [int]$Attempt; instance = $Session.Manifest.instance; phase = 'created'
-        autoThawed = $false; createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0
+        autoThawed = $false; runnerLost = $false; createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0
         before = $null; after = $null; complete = $null
     }
     [IO.File]::WriteAllText((Join-Path $draft 'state.json'), (ConvertTo-Line $state), [Text.Encoding]::ASCII)
@@ -283,16 +283,15 @@ function New-Session($Session) {
     $null = Move-Once $draft $Session.Folder
 }
 
-function Assert-NothingOpen($Session) {
+function Assert-NothingOpen([string]$Owner) {
     # One session at a time on a server. An earlier attempt of this run only has to be thawed.
-    if (Test-Path -LiteralPath (Join-Path $Session.Run 'complete.claim')) { throw "RunCompleted: $RunId" }
     $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') -Recurse -File)
     foreach ($file in @($files | Where-Object { $_.Name -ceq 'runner.lock' })) {
         # A name with a dot is a draft whose maker died.
         if ("$($file.Directory.Parent.Name)$($file.Directory.Name)" -cmatch '\.') { continue }
         $other = Read-State $file.Directory.FullName
         $earlier = ($other.run -ceq $RunId) -and ($other.attempt -lt [int]$Attempt) -and ($other.phase -ceq 'thawed')
-        if (($other.instance -ceq $Session.Manifest.instance) -and ($other.phase -cne 'ended') -and -not $earlier) {
+        if (($other.instance -ceq $Owner) -and ($other.phase -cne 'ended') -and -not $earlier) {
             throw "SessionOpen: $($other.run) attempt $($other.attempt) is $($other.phase)"
         }
     }
@@ -504,7 +503,11 @@ function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
         $age = [math]::Max(0, ((Get-Milliseconds) - $Session.State.createdMs) / 1000)
         $clock = [Diagnostics.Stopwatch]::StartNew()
         if ($Start) { Invoke-Before $Session } elseif (-not (Test-Reached $Session 'frozen')) { Skip-Before $Session }
-        if ($Session.State.phase -ceq 'frozen') { Invoke-After $Session $(if ($Start) { $limit.freeze } else { 0 }) }
+        if ($Session.State.phase -ceq 'frozen') {
+            # Between two runners the server may have been off, and the application with it.
+            $Session.State.runnerLost = -not $Start
+            Invoke-After $Session $(if ($Start) { $limit.freeze } else { 0 })
+        }
         elseif ($Session.State.phase -ceq 'after') { Close-Script $Session 'after' $limit.after }
         Set-Phase $Session 'thawed'
         if ($Until -ceq 'thawed') { return }
@@ -703,6 +706,8 @@ function Invoke-Stage {
     Remove-OldRuns
     $run = Get-RunFolder
     if (-not (Test-Path -LiteralPath $run)) {
+        # AWS hears of it before it plans to freeze.
+        Assert-NothingOpen $InstanceId
         $draft = Get-DraftName $run
         $null = New-Item -ItemType Directory -Path $draft
         [IO.File]::WriteAllText((Join-Path $draft 'quiesce.ps1'), (Get-OwnText), [Text.Encoding]::ASCII)
@@ -735,7 +740,11 @@ function Enter-Attempt($Session) {
     # so that a freeze which was lost on its way and comes later freezes nothing.
     $lock = Wait-Lock (Join-Path (Get-Root) 'server.lock') 30
     try {
-        if (-not (Test-Path -LiteralPath $Session.Folder)) { Assert-NothingOpen $Session; New-Session $Session }
+        if (-not (Test-Path -LiteralPath $Session.Folder)) {
+            if (Test-Path -LiteralPath (Join-Path $Session.Run 'complete.claim')) { throw "RunCompleted: $RunId" }
+            Assert-NothingOpen $Session.Manifest.instance
+            New-Session $Session
+        }
         Update-State $Session
         $begun = ($Session.State.phase -cne 'created') -or -not (Test-Free $Session)
         if (($Verb -ceq 'freeze') -and -not $begun) { Start-Runner $Session }

@@ -126,6 +126,7 @@ class Guest:
                 del self.runs[name]
         run = self.runs.get(parameters["RunId"])
         if run is None:
+            self._require_nothing_open(parameters["RunId"], parameters["InstanceId"], int(parameters["Attempt"]))
             run = self.runs[parameters["RunId"]] = Run(manifest(parameters, self.scripts), now_s)
         if run.manifest["instance"] != parameters["InstanceId"]:
             raise Refused(f"ForeignServer: {parameters['RunId']} was staged on {run.manifest['instance']}")
@@ -187,13 +188,17 @@ class Guest:
             return run.sessions[attempt]
         if run.complete_claim:
             raise Refused(f"RunCompleted: {run.manifest['run']}")
-        for other in self.sessions():
-            earlier = other.run is run and other.attempt < attempt and other.phase == "thawed"
-            if other.state["instance"] == run.manifest["instance"] and other.phase != "ended" and not earlier:
-                raise Refused(f"SessionOpen: {other.state['run']} attempt {other.attempt} is {other.phase}")
+        self._require_nothing_open(run.manifest["run"], run.manifest["instance"], attempt)
         if run.tampered:
             raise Refused(f"StagedFileChanged: {run.tampered}")
         return run.sessions.setdefault(attempt, Session(run, attempt, now_s, lambda: self.disk_full, self.scripts.run))
+
+    def _require_nothing_open(self, run_id: str, owner: str, attempt: int) -> None:
+        """One session at a time on a server; an earlier attempt of the same run only has to be thawed."""
+        for other in self.sessions():
+            earlier = other.state["run"] == run_id and other.attempt < attempt and other.phase == "thawed"
+            if other.state["instance"] == owner and other.phase != "ended" and not earlier:
+                raise Refused(f"SessionOpen: {other.state['run']} attempt {other.attempt} is {other.phase}")
 
     # ---- tasks, and what happens to a server
 

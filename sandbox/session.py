@@ -87,6 +87,7 @@ class Session:
             "instance": run.manifest["instance"],
             "phase": "created",
             "autoThawed": False,
+            "runnerLost": False,
             "createdMs": int(now_s * 1000),
             "frozenMs": 0,
             "endedMs": 0,
@@ -201,7 +202,7 @@ class Session:
         deadline_s = self.frozen_s + self.limits["freeze"] if runner.started_it else now_s
         if not asked and now_s < deadline_s:
             return False
-        self.state["autoThawed"] = not asked
+        self.state.update(autoThawed=not asked, runnerLost=not runner.started_it)
         self._start("after", "1" if self.state["before"]["succeeded"] else "0", now_s if asked else deadline_s)
         return True
 

@@ -42,7 +42,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if "record" in item or item.get("execution", detail["executionArn"]) != detail["executionArn"]:
         logger.info("nothing to sweep")
         return
-    state = sweeping.left_by(detail, item)
+    table.bar(run)
+    state = sweeping.left_by(detail, table.run(run))
     guest = Guest(ssm_client, settings.document_name, run.instance_id)
     session, problem = sweeping.end_session(guest, state.plan) if state.plan and was_asked(state) else (None, "")
     found = desk.find_snapshots(run, guest.sleep)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable
+from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable, QuiesceError
 
 # A change without a token must not be sent twice: botocore would, after a lost answer (boto3 guide, "Retries").
 ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=20)
@@ -19,6 +19,9 @@ LINKS = Config(
     ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # its stub does not know it yet
 )
 REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
+
+# What a call can end in: an error in our words, or one of AWS's that nobody has put into words.
+ANY_REFUSAL = (QuiesceError, ClientError)
 
 THROTTLED = {
     "RequestLimitExceeded",

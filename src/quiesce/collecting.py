@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quiesce import bucket, verbs
-from quiesce.errors import AnswerUnreadable, QuiesceError
+from quiesce.aws import ANY_REFUSAL
+from quiesce.errors import AnswerUnreadable
 from quiesce.freezing import was_asked
 from quiesce.record import Logs
 from quiesce.run import RunIdentity
@@ -34,7 +35,7 @@ def collect(guest: Guest, store: LogStore, run: RunIdentity, state: RunState) ->
         return None
     try:
         return _collect(guest, store, run, state.plan)
-    except QuiesceError as error:
+    except ANY_REFUSAL as error:
         return Logs(place="", files=[], problem=f"the session's files are not in the bucket: {error}")
 
 

@@ -39,7 +39,7 @@ def was_held(session: Session | None) -> bool:
     """Say whether the application was certainly held until somebody asked for the thaw."""
     if session is None or session.before is None or session.after is None:
         return False
-    return session.before.succeeded and not session.auto_thawed
+    return session.before.succeeded and not session.auto_thawed and not session.runner_lost
 
 
 def session_problems(session: Session | None) -> list[str]:
@@ -49,6 +49,10 @@ def session_problems(session: Session | None) -> list[str]:
     problems = [script_problem("before", session.before), script_problem("after", session.after)]
     if session.auto_thawed:
         problems.append("the server thawed by itself: nobody asked it in time")
+    if session.runner_lost:
+        problems.append(
+            "the session lost its runner before the thaw: nobody knows whether the application was still held"
+        )
     return [problem for problem in problems if problem]
 
 

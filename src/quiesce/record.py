@@ -90,7 +90,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         places: where the record will lie (``s3://...``), and the session's files do.
 
     Returns:
-        ``calls`` counts what Plan, Snapshot and AwaitSnapshots sent; of a step that failed nothing is known.
+        ``calls`` counts what the steps before Report sent; of a step that failed nothing is known.
     """
     plan, snapshots = state.plan, _snapshots(state)
     return Record(

@@ -43,6 +43,7 @@ class Session(GuestModel):
     instance: str
     phase: Phase
     auto_thawed: bool
+    runner_lost: bool
     created_ms: int
     frozen_ms: int
     ended_ms: int

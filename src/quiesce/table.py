@@ -127,13 +127,13 @@ class Table:
         """Write that the server is about to be asked to freeze, so that sweep knows that it must be thawed.
 
         Raises:
-            LeaseLost: the run does not hold the server any more; nothing was asked of it.
+            LeaseLost: the run does not hold the server any more, or sweep ends it; nothing was asked of it.
         """
         mark = {"UpdateExpression": "SET attempt = :attempt", "ConditionExpression": "attribute_exists(pk)"}
         self._update(run.instance_id, f"run#{run.run_id}", mark, {":attempt": _s(attempt)})
         hold = {
             "UpdateExpression": "SET expires_at = :until",
-            "ConditionExpression": "run_id = :run AND expires_at > :now",
+            "ConditionExpression": "run_id = :run AND expires_at > :now AND attribute_not_exists(swept)",
         }
         values = {":run": _s(run.run_id), ":now": _n(now), ":until": _n(until)}
         if not self._update(run.instance_id, "lease", hold, values):
@@ -172,8 +172,8 @@ class Table:
         """
         update = {
             "UpdateExpression": "SET snapshot_token = :token",
-            "ConditionExpression": "run_id = :run AND expires_at > :now AND (attribute_not_exists(snapshot_token)"
-            " OR snapshot_token = :token)",
+            "ConditionExpression": "run_id = :run AND expires_at > :now AND attribute_not_exists(swept)"
+            " AND (attribute_not_exists(snapshot_token) OR snapshot_token = :token)",
         }
         values = {":run": _s(run.run_id), ":now": _n(now), ":token": _s(token)}
         if self._update(run.instance_id, "lease", update, values):
@@ -190,6 +190,14 @@ class Table:
             "ConditionExpression": "run_id = :run AND snapshot_token = :token",
         }
         self._update(run.instance_id, "lease", update, {":run": _s(run.run_id), ":token": _s(token)})
+
+    def bar(self, run: RunIdentity) -> None:
+        """Forbid this run to freeze or to create snapshots from now on; whoever was faster has left its mark.
+
+        A function outlives its execution, and one that is still starting must not act behind sweep's back.
+        """
+        update = {"UpdateExpression": "SET swept = :run", "ConditionExpression": "run_id = :run"}
+        self._update(run.instance_id, "lease", update, {":run": _s(run.run_id)})
 
     def has_sent_snapshot(self, run: RunIdentity) -> bool:
         """Say whether the run holds the server and has marked that CreateSnapshots is about to be sent."""

@@ -176,7 +176,7 @@ class RealServer:
 
 def summary(state: dict[str, Json]) -> Json:
     """Return the lasting part of a session's state."""
-    return {name: state[name] for name in ("phase", "autoThawed", "before", "after", "complete")}
+    return {name: state[name] for name in ("phase", "autoThawed", "runnerLost", "before", "after", "complete")}
 
 
 def check_order(session: Json) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.snapshots import RULES
 from tests.statemachine.truth import record_of
-from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, unreachable
+from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
 
 SEND, LOOK = "ssm:SendCommand", "ssm:GetCommandInvocation"
 # Call and which one it is, by step. Of looking for an answer, which is repeated until there is one, only the first.
@@ -103,6 +103,15 @@ def test_a_question_whose_answer_is_lost_is_asked_again_and_the_server_does_it_o
 ):
     machine.wire.on(call[0], lose, nth=call[1])
     assert_good(cloud, machine.start(frozen_request), shop)
+
+
+@pytest.mark.parametrize("call", [COLLECT[0], REPORT[0], REPORT[1]], ids=str)
+def test_an_error_that_nobody_has_put_into_words_costs_the_files_and_not_the_record(
+    call, machine, cloud, shop, frozen_request
+):
+    machine.wire.on(call[0], refused("KMS.DisabledException"), nth=call[1])
+    record = assert_good(cloud, machine.start(frozen_request), shop)
+    assert "KMS.DisabledException" in record["logs"]["problem"]
 
 
 @pytest.mark.parametrize("lose", [answer_lost, unreachable])

@@ -5,16 +5,18 @@ Nobody stops a function with its execution: what runs at that moment runs on, an
 
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 
+from quiesce.errors import LeaseLost
 from quiesce.table import LEASE_S
 from quiesce.verbs import SESSION_LIMIT_S
 from sandbox.session import Session
 from sandbox.snapshots import RULES
 from tests.statemachine.truth import record_of
 from tests.support.environment import ACCOUNT, REGION
-from tests.support.machine import ended_event
+from tests.support.machine import APPS, ended_event
 from tests.support.project import definition
 
 FREEZE_LIMIT_S = 120
@@ -230,6 +232,36 @@ def test_a_sweep_that_comes_while_the_function_still_runs_leaves_nothing_frozen_
     listed = {s["snapshot_id"] for s in record["snapshots"]}
     assert {s["id"] for s in cloud.snapshots()} == listed
     assert {s["tags"].get("quiesce:consistency") for s in cloud.snapshots()} <= {record["consistency"]["level"]}
+
+
+@pytest.mark.parametrize(
+    ("state", "step"), [("Freezes?", "freeze"), ("Frozen?", "snapshot")], ids=["freeze", "snapshot"]
+)
+@pytest.mark.parametrize("call", ["dynamodb:GetItem", "ec2:DescribeSnapshots", "s3:PutObject", "dynamodb:PutItem"])
+def test_a_function_that_starts_behind_sweeps_back_freezes_nobody_and_creates_nothing(
+    state, step, call, *, machine, cloud, shop, frozen_request
+):
+    """Stopped as the state was entered, and the function's environment comes up while sweep is at work."""
+    run = stopped_in(state, machine, frozen_request)
+    document = {**run.input_of(state)}
+    acted, [frozen] = [], [shop.application.asked[:]]
+
+    def function_first(_request, effect):
+        answer = effect()
+        with pytest.raises(LeaseLost):
+            acted.append(APPS[step].handler(document, SimpleNamespace(aws_request_id="late", function_name=step)))
+        return answer
+
+    nth = 2 if call == "dynamodb:GetItem" else 1
+    machine.wire.on(call, function_first, nth=nth)
+    machine.sweep(run)
+    assert acted == []
+    assert cloud.snapshot_sets() == 0
+    assert not shop.application.held
+    assert shop.application.asked.count("before") == frozen.count("before")
+    assert cloud.lease(shop.instance_id) is None
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    assert not shop.application.held
 
 
 @pytest.mark.parametrize("hidden", [1, 5])

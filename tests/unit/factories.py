@@ -159,6 +159,7 @@ def a_session(phase: str = "frozen", **changes: Any) -> Session:
         "instance": INSTANCE,
         "phase": phase,
         "auto_thawed": False,
+        "runner_lost": False,
         "created_ms": NOW_MS - 500,
         "frozen_ms": NOW_MS + 2000,
         "ended_ms": NOW_MS + 600_000 if phase == "ended" else 0,

@@ -58,6 +58,7 @@ HELD = {
     "and complete too": (a_session("ended"), True),
     "after failed, later": (a_session("thawed", after=FAILED), True),
     "it thawed by itself": (a_session("thawed", auto_thawed=True), False),
+    "its runner was lost": (a_session("thawed", runner_lost=True), False),
     "before failed": (a_session("thawed", before=FAILED), False),
     "before unknown": (a_session("thawed", before=None), False),
     "not yet thawed, as far as is known": (a_session("frozen"), False),
@@ -75,11 +76,18 @@ PROBLEMS = {
     "nothing said": (None, ["the server said nothing of its session"]),
     "after unknown": (a_session(), ["it is not known whether the after script ran"]),
     "all at once": (
-        a_session("thawed", before=FAILED, after=a_script("0", succeeded=False, exit_code=1), auto_thawed=True),
+        a_session(
+            "thawed",
+            before=FAILED,
+            after=a_script("0", succeeded=False, exit_code=1),
+            auto_thawed=True,
+            runner_lost=True,
+        ),
         [
             "the before script ended with exit code 3",
             "the after script ended with exit code 1",
             "the server thawed by itself: nobody asked it in time",
+            "the session lost its runner before the thaw: nobody knows whether the application was still held",
         ],
     ),
     "complete is not looked at": (a_session("ended", complete=FAILED), []),

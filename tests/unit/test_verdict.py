@@ -436,6 +436,7 @@ whole_runs = st.fixed_dictionaries(
         "after": scripts,
         "complete": scripts,
         "auto_thawed": st.booleans(),
+        "runner_lost": st.booleans(),
         "adopted": st.booleans(),
         "thaw_answered": st.booleans(),
         "complete_answered": st.booleans(),
@@ -454,6 +455,7 @@ def a_run_of(way: dict[str, Any]) -> RunState:
         after=SCRIPT[way["after"]],
         complete=SCRIPT[way["complete"]],
         auto_thawed=way["auto_thawed"],
+        runner_lost=way["runner_lost"],
     )
     lost = a_failure("AgentUnreachable", "no answer")
     snapshots = {"good": WHOLE, "error": (a_snapshot(0), a_snapshot(1, "error")), "none": ()}[way["snapshots"]]
@@ -477,7 +479,7 @@ def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str
     asked = way["asked"] == "asked"
     whole = way["snapshots"] == "good" and (way["go_on"] or not asked)
     held = asked and way["before"] == "good" and way["after"] != "unknown" and not way["auto_thawed"]
-    held = held and not way["adopted"]
+    held = held and not way["adopted"] and not way["runner_lost"]
     smooth = held and way["after"] == "good" and way["complete"] == "good"
     smooth = smooth and way["thaw_answered"] and way["complete_answered"]
     good = whole and (smooth or way["asked"] == "was not to be")
