@@ -37,8 +37,9 @@ class ShadowCopy:
 class Server:
     """What DiskShadow works on.
 
-    ``volumes`` are GUID paths with drive letters. ``default_provider`` is whom VSS takes if a script names none: another
-    than the System Provider if one is registered (docs of AddToSnapshotSet). ``create_fails`` is a code with its symbol.
+    ``volumes`` are GUID paths with drive letters. ``default_provider`` is whom VSS takes if a script names none: any
+    other that is registered, before the System Provider (docs of AddToSnapshotSet).
+    ``create_fails`` is a code with its symbol.
     """
 
     volumes: dict[str, str]

@@ -16,7 +16,7 @@ PROMPT = re.compile(r"(?:->|DISKSHADOW>)(?: (.*))?")
 EXPANSION = re.compile(rf"%\w+% = {GUID_PATTERN}")
 ALIAS = re.compile(r"%(\w+)%")
 QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00ab\u00bb]')
-HEAD, DETAIL, COMPONENT = re.compile(r"\s*\* (.*)"), re.compile(r"\s+- (.*)"), re.compile(r"\s+\+ (.*)")
+HEAD, DETAIL, COMPONENT = re.compile(r"\s*\* (.*)"), re.compile(r"\s+- (.*)"), re.compile(r"\s+\+.*? (\\.*)")
 LABEL = re.compile(r".*?[:\uff1a=]\s*(.*)")
 COUNT = re.compile(r"[^0-9]*([0-9]+)[^0-9]*")
 DEVICE = re.compile(r"\\\\\?\\GLOBALROOT\\Device\\\S+")
@@ -167,6 +167,7 @@ def _shadow_copy(head: str, details: Sequence[str]) -> ShadowCopy:
     volume = next((n for n, line in enumerate(lines) if VOLUME.search(line)), len(lines))
     device = next((n for n, line in enumerate(lines) if DEVICE.search(line)), len(lines))
     before, after = lines[:volume], lines[device + 1 :]
+    words = [line for line in after[-1:] if not GUID.search(line)]
     counts = [found for line in before if not GUID.search(line) and (found := COUNT.fullmatch(line))]
     alias = ALIAS.search(head)
     return ShadowCopy(
@@ -177,7 +178,7 @@ def _shadow_copy(head: str, details: Sequence[str]) -> ShadowCopy:
         device=_first(DEVICE, lines[device : device + 1]),
         provider=_first(GUID, after).lower(),
         created=_value(lines[volume + 1]) if device == volume + 2 else "",
-        attributes=frozenset(_value(after[-1]).split()) if after else frozenset(),
+        attributes=frozenset(word for line in words for word in _value(line).split()),
         copies_in_set=int(counts[0][1]) if counts else None,
     )
 
@@ -190,7 +191,7 @@ def _writers(lines: Sequence[str]) -> Iterator[Writer]:
     for line in lines:
         quoted = [text for text in QUOTED.findall(line) if not text.startswith("(*")]
         if component := COMPONENT.fullmatch(line):
-            current.append("\\" + component[1].partition("\\")[2])
+            current.append(component[1])
         elif GUID.search(line) or DETAIL.fullmatch(line):
             continue
         elif HEAD.fullmatch(line) and quoted:

@@ -22,6 +22,7 @@ Kind = Literal[
 ]
 Ending = Literal[
     "completed",  # the writers were told that the backup is complete
+    "ending",  # that was begun, and the log ends there: nobody knows
     "not-told",  # the hold is over, and they were not: "end backup" is missing, or was not taken as it was meant
     "aborted",  # the hold ended with another code than 0: DiskShadow stopped there, and they were not told
     "held",  # the log ends while the shadow copies are held: still under way, or killed
@@ -65,15 +66,12 @@ def creation_of(log: Log, volumes: Sequence[str]) -> Outcome:
 
 def ending_of(log: Log) -> Ending:
     """Judge whether the writers were told that the backup is complete: only if a later command was begun after it."""
-    hold, end = log.position("exec"), log.position("end backup")
-    if hold is None or (end is not None and end < hold):
-        return "not-held" if end is None else "not-told"
-    last = len(log.steps) - 1
-    if last == hold:
-        return "aborted" if log.steps[hold].output else "held"
-    if end is None or log.steps[end].output:
-        return "not-told"
-    return "completed" if end < last else "held"
+    hold, end, last = log.position("exec"), log.position("end backup"), len(log.steps) - 1
+    if end is not None:
+        return "not-told" if log.steps[end].output else "completed" if end < last else "ending"
+    if hold is None:
+        return "not-held"
+    return "not-told" if hold < last else "aborted" if log.steps[hold].output else "held"
 
 
 def _commands(log: Log) -> Outcome | None:
