@@ -80,7 +80,7 @@ class DiskShadow:
             self._exit()
 
     def _exit(self) -> NoReturn:
-        """Leave; whether the note comes after a hold that failed, too, nobody has seen (exec-failed.log had no backup)."""
+        """Leave; whether the note comes after a hold that failed nobody has seen (exec-failed.log had no backup)."""
         if self._full and self._created and not self._ended:
             self.log += texts.NOT_ENDED
         if self._created and self._context == "volatile":  # docs of set context: deleted on exit

@@ -28,8 +28,6 @@ Ending = Literal[
     "held",  # the log ends while the shadow copies are held: still under way, or killed
     "not-held",  # it never came to that
 ]
-# These print nothing when they do what they should.
-SILENT = ("set verbose", "set context", "begin backup", "add volume")
 # A writer that has nothing to do afterwards, or had no part in it, is stable.
 SETTLED = {"VSS_WS_STABLE", "VSS_WS_WAITING_FOR_BACKUP_COMPLETE"}
 FAILED_PREFIX = "VSS_WS_FAILED_"
@@ -81,10 +79,11 @@ def _commands(log: Log) -> Outcome | None:
     for failure in log.failures:
         if failure.command in {step.command for step in steps}:
             return _failed(failure)
-    for step in steps:
-        if step.output and any(step.begins(words) for words in SILENT):
-            return Outcome("line-refused", f"DiskShadow took {step.command!r} for something else: {_quote(step)}")
     create = log.position("create")
+    for step in steps[:create]:
+        # All that comes before "create" prints nothing, but for the one line about a file that is there already.
+        if step.command and not step.begins("list") and len(step.output) > step.begins("set metadata"):
+            return Outcome("line-refused", f"DiskShadow took {step.command!r} for something else: {_quote(step)}")
     if create is not None and create + 1 < len(log.steps) and not log.set_ids:
         return Outcome("failed", f"'create' made nothing, without an error code: {_quote(log.steps[create])}")
     return None
