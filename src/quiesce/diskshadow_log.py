@@ -20,7 +20,7 @@ HEAD, DETAIL, COMPONENT = re.compile(r"\s*\* (.*)"), re.compile(r"\s+- (.*)"), r
 LABEL = re.compile(r".*?[:\uff1a=]\s*(.*)")
 COUNT = re.compile(r"[^0-9]*([0-9]+)[^0-9]*")
 DEVICE = re.compile(r"\\\\\?\\GLOBALROOT\\Device\\\S+")
-# Bare, after a label, where a command fails; with 0x elsewhere. A GUID may look like either.
+# Bare, as all that stands after a label, where a command fails; with 0x elsewhere.
 CODE = re.compile(r"\s+- .*?[:\uff1a=]\s*(?:0x)?(8[0-9A-Fa-f]{7})|.*\b0x(8[0-9A-Fa-f]{7})\b.*")
 SYMBOL = re.compile(r"\b(?:VSS_)?E_[A-Z_]+\b")
 CALL = re.compile(r'"\(\*\w+\)->(\w+)"')
@@ -98,6 +98,14 @@ class Log:
     statuses: tuple[WriterStatus, ...] = ()
     writers_listed: int | None = None
     failures: tuple[Failure, ...] = ()
+
+    @property
+    def incomplete(self) -> tuple[Writer, ...]:
+        """The writers of which something was dropped: it lies on volumes that are not in the set, in whole or in part.
+
+        What of it lies on volumes that are in the set was not at rest: its shadow copies are no better than a crash.
+        """
+        return tuple(writer for writer in self.writers if writer.dropped_components)
 
     def position(self, words: str) -> int | None:
         """Return which step is the first whose command begins with these words, None if there is none."""
@@ -205,7 +213,7 @@ def _writers(lines: Sequence[str]) -> Iterator[Writer]:
 
 def _status(head: str, details: Sequence[str]) -> WriterStatus:
     states = [found for line in details if (found := STATE.search(line))]
-    failures = [(found, line) for line in details if (found := FAILURE_CODE.search(GUID.sub("", line)))]
+    failures = [(found, line) for line in details if (found := FAILURE_CODE.search(line))]
     symbol = SYMBOL.search(failures[0][1]) if failures else None
     return WriterStatus(
         name=(QUOTED.findall(head) or [head])[-1],
@@ -220,10 +228,9 @@ def _failure(step: Step) -> Failure | None:
     """Return what failed in a step; what a program prints that DiskShadow has started is not looked at."""
     if step.begins("exec") or step.begins("list"):
         return None
-    lines = [GUID.sub("", line) for line in step.output]
-    codes = [found[1] or found[2] for line in lines if (found := CODE.fullmatch(line.rstrip()))]
-    calls = [found[1] for line in lines if (found := CALL.search(line))]
-    symbols = [found[0] for line in lines if (found := SYMBOL.search(line))]
+    codes = [found[1] or found[2] for line in step.output if (found := CODE.fullmatch(line.rstrip()))]
+    calls = [found[1] for line in step.output if (found := CALL.search(line))]
+    symbols = [found[0] for line in step.output if (found := SYMBOL.search(line))]
     if not codes and not calls:
         return None
     return Failure(step.command, int(codes[0], 16) if codes else None, "".join(symbols[:1]), "".join(calls[:1]))

@@ -42,7 +42,7 @@ class Outcome:
     """What became of the shadow copies; ``wait_s`` is the time after which another attempt is worth it, None if never.
 
     ``created`` says that the log has nothing against it. That they exist, and are what they should be, is for
-    Win32_ShadowCopy to say.
+    Win32_ShadowCopy to say; whether a writer in ``Log.incomplete`` was one that matters, for whoever judges the run.
     """
 
     kind: Kind
@@ -59,7 +59,7 @@ def creation_of(log: Log, volumes: Sequence[str]) -> Outcome:
         lambda: _writers(log),
     )
     outcomes = (check() for check in checks)
-    return next((outcome for outcome in outcomes if outcome), Outcome("created", "shadow copies made, writers settled"))
+    return next((outcome for outcome in outcomes if outcome), None) or _created(log)
 
 
 def ending_of(log: Log) -> Ending:
@@ -70,6 +70,12 @@ def ending_of(log: Log) -> Ending:
     if hold is None:
         return "not-held"
     return "not-told" if hold < last else "aborted" if log.steps[hold].output else "held"
+
+
+def _created(log: Log) -> Outcome:
+    parts = [f"{writer.name} ({', '.join(writer.dropped_components)})" for writer in log.incomplete]
+    without = f", without what needs other volumes: {'; '.join(parts)}" if parts else ""
+    return Outcome("created", f"shadow copies made, writers settled{without}")
 
 
 def _commands(log: Log) -> Outcome | None:

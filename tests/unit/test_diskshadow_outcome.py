@@ -36,6 +36,14 @@ def test_a_good_session_is_good():
     assert (outcome.kind, outcome.hresults, outcome.wait_s) == ("created", (), None)
 
 
+def test_a_good_session_names_the_applications_that_were_not_at_rest():
+    log = read_log(session_log(a_server(), (D,)))
+    assert [writer.name for writer in log.incomplete] == ["ASR Writer", "System Writer", "SqlServerWriter"]
+    outcome = creation_of(log, [D])
+    assert outcome.kind == "created"
+    assert r"SqlServerWriter (\ORDERS\book)" in outcome.reason
+
+
 def test_it_is_still_good_once_the_backup_has_ended_badly():
     log = session_log(a_server(), hold=lambda _: 1)
     assert outcome_of(log).kind == "created"
@@ -196,7 +204,23 @@ def test_an_end_that_was_begun_when_the_log_ends_is_nobodys_knowledge():
 
 def test_what_a_started_program_prints_is_no_failure_of_diskshadows():
     log = read_log(edited("-> end backup", "error 0x80070005\r\n-> end backup"))
+    assert log.failures == ()
     assert creation_of(log, [D, E]).kind == "created"
+
+
+def test_a_call_that_failed_is_no_writers_name():
+    call = 'COM call "(*vssObject)->DoSnapshotSet" failed.'
+    log = session_log(a_server())
+    log = read_log(log[: log.index(b"Alias shadow1")] + call.encode())
+    assert "(*vssObject)->DoSnapshotSet" not in [writer.name for writer in log.writers]
+    assert "DoSnapshotSet" in creation_of(log, [D, E]).reason
+
+
+def test_an_id_that_has_one_digit_is_no_number_of_shadow_copies():
+    log = read_log(
+        session_log(a_server()).replace(b"80042301-0000-0000-0000-00000000000", b"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeee")
+    )
+    assert [copy.copies_in_set for copy in log.shadow_copies] == [2, 2]
 
 
 def test_a_failure_after_the_hold_says_nothing_against_the_shadow_copies():
