@@ -121,7 +121,7 @@ def read_log(data: bytes) -> Log:
     return Log(
         steps,
         frozenset(guid.lower() for line in created if "VSS_SHADOW_SET" in line for guid in GUID.findall(line)),
-        tuple(_shadow_copy(head, details) for head, details in blocks if GUID.search(head)),
+        tuple(_shadow_copy(head, details) for head, details in blocks if details and GUID.search(head)),
         tuple(_writers(created)),
         tuple(_status(head, details) for head, details in _blocks(listed)),
         next((int(found[1]) for line in reversed(listed[-1:]) if (found := COUNT.fullmatch(line))), None),
@@ -200,11 +200,9 @@ def _writers(lines: Sequence[str]) -> Iterator[Writer]:
         quoted = [text for text in QUOTED.findall(line) if not text.startswith("(*")]
         if component := COMPONENT.fullmatch(line):
             current.append(component[1])
-        elif GUID.search(line) or DETAIL.fullmatch(line):
-            continue
         elif HEAD.fullmatch(line) and quoted:
             current = included.setdefault(quoted[-1], [])
-        else:
+        elif not GUID.search(line):  # those tell of shadow copies
             for name in (text for text in quoted if not text.startswith("\\")):
                 dropped.setdefault(name, []).extend(text for text in quoted if text.startswith("\\"))
     for name in {**included, **dropped}:

@@ -234,6 +234,14 @@ def test_damaged_letters_never_make_another_shadow_copy_good(places, bits):
         assert {copy.provider for copy in log.shadow_copies} == {SYSTEM_PROVIDER}
 
 
+def test_a_writers_name_may_have_an_id_in_it_and_an_alias_may_stand_in_quotes():
+    text = OURS.decode().replace("SqlServerWriter", "ADAM ({0f000000-0000-0000-0000-00000000000f}) Writer")
+    log = read_log(text.replace("Alias shadow1 for", 'Alias "shadow1" for').encode())
+    assert included(log) == ["ADAM ({0f000000-0000-0000-0000-00000000000f}) Writer"]
+    assert "shadow1" not in [writer.name for writer in log.writers]
+    assert creation_of(log, [D, E]).kind == "created"
+
+
 def test_a_writer_whose_block_is_cut_is_neither_good_nor_failed():
     server = a_server()
     writer_of(server, "SqlServerWriter").failure = ""
