@@ -18,7 +18,7 @@ ALIAS = re.compile(r"%(\w+)%")
 QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00ab\u00bb]')
 HEAD, DETAIL, COMPONENT = re.compile(r"\s*\* (.*)"), re.compile(r"\s+- (.*)"), re.compile(r"\s+\+.*? (\\.*)")
 LABEL = re.compile(r".*?[:\uff1a=]\s*(.*)")
-COUNT = re.compile(r"[^0-9]*([0-9]+)[^0-9]*")
+COUNT = re.compile(r"[^0-9]*([0-9]{1,4})[^0-9]*")
 DEVICE = re.compile(r"\\\\\?\\GLOBALROOT\\Device\\\S+")
 # Bare, as all that stands after a label, where a command fails; with 0x elsewhere.
 CODE = re.compile(r"\s+- .*?[:\uff1a=]\s*(?:0x)?(8[0-9A-Fa-f]{7})|.*\b0x(8[0-9A-Fa-f]{7})\b.*")
@@ -124,7 +124,7 @@ def read_log(data: bytes) -> Log:
         tuple(_shadow_copy(head, details) for head, details in blocks if details and GUID.search(head)),
         tuple(_writers(created)),
         tuple(_status(head, details) for head, details in _blocks(listed)),
-        next((int(found[1]) for line in reversed(listed[-1:]) if (found := COUNT.fullmatch(line))), None),
+        next((int(found[1]) for line in listed[-1:] if (found := COUNT.fullmatch(line))), None),
         tuple(failure for step in steps if (failure := _failure(step))),
     )
 

@@ -206,6 +206,11 @@ def test_garbage_is_no_success(data):
     assert ending_of(log) != "completed"
 
 
+def test_a_number_that_is_too_long_to_be_one_is_none():
+    log = read_log(OURS.replace(b"4 writers listed.", b"4" * 5000))
+    assert log.writers_listed is None
+
+
 @given(st.integers(0, len(OURS) - 1))
 def test_a_log_that_is_cut_anywhere_promises_nothing_that_the_rest_would_have_had_to_say(length):
     log = read_log(OURS[:length])
