@@ -28,12 +28,12 @@ class _Ended(Exception):
 def lines_of(script: bytes) -> Iterator[str]:
     """Read a script as DiskShadow does: where CR, LF or both are missing at a line's end, its last letters are taken.
 
-    In UTF-16 it finds no line at all; other letters than ASCII's nobody has tried.
+    In UTF-16 it finds no line at all; letters that are not ASCII's, controls, or CR alone within it nobody has tried.
     """
     if script.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return
-    if not script.isascii():
-        raise Unseen("letters other than ASCII's, or a byte order mark")
+    if re.search(rb"[^\x20-\x7e\t\r\n]|\r(?!\n|\Z)", script):
+        raise Unseen("letters other than ASCII's, a byte order mark, controls, or CR alone")
     for line in script.decode().splitlines(keepends=True):
         yield (line[:-2] if line.endswith("\r\n") else line.rstrip("\n")[:-1]).strip()
 

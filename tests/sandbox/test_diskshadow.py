@@ -232,6 +232,14 @@ def test_lines_are_read_as_diskshadow_reads_them(script, lines):
     assert list(lines_of(script)) == lines
 
 
+@pytest.mark.parametrize(
+    "script", ["exit\r\n".encode("utf-8-sig"), b"add volume \xc4:\r\n", b"exit\rexit\r\n", b"cre\x0bate\r\n"]
+)
+def test_letters_that_nobody_has_tried_are_not_read(script):
+    with pytest.raises(Unseen):
+        list(lines_of(script))
+
+
 def as_published(name):
     """Return a published log's lines: times, machines, temporary names and the widths of gaps are not compared."""
     return comparable((LOGS / f"{name}.log").read_text())
