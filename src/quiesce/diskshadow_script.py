@@ -1,0 +1,87 @@
+"""The scripts that DiskShadow runs on the server: one makes a session's shadow copies and holds them, one deletes them.
+
+DiskShadow's documentation leaves open how it treats a bad line, so nothing gets in that could be one.
+"""
+
+import re
+from collections.abc import Sequence
+
+from quiesce.errors import ServerRefused
+
+# "Microsoft Software Shadow Copy provider 1.0". Unless it is named, VSS prefers any other that is registered, such as
+# the one of AWS's own agent, and its shadow copies would not lie on the volumes.
+SYSTEM_PROVIDER = "{b5946137-7b9f-4925-af80-51abd60b20d5}"
+# The writers' metadata, which a later restore of an application needs.
+METADATA = "writers.cab"
+# A batch file that ends with 0 when the backup has succeeded, else with another code: DiskShadow then stops at once.
+HOLD = "hold.cmd"
+MAX_VOLUMES = 64
+
+GUID_PATTERN = r"\{[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}"
+GUID = re.compile(GUID_PATTERN)
+VOLUME = re.compile(rf"\\\\\?\\Volume{GUID_PATTERN}\\")
+# No blank, no quote, no percent sign: how DiskShadow reads those is documented nowhere.
+FOLDER = re.compile(r"[A-Za-z]:(?:\\[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+")
+
+ABOUT = "# quiesce: makes the shadow copies of one session, and keeps the writers waiting until the backup is done."
+# Without a line end at its end a script loses its last character: this line may, "end backup" may not.
+LAST_LINE = "exit"
+
+
+def session_script(volumes: Sequence[str], folder: str, *, copy_only: bool) -> bytes:
+    r"""Return the script of one session, as the file must be: ASCII, every line ended by CR and LF.
+
+    Args:
+        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 64, each once.
+        folder: the attempt's own on the server, absolute; ``hold.cmd`` is in it, ``writers.cab`` will be.
+        copy_only: leave the applications' own backup history alone; their logs are not truncated then.
+
+    Raises:
+        ServerRefused: a volume or the folder has a name that could not stand in a script; nothing was done.
+    """
+    _check_volumes(volumes)
+    if not FOLDER.fullmatch(folder):
+        problem = f"DiskShadow's files would lie in {folder!r}, and it may not read that name as it is"
+        raise ServerRefused("folder", problem, "move ProgramData to a folder of plain letters, digits, '.', '_', '-'")
+    added = [f"add volume {volume} alias shadow{n} provider {SYSTEM_PROVIDER}" for n, volume in enumerate(volumes, 1)]
+    return _file(
+        ABOUT,
+        "set verbose on",
+        "set context persistent",
+        f"set metadata {folder}\\{METADATA}",
+        *([] if copy_only else ["begin backup"]),
+        *added,
+        "create",
+        "list writers status",
+        f"exec {folder}\\{HOLD} %VSS_SHADOW_SET%",
+        "end backup",
+        LAST_LINE,
+    )
+
+
+def deletion_script(set_id: str) -> bytes:
+    """Return the script that deletes one set of shadow copies, and nobody else's.
+
+    Raises:
+        ServerRefused: that is no set's id.
+    """
+    if not GUID.fullmatch(set_id):
+        raise ServerRefused(
+            "shadow set", f"{set_id!r} is not an id", "delete its shadow copies with DiskShadow by hand"
+        )
+    return _file(f"delete shadows set {set_id}", LAST_LINE)
+
+
+def _check_volumes(volumes: Sequence[str]) -> None:
+    remedy = "leave it out of the policy's volumes, or turn VSS off"
+    for volume in volumes:
+        if not VOLUME.fullmatch(volume):
+            raise ServerRefused("volumes", f"{volume!r} is not a volume's GUID path", remedy)
+    if len({volume.lower() for volume in volumes}) < len(volumes):
+        raise ServerRefused("volumes", "a volume stands there more than once", remedy)
+    if not 1 <= len(volumes) <= MAX_VOLUMES:
+        raise ServerRefused("volumes", f"{len(volumes)} volumes; a shadow set has 1 to {MAX_VOLUMES}", remedy)
+
+
+def _file(*lines: str) -> bytes:
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")

@@ -1,0 +1,156 @@
+"""The error codes of VSS, by name: what each means, what Microsoft advises, and whether waiting is worth it.
+
+Codes are the one thing about a failure that Windows does not translate.
+"""
+
+from dataclasses import dataclass
+
+# Microsoft's "wait ten minutes and try again, up to three times".
+TEN_MINUTES_S = 600
+# Another requestor is between its StartSnapshotSet and DoSnapshotSet; Bareos asks again after 5 s, UrBackup after 30 s.
+SHORT_WAIT_S = 30
+
+TEN_MINUTES = "Microsoft: wait ten minutes and try again, up to three times"
+QUIETER = "no waiting time is documented; ten minutes, as for the other timeouts"
+NONE = "another try is not worth it as things are"
+
+
+@dataclass(frozen=True)
+class Hresult:
+    """An error code; ``wait_s`` is the time after which another attempt is worth it, None if waiting does not help."""
+
+    code: int
+    name: str
+    meaning: str
+    advice: str = NONE
+    wait_s: int | None = None
+
+    @property
+    def hex(self) -> str:
+        """The code as Microsoft writes it."""
+        return f"0x{self.code:08X}"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.hex}): {self.meaning}; {self.advice}"
+
+
+# Sources: DoSnapshotSet, AddToSnapshotSet and StartSnapshotSet of IVssBackupComponents, its RevertToSnapshot,
+# CVssWriterEx2::SetWriterFailureEx, "Writer Errors and Vetoes" (all learn.microsoft.com), names and values vsserror.h.
+_TABLE = (
+    Hresult(0x80042301, "VSS_E_BAD_STATE", "the calls came in a wrong order"),
+    Hresult(0x80042302, "VSS_E_UNEXPECTED", "an unexpected error; the Application event log has it"),
+    Hresult(0x80042303, "VSS_E_PROVIDER_ALREADY_REGISTERED", "the provider is registered already"),
+    Hresult(0x80042304, "VSS_E_PROVIDER_NOT_REGISTERED", "no such provider is registered"),
+    Hresult(0x80042306, "VSS_E_PROVIDER_VETO", "the provider could not do it now", TEN_MINUTES, TEN_MINUTES_S),
+    Hresult(0x80042307, "VSS_E_PROVIDER_IN_USE", "the provider is in use"),
+    Hresult(0x80042308, "VSS_E_OBJECT_NOT_FOUND", "there is no such volume or shadow copy"),
+    Hresult(0x8004230C, "VSS_E_VOLUME_NOT_SUPPORTED", "no provider can make shadow copies of the volume"),
+    Hresult(0x8004230D, "VSS_E_OBJECT_ALREADY_EXISTS", "it exists already"),
+    Hresult(
+        0x8004230E, "VSS_E_VOLUME_NOT_SUPPORTED_BY_PROVIDER", "the provider can't make shadow copies of the volume"
+    ),
+    Hresult(0x8004230F, "VSS_E_UNEXPECTED_PROVIDER_ERROR", "the provider failed", TEN_MINUTES, TEN_MINUTES_S),
+    Hresult(0x80042312, "VSS_E_MAXIMUM_NUMBER_OF_VOLUMES_REACHED", "a set holds 64 volumes at most"),
+    Hresult(
+        0x80042313, "VSS_E_FLUSH_WRITES_TIMEOUT", "writes could not be flushed in time", TEN_MINUTES, TEN_MINUTES_S
+    ),
+    Hresult(0x80042314, "VSS_E_HOLD_WRITES_TIMEOUT", "writes could not be held in time", TEN_MINUTES, TEN_MINUTES_S),
+    Hresult(0x80042315, "VSS_E_UNEXPECTED_WRITER_ERROR", "a writer failed; the Application event log has it"),
+    Hresult(
+        0x80042316,
+        "VSS_E_SNAPSHOT_SET_IN_PROGRESS",
+        "another program is making shadow copies, and only one can",
+        "Microsoft: wait, then try again",
+        SHORT_WAIT_S,
+    ),
+    Hresult(
+        0x80042317,
+        "VSS_E_MAXIMUM_NUMBER_OF_SNAPSHOTS_REACHED",
+        "the volume has as many shadow copies as it can have",
+        "delete old ones first",
+    ),
+    Hresult(
+        0x80042318,
+        "VSS_E_WRITER_INFRASTRUCTURE",
+        "the writers cannot be reached",
+        "restart the services Volume Shadow Copy and COM+ Event System first",
+    ),
+    Hresult(
+        0x80042319,
+        "VSS_E_WRITER_NOT_RESPONDING",
+        "a writer does not answer",
+        "Microsoft: so severe that its data cannot be backed up with VSS; restart its service first",
+    ),
+    Hresult(
+        0x8004231B, "VSS_E_UNSUPPORTED_CONTEXT", "not for this kind of shadow copy; only persistent ones are reverted"
+    ),
+    Hresult(0x8004231D, "VSS_E_VOLUME_IN_USE", "the volume is in use", "close what is open on it first"),
+    Hresult(0x8004231E, "VSS_E_MAXIMUM_DIFFAREA_ASSOCIATIONS_REACHED", "no further shadow storage can be made there"),
+    Hresult(
+        0x8004231F,
+        "VSS_E_INSUFFICIENT_STORAGE",
+        "there is too little room for shadow copies",
+        "Microsoft: delete old or unnecessary persistent shadow copies first",
+    ),
+    Hresult(0x80042325, "VSS_E_REVERT_IN_PROGRESS", "the volume is being reverted", "wait until that is done"),
+    Hresult(
+        0x80042326, "VSS_E_REVERT_VOLUME_LOST", "a volume was lost while it was being reverted", "bring it back first"
+    ),
+    Hresult(0x80042327, "VSS_E_REBOOT_REQUIRED", "the server must be restarted", "restart it first"),
+    Hresult(
+        0x80042328, "VSS_E_TRANSACTION_FREEZE_TIMEOUT", "transactions did not stop in time", QUIETER, TEN_MINUTES_S
+    ),
+    Hresult(0x80042329, "VSS_E_TRANSACTION_THAW_TIMEOUT", "transactions did not go on in time", QUIETER, TEN_MINUTES_S),
+    Hresult(0x8004232C, "VSS_E_NESTED_VOLUME_LIMIT", "the volume lies on a virtual disk that is nested too deeply"),
+    Hresult(0x80042336, "VSS_E_WRITERERROR_PARTIAL_FAILURE", "a part of what the writer looks after failed"),
+    Hresult(
+        0x800423F0,
+        "VSS_E_WRITERERROR_INCONSISTENTSNAPSHOT",
+        "the set lacks volumes that the writer needs",
+        "Microsoft: add them to the set",
+    ),
+    Hresult(
+        0x800423F1,
+        "VSS_E_WRITERERROR_OUTOFRESOURCES",
+        "the writer ran out of memory or other resources",
+        TEN_MINUTES,
+        TEN_MINUTES_S,
+    ),
+    Hresult(
+        0x800423F2,
+        "VSS_E_WRITERERROR_TIMEOUT",
+        "too much time passed for the writer between freeze and thaw",
+        TEN_MINUTES,
+        TEN_MINUTES_S,
+    ),
+    Hresult(
+        0x800423F3,
+        "VSS_E_WRITERERROR_RETRYABLE",
+        "the writer failed, and would likely not do so again",
+        f"{TEN_MINUTES}, then restart the service that hosts the writer",
+        TEN_MINUTES_S,
+    ),
+    Hresult(0x800423F4, "VSS_E_WRITERERROR_NONRETRYABLE", "the writer failed, and would likely do so again"),
+    Hresult(
+        0x800423F5, "VSS_E_WRITERERROR_RECOVERY_FAILED", "the writer could not recover its data in the shadow copy"
+    ),
+    Hresult(0x800423FB, "VSS_E_AUTORECOVERY_FAILED", "the writers could not recover their data in the shadow copies"),
+    Hresult(0x800423FC, "VSS_E_DYNAMIC_DISK_ERROR", "a dynamic disk failed"),
+    Hresult(
+        0x80042409,
+        "VSS_E_WRITER_STATUS_NOT_AVAILABLE",
+        "the writer has as many backups under way as it can have",
+        "Microsoft: another try might work when the system is less busy",
+        TEN_MINUTES_S,
+    ),
+    Hresult(0x80070005, "E_ACCESSDENIED", "whoever ran DiskShadow is not an administrator"),
+    Hresult(0x8007000E, "E_OUTOFMEMORY", "the server is out of memory or other resources"),
+    Hresult(0x80070057, "E_INVALIDARG", "an argument is not valid"),
+    Hresult(0x8000FFFF, "E_UNEXPECTED", "an unexpected error; the Application event log has it"),
+)
+TABLE = {hresult.code: hresult for hresult in _TABLE}
+
+
+def hresult_of(code: int, name: str = "") -> Hresult:
+    """Return what is known of a code; of one that is not in the table only its name, as Windows wrote it."""
+    return TABLE.get(code) or Hresult(code, name or "unknown", "quiesce does not know this error", "none is known")

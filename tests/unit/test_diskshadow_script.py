@@ -1,0 +1,101 @@
+"""DiskShadow's scripts: what an administrator reads, and that nothing gets in which could be another line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quiesce.diskshadow_script import deletion_script, session_script
+from quiesce.errors import ServerRefused
+from tests.support.shadow_session import FOLDER, C, D, E
+
+GOLDEN = Path(__file__).parent / "diskshadow"
+ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
+
+
+@pytest.mark.parametrize(("name", "copy_only"), [("session.dsh", False), ("copy-only.dsh", True)])
+def test_a_sessions_script_is_what_an_administrator_has_read(name, copy_only):
+    assert session_script([D, E], FOLDER, copy_only=copy_only) == (GOLDEN / name).read_bytes()
+
+
+def test_a_deletion_names_one_set_and_nothing_else():
+    assert deletion_script(ID) == (GOLDEN / "deletion.dsh").read_bytes()
+
+
+@given(st.lists(st.uuids(), min_size=1, max_size=64, unique=True), st.booleans())
+def test_every_line_of_a_script_ends_with_cr_and_lf_and_the_last_may_lose_letters(uuids, copy_only):
+    script = session_script([rf"\\?\Volume{{{uuid}}}" + "\\" for uuid in uuids], FOLDER, copy_only=copy_only)
+    lines = script.split(b"\r\n")
+    assert script.isascii()
+    assert lines.pop() == b""
+    assert not any(b"\r" in line or b"\n" in line for line in lines)
+    assert lines[-2:] == [b"end backup", b"exit"]
+    assert sum(line.startswith(b"add volume ") for line in lines) == len(uuids)
+
+
+ANYTHING = st.text(max_size=60) | st.sampled_from([D, E, FOLDER, ID]).flatmap(
+    lambda good: st.builds(
+        lambda at, extra: good[:at] + extra + good[at:], st.integers(0, len(good)), st.text(min_size=1, max_size=9)
+    )
+)
+BREAKERS = ["\r\ndelete shadows all", "\n", "\r", " ", '"', "%TEMP%", "\0", "é", "\u2028", "&", "^", "'", "#"]
+
+
+@given(ANYTHING)
+@pytest.mark.parametrize("place", ["volume", "folder", "set"])
+def test_whatever_is_put_in_stands_in_one_argument_or_is_refused(place, text):
+    try:
+        script = {
+            "volume": lambda: session_script([text], FOLDER, copy_only=False),
+            "folder": lambda: session_script([D], text, copy_only=False),
+            "set": lambda: deletion_script(text),
+        }[place]()
+    except ServerRefused:
+        return
+    model = session_script([D], FOLDER, copy_only=False) if place != "set" else deletion_script(ID)
+    words, as_expected = script.split(), model.split()
+    assert len(words) == len(as_expected)
+    differing = {word.decode() for word, expected in zip(words, as_expected, strict=True) if word != expected}
+    assert all(text in word for word in differing)
+
+
+@pytest.mark.parametrize("breaker", BREAKERS, ids=repr)
+@pytest.mark.parametrize("at", ["before", "within", "after"])
+def test_what_could_end_a_word_or_a_line_is_refused_everywhere(breaker, at):
+    def broken(good):
+        cut = {"before": 0, "within": len(good) // 2, "after": len(good)}[at]
+        return good[:cut] + breaker + good[cut:]
+
+    for attempt in (
+        lambda: session_script([broken(D)], FOLDER, copy_only=False),
+        lambda: session_script([D], broken(FOLDER), copy_only=False),
+        lambda: deletion_script(broken(ID)),
+    ):
+        with pytest.raises(ServerRefused):
+            attempt()
+
+
+@pytest.mark.parametrize(
+    "volumes",
+    [[], [D, D], [D, D.upper().replace("VOLUME", "Volume")], ["D:"], [D[:-1]], [rf"{D}x"], [C[:-2] + "\\"]],
+    ids=["none", "twice", "twice in another case", "a drive", "no backslash", "more behind", "no brace"],
+)
+def test_volumes_are_guid_paths_each_once(volumes):
+    with pytest.raises(ServerRefused, match="volumes"):
+        session_script(volumes, FOLDER, copy_only=False)
+
+
+def test_a_set_has_64_volumes_at_most():
+    many = [rf"\\?\Volume{{{n:08x}-0000-0000-0000-000000000000}}" + "\\" for n in range(65)]
+    assert session_script(many[:64], FOLDER, copy_only=False)
+    with pytest.raises(ServerRefused, match="65 volumes"):
+        session_script(many, FOLDER, copy_only=False)
+
+
+@pytest.mark.parametrize(
+    "folder", ["", "C:", "C:\\", "relative", r"\\server\share", r"C:\a\..\b", r"C:\a.", "C:/a", "C:\\a\\"]
+)
+def test_the_folder_is_absolute_and_plain(folder):
+    with pytest.raises(ServerRefused, match="folder"):
+        session_script([D], folder, copy_only=False)
