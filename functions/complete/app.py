@@ -12,6 +12,7 @@ from quiesce.freezing import was_asked
 from quiesce.run import identity_of
 from quiesce.session import session_of
 from quiesce.settings import Settings
+from quiesce.shadowing import ending_words, log_of
 from quiesce.ssm import Guest
 from quiesce.state import Complete, RunState
 from quiesce.telemetry import begin, logger
@@ -26,12 +27,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     state = RunState.model_validate(event)
     run, succeeded = identity_of(state), succeeded_so_far(state)
     begin("complete", run)
-    session = None
+    session, ending = None, ""
     if was_asked(state):
         plan = state.needed_plan()
-        wait_s, patience = verbs.complete_wait(plan.needed_scripts())
-        parameters = verbs.session_parameters(plan, wait_s) | {"Succeeded": str(succeeded).lower()}
+        wait_s, patience = verbs.complete_wait(plan.settings.limits)
+        parameters = verbs.session_parameters(plan, state.attempt, wait_s) | {"Succeeded": str(succeeded).lower()}
         guest = Guest(ssm_client, settings.document_name, run.instance_id)
-        session = session_of(guest.ask("complete", parameters, patience))
+        answer = guest.ask("complete", parameters, patience)
+        session, ending = session_of(answer), ending_words(log_of(answer))
         logger.info("completed", succeeded=succeeded, complete=session.complete and session.complete.succeeded)
-    return Complete(session=session, succeeded=succeeded, calls=take_calls()).model_dump(mode="json")
+    return Complete(session=session, succeeded=succeeded, ending=ending, calls=take_calls()).model_dump(mode="json")

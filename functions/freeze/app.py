@@ -1,5 +1,6 @@
 """Freeze: start the session of one attempt on the server, and wait until it is frozen or before has failed."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce import verbs
 from quiesce.aws import HASTY, REPEATABLE
-from quiesce.calls import counted, take_calls
-from quiesce.freezing import goes_on
+from quiesce.calls import add_calls, counted, take_calls
+from quiesce.freezing import decide, earlier_attempts
 from quiesce.run import identity_of
 from quiesce.session import session_of
 from quiesce.settings import Settings
+from quiesce.shadowing import log_of, outcome_of
 from quiesce.ssm import Guest
 from quiesce.state import Freeze, RunState
 from quiesce.table import ASKING_LEASE_S, Table
@@ -28,11 +30,23 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     state, now = RunState.model_validate(event), datetime.now(UTC)
     run, plan = identity_of(state), state.needed_plan()
     begin("freeze", run)
-    table.begin_attempt(run, verbs.ATTEMPT, now, now + timedelta(seconds=ASKING_LEASE_S))
-    wait_s, patience = verbs.freeze_wait(plan.needed_scripts())
+    attempt = state.freeze.attempt + 1 if state.freeze else 1
+    table.begin_attempt(run, str(attempt), now, now + timedelta(seconds=ASKING_LEASE_S))
+    wait_s, patience = verbs.freeze_wait(plan.settings.limits)
     guest = Guest(ssm_client, settings.document_name, run.instance_id)
-    session = session_of(guest.ask("freeze", verbs.session_parameters(plan, wait_s), patience))
-    go_on, reason = goes_on(plan, session)
-    logger.info("frozen", go_on=go_on, reason=reason, before=session.before and session.before.succeeded)
-    frozen = Freeze(session=session, known_at=datetime.now(UTC), go_on=go_on, reason=reason, calls=take_calls())
+    answer = guest.ask("freeze", verbs.session_parameters(plan, attempt, wait_s), patience)
+    session, known_at = session_of(answer), datetime.now(UTC)
+    shadow = outcome_of(session, log_of(answer), plan.shadow) if plan.shadow else None
+    decision = decide(plan, session, shadow, attempt)
+    logger.info("frozen", attempt=attempt, **asdict(decision), shadow=shadow and shadow.kind)
+    frozen = Freeze(
+        attempt=attempt,
+        session=session,
+        shadow=shadow,
+        known_at=known_at,
+        **asdict(decision),
+        crash_allowed=plan.settings.consistency != "application",
+        earlier=earlier_attempts(state, known_at),
+        calls=add_calls(state.freeze.calls if state.freeze else {}, take_calls()),
+    )
     return frozen.model_dump(mode="json")

@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     server = ec2.server_of(instance)
     selection = select(ec2.describe_volumes(ec2_client, instance), chosen.volumes)
     plan = planning.decide(run, policy, chosen, server, selection, planning.Origin(settings.stack_name, now))
-    ec2.try_create_snapshots(ec2_client, ec2.request_of(plan))
+    ec2.try_create_snapshots(ec2_client, ec2.request_of(plan, vss=plan.freezes))
     table.take_lease(run, state.execution.id, now, now + timedelta(seconds=LEASE_S))
     if plan.freezes:
         plan = prepare(Guest(ssm_client, settings.document_name, run.instance_id), scripts, plan)

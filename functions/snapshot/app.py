@@ -12,6 +12,7 @@ from quiesce.calls import counted, take_calls
 from quiesce.errors import OutcomeUnknown, QuiesceError
 from quiesce.run import identity_of
 from quiesce.settings import Settings
+from quiesce.shadowing import has_good_shadow_copies
 from quiesce.state import RunState, SnapshotSet
 from quiesce.table import Table
 from quiesce.telemetry import begin, logger
@@ -28,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     begin("snapshot", run)
     table.mark_snapshot(run, context.aws_request_id, requested_at)
     try:
-        snapshots = ec2.create_snapshots(ec2_client, ec2.request_of(plan))
+        snapshots = ec2.create_snapshots(ec2_client, ec2.request_of(plan, vss=has_good_shadow_copies(state)))
     except OutcomeUnknown:
         raise
     except QuiesceError:

@@ -45,6 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     table.bar(run)
     state = sweeping.left_by(detail, table.run(run))
     guest = Guest(ssm_client, settings.document_name, run.instance_id)
-    session, problem = sweeping.end_session(guest, state.plan) if state.plan and was_asked(state) else (None, "")
+    session, problem = (
+        sweeping.end_session(guest, state.plan, state.attempt) if state.plan and was_asked(state) else (None, "")
+    )
     found = desk.find_snapshots(run, guest.sleep)
     desk.end(sweeping.with_end(state, session, problem, found, now), guest, now)

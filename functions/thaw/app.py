@@ -28,8 +28,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     session = None
     if was_asked(state):
         plan = state.needed_plan()
-        wait_s, patience = verbs.thaw_wait(plan.needed_scripts())
+        wait_s, patience = verbs.thaw_wait(plan.settings.limits)
         guest = Guest(ssm_client, settings.document_name, run.instance_id)
-        session = session_of(guest.ask("thaw", verbs.session_parameters(plan, wait_s), patience))
+        parameters = verbs.session_parameters(plan, state.attempt, wait_s)
+        if state.given_up:
+            parameters["AbortShadowCopies"] = "true"
+        session = session_of(guest.ask("thaw", parameters, patience))
         logger.info("thawed", auto_thawed=session.auto_thawed, after=session.after and session.after.succeeded)
     return Thaw(session=session, calls=take_calls()).model_dump(mode="json")

@@ -27,9 +27,13 @@ def known_snapshots(state: RunState) -> list[Snapshot]:
 
 def may_exist(state: RunState) -> bool:
     """Say whether snapshots of this run exist or may exist."""
-    if state.freeze_failure is not None or (state.freeze is not None and not state.freeze.go_on):
+    if state.freeze_failure is not None:
         return False
-    return state.failure is None or state.failure.Error not in NOTHING_CREATED
+    freeze = state.freeze
+    if freeze is not None and not freeze.go_on and not (state.retry_failure and freeze.crash_allowed):
+        return False
+    failure = state.snapshot_failure
+    return failure is None or failure.Error not in NOTHING_CREATED
 
 
 def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited:

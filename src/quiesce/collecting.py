@@ -34,15 +34,15 @@ def collect(guest: Guest, store: LogStore, run: RunIdentity, state: RunState) ->
     if state.plan is None or not was_asked(state):
         return None
     try:
-        return _collect(guest, store, run, state.plan)
+        return _collect(guest, store, run, state.plan, state.attempt)
     except ANY_REFUSAL as error:
         return Logs(place="", files=[], problem=f"the session's files are not in the bucket: {error}")
 
 
-def _collect(guest: Guest, store: LogStore, run: RunIdentity, plan: Plan) -> Logs:
-    folder = bucket.session_folder(run, verbs.ATTEMPT)
+def _collect(guest: Guest, store: LogStore, run: RunIdentity, plan: Plan, attempt: int) -> Logs:
+    folder = bucket.session_folder(run, str(attempt))
     archive = f"{folder.removesuffix('/')}.zip"
-    parameters = verbs.collect_parameters(plan, bucket.link_to_put(store.links, store.bucket, archive))
+    parameters = verbs.collect_parameters(plan, attempt, bucket.link_to_put(store.links, store.bucket, archive))
     answer = guest.ask("collect", parameters, verbs.COLLECT_PATIENCE)
     if not answer.ok:
         return Logs(place="", files=[], problem=f"the session's files are not in the bucket: {answer.error}")

@@ -88,8 +88,11 @@ def tags_of(resource: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}
 
 
-def request_of(plan: Plan) -> dict[str, Any]:
-    """Return the arguments of a run's one CreateSnapshots: Plan tries them by DryRun, Snapshot sends the same."""
+def request_of(plan: Plan, *, vss: bool) -> dict[str, Any]:
+    """Return the arguments of a run's one CreateSnapshots: Plan tries them by DryRun, Snapshot sends them.
+
+    ``vss`` says whether good shadow copies are known to be on the volumes: the description tells it for good.
+    """
     specification: dict[str, Any] = {
         "InstanceId": plan.instance_id,
         "ExcludeBootVolume": any(e.root for e in plan.excluded),
@@ -98,7 +101,7 @@ def request_of(plan: Plan) -> dict[str, Any]:
         specification["ExcludeDataVolumeIds"] = data
     return {
         "InstanceSpecification": specification,
-        "Description": tags.description(plan.policy, plan.instance_id),
+        "Description": tags.description(plan.policy, plan.instance_id, vss=vss),
         "TagSpecifications": [{"ResourceType": "snapshot", "Tags": _tag_list(plan.tags)}],
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
-from quiesce.session import Answer, GuestModel
+from quiesce.session import Answer, GuestModel, ShadowStorage
 from quiesce.state import Excluded, Volume
 
 # On Nitro a disk's serial number is the volume's id, without its dash (EC2's guide on NVMe disks of Windows).
@@ -57,7 +57,9 @@ class Inventory(GuestModel):
     powershell: PowerShell
     drives: list[Drive]
     drives_omitted: int
+    program_data: str | None
     program_data_free_bytes: int | None
+    shadow_storage: list[ShadowStorage] | None
 
 
 def inventory_of(answer: Answer) -> Inventory:

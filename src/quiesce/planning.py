@@ -32,7 +32,9 @@ class Origin:
 def possible_consistency(state: Literal["running", "stopped"], settings: TargetSettings) -> Consistency:
     """Say how good this backup can be, and why not better."""
     if settings.freezes and state == "running":
-        return Consistency(level="application", reason="the before script will be asked to hold the application")
+        asked = ["VSS"] if settings.vss != "off" else []
+        asked += ["the before script"] if settings.scripts != "off" else []
+        return Consistency(level="application", reason=f"{' and '.join(asked)} will be asked to hold the application")
     if state == "stopped":
         return Consistency(
             level="crash", reason="the server was stopped: nothing was writing, and no application was asked"

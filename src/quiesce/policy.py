@@ -37,6 +37,8 @@ SNAPSHOT_S = 45
 # Thaw's start, and its command's way to the server.
 THAW_S = 10
 SHORTEST_FREEZE_S = KNOWN_S + SNAPSHOT_S + THAW_S
+# How long the server may need to tell the writers that the backup is complete, and to delete the shadow copies.
+ENDING_S = 180
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True)]
 InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
@@ -119,6 +121,41 @@ ScriptsOrOff = Annotated[
 ]
 
 
+class Vss(PolicyModel):
+    """Shadow copies by VSS: the server's applications write down what they have, while the volumes stand still.
+
+    ``backup_type``: after a ``full`` backup applications may truncate their logs and count from here; a ``copy`` leaves
+    their own history of backups alone.
+    ``create_limit_s``: how long making the shadow copies may take, with all writers.
+    ``retries``, ``retry_wait_s``: Microsoft's advice is to wait ten minutes and try again, up to three times
+    (IVssBackupComponents::DoSnapshotSet).
+    ``retry_on``: ``vss-timeout`` tries again where VSS itself says that waiting helps; ``any-failure`` also after a
+    before script that failed and snapshots that EC2 refused.
+    """
+
+    backup_type: Literal["full", "copy"] = "full"
+    create_limit_s: ScriptLimit = 120
+    retries: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
+    retry_wait_s: Annotated[int, Field(ge=1, le=1800, strict=True)] = 600
+    retry_on: Literal["vss-timeout", "any-failure"] = "vss-timeout"
+
+
+VssOrOff = Annotated[
+    Annotated[Vss, Tag("vss-on")] | Annotated[Literal["off"], Tag("vss-off")],
+    Discriminator(lambda value: "vss-off" if value == "off" else "vss-on"),
+]
+
+
+class SessionLimits(NamedTuple):
+    """How long each part of a session may take on the server, in seconds; a part that is off ends at once."""
+
+    before_s: int
+    create_s: int
+    after_s: int
+    ending_s: int
+    complete_s: int
+
+
 class Contradiction(NamedTuple):
     """A field that another one leaves without a meaning."""
 
@@ -134,22 +171,30 @@ class TargetSettings(PolicyModel):
     ``application`` takes none then; ``crash`` does not ask.
 
     ``freeze_limit_s``: the server thaws by itself so long after the before script has ended, whoever asks or not.
-    At least 60: what must fit in it is the sum of ``SHORTEST_FREEZE_S``. The default of 120 also bears three of the
-    pauses of 16 s that Snapshot makes when EBS wants time between two snapshots. At most 600: with every retry the way
-    from freeze to thaw is done in 150, and an application that is held for ten minutes is one that is down.
+    At least 60: what must fit in it is the sum of ``SHORTEST_FREEZE_S``, and with VSS its ``create_limit_s``, too. The
+    default of 240 also bears three of the pauses of 16 s that Snapshot makes when EBS wants time between two snapshots.
+    At most 900: an application that is held for longer is one that is down.
     """
 
     volumes: VolumeChoice = VolumeChoice()
     agent: Literal["ssm", "none"] = "ssm"
     scripts: ScriptsOrOff = "off"
     consistency: Literal["application-or-crash", "application", "crash"] = "application-or-crash"
-    freeze_limit_s: Annotated[int, Field(le=600, strict=True)] = 120
+    vss: VssOrOff = Vss()
+    freeze_limit_s: Annotated[int, Field(le=900, strict=True)] = 240
 
     @field_validator("scripts", mode="before")
     @classmethod
     def _off_or_scripts(cls, value: Any) -> Any:
         if value != "off" and not isinstance(value, dict | Scripts):
             raise ValueError("must be 'off', or an object, as in {from: bucket}")
+        return value
+
+    @field_validator("vss", mode="before")
+    @classmethod
+    def _off_or_vss(cls, value: Any) -> Any:
+        if value != "off" and not isinstance(value, dict | Vss):
+            raise ValueError("must be 'off', or an object, as in {backup_type: full}")
         return value
 
     @field_validator("freeze_limit_s")
@@ -165,7 +210,18 @@ class TargetSettings(PolicyModel):
     @property
     def freezes(self) -> bool:
         """Say whether the policy wants the application to be asked."""
-        return self.agent == "ssm" and self.scripts != "off" and self.consistency != "crash"
+        return self.agent == "ssm" and self.consistency != "crash" and not (self.scripts == self.vss == "off")
+
+    @property
+    def limits(self) -> SessionLimits:
+        """How long each part of a session may take."""
+        before_s = after_s = complete_s = 1
+        if self.scripts != "off":
+            scripts = self.scripts
+            before_s, after_s, complete_s = scripts.before_limit_s, scripts.after_limit_s, scripts.complete_limit_s
+        if self.vss == "off":
+            return SessionLimits(before_s, 0, after_s, 0, complete_s)
+        return SessionLimits(before_s, self.vss.create_limit_s, after_s, ENDING_S, complete_s)
 
     def contradiction(self) -> Contradiction | None:
         """Return what makes no sense together, or None; of a target's settings over the defaults, not of a part."""
@@ -175,9 +231,24 @@ class TargetSettings(PolicyModel):
             remedy = "set consistency to application-or-crash, or scripts to off"
             return Contradiction("scripts", "nobody runs them: consistency is 'crash'", remedy)
         if self.consistency == "application" and not self.freezes:
-            problem = "'application' needs scripts that hold the application, and there are none"
-            remedy = "add scripts, as in {from: bucket}, or set consistency to application-or-crash"
+            problem = "'application' needs VSS or scripts that hold the application, and there is neither"
+            remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
+        return self._of_limits() if self.freezes else None
+
+    def _of_limits(self) -> Contradiction | None:
+        """Return a time limit that another one does not leave enough room for."""
+        limits = self.limits
+        if limits.create_s + SHORTEST_FREEZE_S > self.freeze_limit_s:
+            problem = f"{limits.create_s} for vss.create_limit_s + {SHORTEST_FREEZE_S} for the snapshots do not fit in"
+            remedy = "make it longer, or vss.create_limit_s shorter"
+            return Contradiction("freeze_limit_s", f"{problem} {self.freeze_limit_s} s", remedy)
+        if sum(limits) + DELIVERY_S > FUNCTION_LIMIT_S:
+            parts = " + ".join(map(str, limits))
+            problem = f"before + create + after + ending + complete + delivery = {parts} + {DELIVERY_S}"
+            remedy = "make a script's limit or vss.create_limit_s shorter"
+            words = f"{problem} = {sum(limits) + DELIVERY_S} s, more than the {FUNCTION_LIMIT_S} s of a function"
+            return Contradiction("vss.create_limit_s", words, remedy)
         return None
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quiesce import bucket, verbs
+from quiesce import bucket, diskshadow_script, verbs
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.inventory import inventory_of, remarks, with_drives
 from quiesce.planning import without_asking
 from quiesce.preflight import obstacle
 from quiesce.scripts import Stage, choose, places
 from quiesce.session import staged_of
+from quiesce.shadow_planning import plan_shadow_copies
 from quiesce.ssm import Guest
 from quiesce.state import Plan
 
@@ -51,7 +52,10 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
     if reason:
         return without_asking(plan, reason)
     try:
-        return _staged(guest, store, _known(guest, plan))
+        known = _known(guest, plan)
+        if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
+            return without_asking(known, known.no_shadow)
+        return _staged(guest, store, known)
     except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
         return without_asking(plan, str(error))
     except GuestRefused as error:
@@ -62,21 +66,38 @@ def _known(guest: Guest, plan: Plan) -> Plan:
     """Add what the server says of itself; a server that has no words for it can be backed up all the same."""
     answer = guest.ask("inventory", verbs.inventory_parameters(plan), verbs.INVENTORY_PATIENCE)
     if not answer.ok and answer.error.startswith("InventoryUnreadable"):
-        return plan.model_copy(update={"notes": [*plan.notes, f"the server can't say what it is: {answer.error}"]})
+        words = f"the server can't say what it is: {answer.error}"
+        no_shadow = words if plan.settings.vss != "off" else ""
+        return plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})
     inventory = inventory_of(answer)
     windows = f"{inventory.windows.name or 'Windows'} {inventory.windows.version or ''}".strip()
     notes = [*plan.notes, *remarks(plan.volumes, plan.excluded, inventory)]
     volumes = with_drives(plan.volumes, inventory)
-    return plan.model_copy(update={"windows": windows, "volumes": volumes, "notes": notes})
+    known = plan.model_copy(update={"windows": windows, "volumes": volumes, "notes": notes})
+    if plan.settings.vss == "off":
+        return known
+    shadow = plan_shadow_copies(known, inventory)
+    update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*notes, *shadow.notes]}
+    return known.model_copy(update=update)
 
 
 def _staged(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
     """Have the server fetch what its session will need."""
-    scripts = plan.needed_scripts()
-    found = store.find(plan) if scripts.source == "bucket" else {}
+    source = "off" if plan.settings.scripts == "off" else plan.settings.scripts.source
+    found = store.find(plan) if source == "bucket" else {}
     links = {stage: store.link(key) for stage, key in found.items() if key}
-    staged = staged_of(guest.ask("stage", verbs.stage_parameters(plan, scripts, links), verbs.STAGE_PATIENCE))
-    where = "in the bucket" if scripts.source == "bucket" else "on the server"
-    looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if scripts.source == "bucket" else ""
-    notes = [f"there is no {stage} script {where}{looked}" for stage in staged.missing()]
+    parameters = verbs.stage_parameters(plan, links, _shadow_script(plan))
+    staged = staged_of(guest.ask("stage", parameters, verbs.STAGE_PATIENCE))
+    where = "in the bucket" if source == "bucket" else "on the server"
+    looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if source == "bucket" else ""
+    missing = [] if source == "off" else staged.missing()
+    notes = [f"there is no {stage} script {where}{looked}" for stage in missing]
     return plan.model_copy(update={"notes": [*plan.notes, *notes]})
+
+
+def _shadow_script(plan: Plan) -> str:
+    if plan.shadow is None or plan.settings.vss == "off":
+        return verbs.NO_SCRIPT
+    volumes = [volume.volume_guid for volume in plan.shadow.volumes]
+    lines = diskshadow_script.session_script(volumes, copy_only=plan.settings.vss.backup_type == "copy")
+    return diskshadow_script.as_parameter(lines)

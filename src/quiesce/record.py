@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from quiesce.calls import add_calls
 from quiesce.run import UNKNOWN, RunIdentity
 from quiesce.session import Session
-from quiesce.state import Consistency, Crossing, Excluded, RunState, Snapshot, Volume
+from quiesce.state import Consistency, Crossing, Excluded, FailedAttempt, RunState, ShadowOutcome, Snapshot, Volume
 from quiesce.verdict import Status, Verdict
 from quiesce.window import FreezeWindow, window_of
 
@@ -70,6 +70,8 @@ class Record(BaseModel):
     snapshots: list[SnapshotRecord]
     excluded: list[Excluded]
     session: Session | None
+    attempts: list[FailedAttempt]
+    shadow: ShadowOutcome | None
     freeze_window: FreezeWindow | None
     logs: Logs | None
     notes: list[str]
@@ -109,9 +111,11 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         snapshots=snapshots,
         excluded=plan.excluded if plan else [],
         session=state.session,
+        attempts=state.freeze.earlier if state.freeze else [],
+        shadow=state.shadow,
         freeze_window=window_of(state),
         logs=places.logs,
-        notes=[*(plan.notes if plan else []), *verdict.notes],
+        notes=[*(plan.notes if plan else []), *(state.shadow.notes if state.shadow else []), *verdict.notes],
         failure=FailureRecord(error=verdict.cause.error, cause=verdict.cause.words) if verdict.cause else None,
         calls=add_calls(*(part.calls for part in state.steps())),
         execution=state.execution.id,

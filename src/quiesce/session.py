@@ -35,6 +35,51 @@ class ScriptResult(GuestModel):
     ended_ms: int
 
 
+class GuestShadowCopy(GuestModel):
+    """One shadow copy of the session's set, as Win32_ShadowCopy has it; None for what it does not say."""
+
+    id: str
+    set_id: str
+    volume_guid: str
+    device_object: str | None
+    provider_id: str | None
+    persistent: bool | None
+    client_accessible: bool | None
+    no_auto_release: bool | None
+    no_writers: bool | None
+
+
+class ShadowStorage(GuestModel):
+    """Where a volume's shadow copies keep what the volume no longer has; sizes in bytes, None if not told."""
+
+    volume_guid: str
+    storage_guid: str
+    used_bytes: int | None
+    allocated_bytes: int | None
+    max_bytes: int | None
+
+
+class Shadow(GuestModel):
+    """What became of a session's shadow copies; ``reason`` is empty while all goes as it was asked.
+
+    ``created_ms`` is 0 unless DiskShadow came as far as to hold; ``copies_at_thaw`` are the ids that were still there
+    after the after script, None if nobody looked; ``deleted`` says whether none is left, None if nobody tried.
+    """
+
+    reason: str
+    process_id: int
+    exit_code: int | None
+    started_ms: int
+    created_ms: int
+    ended_ms: int
+    set_id: str | None
+    copies: list[GuestShadowCopy]
+    storage: list[ShadowStorage]
+    copies_at_thaw: list[str] | None
+    storage_at_thaw: list[ShadowStorage] | None
+    deleted: bool | None
+
+
 class Session(GuestModel):
     """One attempt's session, as its state file on the server has it."""
 
@@ -50,6 +95,7 @@ class Session(GuestModel):
     before: ScriptResult | None
     after: ScriptResult | None
     complete: ScriptResult | None
+    shadow: Shadow | None
 
     def reached(self, phase: Phase) -> bool:
         """Say whether the session is in this phase or past it."""
@@ -72,6 +118,7 @@ class Staged(GuestModel):
     source: Literal["off", "bucket", "server"]
     scripts: dict[Stage, str]
     files: list[StagedFile]
+    shadow_script: str
     limit_seconds: dict[str, int]
 
     def missing(self) -> list[Stage]:
@@ -94,6 +141,8 @@ class Answer(GuestModel):
     staged: Staged | None = None
     inventory: dict[str, object] | None = None
     collected: dict[str, object] | None = None
+    disk_shadow_log: str | None = None
+    disk_shadow_log_cut: bool = False
     session: Session | None = None
 
 

@@ -5,8 +5,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from quiesce.policy import Scripts, TargetSettings
+from quiesce.policy import TargetSettings
 from quiesce.session import Session
+
+# Errors of Freeze after which the server was certainly not asked.
+NOTHING_ASKED = frozenset({"LeaseLost"})
 
 
 class Crossing(BaseModel):
@@ -55,6 +58,24 @@ class Consistency(Crossing):
     reason: str
 
 
+class ShadowVolume(Crossing):
+    """A volume of Windows of which a shadow copy is made; ``volume_id`` is the EBS volume, empty if nobody can tell."""
+
+    volume_guid: str
+    path: str
+    volume_id: str
+
+
+class ShadowPlan(Crossing):
+    """What VSS is asked for: shadow copies of these volumes, whose storage may lie on those of ``homes``.
+
+    ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point.
+    """
+
+    volumes: list[ShadowVolume]
+    homes: list[str]
+
+
 class Plan(Crossing):
     """What Plan decided: everything later states need, so that nobody looks twice."""
 
@@ -72,15 +93,11 @@ class Plan(Crossing):
     excluded: list[Excluded]
     consistency: Consistency
     freezes: bool
+    shadow: ShadowPlan | None = None
+    no_shadow: str = ""
     notes: list[str]
     planned_at: datetime
     calls: dict[str, int]
-
-    def needed_scripts(self) -> Scripts:
-        """Return the scripts' settings; a plan that freezes has them."""
-        if self.settings.scripts == "off":
-            raise ValueError("the plan has no scripts: there is nothing to freeze")
-        return self.settings.scripts
 
 
 class Snapshot(Crossing):
@@ -96,17 +113,69 @@ class Snapshot(Crossing):
     completed_at: datetime | None = None
 
 
-class Freeze(Crossing):
-    """What the session said when the application was frozen, or the before script had failed.
+class ShadowCopy(Crossing):
+    """A shadow copy inside the recovery point, with what a recovery needs to find it.
 
-    ``go_on`` says whether snapshots are taken, ``known_at`` when this was known in AWS.
+    ``storage_guid`` is the volume on which its storage lies, empty if the server did not say.
     """
 
+    shadow_id: str
+    volume_guid: str
+    path: str
+    volume_id: str
+    storage_guid: str
+
+
+class ShadowOutcome(Crossing):
+    """What became of an attempt's shadow copies: ``good`` only if nothing speaks against them.
+
+    ``wait_s`` is after how long VSS says that another attempt is worth it, None if it is not.
+    """
+
+    good: bool
+    kind: str
+    reason: str
+    hresults: list[str] = []
+    wait_s: int | None = None
+    set_id: str = ""
+    copies: list[ShadowCopy] = []
+    writers: list[str] = []
+    notes: list[str] = []
+
+
+class FailedAttempt(Crossing):
+    """An attempt that was given up for another one, and why."""
+
+    attempt: int
+    reason: str
+    ended_at: datetime
+
+
+class Freeze(Crossing):
+    """What the session of one attempt said when the application was frozen, or that had failed.
+
+    ``go_on`` says whether snapshots are taken, ``retry`` whether another attempt is made after ``wait_s`` seconds,
+    ``retry_refused`` whether one is made if EC2 refuses the snapshots, ``known_at`` when this was known in AWS.
+    """
+
+    attempt: int
     session: Session
+    shadow: ShadowOutcome | None
     known_at: datetime
     go_on: bool
+    retry: bool
+    retry_refused: bool
+    crash_allowed: bool
+    wait_s: int
     reason: str
+    earlier: list[FailedAttempt]
     calls: dict[str, int]
+
+
+class Retrying(Crossing):
+    """The attempt that was given up for another one, kept when its thaw begins."""
+
+    attempt: int
 
 
 class Thaw(Crossing):
@@ -117,10 +186,14 @@ class Thaw(Crossing):
 
 
 class Complete(Crossing):
-    """What the session said at its end, and the overall success that it was told."""
+    """What the session said at its end, and the overall success that it was told.
+
+    ``ending`` is what DiskShadow's log says of the writers: only ``completed`` means that they know of the backup.
+    """
 
     session: Session | None
     succeeded: bool
+    ending: str = ""
     calls: dict[str, int]
 
 
@@ -167,16 +240,45 @@ class RunState(BaseModel):
     thaw: Thaw | None = None
     await_snapshots: Awaited | None = None
     complete: Complete | None = None
+    retrying: Retrying | None = None
+    swept_attempt: int | None = None
     failure: Failure | None = None
     freeze_failure: Failure | None = None
+    snapshot_refused: Failure | None = None
     thaw_failure: Failure | None = None
+    retry_failure: Failure | None = None
     complete_failure: Failure | None = None
 
     @property
+    def attempt(self) -> int:
+        """The attempt that was begun last, so far as it was asked of the server at all."""
+        if self.swept_attempt is not None:
+            return self.swept_attempt
+        if self.freeze is None:
+            return 1
+        asked = self.freeze_failure is not None and self.freeze_failure.Error not in NOTHING_ASKED
+        return self.freeze.attempt + asked
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the last attempt was thawed to make room for another one."""
+        return self.retrying is not None and self.retrying.attempt == self.attempt
+
+    @property
     def session(self) -> Session | None:
-        """The latest that the server said of its session, None if it said nothing."""
-        told = (part.session for part in (self.complete, self.thaw, self.freeze) if part)
-        return next((session for session in told if session), None)
+        """The latest that the server said of the last attempt's session, None if it said nothing."""
+        told = [part.session for part in (self.complete, self.thaw, self.freeze) if part]
+        return next((session for session in told if session and session.attempt == self.attempt), None)
+
+    @property
+    def shadow(self) -> ShadowOutcome | None:
+        """What became of the last attempt's shadow copies, as Freeze knew it."""
+        return self.freeze.shadow if self.freeze and self.freeze.attempt == self.attempt else None
+
+    @property
+    def snapshot_failure(self) -> Failure | None:
+        """Why there are no snapshots, as far as a state's error says it."""
+        return self.failure or (self.snapshot_refused if self.snapshot is None else None)
 
     def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Complete]:
         """Return what each step left, in the order of the flow."""

@@ -47,6 +47,7 @@ def left_by(detail: Mapping[str, Any], run_item: Mapping[str, str]) -> RunState:
         execution=execution_of(detail),
         input=input_of(detail),
         plan=plan,
+        swept_attempt=int(run_item.get("attempt", "1")),
         failure=Failure(Error=error, Cause=words),
     )
 
@@ -71,14 +72,14 @@ def with_end(state: RunState, session: Session | None, problem: str, found: list
     return state.model_copy(update={"complete": complete, "complete_failure": failure, "await_snapshots": awaited})
 
 
-def end_session(guest: "Guest", plan: Plan) -> tuple[Session | None, str]:
+def end_session(guest: "Guest", plan: Plan, attempt: int) -> tuple[Session | None, str]:
     """Have the session end, with 0; it thaws before, if nobody has asked for that yet.
 
     Returns:
         What the server said, or why it said nothing: it keeps its own deadlines.
     """
-    wait_s, patience = verbs.sweep_wait(plan.needed_scripts())
+    wait_s, patience = verbs.sweep_wait(plan.settings.limits)
     try:
-        return session_of(guest.ask("complete", verbs.session_parameters(plan, wait_s), patience)), ""
+        return session_of(guest.ask("complete", verbs.session_parameters(plan, attempt, wait_s), patience)), ""
     except (AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused) as error:
         return None, f"{error}; the server thaws and ends its session by itself"

@@ -24,6 +24,6 @@ def of_snapshot_set(
     return {**extra, STACK: stack, RUN: run_id, POLICY: policy, OWNER: owner, INSTANCE: instance_id}
 
 
-def description(policy: str, instance_id: str) -> str:
+def description(policy: str, instance_id: str, *, vss: bool) -> str:
     """Return the snapshots' description; it can't be changed once they exist."""
-    return f"quiesce policy {policy}|instance: {instance_id}|"
+    return f"quiesce policy {policy}|instance: {instance_id}|{' VSS snapshot' if vss else ''}"

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quiesce.policy import DELIVERY_S, Scripts
+from quiesce.policy import DELIVERY_S, SessionLimits
 from quiesce.scripts import STAGES, Stage
 from quiesce.state import Plan
 
-# One attempt a run: nothing on the server is tried again yet.
-ATTEMPT = "1"
 # Above the backup machine's own limit: the server ends a session by itself when AWS certainly has ended.
-SESSION_LIMIT_S = 118800
+SESSION_LIMIT_S = 169200
 # Windows answers six questions about itself within 20 s each; then there is the metadata service.
 INVENTORY_S = 130
 # Three small objects to fetch.
@@ -21,7 +19,7 @@ COLLECT_S = 90
 SWEEP_S = 480
 # Inside the freeze each look counts; outside of it nobody waits for us.
 FREEZE_LOOK_S, LAZY_LOOK_S = 0.3, 2.0
-NO_LINK = "none"
+NO_LINK = NO_SCRIPT = "none"
 
 
 @dataclass(frozen=True)
@@ -44,52 +42,72 @@ def inventory_parameters(plan: Plan) -> dict[str, str]:
     return {"RunId": plan.run_id, "InstanceId": plan.instance_id}
 
 
-def stage_parameters(plan: Plan, scripts: Scripts, links: Mapping[Stage, str]) -> dict[str, str]:
-    """Return what stage needs; ``links`` are presigned, empty for scripts that lie on the server."""
+def stage_parameters(plan: Plan, links: Mapping[Stage, str], shadow_script: str = NO_SCRIPT) -> dict[str, str]:
+    """Return what stage needs.
+
+    Args:
+        plan: of the run.
+        links: presigned, empty for scripts that lie on the server.
+        shadow_script: DiskShadow's, as diskshadow_script has it for a parameter.
+    """
+    limits, scripts = plan.settings.limits, plan.settings.scripts
     link_of = {f"{stage.capitalize()}Link": links.get(stage, NO_LINK) for stage in STAGES}
     return {
         "RunId": plan.run_id,
         "InstanceId": plan.instance_id,
         "Policy": plan.policy,
-        "Scripts": scripts.source,
+        "Scripts": "off" if scripts == "off" else scripts.source,
         **link_of,
-        "BeforeTimeoutSeconds": str(scripts.before_limit_s),
-        "AfterTimeoutSeconds": str(scripts.after_limit_s),
-        "CompleteTimeoutSeconds": str(scripts.complete_limit_s),
+        "ShadowScript": shadow_script,
+        "BeforeTimeoutSeconds": str(limits.before_s),
+        "CreateTimeoutSeconds": str(limits.create_s or 1),
+        "AfterTimeoutSeconds": str(limits.after_s),
+        "CompleteTimeoutSeconds": str(limits.complete_s),
         "FreezeLimitSeconds": str(plan.settings.freeze_limit_s),
         "SessionLimitSeconds": str(SESSION_LIMIT_S),
     }
 
 
-def session_parameters(plan: Plan, wait_s: int) -> dict[str, str]:
-    """Return what freeze and thaw need; ``wait_s`` is how long the server waits for its session."""
-    return {"RunId": plan.run_id, "Attempt": ATTEMPT, "WaitSeconds": str(wait_s)}
+def session_parameters(plan: Plan, attempt: int, wait_s: int) -> dict[str, str]:
+    """Return what freeze, thaw and complete need; ``wait_s`` is how long the server waits for its session."""
+    return {"RunId": plan.run_id, "Attempt": str(attempt), "WaitSeconds": str(wait_s)}
 
 
-def collect_parameters(plan: Plan, link: str) -> dict[str, str]:
+def collect_parameters(plan: Plan, attempt: int, link: str) -> dict[str, str]:
     """Return what collect needs; ``link`` is where the server puts the files."""
-    output = plan.needed_scripts().collect_output
-    return {"RunId": plan.run_id, "Attempt": ATTEMPT, "UploadLink": link, "CollectOutput": str(output).lower()}
+    scripts = plan.settings.scripts
+    output = scripts != "off" and scripts.collect_output
+    return {
+        "RunId": plan.run_id,
+        "Attempt": str(attempt),
+        "UploadLink": link,
+        "CollectOutput": str(output).lower(),
+    }
 
 
-def freeze_wait(scripts: Scripts) -> tuple[int, Patience]:
-    """Return how long the server and AWS wait for freeze: the before script, and delivery."""
-    return scripts.before_limit_s + 30, Patience(scripts.before_limit_s + DELIVERY_S, FREEZE_LOOK_S)
+def freeze_wait(limits: SessionLimits) -> tuple[int, Patience]:
+    """Return how long the server and AWS wait for freeze: the before script, the shadow copies, and delivery."""
+    return _wait(limits.before_s + limits.create_s, FREEZE_LOOK_S)
 
 
-def thaw_wait(scripts: Scripts) -> tuple[int, Patience]:
-    """Return how long they wait for thaw: before may have to end first. The server thaws before we hear of it."""
-    limit_s = scripts.before_limit_s + scripts.after_limit_s
-    return limit_s + 30, Patience(limit_s + DELIVERY_S, LAZY_LOOK_S)
+def thaw_wait(limits: SessionLimits) -> tuple[int, Patience]:
+    """Return how long they wait for thaw: the freeze may have to end first, an aborted attempt's copies go after it.
+
+    The server thaws before we hear of it.
+    """
+    return _wait(limits.before_s + limits.create_s + limits.after_s + limits.ending_s, LAZY_LOOK_S)
 
 
-def complete_wait(scripts: Scripts) -> tuple[int, Patience]:
-    """Return how long they wait for complete: before and after may have to end first."""
-    limit_s = scripts.before_limit_s + scripts.after_limit_s + scripts.complete_limit_s
-    return limit_s + 30, Patience(limit_s + DELIVERY_S, LAZY_LOOK_S)
+def complete_wait(limits: SessionLimits) -> tuple[int, Patience]:
+    """Return how long they wait for complete: everything before it may have to end first."""
+    return _wait(sum(limits), LAZY_LOOK_S)
 
 
-def sweep_wait(scripts: Scripts) -> tuple[int, Patience]:
+def sweep_wait(limits: SessionLimits) -> tuple[int, Patience]:
     """Return how long sweep waits for complete: as above, but it must have time left to report."""
-    wait_s, patience = complete_wait(scripts)
+    wait_s, patience = complete_wait(limits)
     return min(wait_s, SWEEP_S), Patience(min(patience.limit_s, SWEEP_S + DELIVERY_S), LAZY_LOOK_S)
+
+
+def _wait(limit_s: int, look_every_s: float) -> tuple[int, Patience]:
+    return limit_s + 30, Patience(limit_s + DELIVERY_S, look_every_s)

@@ -1,10 +1,11 @@
 """The verdict: what a run is worth, told from everything that happened. One pure function; nothing else decides it."""
 
-import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from quiesce.failures import Cause, cause_of
 from quiesce.freezing import script_problem, session_problems, was_asked, was_held
+from quiesce.shadowing import ending_problems, has_good_shadow_copies, thaw_problems
 from quiesce.state import Awaited, Consistency, Failure, Plan, RunState, Snapshot
 
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
@@ -17,14 +18,6 @@ PLAN_MISSING = "PlanMissing"
 NOT_FROZEN = "NotFrozen"
 # The snapshots are not all there, or not all good: the error name of a run that no exception ended.
 SNAPSHOTS_INCOMPLETE = "SnapshotsIncomplete"
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why a run failed: the error's true name, and its words."""
-
-    error: str
-    words: str
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,11 @@ def judge(state: RunState) -> Verdict:
     if verdict.status == "Failed":
         beside = [problem for problem in problems if was_asked(state) and problem not in verdict.reason]
         return replace(verdict, notes=(*verdict.notes, *beside))
-    held = was_held(state.session) and not _was_adopted(state)
-    consistency = Consistency(level="application", reason=HELD)
-    if not held:
+    held = was_held(state.session) and not _was_adopted(state) and not state.given_up
+    consistency = Consistency(level="application", reason=_held(state, state.plan))
+    if not held or _of_shadow(state, state.plan):
         consistency = Consistency(level="crash", reason=before_complete[0])
+        verdict = replace(verdict, notes=(*verdict.notes, *_wrong_description(state)))
     if problems:
         return replace(verdict, status="PartiallySuccessful", consistency=consistency, reason="; ".join(problems))
     return replace(verdict, consistency=consistency)
@@ -95,9 +89,15 @@ def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure
 
 
 def _of_snapshots(state: RunState) -> Verdict:
-    if state.freeze is not None and not state.freeze.go_on:
-        return _failed(Cause(NOT_FROZEN, f"{state.freeze.reason}, and the policy wants application consistency"))
-    return judge_snapshots(state.plan, state.await_snapshots, state.freeze_failure or state.failure)
+    freeze = state.freeze
+    if freeze is not None and not freeze.go_on and state.freeze_failure is None and not _went_on(state):
+        return _failed(Cause(NOT_FROZEN, f"{freeze.reason}, and the policy wants application consistency"))
+    return judge_snapshots(state.plan, state.await_snapshots, state.freeze_failure or state.snapshot_failure)
+
+
+def _went_on(state: RunState) -> bool:
+    """Say whether the snapshots were taken because a failed attempt could not be thawed for another one."""
+    return state.retry_failure is not None and state.freeze is not None and state.freeze.crash_allowed
 
 
 def _before_complete(state: RunState, plan: Plan) -> list[str]:
@@ -106,8 +106,36 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
     if not plan.freezes:
         return [plan.consistency.reason]
     adopted = [ADOPTED] if _was_adopted(state) else []
+    given_up = [f"no other attempt was made: {cause_of(state.retry_failure).words}"] if state.retry_failure else []
     unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
-    return [*adopted, *unanswered, *session_problems(state.session)]
+    return [*adopted, *given_up, *unanswered, *session_problems(state.session), *_of_shadow(state, plan)]
+
+
+def _of_shadow(state: RunState, plan: Plan) -> list[str]:
+    """Return what speaks against the shadow copies: where VSS is wanted, nothing less counts."""
+    if plan.settings.vss == "off":
+        return []
+    if plan.shadow is None:
+        return [f"VSS made no shadow copies: {plan.no_shadow or 'it was not planned'}"]
+    if state.shadow is None:
+        return ["it is not known whether the shadow copies were made"]
+    if not state.shadow.good:
+        return [state.shadow.reason]
+    return thaw_problems(state.session, state.shadow)
+
+
+def _held(state: RunState, plan: Plan) -> str:
+    if not has_good_shadow_copies(state) or state.shadow is None:
+        return HELD
+    paths = ", ".join(copy.path or copy.volume_guid for copy in state.shadow.copies)
+    words = f"the snapshots hold shadow copies of {paths}, made by VSS with its writers"
+    return words if plan.settings.scripts == "off" else f"{words}, while the before script held the application"
+
+
+def _wrong_description(state: RunState) -> list[str]:
+    if not has_good_shadow_copies(state):
+        return []
+    return ["the snapshots' description says 'VSS snapshot' and can't be changed: that turned out to be wrong"]
 
 
 def _was_adopted(state: RunState) -> bool:
@@ -120,17 +148,9 @@ def _of_complete(state: RunState, plan: Plan) -> list[str]:
     if state.complete_failure:
         return [f"it is not known whether the complete script ran ({cause_of(state.complete_failure).words})"]
     problem = script_problem("complete", state.session.complete if state.session else None)
-    return [problem] if problem else []
-
-
-def cause_of(failure: Failure) -> Cause:
-    """Return an error's name and words out of what a Catch kept; Lambda wraps the words in JSON."""
-    try:
-        answer = json.loads(failure.Cause)
-    except ValueError:
-        answer = None
-    words = answer.get("errorMessage") if isinstance(answer, dict) else None
-    return Cause(failure.Error, str(words or failure.Cause or "no words were given"))
+    told = state.complete is not None and state.complete.succeeded and plan.shadow is not None
+    ending = ending_problems(state.session, state.complete.ending) if told and state.complete else []
+    return [*([problem] if problem else []), *ending]
 
 
 def _failed(cause: Cause) -> Verdict:

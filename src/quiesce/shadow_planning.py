@@ -1,0 +1,66 @@
+"""Which of the server's volumes VSS makes shadow copies of, or why it can't: decided before anything is frozen."""
+
+from dataclasses import dataclass
+
+from quiesce.diskshadow_script import FOLDER, MAX_VOLUMES
+from quiesce.inventory import Drive, Inventory
+from quiesce.state import Plan, ShadowPlan, ShadowVolume
+from quiesce.windows_versions import abilities_of
+
+# Persistent shadow copies exist on NTFS only (VSS documentation, "Shadow Copy Context Configurations").
+FILE_SYSTEM = "NTFS"
+
+
+@dataclass(frozen=True)
+class ShadowPlanning:
+    """The plan, or why there is none (``obstacle``), and what a person should know of either."""
+
+    plan: ShadowPlan | None
+    obstacle: str
+    notes: tuple[str, ...] = ()
+
+
+def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
+    """Decide of which volumes shadow copies are made: each that can have one, and lies on a chosen EBS volume."""
+    abilities = abilities_of(inventory.windows)
+    if abilities.vss == "no":
+        return _none(f"VSS does not work on {inventory.windows.name or 'this Windows'}: {abilities.note}")
+    if not FOLDER.fullmatch(inventory.program_data or ""):
+        return _none(f"DiskShadow may not read the folder's name: ProgramData is {inventory.program_data!r}")
+    if inventory.drives_omitted:
+        return _none(f"{inventory.drives_omitted} volumes did not fit into the server's answer")
+    tells = any(drive.volume_id for drive in inventory.drives)
+    if not tells and plan.excluded:
+        return _none("the server can't tell which of its drives are on the volumes that the policy leaves out")
+    chosen = {volume.volume_id for volume in plan.volumes}
+    inside = [drive for drive in inventory.drives if not tells or drive.volume_id in chosen]
+    able = [drive for drive in inside if drive.file_system == FILE_SYSTEM]
+    if unable := [drive for drive in inside if drive.path and drive.file_system != FILE_SYSTEM]:
+        return _none(f"no shadow copy can be made of {', '.join(map(_named, unable))}")
+    if not 1 <= len(able) <= MAX_VOLUMES:
+        return _none(f"{len(able)} volumes of {FILE_SYSTEM} are to be backed up; a shadow set has 1 to {MAX_VOLUMES}")
+    volumes = [ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in able]
+    homes = sorted(drive.volume_guid.lower() for drive in inside)
+    notes = [f"VSS: {abilities.note}"] if abilities.note else []
+    return ShadowPlanning(
+        ShadowPlan(volumes=volumes, homes=homes), "", (*notes, *_elsewhere(volumes, homes, inventory))
+    )
+
+
+def _elsewhere(volumes: list[ShadowVolume], homes: list[str], inventory: Inventory) -> list[str]:
+    """Name the storage that lies on no volume of the recovery point: shadow copies there would be lost."""
+    paths = {drive.volume_guid.lower(): drive.path or drive.volume_guid for drive in inventory.drives}
+    of = {volume.volume_guid.lower(): volume.path or volume.volume_guid for volume in volumes}
+    return [
+        f"the shadow storage of {of[guid]} is on {paths.get(home, home)}, which is not in the backup"
+        for guid, home in ((s.volume_guid.lower(), s.storage_guid.lower()) for s in inventory.shadow_storage or [])
+        if guid in of and home not in homes
+    ]
+
+
+def _named(drive: Drive) -> str:
+    return f"{drive.path} ({drive.file_system or 'no file system known'})"
+
+
+def _none(obstacle: str) -> ShadowPlanning:
+    return ShadowPlanning(None, obstacle)
