@@ -44,7 +44,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "scripts": Scripts,
 }
 # Pydantic also names the members of a union, and that a mapping's key is meant.
-NO_FIELDS = frozenset({"constrained-str", "dict[str,any]", "[key]", "scripts-on", "scripts-off"})
+NO_FIELDS = frozenset({"constrained-str", "dict[str,any]", "[key]", "scripts-on", "scripts-off", "vss-on", "vss-off"})
 
 
 def read_request(raw: Any) -> BackupRequest:

@@ -22,29 +22,40 @@ class ShadowPlanning:
 
 def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
     """Decide of which volumes shadow copies are made: each that can have one, and lies on a chosen EBS volume."""
-    abilities = abilities_of(inventory.windows)
-    if abilities.vss == "no":
-        return _none(f"VSS does not work on {inventory.windows.name or 'this Windows'}: {abilities.note}")
-    if not FOLDER.fullmatch(inventory.program_data or ""):
-        return _none(f"DiskShadow may not read the folder's name: ProgramData is {inventory.program_data!r}")
-    if inventory.drives_omitted:
-        return _none(f"{inventory.drives_omitted} volumes did not fit into the server's answer")
+    # On Xen no disk says which volume it is; where the policy leaves none out, all of them count.
     tells = any(drive.volume_id for drive in inventory.drives)
-    if not tells and plan.excluded:
-        return _none("the server can't tell which of its drives are on the volumes that the policy leaves out")
     chosen = {volume.volume_id for volume in plan.volumes}
     inside = [drive for drive in inventory.drives if not tells or drive.volume_id in chosen]
     able = [drive for drive in inside if drive.file_system == FILE_SYSTEM]
-    if unable := [drive for drive in inside if drive.path and drive.file_system != FILE_SYSTEM]:
-        return _none(f"no shadow copy can be made of {', '.join(map(_named, unable))}")
-    if not 1 <= len(able) <= MAX_VOLUMES:
-        return _none(f"{len(able)} volumes of {FILE_SYSTEM} are to be backed up; a shadow set has 1 to {MAX_VOLUMES}")
+    untold = not tells and bool(plan.excluded)
+    if obstacle := _of_server(inventory) or _of_drives(inside, able, untold=untold):
+        return ShadowPlanning(None, obstacle)
     volumes = [ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in able]
     homes = sorted(drive.volume_guid.lower() for drive in inside)
-    notes = [f"VSS: {abilities.note}"] if abilities.note else []
-    return ShadowPlanning(
-        ShadowPlan(volumes=volumes, homes=homes), "", (*notes, *_elsewhere(volumes, homes, inventory))
-    )
+    note = abilities_of(inventory.windows).note
+    notes = [*([f"VSS: {note}"] if note else []), *_elsewhere(volumes, homes, inventory)]
+    return ShadowPlanning(ShadowPlan(volumes=volumes, homes=homes), "", tuple(notes))
+
+
+def _of_server(inventory: Inventory) -> str:
+    abilities = abilities_of(inventory.windows)
+    if abilities.vss == "no":
+        return f"VSS does not work on {inventory.windows.name or 'this Windows'}: {abilities.note}"
+    if not FOLDER.fullmatch(inventory.program_data or ""):
+        return f"DiskShadow may not read the folder's name: ProgramData is {inventory.program_data!r}"
+    if inventory.drives_omitted:
+        return f"{inventory.drives_omitted} volumes did not fit into the server's answer"
+    return ""
+
+
+def _of_drives(inside: list[Drive], able: list[Drive], *, untold: bool) -> str:
+    if untold:
+        return "the server can't tell which of its drives are on the volumes that the policy leaves out"
+    if unable := [drive for drive in inside if drive.path and drive not in able]:
+        return f"no shadow copy can be made of {', '.join(map(_named, unable))}"
+    if not 1 <= len(able) <= MAX_VOLUMES:
+        return f"{len(able)} volumes of {FILE_SYSTEM} are to be backed up; a shadow set has 1 to {MAX_VOLUMES}"
+    return ""
 
 
 def _elsewhere(volumes: list[ShadowVolume], homes: list[str], inventory: Inventory) -> list[str]:
@@ -60,7 +71,3 @@ def _elsewhere(volumes: list[ShadowVolume], homes: list[str], inventory: Invento
 
 def _named(drive: Drive) -> str:
     return f"{drive.path} ({drive.file_system or 'no file system known'})"
-
-
-def _none(obstacle: str) -> ShadowPlanning:
-    return ShadowPlanning(None, obstacle)

@@ -1,7 +1,6 @@
 """What an attempt's shadow copies are worth: told from the session's state, Win32_ShadowCopy and DiskShadow's log."""
 
 import base64
-import binascii
 import zlib
 from collections.abc import Sequence
 
@@ -49,7 +48,7 @@ def log_of(answer: Answer) -> Log | None:
     try:
         unpacker = zlib.decompressobj(wbits=31)
         data = unpacker.decompress(base64.b64decode(answer.disk_shadow_log, validate=True), MAX_LOG_BYTES)
-    except (binascii.Error, zlib.error):
+    except (ValueError, zlib.error):
         return None
     return read_log(data) if unpacker.eof else None
 
@@ -119,8 +118,11 @@ def ending_words(log: Log | None) -> str:
 
 
 def has_good_shadow_copies(state: RunState) -> bool:
-    """Say whether nothing speaks against this attempt's shadow copies, as far as it is known before the snapshots."""
-    return state.shadow is not None and state.shadow.good and not state.given_up
+    """Say whether this attempt's shadow copies show applications at rest, as far as it is known before the snapshots."""
+    if state.freeze is None or state.shadow is None or state.given_up:
+        return False
+    before = state.freeze.session.before
+    return state.shadow.good and before is not None and before.succeeded
 
 
 def _of_copies(shadow: Shadow, log: Log, plan: ShadowPlan) -> list[str]:

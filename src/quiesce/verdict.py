@@ -106,9 +106,14 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
     if not plan.freezes:
         return [plan.consistency.reason]
     adopted = [ADOPTED] if _was_adopted(state) else []
-    given_up = [f"no other attempt was made: {cause_of(state.retry_failure).words}"] if state.retry_failure else []
+    given_up = [_given_up(state)] if state.given_up else []
     unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
     return [*adopted, *given_up, *unanswered, *session_problems(state.session), *_of_shadow(state, plan)]
+
+
+def _given_up(state: RunState) -> str:
+    words = f" ({cause_of(state.retry_failure).words})" if state.retry_failure else ""
+    return f"the session was thawed for another attempt, which was not made{words}"
 
 
 def _of_shadow(state: RunState, plan: Plan) -> list[str]:

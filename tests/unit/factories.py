@@ -30,7 +30,7 @@ EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:backup:run-1"
 
 
 def a_policy_document(**changes: Any) -> dict[str, Any]:
-    return {"name": "files-nightly", "targets": [{"instance_id": INSTANCE}], **changes}
+    return {"name": "files-nightly", "targets": [{"instance_id": INSTANCE, "vss": "off"}], **changes}
 
 
 def a_policy(**changes: Any) -> Policy:
@@ -78,7 +78,8 @@ def a_snapshot(number: int = 0, state: str = "completed", **changes: Any) -> Sna
 
 
 def some_settings(**changes: Any) -> TargetSettings:
-    return TargetSettings.model_validate(changes)
+    """Settings without VSS, unless a test is about it."""
+    return TargetSettings.model_validate({"vss": "off", **changes})
 
 
 def a_plan(volumes: int = 2, settings: TargetSettings | None = None, **changes: Any) -> Plan:
@@ -166,15 +167,23 @@ def a_session(phase: str = "frozen", **changes: Any) -> Session:
         "before": a_script(),
         "after": a_script("1", started_ms=NOW_MS + 6000, ended_ms=NOW_MS + 7000) if phase != "frozen" else None,
         "complete": a_script("1", started_ms=NOW_MS + 599_000) if phase == "ended" else None,
+        "shadow": None,
     }
     return Session.model_validate({**fields, **changes})
 
 
 def a_freeze(session: Session | None = None, **changes: Any) -> Freeze:
     fields = {
+        "attempt": 1,
         "session": session or a_session(),
+        "shadow": None,
         "known_at": NOW + timedelta(seconds=3),
         "go_on": True,
+        "retry": False,
+        "retry_refused": False,
+        "crash_allowed": True,
+        "wait_s": 600,
+        "earlier": [],
         "reason": "the before script succeeded",
         "calls": {"ssm:SendCommand": 1},
     }
@@ -197,6 +206,7 @@ def a_manifest(**changes: Any) -> dict[str, Any]:
         "source": "bucket",
         "scripts": {stage: f"{stage}_files-nightly.ps1" for stage in ("before", "after", "complete")},
         "files": [{"name": "quiesce.ps1", "sha256": "0" * 64}],
+        "shadowScript": "none",
         "limitSeconds": {"before": 60, "after": 60, "complete": 300, "freeze": 120, "session": 100800},
     }
     return {**fields, **changes}
@@ -244,6 +254,8 @@ def a_record(**changes: Any) -> Record:
         "snapshots": [],
         "excluded": [],
         "session": None,
+        "attempts": [],
+        "shadow": None,
         "freeze_window": None,
         "logs": None,
         "notes": [],

@@ -94,15 +94,6 @@ def test_a_plan_survives_the_state_document(scripts: object) -> None:
     assert Plan.model_validate(plan.model_dump(mode="json")) == plan
 
 
-def test_only_a_plan_with_scripts_can_say_how_long_they_may_run() -> None:
-    assert decided(defaults={"scripts": {"before_limit_s": 7}}).needed_scripts().before_limit_s == 7
-    with pytest.raises(ValueError, match="the plan has no scripts: there is nothing to freeze"):
-        decided().needed_scripts()
-
-
-def test_the_description_has_the_form_that_people_look_for() -> None:
-    assert tags.description("files", INSTANCE) == f"quiesce policy files|instance: {INSTANCE}|"
-
-
-def test_every_tag_of_ours_bears_the_prefix() -> None:
-    assert all(key.startswith(tags.PREFIX) for key in tags.OURS)
+@pytest.mark.parametrize(("vss", "end"), [(False, ""), (True, " VSS snapshot")])
+def test_the_description_has_the_form_that_people_look_for(end: str, *, vss: bool) -> None:
+    assert tags.description("files", INSTANCE, vss=vss) == f"quiesce policy files|instance: {INSTANCE}|{end}"

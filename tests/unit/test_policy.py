@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from quiesce import policy, tags
 from quiesce.bucket import record_key
 from quiesce.errors import PolicyRefused
-from quiesce.policy import Policy, Scripts, TargetSettings, VolumeChoice
+from quiesce.policy import Policy, Scripts, TargetSettings, VolumeChoice, Vss
 from quiesce.request import read_policy, read_policy_file
 from quiesce.run import RUN_ID, identify
 from tests.support.project import ROOT, definition
@@ -49,7 +49,7 @@ def test_every_name_made_from_the_longest_names_fits() -> None:
         stack="s" * 128, run_id=run.run_id, policy=LONGEST_NAME, owner=LONGEST_NAME, instance_id=INSTANCE, extra={}
     )
     assert all(len(value) <= 256 for value in tag_set.values())
-    assert len(tags.description(LONGEST_NAME, INSTANCE)) <= 255
+    assert len(tags.description(LONGEST_NAME, INSTANCE, vss=True)) <= 255
 
 
 def test_the_owner_is_admin_unless_named() -> None:
@@ -174,7 +174,7 @@ def test_an_unknown_field_is_refused_at_every_level(changes: dict[str, object]) 
 
 def test_a_target_without_settings_has_the_defaults() -> None:
     policy = a_policy(defaults={"volumes": {"exclude": ["root"]}})
-    assert policy.settings_for(INSTANCE) == TargetSettings(volumes=VolumeChoice(exclude=["root"]))
+    assert policy.settings_for(INSTANCE) == TargetSettings(volumes=VolumeChoice(exclude=["root"]), vss="off")
 
 
 def test_a_targets_own_setting_stands_over_the_default_as_a_whole() -> None:
@@ -215,16 +215,54 @@ def words_of(**changes: object) -> str:
 
 
 def settings_of(**defaults: object) -> TargetSettings:
-    settings = a_policy(defaults=defaults).settings_for(INSTANCE)
+    settings = a_policy(defaults=defaults, targets=[{"instance_id": INSTANCE}]).settings_for(INSTANCE)
     assert settings
     return settings
 
 
-def test_without_a_word_no_application_is_asked() -> None:
+def test_without_a_word_vss_asks_the_applications() -> None:
     settings = settings_of()
     assert (settings.agent, settings.scripts, settings.consistency) == ("ssm", "off", "application-or-crash")
-    assert settings.freeze_limit_s == 120
-    assert not settings.freezes
+    assert (settings.vss, settings.freeze_limit_s, settings.freezes) == (Vss(), 240, True)
+
+
+def test_microsofts_advice_is_the_default_of_the_retries() -> None:
+    vss = Vss()
+    assert (vss.retries, vss.retry_wait_s, vss.retry_on) == (3, 600, "vss-timeout")
+
+
+def test_vss_is_off_only_where_the_policy_says_so() -> None:
+    assert not settings_of(vss="off").freezes
+    assert not settings_of(agent="none").freezes
+    assert not settings_of(consistency="crash").freezes
+
+
+@pytest.mark.parametrize("value", ["on", None, True, 1, []])
+def test_vss_is_off_or_an_object(value: object) -> None:
+    assert words_of(defaults={"vss": value}).startswith(f"policy: defaults.vss: {value!r}: must be 'off', or an object")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("retries", 6), ("retries", -1), ("retry_wait_s", 0), ("retry_wait_s", 1801), ("create_limit_s", 0)],
+)
+def test_bounds_of_vss_hold(field: str, value: int) -> None:
+    assert words_of(defaults={"vss": {field: value}}).startswith(f"policy: defaults.vss.{field}: {value}")
+
+
+def test_making_the_shadow_copies_must_leave_room_for_the_snapshots_in_the_freeze() -> None:
+    assert settings_of(vss={"create_limit_s": 180}, freeze_limit_s=240).freezes
+    words = words_of(defaults={"vss": {"create_limit_s": 181}}, targets=[{"instance_id": INSTANCE}])
+    assert words.startswith(
+        "policy: targets[0].freeze_limit_s: 181 for vss.create_limit_s + 60 for the snapshots do not fit in 240 s"
+    )
+
+
+def test_everything_that_complete_waits_for_must_fit_a_function_with_vss_too() -> None:
+    scripts = {"before_limit_s": 61, "after_limit_s": 60, "complete_limit_s": 300}
+    words = words_of(defaults={"scripts": scripts}, targets=[{"instance_id": INSTANCE}])
+    assert "61 + 120 + 60 + 180 + 300 + 120 = 841 s, more than the 840 s of a function" in words
+    assert settings_of(scripts={**scripts, "before_limit_s": 60}).contradiction() is None
 
 
 def test_scripts_come_from_the_bucket_unless_the_policy_says_otherwise() -> None:
@@ -308,7 +346,7 @@ def test_a_freeze_limit_that_cannot_hold_what_must_fit_in_it_is_refused_with_the
     )
 
 
-@pytest.mark.parametrize("value", [601, "120", 119.5, True, None])
+@pytest.mark.parametrize("value", [901, "120", 119.5, True, None])
 def test_a_freeze_limit_too_long_or_of_another_kind_is_refused(value: object) -> None:
     assert words_of(defaults={"freeze_limit_s": value}).startswith(f"policy: defaults.freeze_limit_s: {value!r}: ")
 
@@ -338,15 +376,15 @@ SENSELESS = {
         "scripts: nobody runs them: consistency is 'crash'. "
         "Remedy: set consistency to application-or-crash, or scripts to off.",
     ),
-    "application consistency without scripts": (
-        {"consistency": "application"},
-        "consistency: 'application' needs scripts that hold the application, and there are none. "
-        "Remedy: add scripts, as in {from: bucket}, or set consistency to application-or-crash.",
+    "application consistency without VSS and scripts": (
+        {"consistency": "application", "vss": "off"},
+        "consistency: 'application' needs VSS or scripts that hold the application, and there is neither. "
+        "Remedy: set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash.",
     ),
     "application consistency without an agent": (
         {"consistency": "application", "agent": "none"},
-        "consistency: 'application' needs scripts that hold the application, and there are none. "
-        "Remedy: add scripts, as in {from: bucket}, or set consistency to application-or-crash.",
+        "consistency: 'application' needs VSS or scripts that hold the application, and there is neither. "
+        "Remedy: set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash.",
     ),
 }
 

@@ -18,7 +18,9 @@ INVENTORY = {
     "powershell": {"version": "5.1.20348.1", "languageMode": "FullLanguage"},
     "drives": [],
     "drivesOmitted": 0,
+    "programData": "C:\\ProgramData",
     "programDataFreeBytes": 10**10,
+    "shadowStorage": [],
 }
 KEYS: dict[Stage, str | None] = {stage: f"scripts/admin/{stage}_files-nightly.ps1" for stage in STAGES}
 

@@ -40,7 +40,9 @@ def words_of_input(raw: Any) -> str:
 
 
 def test_a_plain_file_is_a_policy() -> None:
-    assert read_policy_file(GOOD.encode(), "files", WHERE) == a_policy(name="files")
+    assert read_policy_file(GOOD.encode(), "files", WHERE) == a_policy(
+        name="files", targets=[{"instance_id": INSTANCE}]
+    )
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.replace("\n", "\r\n").encode()])

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from quiesce import verbs
 from quiesce.aws import HASTY
-from quiesce.policy import Scripts
+from quiesce.policy import SessionLimits
 from quiesce.state import Plan
 from tests.support.project import resources
 from tests.support.ssm import guest_document
@@ -46,16 +46,16 @@ def plans(draw: st.DrawFn) -> Plan:
 
 def asked(plan: Plan) -> dict[str, dict[str, str]]:
     """The parameters of every verb."""
-    scripts = plan.needed_scripts()
-    waits = (verbs.freeze_wait(scripts), verbs.thaw_wait(scripts), verbs.complete_wait(scripts))
-    freeze, thaw, complete = (verbs.session_parameters(plan, wait_s) for wait_s, _ in waits)
+    limits = plan.settings.limits
+    waits = (verbs.freeze_wait(limits), verbs.thaw_wait(limits), verbs.complete_wait(limits))
+    freeze, thaw, complete = (verbs.session_parameters(plan, 1, wait_s) for wait_s, _ in waits)
     return {
         "inventory": verbs.inventory_parameters(plan),
-        "stage": verbs.stage_parameters(plan, scripts, {"before": LINK}),
+        "stage": verbs.stage_parameters(plan, {"before": LINK}),
         "freeze": freeze,
         "thaw": thaw,
         "complete": complete | {"Succeeded": "true"},
-        "collect": verbs.collect_parameters(plan, UPLOAD),
+        "collect": verbs.collect_parameters(plan, 1, UPLOAD),
     }
 
 
@@ -68,9 +68,9 @@ def test_the_document_takes_what_every_verb_is_asked_with(plan: Plan) -> None:
 
 @given(plans())
 def test_every_wait_fits_who_waits(plan: Plan) -> None:
-    scripts = plan.needed_scripts()
+    limits = plan.settings.limits
     for wait, function in ((verbs.freeze_wait, "Freeze"), (verbs.thaw_wait, "Thaw"), (verbs.complete_wait, "Complete")):
-        on_server_s, patience = wait(scripts)
+        on_server_s, patience = wait(limits)
         # The server answers before AWS gives up on a command that arrived at once, and before its agent ends it.
         assert on_server_s < patience.limit_s
         assert on_server_s < EXECUTION_LIMIT_S
@@ -87,25 +87,25 @@ def test_plans_and_reports_verbs_fit_their_functions() -> None:
     assert verbs.COLLECT_PATIENCE.limit_s + 2 * HANGING_S < timeout_s("ReportFunction")
 
 
-def test_each_wait_covers_every_script_that_may_have_to_end_first() -> None:
-    scripts = Scripts(before_limit_s=1, after_limit_s=20, complete_limit_s=300)
-    assert [wait(scripts)[0] for wait in (verbs.freeze_wait, verbs.thaw_wait, verbs.complete_wait)] == [31, 51, 351]
-    patience = [wait(scripts)[1].limit_s for wait in (verbs.freeze_wait, verbs.thaw_wait, verbs.complete_wait)]
-    assert patience == [121, 141, 441]
+def test_each_wait_covers_everything_that_may_have_to_end_first() -> None:
+    limits = SessionLimits(before_s=1, create_s=40, after_s=20, ending_s=100, complete_s=300)
+    waits = [wait(limits) for wait in (verbs.freeze_wait, verbs.thaw_wait, verbs.complete_wait)]
+    assert [wait_s for wait_s, _ in waits] == [71, 191, 491]
+    assert [patience.limit_s for _, patience in waits] == [161, 281, 581]
 
 
 def test_while_the_application_is_held_each_look_counts_and_else_none_does() -> None:
-    scripts = Scripts()
+    limits = some_settings(scripts={}).limits
     waits = [verbs.thaw_wait, verbs.complete_wait, verbs.sweep_wait]
-    free = [verbs.STAGE_PATIENCE, verbs.INVENTORY_PATIENCE, verbs.COLLECT_PATIENCE, *(w(scripts)[1] for w in waits)]
-    assert verbs.freeze_wait(scripts)[1].look_every_s == 0.3
+    free = [verbs.STAGE_PATIENCE, verbs.INVENTORY_PATIENCE, verbs.COLLECT_PATIENCE, *(w(limits)[1] for w in waits)]
+    assert verbs.freeze_wait(limits)[1].look_every_s == 0.3
     assert {patience.look_every_s for patience in free} == {2.0}
 
 
 def test_stage_hands_over_the_policys_limits_and_the_links_it_has() -> None:
     scripts = {"from": "bucket", "before_limit_s": 1, "after_limit_s": 20, "complete_limit_s": 300}
     plan = a_plan(settings=some_settings(scripts=scripts, freeze_limit_s=90))
-    assert verbs.stage_parameters(plan, plan.needed_scripts(), {"after": LINK}) == {
+    assert verbs.stage_parameters(plan, {"after": LINK}, "create|exit") == {
         "RunId": "run-1",
         "InstanceId": INSTANCE,
         "Policy": "files-nightly",
@@ -113,7 +113,9 @@ def test_stage_hands_over_the_policys_limits_and_the_links_it_has() -> None:
         "BeforeLink": "none",
         "AfterLink": LINK,
         "CompleteLink": "none",
+        "ShadowScript": "create|exit",
         "BeforeTimeoutSeconds": "1",
+        "CreateTimeoutSeconds": "1",
         "AfterTimeoutSeconds": "20",
         "CompleteTimeoutSeconds": "300",
         "FreezeLimitSeconds": "90",
@@ -124,7 +126,7 @@ def test_stage_hands_over_the_policys_limits_and_the_links_it_has() -> None:
 @pytest.mark.parametrize(("collect", "text"), [(True, "true"), (False, "false")])
 def test_the_scripts_output_is_collected_as_the_policy_says(text: str, *, collect: bool) -> None:
     plan = a_plan(settings=some_settings(scripts={"collect_output": collect}))
-    assert verbs.collect_parameters(plan, UPLOAD) == {
+    assert verbs.collect_parameters(plan, 1, UPLOAD) == {
         "RunId": "run-1",
         "Attempt": "1",
         "UploadLink": UPLOAD,
