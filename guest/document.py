@@ -25,6 +25,25 @@ def link_pattern(folder: str) -> str:
     return rf"^(none|{host}/{folder}/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
 
 
+GUID = "[{][0-9a-fA-F-]{36}[}]"
+# What src/quiesce/diskshadow_script.py writes, and no command more: "exec" would be any program, as SYSTEM.
+SHADOW_LINES = (
+    "# [A-Za-z :,.]+",
+    "set verbose on",
+    "set context persistent",
+    r"set metadata [*]\\writers\.cab",
+    "begin backup",
+    rf"add volume \\\\\?\\Volume{GUID}\\ alias shadow[0-9]+ provider {GUID}",
+    "create",
+    "list writers status",
+    r"exec [*]\\hold\.cmd %VSS_SHADOW_SET%",
+    "end backup",
+    "exit",
+)
+SHADOW_SCRIPT = rf"^(none|(({'|'.join(SHADOW_LINES)})([|]|$))+)$"
+# Of so many volumes the server's answer, 24,000 characters, can tell.
+SHADOW_SCRIPT_MAX_CHARS = 6000
+
 SCRIPT_LINK, UPLOAD_LINK = link_pattern("scripts"), link_pattern("logs")
 
 # name: (default, or None for none; pattern; description)
@@ -43,6 +62,13 @@ PARAMETERS: dict[str, tuple[str | None, str, str]] = {
     "CompleteTimeoutSeconds": ("300", SECONDS, "stage: time limit of the complete script."),
     "FreezeLimitSeconds": ("120", SECONDS, "stage: the server thaws by itself so long after the before script."),
     "SessionLimitSeconds": ("100800", SECONDS, "stage: the server ends the session by itself after so long."),
+    "ShadowScript": (
+        "none",
+        SHADOW_SCRIPT,
+        "stage: DiskShadow's script, its lines joined, * for the attempt's folder.",
+    ),
+    "CreateTimeoutSeconds": ("180", SECONDS, "stage: time limit of DiskShadow's create."),
+    "AbortShadowCopies": ("false", "^(true|false)$", "thaw: end DiskShadow and delete the shadow copies."),
     "Succeeded": ("false", "^(true|false)$", "complete: whether the whole backup succeeded."),
     "WaitSeconds": ("60", "^[1-9][0-9]{0,2}$", "freeze, thaw, complete: how long to wait for the answer."),
     "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
@@ -61,15 +87,21 @@ def parameter_lines(name: str) -> list[str]:
     lines = [f"  {name}:", "    type: String", f"    description: {quoted(description)}"]
     if default is not None:
         lines.append(f"    default: {quoted(default)}")
+    if name == "ShadowScript":
+        lines.append(f"    maxChars: {SHADOW_SCRIPT_MAX_CHARS}")
     if "${Bucket}" in pattern:
         return [*lines, f"    maxChars: {LINK_MAX_CHARS}", "    allowedPattern:", f"      Fn::Sub: {quoted(pattern)}"]
     return [*lines, f"    allowedPattern: {quoted(pattern)}"]
 
 
 def script_lines(script: str) -> list[str]:
-    """Return the PowerShell that the agent runs: the parameters, then the file between its marks."""
+    """Return the PowerShell that the agent runs: the parameters, then the file between its marks.
+
+    Its comments are left out, each leaving an empty line: a document has room for 64 KB.
+    """
     prologue = ["$parameters = @{", *(f"    {name} = '{{{{{name}}}}}'" for name in PARAMETERS), "}"]
-    return [*prologue, "& {", "# quiesce.ps1 begins", *script.splitlines(), "# quiesce.ps1 ends", "} @parameters"]
+    code = ["" if line.lstrip().startswith("#") else line for line in script.splitlines()]
+    return [*prologue, "& {", "# quiesce.ps1 begins", *code, "# quiesce.ps1 ends", "} @parameters"]
 
 
 def document(script: str) -> str:

@@ -28,6 +28,9 @@ param(
     [string]$CompleteTimeoutSeconds = '300',
     [string]$FreezeLimitSeconds = '120',         # from the end of the before script
     [string]$SessionLimitSeconds = '100800',     # from the start of the session
+    [string]$ShadowScript = 'none',              # stage: of DiskShadow, its lines joined by |, * for the attempt's folder
+    [string]$CreateTimeoutSeconds = '180',       # stage
+    [string]$AbortShadowCopies = 'false',        # thaw: another attempt will follow
     [string]$Succeeded = 'false',                # complete: did the whole backup succeed, as far as AWS knows?
     [string]$WaitSeconds = '60',                 # freeze, thaw, complete: how long to wait for the answer
     [string]$UploadLink = 'none',                # collect: where the bucket takes one object

@@ -30,6 +30,7 @@ def log_text(session: Session) -> str:
 def files_of(session: Session, *, with_output: bool) -> dict[str, bytes]:
     """Return the files that belong to a session, in the guest's order."""
     written = {"session.log": log_text(session).encode("ascii", "replace")} | (session.output if with_output else {})
+    written |= session.shadow.files() if session.shadow else {}
     documents = {"manifest.json": session.run.manifest, "state.json": session.saved}
     return {name: json.dumps(value).encode() for name, value in documents.items()} | dict(sorted(written.items()))
 

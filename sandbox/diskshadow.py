@@ -7,8 +7,8 @@ a line that DiskShadow does not understand, or after a command that failed, is k
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
-from typing import Literal, NoReturn
+from collections.abc import Callable, Generator, Iterator
+from typing import NoReturn
 
 from . import diskshadow_texts as texts
 from .vss import Server, ShadowCopy, VssWriter
@@ -41,30 +41,52 @@ def lines_of(script: bytes) -> Iterator[str]:
 class DiskShadow:
     """One run of DiskShadow with a script."""
 
-    def __init__(
-        self, server: Server, hold: Callable[[list[str]], int], *, after_error: Literal["stop", "continue"] = "stop"
-    ) -> None:
-        """Start it; ``hold`` is what ``exec`` starts: it is given the words of the line, and returns an exit code."""
-        self.server, self._hold, self._after_error = server, hold, after_error
+    def __init__(self, server: Server) -> None:
+        """Start it on a server, which says whether a script goes on after an error."""
+        self.server = server
         self.log: list[str] = []
+        self.failed = False
+        """Whether a line was not understood, or a command failed."""
         self._context, self._writers, self._verbose, self._metadata = "volatile", True, False, ""
-        self._full = self._ended = False
+        self._full = self._ended = self._create_failed = False
         self._volumes: list[tuple[str, str, str]] = []
         self._aliases: dict[str, str] = {}
         self._taking_part: list[VssWriter] = []
+        self._program: list[str] = []
 
-    def run(self, script: bytes) -> bytes:
-        """Run a script to its end, and return the log."""
+    def run(self, script: bytes, hold: Callable[[list[str]], int]) -> bytes:
+        """Run a script to its end, and return the log.
+
+        ``hold`` is what ``exec`` starts: it is given the words of the line, and returns an exit code.
+        """
+        steps, answer = self.steps(script), None
+        while True:
+            try:
+                words = steps.send(answer)
+            except StopIteration:
+                return self.text()
+            answer = 0 if words[0] in ("create", "end") else hold(words)
+
+    def text(self) -> bytes:
+        """Return the log so far."""
+        return "".join(f"{line}\r\n" for line in self.log).encode("ascii")
+
+    def steps(self, script: bytes) -> Generator[list[str], int | None, None]:
+        """Run a script; yield the words of each line that takes its time, and take the exit code of what it starts."""
         self.log += texts.banner(self.server.name, self.server.time)
         try:
             for line in lines_of(script):
+                self.log.append(f"-> {line}".rstrip())
+                if line.lower() in ("create", "end backup"):
+                    yield line.lower().split()
                 self._line(line)
+                if self._program:
+                    self._executed((yield self._program) or 0)
             self._exit()
         except _Ended:
-            return "".join(f"{line}\r\n" for line in self.log).encode("ascii")
+            return
 
     def _line(self, line: str) -> None:
-        self.log.append(f"-> {line}".rstrip())
         if not line or line.startswith("#"):  # exec-failed-zh.log
             return
         for pattern, command in _COMMANDS.items():
@@ -76,7 +98,8 @@ class DiskShadow:
         self._after()
 
     def _after(self) -> None:
-        if self._after_error == "stop":
+        self.failed = True
+        if self.server.after_error == "stop":
             self._exit()
 
     def _exit(self) -> NoReturn:
@@ -123,14 +146,15 @@ class DiskShadow:
         self._ask_writers()
         if self.server.create_fails:
             self.log += texts.failed(*self.server.create_fails)
+            self._create_failed = True
             self._after()
             return
         set_id = self.server.new_id()
-        first = len(self.server.shadow_copies)
-        for volume, alias, provider in self._volumes:
+        first = len(self.server.shadow_copies) + 1
+        for number, (volume, alias, provider) in enumerate(self._volumes, first):
             self._aliases[alias] = self.server.new_id()
-            copy = ShadowCopy(self._aliases[alias], set_id, volume, self._context, self._writers, provider)
-            self.server.shadow_copies.append(copy)
+            copy = ShadowCopy(self._aliases[alias], set_id, volume, self._context, self._writers, provider, number)
+            self.server.add_copies([copy])
             self.log.append(texts.alias(alias, copy.shadow_id))
         self._aliases["VSS_SHADOW_SET"] = set_id
         self.log.append(texts.alias("VSS_SHADOW_SET", set_id, of_set=True))
@@ -139,7 +163,7 @@ class DiskShadow:
             self.log += texts.inserted(
                 self._metadata.rpartition("\\")[2], len(self.server.writers) if self._writers else None
             )
-        self._list_copies(set_id, first)
+        self._list_copies(set_id)
 
     def _ask_writers(self) -> None:
         """Those that are dropped are told of before those that take part (full.log), and only if that is wanted."""
@@ -151,16 +175,17 @@ class DiskShadow:
         for writer in self._taking_part if self._verbose else []:
             self.log += texts.including(writer.name, writer.components)
 
-    def _list_copies(self, set_id: str, first: int) -> None:
+    def _list_copies(self, set_id: str) -> None:
         self.log += ["", f"Querying all shadow copies with the shadow copy set ID {set_id}", ""]
         if self._context != "persistent":
             raise Unseen(f"the attributes of {self._context} shadow copies")
         attributes = texts.PERSISTENT if self._writers else texts.PERSISTENT_WITHOUT_WRITERS
-        for number, (volume, alias, provider) in enumerate(self._volumes, first + 1):
+        copies = self.server.copies_of(set_id)
+        for copy, (volume, alias, provider) in zip(copies, self._volumes, strict=True):
             place = f"{volume} [{self.server.volumes[volume]}\\]"
-            details = (place, self.server.time, str(number), self.server.name, provider, attributes)
-            self.log += texts.shadow_copy(self._aliases[alias], set_id, alias, len(self._volumes), details)
-        self.log.append(f"Number of shadow copies listed: {len(self._volumes)}")
+            details = (place, self.server.time, copy.device, self.server.name, provider, attributes)
+            self.log += texts.shadow_copy(copy.shadow_id, set_id, alias, len(copies), details)
+        self.log.append(f"Number of shadow copies listed: {len(copies)}")
 
     def _list_writers_status(self) -> None:
         self.log.append("Listing writer status ...")
@@ -171,16 +196,21 @@ class DiskShadow:
         self.log.append(f"{len(self.server.writers)} writers listed.")
 
     def _expand(self, text: str) -> str:
-        """Put in aliases, and show each (full.log)."""
+        """Put in aliases, and show each (full.log). What is none after a failed create, the program gets as it is."""
         for name in re.findall(r"%(\w+)%", text):
-            if name not in self._aliases:
+            if name in self._aliases:
+                self.log.append(f"-> %{name}% = {self._aliases[name]}")
+            elif not self._create_failed:
                 raise Unseen(f"%{name}%, which is no alias")
-            self.log.append(f"-> %{name}% = {self._aliases[name]}")
-        return re.sub(r"%(\w+)%", lambda found: self._aliases[found[1]], text)
+        return re.sub(r"%(\w+)%", lambda found: self._aliases.get(found[1], found[0]), text)
 
     def _exec(self, program: str, arguments: str) -> None:
-        code = self._hold([program, *self._expand(arguments).split()])
+        self._program = [program, *self._expand(arguments).split()]
+
+    def _executed(self, code: int) -> None:
+        self._program = []
         if code:  # nothing is printed after it, and nothing more is done
+            self.failed = True
             self.log += texts.exec_failed(code)
             raise _Ended
 
@@ -205,6 +235,10 @@ class DiskShadow:
         gone = [copy for copy in self.server.shadow_copies if matches(copy)]
         if not gone:
             raise Unseen("deleting what is not there")
+        if self.server.delete_fails:
+            self.log += texts.failed(*self.server.delete_fails)
+            self._after()
+            return
         self.server.shadow_copies = [copy for copy in self.server.shadow_copies if copy not in gone]
         self.log += [texts.deleting(copy.shadow_id, copy.volume, copy.provider) for copy in gone]
         self.log += ["", f"Number of shadow copies deleted: {len(gone)}"]

@@ -58,14 +58,14 @@ def inserted(cab: str, writers: int | None) -> Iterator[str]:
 
 
 def shadow_copy(shadow_id: str, set_id: str, name: str, copies: int, details: Sequence[str]) -> Iterator[str]:
-    """A shadow copy in a list; details are volume, time, number, server, provider and attributes (full.log)."""
-    volume, time, number, server, provider, attributes = details
+    """A shadow copy in a list; details are volume, time, device, server, provider and attributes (full.log)."""
+    volume, time, device, server, provider, attributes = details
     yield f"        * Shadow copy ID = {shadow_id}               %{name}%"
     yield f"                - Shadow copy set: {set_id}       %VSS_SHADOW_SET%"
     yield f"                - Original count of shadow copies = {copies}"
     yield f"                - Original volume name: {volume}"
     yield f"                - Creation time: {time}"
-    yield rf"                - Shadow copy device name: \\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy{number}"
+    yield f"                - Shadow copy device name: {device}"
     yield f"                - Originating machine: {server}"
     yield f"                - Service machine: {server}"
     yield "                - Not exposed"

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 
 from .collection import Put, collect
 from .inventory import Drive, inventory
-from .session import Json, Run, Runner, Session
+from .session import Host, Json, Run, Runner, Session
+from .shadow_session import MAX_STORAGE, storage_listed, with_log
 from .staging import ROOT, Refused, Scripts, manifest
+from .vss import Server, VssWriter
 
+# A writer that every Windows has.
+SYSTEM_WRITER = VssWriter("System Writer", "{e8132975-6f93-4464-a53e-1050253ae220}", (r"\System Files",))
 # A run's folder stays on the server for as long as the agent keeps its own output.
 KEPT_S = 14 * 86400
 LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
@@ -45,6 +49,8 @@ class Guest:
     scripts: Scripts
     put: Put = put_nowhere
     drives: list[Drive] = field(default_factory=list)
+    vss: Server = field(default_factory=lambda: Server({}, [SYSTEM_WRITER]))
+    """VSS there; its volumes are the drives if it is given none."""
     locked: set[str] = field(default_factory=set)
     """Files of sessions that somebody has open and does not share."""
     runs: dict[str, Run] = field(default_factory=dict)
@@ -58,6 +64,9 @@ class Guest:
     task_starts: bool = True
     cim_answers: bool = True
     has_storage_api: bool = True
+
+    def __post_init__(self) -> None:
+        self.vss.volumes = self.vss.volumes or {drive.volume_guid: drive.path for drive in self.drives}
 
     def sessions(self) -> list[Session]:
         """Return every session that was ever begun here, in order."""
@@ -99,7 +108,10 @@ class Guest:
             error = poll(at_s)
             if error is None and at_s >= deadline_s:
                 error = f"{late}: the session is {session.phase}"
-            return None if error is None else {**base, "ok": not error, "error": error, "session": dict(session.saved)}
+            if error is None:
+                return None
+            said = {**base, "ok": not error, "error": error, "session": dict(session.saved)}
+            return with_log(said, session.shadow.log()) if session.shadow else said
 
         return Request(answer, deadline_s)
 
@@ -116,7 +128,9 @@ class Guest:
             return {"staged": self._stage(parameters, now_s)}
         if not self.cim_answers:
             raise Refused("InventoryUnreadable: CIM answers nothing")
-        return {"inventory": inventory(self.drives, with_disks=self.has_storage_api)}
+        storage = [storage_listed(each) for each in self.vss.storage[:MAX_STORAGE]]
+        more = {"programData": str(ROOT.parent), "shadowStorage": storage}
+        return {"inventory": inventory(self.drives, with_disks=self.has_storage_api) | more}
 
     def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
         if not self.folder_trusted:
@@ -149,7 +163,8 @@ class Guest:
 
     def _thaw(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
         session = self._attempt(run, int(parameters["Attempt"]), now_s)
-        session.thaw_asked = True
+        if not session.thaw_asked:
+            session.thaw_asked, session.abort_asked = True, parameters["AbortShadowCopies"] == "true"
         return session, self._wait_for(session, "thawed")
 
     def _complete(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
@@ -191,7 +206,8 @@ class Guest:
         self._require_nothing_open(run.manifest["run"], run.manifest["instance"], attempt)
         if run.tampered:
             raise Refused(f"StagedFileChanged: {run.tampered}")
-        return run.sessions.setdefault(attempt, Session(run, attempt, now_s, lambda: self.disk_full, self.scripts.run))
+        host = Host(lambda: self.disk_full, self.scripts.run, self.vss, lambda: self.cim_answers)
+        return run.sessions.setdefault(attempt, Session(run, attempt, now_s, host))
 
     def _require_nothing_open(self, run_id: str, owner: str, attempt: int) -> None:
         """One session at a time on a server; an earlier attempt of the same run only has to be thawed."""
@@ -227,15 +243,14 @@ class Guest:
     def reboot(self, now_s: float) -> None:
         """End everything that runs on the server, then boot it."""
         for session in self.sessions():
-            session.runner = None
-            session.process = None
+            session.lose_power(now_s)
         self.start_watchdogs(now_s)
 
     def _runner(self, name: str, until: str, session: Session, now_s: float) -> Runner:
-        told = name == "verb"
-        return Runner(
-            name, until, lambda: self._certain(session.state["instance"], told=told and self.agent_tells), now_s
-        )
+        told = name == "verb" and self.agent_tells
+        sure = self._certain(session.state["instance"], told=told)
+        # Who was sure once stays so: a process does not move to another server.
+        return Runner(name, until, lambda: sure or self._certain(session.state["instance"], told=told), now_s)
 
     def _certain(self, owner: str, *, told: bool) -> bool:
         """Say whether this is surely the owner's server; the agent tells commands, and nobody tells tasks but IMDS."""

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .shadow_session import ShadowSession, new_entry
+from .vss import Server
+
 PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 STAGES = ("before", "after", "complete")
 Json = Any  # what json.loads returns
@@ -63,6 +66,16 @@ def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
 
 
 @dataclass
+class Host:
+    """What a session finds on its server: its disk, the customer's scripts, VSS, and CIM."""
+
+    disk_full: Callable[[], bool]
+    run_script: RunScript
+    vss: Server
+    cim_answers: Callable[[], bool]
+
+
+@dataclass
 class Run:
     """What ``stage`` put on the server for a run, and which attempt may run complete."""
 
@@ -72,15 +85,18 @@ class Run:
     complete_claim: int = 0
     tampered: str = ""
 
+    def folder_of(self, attempt: int) -> str:
+        """Return an attempt's folder on the server."""
+        return rf"C:\ProgramData\Quiesce\runs\{self.manifest['run']}\{attempt}"
+
 
 class Session:
     """The session of one attempt. ``saved`` is the state file, ``state`` what its runner knows."""
 
-    def __init__(
-        self, run: Run, attempt: int, now_s: float, disk_full: Callable[[], bool], run_script: RunScript
-    ) -> None:
-        self.run, self.attempt, self.disk_full, self.run_script = run, attempt, disk_full, run_script
+    def __init__(self, run: Run, attempt: int, now_s: float, host: Host) -> None:
+        self.run, self.attempt, self.host = run, attempt, host
         self.limits: dict[str, int] = run.manifest["limitSeconds"]
+        script = run.manifest["shadowScript"]
         self.state: dict[str, Json] = {
             "run": run.manifest["run"],
             "attempt": attempt,
@@ -92,11 +108,15 @@ class Session:
             "frozenMs": 0,
             "endedMs": 0,
             **dict.fromkeys(STAGES),
+            "shadow": None if script == "none" else new_entry(),
         }
+        self.shadow: ShadowSession | None = None
+        if script != "none":
+            self.shadow = ShadowSession(host.vss, script, self.limits, self.state["shadow"], host.cim_answers)
         self.saved: dict[str, Json] = {}  # and older, the one before
         self.save()
-        self.created_s, self.frozen_s = now_s, now_s
-        self.thaw_asked, self.complete_asked = False, ""
+        self.created_s = self.frozen_s = self.before_ended_s = now_s
+        self.thaw_asked, self.abort_asked, self.complete_asked = False, False, ""
         self.runner: Runner | None = None
         self.process: Process | None = None
         self.tasks: set[str] = set()
@@ -113,7 +133,7 @@ class Session:
 
     def save(self) -> bool:
         """Write the state file as a whole; False, and the old one stays, if the disk is full."""
-        self.unsaved = self.disk_full()
+        self.unsaved = self.host.disk_full()
         if not self.unsaved:
             self.older = self.saved
             self.saved = {key: dict(value) if isinstance(value, dict) else value for key, value in self.state.items()}
@@ -124,9 +144,20 @@ class Session:
         if self.runner is None and not (runner.started_it and self.phase != "created"):
             self.state = {key: dict(value) if isinstance(value, dict) else value for key, value in self.saved.items()}
             self.runner = runner
+            if self.shadow:
+                self.shadow.entry = self.state["shadow"]
+
+    def lose_power(self, now_s: float) -> None:
+        """End all that runs for it."""
+        self.runner = self.process = None
+        if self.shadow and self.shadow.process:
+            self.shadow.process.kill(now_s)
 
     def advance(self, now_s: float) -> None:
         """Let everything happen that is due by now."""
+        waits = self.runner and self.runner.started_it and self.phase in ("frozen", "thawed")
+        if waits and self.shadow and self.shadow.watch(now_s):
+            self.save()
         while self.runner is not None and getattr(self, f"_from_{self.state['phase']}")(self.runner, now_s):
             if self.runner is not None and self.state["phase"] == self.runner.until == "thawed":
                 self.runner = None
@@ -147,7 +178,7 @@ class Session:
         if self.run.manifest["source"] == "off":
             entry |= {"succeeded": True, "reason": "Off"}
             return True
-        outcome = self.run_script(path, stage, argument) if path else None
+        outcome = self.host.run_script(path, stage, argument) if path else None
         if outcome is None or outcome.exit_code is None:
             entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"
             return True
@@ -193,13 +224,26 @@ class Session:
         return self._freeze(runner, now_s)
 
     def _from_before(self, runner: Runner, now_s: float) -> bool:
-        ended_s = self._end("before", runner, now_s)
-        return ended_s is not None and self._freeze(runner, ended_s)
+        if not self.state["before"]["endedMs"]:
+            ended_s = self._end("before", runner, now_s)
+            if ended_s is None:
+                return False
+            self.before_ended_s = ended_s
+            if self.shadow and runner.started_it:
+                self.shadow.start(self.run.folder_of(self.attempt), ended_s)
+                self.save()
+        settled_s = self.before_ended_s
+        if self.shadow and runner.started_it:
+            made_s = self.shadow.settled_s(now_s)
+            if made_s is None:
+                return False
+            settled_s = max(made_s, self.before_ended_s)
+        return self._freeze(runner, settled_s)
 
     def _from_frozen(self, runner: Runner, now_s: float) -> bool:
         """The deadline is the starting runner's; who comes after its death thaws at once."""
         asked = self.thaw_asked or bool(self.complete_asked)
-        deadline_s = self.frozen_s + self.limits["freeze"] if runner.started_it else now_s
+        deadline_s = max(self.frozen_s, self.before_ended_s + self.limits["freeze"]) if runner.started_it else now_s
         if not asked and now_s < deadline_s:
             return False
         self.state.update(autoThawed=not asked, runnerLost=not runner.started_it)
@@ -208,19 +252,33 @@ class Session:
 
     def _from_after(self, runner: Runner, now_s: float) -> bool:
         ended_s = self._end("after", runner, now_s)
-        if ended_s is not None:
-            self._enter_phase("thawed")
-        return ended_s is not None
+        if ended_s is None:
+            return False
+        if self.shadow:
+            self.shadow.look_at_thaw()
+        if self.abort_asked:
+            self._close_shadow(runner, now_s)
+        self._take_over(runner, now_s)
+        self._enter_phase("thawed")
+        return True
+
+    def _take_over(self, runner: Runner, now_s: float) -> None:
+        """Who comes after the runner's death ends what it has left, once the application goes on."""
+        if self.shadow and not runner.started_it and runner.certain():
+            self.shadow.close("RunnerLost", now_s)
+            self.save()
 
     def _from_thawed(self, runner: Runner, now_s: float) -> bool:
         """The first of: complete, a later attempt, the end of the session's time."""
         limit_s = self.created_s + self.limits["session"]
         overtaken = self.attempt + 1 in self.run.sessions
+        self._take_over(runner, now_s)
         if not self.complete_asked and not overtaken and now_s >= limit_s:
             self.complete_asked = "0"
         if self.complete_asked:
             return self._start_complete(runner, now_s)
         if overtaken:
+            self._close_shadow(runner, now_s)
             self.state["complete"] = record("Superseded", "", now_s)
             return self._close(now_s)
         return False
@@ -231,10 +289,21 @@ class Session:
             return self._close(now_s)
         self.run.complete_claim = self.run.complete_claim or self.attempt
         if self.run.complete_claim != self.attempt:
+            self._close_shadow(runner, now_s)
             self.state["complete"] = record("AlreadyRun", "", now_s)
             return self._close(now_s)
+        told: bool | None = True
+        if self.shadow and self.complete_asked == "1":
+            told = self.shadow.end_backup(now_s)
+            if told is None:
+                return False
+        self._close_shadow(runner, now_s)
         earlier = self.state["before"]["succeeded"] and self.state["after"]["succeeded"]
-        return self._start("complete", "1" if earlier and self.complete_asked == "1" else "0", now_s)
+        return self._start("complete", "1" if told and earlier and self.complete_asked == "1" else "0", now_s)
+
+    def _close_shadow(self, runner: Runner, now_s: float) -> None:
+        if self.shadow and runner.certain():
+            self.shadow.close("Aborted", now_s)
 
     def _from_complete(self, runner: Runner, now_s: float) -> bool:
         ended_s = self._end("complete", runner, now_s)

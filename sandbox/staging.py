@@ -44,6 +44,7 @@ def manifest(parameters: dict[str, str], scripts: Scripts) -> dict[str, Json]:
     files = sorted([path for path in paths.values() if path and source == "bucket"] + ["quiesce.ps1"])
     limits = {stage: int(parameters[f"{stage.capitalize()}TimeoutSeconds"]) for stage in STAGES}
     limits |= {name: int(parameters[f"{name.capitalize()}LimitSeconds"]) for name in ("freeze", "session")}
+    limits |= {"create": int(parameters["CreateTimeoutSeconds"])}
     return {
         "run": parameters["RunId"],
         "instance": parameters["InstanceId"],
@@ -52,6 +53,7 @@ def manifest(parameters: dict[str, str], scripts: Scripts) -> dict[str, Json]:
         "scripts": paths,
         "files": [{"name": name, "sha256": "a hash"} for name in files],
         "limitSeconds": limits,
+        "shadowScript": parameters["ShadowScript"],
     }
 
 

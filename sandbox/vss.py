@@ -1,11 +1,13 @@
-"""VSS on a simulated server: its volumes, writers and shadow copies, and what a DiskShadow there works on."""
+"""VSS on a simulated server: its volumes, writers, shadow copies and their storage, and what a DiskShadow works on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 from uuid import uuid4
 
 # "Microsoft Software Shadow Copy provider 1.0", in every published log.
 SYSTEM_PROVIDER = "{b5946137-7b9f-4925-af80-51abd60b20d5}"
+MIB = 2**20
 
 
 @dataclass
@@ -23,7 +25,7 @@ class VssWriter:
 
 @dataclass(frozen=True)
 class ShadowCopy:
-    """A shadow copy on the server, anybody's."""
+    """A shadow copy on the server, anybody's; ``number`` is that of its device."""
 
     shadow_id: str
     set_id: str
@@ -31,23 +33,61 @@ class ShadowCopy:
     context: str
     with_writers: bool
     provider: str
+    number: int = 0
+
+    @property
+    def device(self) -> str:
+        """Its device object."""
+        return rf"\\?\GLOBALROOT\Device\HarddiskVolumeShadowCopy{self.number}"
+
+
+@dataclass(frozen=True)
+class ShadowStorage:
+    """Where the shadow copies of a volume lie."""
+
+    volume: str
+    storage: str
+    used_bytes: int = 320 * MIB
+    allocated_bytes: int = 640 * MIB
+    max_bytes: int = 10_240 * MIB
 
 
 @dataclass
 class Server:
-    """What DiskShadow works on.
+    """What DiskShadow works on, and how it goes there.
 
     ``volumes`` are GUID paths with drive letters. ``default_provider`` is whom VSS takes if a script names none: any
     other that is registered, before the System Provider (docs of AddToSnapshotSet).
-    ``create_fails`` is a code with its symbol.
+    ``create_fails`` and ``delete_fails`` are a code with its symbol. ``create_s`` and ``end_s`` are how long ``create``
+    and ``end backup`` take. DiskShadow's exit code after a failure is documented nowhere, nor is whether its script
+    goes on: ``failure_exit_code`` and ``after_error`` are knobs.
     """
 
     volumes: dict[str, str]
     writers: list[VssWriter]
     shadow_copies: list[ShadowCopy] = field(default_factory=list)
+    storage: list[ShadowStorage] = field(default_factory=list)
     default_provider: str = SYSTEM_PROVIDER
     create_fails: tuple[str, str] | None = None
+    delete_fails: tuple[str, str] | None = None
+    create_s: float = 0.0
+    end_s: float = 0.0
+    after_error: Literal["stop", "continue"] = "stop"
+    failure_exit_code: int = 1
+    killed_exit_code: int = 1
+    has_diskshadow: bool = True
     files: list[str] = field(default_factory=list)
     new_id: Callable[[], str] = lambda: f"{{{uuid4()}}}"
     name: str = "SERVER"
     time: str = "3/6/2026 8:03:12 PM"
+
+    def add_copies(self, copies: Iterable[ShadowCopy]) -> None:
+        """Make shadow copies; a volume without shadow storage gets it on itself."""
+        for copy in copies:
+            self.shadow_copies.append(copy)
+            if copy.volume not in [storage.volume for storage in self.storage]:
+                self.storage.append(ShadowStorage(copy.volume, copy.volume))
+
+    def copies_of(self, set_id: str | None) -> list[ShadowCopy]:
+        """Return the shadow copies of a set, as Win32_ShadowCopy would list them."""
+        return [copy for copy in self.shadow_copies if copy.set_id == set_id]

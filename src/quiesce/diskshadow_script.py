@@ -15,7 +15,10 @@ SYSTEM_PROVIDER = "{b5946137-7b9f-4925-af80-51abd60b20d5}"
 METADATA = "writers.cab"
 # A batch file that ends with 0 when the backup has succeeded, else with another code: DiskShadow then stops at once.
 HOLD = "hold.cmd"
-MAX_VOLUMES = 64
+# VSS takes 64; of more than these the server's answer, 24,000 characters, could not tell.
+MAX_VOLUMES = 40
+# In a script on its way to the server: the attempt's folder, and the end of a line.
+FOLDER_MARK, LINE_MARK = "*", "|"
 
 GUID_PATTERN = r"\{[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}"
 GUID = re.compile(GUID_PATTERN)
@@ -28,35 +31,57 @@ ABOUT = "# quiesce: makes the shadow copies of one session, and keeps the writer
 LAST_LINE = "exit"
 
 
-def session_script(volumes: Sequence[str], folder: str, *, copy_only: bool) -> bytes:
-    r"""Return the script of one session, as the file must be: ASCII, every line ended by CR and LF.
+def session_script(volumes: Sequence[str], *, copy_only: bool) -> tuple[str, ...]:
+    r"""Return the lines of one session's script, with ``*`` in place of the attempt's folder.
 
     Args:
-        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 64, each once.
-        folder: the attempt's own on the server, absolute; ``hold.cmd`` is in it, ``writers.cab`` will be.
+        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 40, each once.
         copy_only: leave the applications' own backup history alone; their logs are not truncated then.
 
     Raises:
-        ServerRefused: a volume or the folder has a name that could not stand in a script; nothing was done.
+        ServerRefused: a volume has a name that could not stand in a script; nothing was done.
     """
     _check_volumes(volumes)
-    if not FOLDER.fullmatch(folder):
-        problem = f"DiskShadow's files would lie in {folder!r}, and it may not read that name as it is"
-        raise ServerRefused("folder", problem, "move ProgramData to a folder of plain letters, digits, '.', '_', '-'")
     added = [f"add volume {volume} alias shadow{n} provider {SYSTEM_PROVIDER}" for n, volume in enumerate(volumes, 1)]
-    return _file(
+    return (
         ABOUT,
         "set verbose on",
         "set context persistent",
-        f"set metadata {folder}\\{METADATA}",
+        f"set metadata {FOLDER_MARK}\\{METADATA}",
         *([] if copy_only else ["begin backup"]),
         *added,
         "create",
         "list writers status",
-        f"exec {folder}\\{HOLD} %VSS_SHADOW_SET%",
+        f"exec {FOLDER_MARK}\\{HOLD} %VSS_SHADOW_SET%",
         "end backup",
         LAST_LINE,
     )
+
+
+def script_parameter(lines: Sequence[str]) -> str:
+    """Return a session's script as the parameter ``ShadowScript`` of the guest's document: one line."""
+    return LINE_MARK.join(lines)
+
+
+def check_folder(folder: str) -> None:
+    """Check that DiskShadow reads the name of a folder, absolute, as it is.
+
+    Raises:
+        ServerRefused: there could be a letter in it that means something to DiskShadow; nothing was done.
+    """
+    if not FOLDER.fullmatch(folder):
+        problem = f"DiskShadow's files would lie in {folder!r}, and it may not read that name as it is"
+        raise ServerRefused("folder", problem, "move ProgramData to a folder of plain letters, digits, '.', '_', '-'")
+
+
+def script_file(lines: Sequence[str], folder: str) -> bytes:
+    """Return the file that the server makes of a session's script: ASCII, every line ended by CR and LF.
+
+    Raises:
+        ServerRefused: the attempt's folder has a name that could not stand in a script.
+    """
+    check_folder(folder)
+    return _file(*(line.replace(FOLDER_MARK, folder) for line in lines))
 
 
 def deletion_script(set_id: str) -> bytes:

@@ -1,6 +1,7 @@
 """The sandbox's model as a server of the cases, on a clock that only the steps move."""
 
 import math
+import re
 from pathlib import PurePosixPath, PureWindowsPath
 from threading import Lock
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from tests.guest.customer import Script
 from tests.guest.machine import DEFAULTS, INSTANCE
 from tests.guest.real_server import summary
 
+PATH = re.compile(r"C:\\(ProgramData\S*)")
 TICK_S = 0.2
 PATIENCE_S = 1000
 POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "huge": 0, "holds": 0, "hangs": 0} | {
@@ -90,7 +92,7 @@ class ModelServer:
             request = self.guest.ask(self.parameters(verb, changes), self.now_s)
             while (answer := request.answer(self.now_s)) is None:
                 self.now_s += TICK_S
-            return answer if verb == "inventory" else posix(answer)
+            return posix(answer)
 
     def begin(self, verb: str) -> None:
         """Send a verb whose answer nobody reads."""
@@ -239,4 +241,6 @@ def posix(value: Json) -> Json:
     """Return the answer with its paths as the recordings have them."""
     if isinstance(value, dict):
         return {key: posix(each) for key, each in value.items()}
-    return value.replace("C:\\", "/").replace("\\", "/") if isinstance(value, str) else value
+    if isinstance(value, list):
+        return [posix(each) for each in value]
+    return PATH.sub(lambda found: "/" + found[1].replace("\\", "/"), value) if isinstance(value, str) else value

@@ -7,13 +7,13 @@ import pytest
 
 from quiesce.diskshadow_log import read_log
 from quiesce.diskshadow_outcome import creation_of, ending_of
-from quiesce.diskshadow_script import SYSTEM_PROVIDER, deletion_script, session_script
+from quiesce.diskshadow_script import SYSTEM_PROVIDER, deletion_script
 from sandbox.diskshadow import DiskShadow, Unseen, lines_of
-from sandbox.vss import Server, VssWriter
-from tests.support.shadow_session import AWS_PROVIDER, FOLDER, FOREIGN, C, D, E, a_server, let_go, writer_of
+from sandbox.vss import Server, ShadowStorage, VssWriter
+from tests.support.shadow_session import AWS_PROVIDER, FOLDER, FOREIGN, C, D, E, a_server, let_go, script_of, writer_of
 
 LOGS = Path(__file__).parents[1] / "unit" / "diskshadow"
-SCRIPT, COPY_ONLY = (session_script([D, E], FOLDER, copy_only=copy_only) for copy_only in (False, True))
+SCRIPT, COPY_ONLY = (script_of(copy_only=copy_only) for copy_only in (False, True))
 KNOB = pytest.mark.parametrize("after_error", ["stop", "continue"])
 
 
@@ -21,8 +21,8 @@ class Session:
     """One run of a script, with what its hold has seen."""
 
     def __init__(self, script, after_error="stop", **changes):
-        self.server, self.holds = a_server(**changes), []
-        self.log = DiskShadow(self.server, self.hold, after_error=after_error).run(script)
+        self.server, self.holds = a_server(after_error=after_error, **changes), []
+        self.log = DiskShadow(self.server).run(script, self.hold)
 
     def hold(self, words):
         self.holds.append((words, list(self.server.shadow_copies), self.told(), list(self.server.files)))
@@ -161,7 +161,7 @@ def test_a_mutation_is_caught_for_what_it_does(name):
 
 def test_a_hold_that_fails_leaves_the_shadow_copies_and_tells_nobody():
     server = a_server()
-    log = read_log(DiskShadow(server, lambda _: 1).run(SCRIPT))
+    log = read_log(DiskShadow(server).run(SCRIPT, lambda _: 1))
     assert len(server.shadow_copies) == 3
     assert not any(writer.told for writer in server.writers)
     assert ending_of(log) == "aborted"
@@ -169,27 +169,43 @@ def test_a_hold_that_fails_leaves_the_shadow_copies_and_tells_nobody():
 
 def test_a_create_that_fails_leaves_nothing():
     server = a_server(create_fails=("80042306", "VSS_E_PROVIDER_VETO"))
-    log = read_log(DiskShadow(server, let_go).run(SCRIPT))
+    log = read_log(DiskShadow(server).run(SCRIPT, let_go))
     assert server.shadow_copies == [FOREIGN]
     assert creation_of(log, [D, E]).wait_s == 600
 
 
-def test_what_comes_after_a_create_that_failed_is_nobodys_knowledge():
-    server = a_server(create_fails=("80042306", "VSS_E_PROVIDER_VETO"))
-    with pytest.raises(Unseen, match="VSS_SHADOW_SET"):
-        DiskShadow(server, let_go, after_error="continue").run(SCRIPT)
+def test_after_a_create_that_failed_the_hold_is_given_no_id_if_the_script_goes_on():
+    server = a_server(create_fails=("80042306", "VSS_E_PROVIDER_VETO"), after_error="continue")
+    given = []
+    DiskShadow(server).run(SCRIPT, lambda words: given.append(words[1]) or 3)
+    assert given == ["%VSS_SHADOW_SET%"]
+    assert server.shadow_copies == [FOREIGN]
+
+
+def test_a_deletion_that_fails_leaves_the_shadow_copies_and_says_so():
+    session = Session(SCRIPT, delete_fails=("80042308", "VSS_E_OBJECT_NOT_FOUND"))
+    (_, set_id), copies, *_ = session.holds[0]
+    tool = DiskShadow(session.server)
+    log = read_log(tool.run(deletion_script(set_id), let_go))
+    assert (session.server.shadow_copies, tool.failed) == (copies, True)
+    assert [failure.symbol for failure in log.failures] == ["VSS_E_OBJECT_NOT_FOUND"]
+
+
+def test_a_volume_has_its_shadow_storage_on_itself_unless_it_has_it_elsewhere():
+    server = Session(SCRIPT, storage=[ShadowStorage(E, C)]).server
+    assert {storage.volume: storage.storage for storage in server.storage} == {D: D, E: C}
 
 
 def test_deleting_a_set_leaves_all_others():
     session = Session(SCRIPT)
     (_, set_id), *_ = session.holds[0]
-    DiskShadow(session.server, let_go).run(deletion_script(set_id))
+    DiskShadow(session.server).run(deletion_script(set_id), let_go)
     assert session.server.shadow_copies == [FOREIGN]
 
 
 def test_a_writer_without_its_volumes_takes_no_part_and_is_told_nothing():
     server = a_server()
-    log = read_log(DiskShadow(server, let_go).run(session_script([D], FOLDER, copy_only=False)))
+    log = read_log(DiskShadow(server).run(script_of([D]), let_go))
     assert not any(writer.told for writer in server.writers)
     assert [writer.name for writer in log.writers if writer.included] == []
     assert writer_of(server, "SqlServerWriter").name in [writer.name for writer in log.writers]
@@ -211,10 +227,10 @@ def test_a_writer_without_its_volumes_takes_no_part_and_is_told_nothing():
 def test_what_nobody_has_seen_is_not_guessed(lines):
     script = "".join(f"{line}\r\n" for line in lines).encode()
     if lines[0].startswith("writer"):
-        assert b"WRITER" in DiskShadow(a_server(), let_go).run(script)
+        assert b"WRITER" in DiskShadow(a_server()).run(script, let_go)
         return
     with pytest.raises(Unseen):
-        DiskShadow(a_server(), let_go).run(script)
+        DiskShadow(a_server()).run(script, let_go)
 
 
 @pytest.mark.parametrize(
@@ -284,26 +300,26 @@ def published_server(name, **changes):
 def test_the_model_writes_the_log_that_a_server_2019_wrote():
     script = [*PUBLISHED_SCRIPT, "expose %cdrive% D:", "end backup", "exit"]
     server = published_server("full", files=[r"C:\Windows\Temp\meta.cab"])
-    log = DiskShadow(server, let_go).run("".join(f"{line}\r\n" for line in script).encode())
+    log = DiskShadow(server).run("".join(f"{line}\r\n" for line in script).encode(), let_go)
     assert comparable(log.decode()) == as_published("full")
 
 
 def test_the_model_writes_the_log_that_a_server_2022_wrote_for_a_script_without_its_last_line_end():
     script = "   \n".join([*PUBLISHED_SCRIPT, "expose %cdrive% E:", "end backup"]).encode()
-    log = DiskShadow(published_server("lost-newline"), let_go).run(script)
+    log = DiskShadow(published_server("lost-newline")).run(script, let_go)
     assert comparable(log.decode()) == as_published("lost-newline")
 
 
 def test_the_model_tells_of_a_provider_that_named_itself():
     server = a_server(default_provider=AWS_PROVIDER)
-    log = read_log(DiskShadow(server, let_go).run(MUTATIONS["no provider named"](SCRIPT)))
+    log = read_log(DiskShadow(server).run(MUTATIONS["no provider named"](SCRIPT), let_go))
     assert creation_of(log, [D, E]).kind == "wrong-kind"
     assert {copy.provider for copy in log.shadow_copies} == {AWS_PROVIDER}
 
 
 def test_the_drive_c_is_a_volume_like_others():
     server = a_server()
-    log = read_log(DiskShadow(server, let_go).run(session_script([C, D, E], FOLDER, copy_only=False)))
+    log = read_log(DiskShadow(server).run(script_of([C, D, E]), let_go))
     assert creation_of(log, [C, D, E]).kind == "created"
     assert {writer.name: writer.told for writer in server.writers if writer.told} == {
         "System Writer": ["full"],

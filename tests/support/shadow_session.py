@@ -1,11 +1,11 @@
 """A server with writers and somebody else's shadow copy, and one session of the product's script on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 from uuid import UUID
 
-from quiesce.diskshadow_script import SYSTEM_PROVIDER, session_script
+from quiesce.diskshadow_script import SYSTEM_PROVIDER, script_file, session_script
 from sandbox.diskshadow import DiskShadow
 from sandbox.vss import Server, ShadowCopy, VssWriter
 
@@ -54,9 +54,11 @@ def let_go(_: list[str]) -> int:
     return 0
 
 
-def session_log(
-    server: Server, volumes: tuple[str, ...] = (D, E), hold: Callable[[list[str]], int] = let_go, **options: Any
-) -> bytes:
+def script_of(volumes: Sequence[str] = (D, E), *, copy_only: bool = False) -> bytes:
+    """Return the product's own script for one session, as the server has it."""
+    return script_file(session_script(volumes, copy_only=copy_only), FOLDER)
+
+
+def session_log(server: Server, volumes: Sequence[str] = (D, E), hold: Callable[[list[str]], int] = let_go) -> bytes:
     """Return the log of one session of the product's own script."""
-    script = session_script(volumes, FOLDER, copy_only=False)
-    return DiskShadow(server, hold, **options).run(script)
+    return DiskShadow(server).run(script_of(volumes), hold)

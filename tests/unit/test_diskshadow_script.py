@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.diskshadow_script import deletion_script, session_script
+from quiesce.diskshadow_script import check_folder, deletion_script, script_file, script_parameter, session_script
 from quiesce.errors import ServerRefused
-from tests.support.shadow_session import FOLDER, C, D, E
+from tests.support.shadow_session import FOLDER, C, D, E, script_of
 
 GOLDEN = Path(__file__).parent / "diskshadow"
 ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
@@ -16,16 +16,24 @@ ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
 
 @pytest.mark.parametrize(("name", "copy_only"), [("session.dsh", False), ("copy-only.dsh", True)])
 def test_a_sessions_script_is_what_an_administrator_has_read(name, copy_only):
-    assert session_script([D, E], FOLDER, copy_only=copy_only) == (GOLDEN / name).read_bytes()
+    assert script_of(copy_only=copy_only) == (GOLDEN / name).read_bytes()
+
+
+@pytest.mark.parametrize("copy_only", [False, True])
+def test_a_script_goes_to_the_server_on_one_line_and_is_the_same_there(copy_only):
+    sent = script_parameter(session_script([D, E], copy_only=copy_only))
+    assert "\n" not in sent
+    as_the_server_reads_it = "".join(f"{line}\r\n" for line in sent.replace("*", FOLDER).split("|"))
+    assert as_the_server_reads_it.encode() == script_of(copy_only=copy_only)
 
 
 def test_a_deletion_names_one_set_and_nothing_else():
     assert deletion_script(ID) == (GOLDEN / "deletion.dsh").read_bytes()
 
 
-@given(st.lists(st.uuids(), min_size=1, max_size=64, unique=True), st.booleans())
+@given(st.lists(st.uuids(), min_size=1, max_size=40, unique=True), st.booleans())
 def test_every_line_of_a_script_ends_with_cr_and_lf_and_the_last_may_lose_letters(uuids, copy_only):
-    script = session_script([rf"\\?\Volume{{{uuid}}}" + "\\" for uuid in uuids], FOLDER, copy_only=copy_only)
+    script = script_of([rf"\\?\Volume{{{uuid}}}" + "\\" for uuid in uuids], copy_only=copy_only)
     lines = script.split(b"\r\n")
     assert script.isascii()
     assert lines.pop() == b""
@@ -47,13 +55,13 @@ BREAKERS = ["\r\ndelete shadows all", "\n", "\r", " ", '"', "%TEMP%", "\0", "é"
 def test_whatever_is_put_in_stands_in_one_argument_or_is_refused(place, text):
     try:
         script = {
-            "volume": lambda: session_script([text], FOLDER, copy_only=False),
-            "folder": lambda: session_script([D], text, copy_only=False),
+            "volume": lambda: script_of([text]),
+            "folder": lambda: script_file(session_script([D], copy_only=False), text),
             "set": lambda: deletion_script(text),
         }[place]()
     except ServerRefused:
         return
-    model = session_script([D], FOLDER, copy_only=False) if place != "set" else deletion_script(ID)
+    model = script_of([D]) if place != "set" else deletion_script(ID)
     words, as_expected = script.split(), model.split()
     assert len(words) == len(as_expected)
     differing = {word.decode() for word, expected in zip(words, as_expected, strict=True) if word != expected}
@@ -68,8 +76,8 @@ def test_what_could_end_a_word_or_a_line_is_refused_everywhere(breaker, at):
         return good[:cut] + breaker + good[cut:]
 
     for attempt in (
-        lambda: session_script([broken(D)], FOLDER, copy_only=False),
-        lambda: session_script([D], broken(FOLDER), copy_only=False),
+        lambda: session_script([broken(D)], copy_only=False),
+        lambda: check_folder(broken(FOLDER)),
         lambda: deletion_script(broken(ID)),
     ):
         with pytest.raises(ServerRefused):
@@ -83,14 +91,14 @@ def test_what_could_end_a_word_or_a_line_is_refused_everywhere(breaker, at):
 )
 def test_volumes_are_guid_paths_each_once(volumes):
     with pytest.raises(ServerRefused, match="volumes"):
-        session_script(volumes, FOLDER, copy_only=False)
+        session_script(volumes, copy_only=False)
 
 
-def test_a_set_has_64_volumes_at_most():
-    many = [rf"\\?\Volume{{{n:08x}-0000-0000-0000-000000000000}}" + "\\" for n in range(65)]
-    assert session_script(many[:64], FOLDER, copy_only=False)
-    with pytest.raises(ServerRefused, match="65 volumes"):
-        session_script(many, FOLDER, copy_only=False)
+def test_a_set_has_as_many_volumes_as_the_servers_answer_has_room_for():
+    many = [rf"\\?\Volume{{{n:08x}-0000-0000-0000-000000000000}}" + "\\" for n in range(41)]
+    assert session_script(many[:40], copy_only=False)
+    with pytest.raises(ServerRefused, match="41 volumes"):
+        session_script(many, copy_only=False)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +106,4 @@ def test_a_set_has_64_volumes_at_most():
 )
 def test_the_folder_is_absolute_and_plain(folder):
     with pytest.raises(ServerRefused, match="folder"):
-        session_script([D], folder, copy_only=False)
+        check_folder(folder)
