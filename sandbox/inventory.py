@@ -73,7 +73,5 @@ def inventory(drives: Sequence[Drive], *, with_disks: bool = True) -> dict[str, 
         "powershell": {"version": "5.1.20348.2700", "languageMode": "FullLanguage"},
         "drives": listed,
         "drivesOmitted": len(ordered) - len(listed),
-        "programData": "C:\\ProgramData",
         "programDataFreeBytes": 30 * GIB,
-        "shadowStorage": [],
     }

@@ -100,4 +100,4 @@ def _shadow_script(plan: Plan) -> str:
         return verbs.NO_SCRIPT
     volumes = [volume.volume_guid for volume in plan.shadow.volumes]
     lines = diskshadow_script.session_script(volumes, copy_only=plan.settings.vss.backup_type == "copy")
-    return diskshadow_script.as_parameter(lines)
+    return diskshadow_script.script_parameter(lines)

@@ -74,7 +74,7 @@ class Shadow(GuestModel):
     ended_ms: int
     set_id: str | None
     copies: list[GuestShadowCopy]
-    storage: list[ShadowStorage]
+    storage: list[ShadowStorage] | None
     copies_at_thaw: list[str] | None
     storage_at_thaw: list[ShadowStorage] | None
     deleted: bool | None

@@ -152,7 +152,7 @@ def _is_ours(provider_id: str | None) -> bool:
 
 def _of_storage(shadow: Shadow, plan: ShadowPlan) -> list[str]:
     """Name storage that lies outside of the recovery point: the copies would be empty shells in it."""
-    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage}
+    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
     problems = []
     for volume in plan.volumes:
         name, home = volume.path or volume.volume_guid, storage.get(volume.volume_guid.lower())
@@ -170,7 +170,7 @@ def _of_writers(incomplete: Sequence[Writer]) -> list[str]:
 
 def _copies(shadow: Shadow, plan: ShadowPlan) -> list[ShadowCopy]:
     volumes = {volume.volume_guid.lower(): volume for volume in plan.volumes}
-    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage}
+    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
     return [
         ShadowCopy(
             shadow_id=copy.id.lower(),

@@ -43,7 +43,7 @@ def call(cloud: Cloud, clock: Clock, wire: Wire) -> Callable[..., Any]:
 @pytest.fixture
 def planned(call: Callable[..., Any], cloud: Cloud, server: Any) -> dict[str, Any]:
     """A state document after Plan, for a server with three volumes."""
-    policy = cloud.put_policy({"name": "files-nightly", "targets": [{"instance_id": server.instance_id}]})
+    policy = cloud.put_policy({"name": "files-nightly", "targets": [{"instance_id": server.instance_id, "vss": "off"}]})
     document = a_document({"policy": policy, "instance_id": server.instance_id})
     return {**document, "plan": call("plan", document)}
 

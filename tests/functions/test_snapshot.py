@@ -71,7 +71,7 @@ def test_a_set_is_created_once_with_the_plans_tags(
 def test_what_is_sent_is_what_plan_tried(call: Call, cloud: Cloud, server: Server) -> None:
     policy = {
         "name": "files-nightly",
-        "targets": [{"instance_id": server.instance_id, "volumes": {"include": ["xvdf"]}}],
+        "targets": [{"instance_id": server.instance_id, "vss": "off", "volumes": {"include": ["xvdf"]}}],
     }
     document = a_document({"policy": policy})
     call("snapshot", {**document, "plan": call("plan", document)})

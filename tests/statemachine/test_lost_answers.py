@@ -153,7 +153,7 @@ def test_a_lost_set_of_which_only_a_part_is_listed_is_no_recovery_point(machine,
         hidden = next(s for s in cloud.stored_snapshots() if s.volume_id == whole.volumes["E:"])
         hidden.hidden_lookups = 1000
 
-    policy = {"name": "two", "targets": [{"instance_id": whole.instance_id}]}
+    policy = {"name": "two", "targets": [{"instance_id": whole.instance_id, "vss": "off"}]}
     machine.wire.on(CREATE[0], answer_lost, nth=CREATE[1])
     machine.before("await_snapshots", hide_one)
     run = machine.start({"policy": policy})

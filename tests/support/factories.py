@@ -3,6 +3,6 @@
 from typing import Any
 
 
-def a_policy(*instance_ids: str, **changes: Any) -> dict[str, Any]:
-    """Return a policy as a person would write it, for these servers."""
-    return {"name": "files-nightly", "targets": [{"instance_id": i} for i in instance_ids]} | changes
+def a_policy(*instance_ids: str, vss: Any = "off", **changes: Any) -> dict[str, Any]:
+    """Return a policy as a person would write it, for these servers; without VSS, unless a test is about it."""
+    return {"name": "files-nightly", "targets": [{"instance_id": i, "vss": vss} for i in instance_ids]} | changes

@@ -10,10 +10,13 @@ from sandbox.inventory import Drive, inventory, nvme_drives, volume_guid
 from tests.unit.factories import a_volume
 
 ROOT_ID, DATA_ID = "vol-0aaaaaaaaaaaaaaaa", "vol-0bbbbbbbbbbbbbbbb"
+OF_VSS = {"programData": "C:\\ProgramData", "shadowStorage": []}
 
 
 def said(*drives, **changes):
-    answer = Answer(quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=inventory(drives) | changes)
+    answer = Answer(
+        quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=inventory(drives) | OF_VSS | changes
+    )
     return inventory_of(answer)
 
 

@@ -12,11 +12,12 @@ from sandbox.inventory import inventory, nvme_drives
 from tests.unit.factories import a_plan, an_exclusion, volume_id
 
 ROOT, DATA, OUT = volume_id(0), volume_id(1), volume_id(2)
+OF_VSS = {"programData": "C:\\ProgramData", "shadowStorage": []}
 
 
 def said(change: dict[str, Any] | None = None, **drives: str) -> Inventory:
     letters = {f"{letter}:": volume for letter, volume in (drives or {"C": ROOT, "D": DATA}).items()}
-    told = inventory(nvme_drives(letters)) | (change or {})
+    told = inventory(nvme_drives(letters)) | OF_VSS | (change or {})
     return inventory_of(Answer(quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=told))
 
 
