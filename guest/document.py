@@ -5,6 +5,7 @@ between them on the server, so that sessions and watchdogs run the very text tha
 Run ``python guest/document.py`` after every change of quiesce.ps1; ``--check`` says whether that was forgotten.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ DOCUMENT = HERE / "document.yaml"
 # Longer than any wait of a verb, so that the innermost and best-named error is the one reported.
 COMMAND_TIMEOUT_S = 900
 # Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
-LINK_MAX_CHARS = 4096
+LINK_MAX_CHARS = 4000
 SECONDS = "^[1-9][0-9]{0,5}$"
 
 
@@ -42,7 +43,7 @@ SHADOW_LINES = (
 )
 SHADOW_SCRIPT = rf"^(none|(({'|'.join(SHADOW_LINES)})([|]|$))+)$"
 # Of so many volumes the server's answer, 24,000 characters, can tell.
-SHADOW_SCRIPT_MAX_CHARS = 6000
+SHADOW_SCRIPT_MAX_CHARS = 5250
 
 SCRIPT_LINK, UPLOAD_LINK = link_pattern("scripts"), link_pattern("logs")
 
@@ -97,10 +98,10 @@ def parameter_lines(name: str) -> list[str]:
 def script_lines(script: str) -> list[str]:
     """Return the PowerShell that the agent runs: the parameters, then the file between its marks.
 
-    Its comments are left out, each leaving an empty line: a document has room for 64 KB.
+    A document has room for 64 KB, so comments and indentation stay behind; each line keeps its number.
     """
     prologue = ["$parameters = @{", *(f"    {name} = '{{{{{name}}}}}'" for name in PARAMETERS), "}"]
-    code = ["" if line.lstrip().startswith("#") else line for line in script.splitlines()]
+    code = [re.sub(r"(^|\s{2,})#.*", "", line.strip()) for line in script.splitlines()]
     return [*prologue, "& {", "# quiesce.ps1 begins", *code, "# quiesce.ps1 ends", "} @parameters"]
 
 

@@ -28,7 +28,7 @@ param(
     [string]$CompleteTimeoutSeconds = '300',
     [string]$FreezeLimitSeconds = '120',         # from the end of the before script
     [string]$SessionLimitSeconds = '100800',     # from the start of the session
-    [string]$ShadowScript = 'none',              # stage: of DiskShadow, its lines joined by |, * for the attempt's folder
+    [string]$ShadowScript = 'none',              # stage: DiskShadow's lines, joined by |, * for the attempt's folder
     [string]$CreateTimeoutSeconds = '180',       # stage
     [string]$AbortShadowCopies = 'false',        # thaw: another attempt will follow
     [string]$Succeeded = 'false',                # complete: did the whole backup succeed, as far as AWS knows?
@@ -48,6 +48,9 @@ $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
 $MaxDrives = 60                                  # an answer is cut at 24,000 characters
 $MaxDriveCharacters = 18000
 $MaxFileBytes = 10MB
+$MaxAnswerCharacters = 23000
+$MaxLogCharacters = 9000
+$MaxStorage = 60
 
 # ---- Text, time, waiting --------------------------------------------------------------------------------------------
 
@@ -103,6 +106,11 @@ function Move-Once([string]$Draft, [string]$Target) {
     Remove-Item -LiteralPath $Draft -Recurse -Force
     if (-not (Test-Path -LiteralPath $Target)) { throw "NotMade: $Target" }
     $false
+}
+
+function Write-Lines([string]$Path, [string[]]$Lines) {
+    # For programs of Windows: ASCII, every line ended by CR and LF. Without the last one DiskShadow loses a letter.
+    [IO.File]::WriteAllText($Path, ($Lines -join "`r`n") + "`r`n", [Text.Encoding]::ASCII)
 }
 
 function New-Flag([string]$Path, [string]$Text) {
@@ -215,7 +223,7 @@ function Open-Session {
     Assert-Trusted (Get-Root)
     $manifest = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
     @{ Run = $run; Folder = Join-Path $run $Attempt; Manifest = $manifest; State = $null; Unsaved = $false
-       Certain = Assert-NotClone $manifest.instance }
+       Certain = Assert-NotClone $manifest.instance; DiskShadow = $null; CreateSeconds = 0 }
 }
 
 function Read-State([string]$Folder) {
@@ -280,6 +288,7 @@ function New-Session($Session) {
         run = $RunId; attempt = [int]$Attempt; instance = $Session.Manifest.instance; phase = 'created'
         autoThawed = $false; runnerLost = $false; createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0
         before = $null; after = $null; complete = $null
+        shadow = if ($Session.Manifest.shadowScript -ceq 'none') { $null } else { New-Shadow }
     }
     [IO.File]::WriteAllText((Join-Path $draft 'state.json'), (ConvertTo-Line $state), [Text.Encoding]::ASCII)
     [IO.File]::WriteAllText((Join-Path $draft 'runner.lock'), '', [Text.Encoding]::ASCII)
@@ -427,35 +436,228 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
     }
 }
 
+function Get-LeftProcess($Record) {
+    # What a dead runner has left of a program that it had started.
+    if ($Record.processId -eq 0) { return }
+    foreach ($left in @(Get-Process -Id $Record.processId -ErrorAction SilentlyContinue)) {
+        $startedMs = ($left.StartTime.ToUniversalTime().Ticks - 621355968000000000) / 10000
+        if ([math]::Abs($startedMs - $Record.startedMs) -gt 10000) { continue }    # another process got its number
+        $left
+    }
+}
+
 function Close-Script($Session, [string]$Stage, [int]$Seconds) {
     # The runner died while this script ran. It is not run again; what still runs of it may end, for so many seconds.
     $record = $Session.State.$Stage
-    if ($record.processId -ne 0) {
-        foreach ($left in @(Get-Process -Id $record.processId -ErrorAction SilentlyContinue)) {
-            $startedMs = ($left.StartTime.ToUniversalTime().Ticks - 621355968000000000) / 10000
-            if ([math]::Abs($startedMs - $record.startedMs) -gt 10000) { continue }    # another process got its number
-            if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $left }
-        }
-    }
+    foreach ($left in Get-LeftProcess $record) { if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $left } }
     $record.endedMs = Get-Milliseconds
     Write-Log $Session "$Stage was interrupted"
+}
+
+# ---- Shadow copies --------------------------------------------------------------------------------------------------
+
+# DiskShadow's exec starts this once the shadow copies exist, and waits for its end: 0 has the writers told that the
+# backup is complete, anything else stops the script there. It counts seconds, so it never gives up before the session.
+$HoldLines = @(
+    '@echo off',
+    'cd /d "%~dp0" || exit /b 3',
+    'echo %~1|"%SystemRoot%\System32\findstr.exe" /r /x "{[0-9a-fA-F-]*}" >nul || exit /b 3',
+    '>created.new echo %~1',
+    'for %%F in (created.new) do if %%~zF lss 38 exit /b 3',
+    'move created.new created.flag >nul || exit /b 3',
+    'set seconds=0',
+    ':wait',
+    'if exist backup.flag exit /b 0',
+    'if exist abort.flag exit /b 1',
+    'set /a seconds+=1',
+    'if %seconds% gtr LIMIT exit /b 2',
+    '"%SystemRoot%\System32\ping.exe" -n 2 127.0.0.1 >nul',
+    'goto wait')
+
+function New-Shadow {
+    [pscustomobject]@{
+        reason = ''; processId = 0; exitCode = $null; startedMs = 0; createdMs = 0; endedMs = 0; setId = $null
+        copies = @(); copiesAtThaw = $null; storage = @(); storageAtThaw = $null; deleted = $null
+    }
+}
+
+function Read-Copies([string]$SetId) {
+    # The shadow copies of a set; $null if CIM does not answer. Ids are in upper case here, in lower at DiskShadow's.
+    try {
+        $all = @(Get-CimInstance -Namespace 'root/cimv2' -ClassName 'Win32_ShadowCopy' -OperationTimeoutSec 20)
+    } catch { [Console]::Error.WriteLine("Win32_ShadowCopy: $($_.Exception.Message)"); return $null }
+    , @($all | Where-Object { $_.SetID -eq $SetId })
+}
+
+function Read-Storage {
+    # Where the shadow copies of each volume lie.
+    $listed = @()
+    foreach ($storage in Read-Cim 'Win32_ShadowStorage') {
+        if ($listed.Count -ge $MaxStorage) { break }
+        $listed += [ordered]@{
+            volumeGuid = $storage.Volume.DeviceID; storageGuid = $storage.DiffVolume.DeviceID
+            usedBytes = $storage.UsedSpace; allocatedBytes = $storage.AllocatedSpace; maxBytes = $storage.MaxSpace
+        }
+    }
+    $listed
+}
+
+function Read-SetId($Session) {
+    # From the hold; else from the log, by what Windows does not translate there. $null if neither tells.
+    foreach ($name in 'created.flag', 'diskshadow.log') {
+        $path = Join-Path $Session.Folder $name
+        if (-not (Test-Path -LiteralPath $path)) { continue }
+        foreach ($line in (Read-Fact $name { Read-Text $path }) -csplit '\r?\n') {
+            $found = [regex]::Matches($line, '\{[0-9A-Fa-f-]{36}\}')
+            $ofSet = ($name -ceq 'created.flag') -or ($line -cmatch 'VSS_SHADOW_SET')
+            if ($ofSet -and ($found.Count -eq 1)) { return $found[0].Value }
+        }
+    }
+    $null
+}
+
+function Start-DiskShadow($Session, [string]$Name, [string[]]$Lines, [string]$Output) {
+    Write-Lines (Join-Path $Session.Folder $Name) $Lines
+    $process = Start-Process -FilePath (Get-SystemFile 'diskshadow.exe') -ArgumentList "/s $Name /l $Output.log" `
+        -WorkingDirectory $Session.Folder -PassThru -RedirectStandardOutput (Join-Path $Session.Folder "$Output.out") `
+        -RedirectStandardError (Join-Path $Session.Folder "$Output.err")
+    $null = $process.Handle          # without it 5.1 does not know the exit code later
+    $process
+}
+
+function Set-ShadowEnd($Session, [string]$Reason, $ExitCode) {
+    $shadow = $Session.State.shadow
+    if (-not $shadow.reason) { $shadow.reason = $Reason }
+    $shadow.exitCode = $ExitCode
+    $shadow.endedMs = Get-Milliseconds
+    if (-not $shadow.setId) { $shadow.setId = Read-SetId $Session }
+    Write-Log $Session "DiskShadow ended: $($shadow.reason) $ExitCode"
+}
+
+function Invoke-Create($Session) {
+    # Whatever goes wrong with VSS is told in the state, and the session goes on.
+    $shadow = $Session.State.shadow
+    $limit = $Session.Manifest.limitSeconds
+    $shadow.startedMs = Get-Milliseconds
+    try {
+        $hold = $HoldLines -creplace 'LIMIT', "$($limit.session + 600)"
+        Write-Lines (Join-Path $Session.Folder 'hold.cmd') $hold
+        $lines = $Session.Manifest.shadowScript.Replace('*', $Session.Folder) -csplit '\|'
+        $process = Start-DiskShadow $Session 'shadow.txt' $lines 'diskshadow'
+    } catch { $shadow.reason = "NotStarted: $($_.Exception.Message)"; return }
+    $Session.DiskShadow = $process
+    $shadow.processId = $process.Id
+    $null = Save-State $Session
+    $created = Join-Path $Session.Folder 'created.flag'
+    $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited }
+    if (Test-Path -LiteralPath $created) {
+        $shadow.createdMs = Get-Milliseconds
+        $shadow.setId = Read-SetId $Session
+        $shadow.copies = @(foreach ($copy in Read-Copies $shadow.setId) { [ordered]@{
+            id = $copy.ID; setId = $copy.SetID; volumeGuid = $copy.VolumeName; deviceObject = $copy.DeviceObject
+            providerId = $copy.ProviderID; persistent = $copy.Persistent; clientAccessible = $copy.ClientAccessible
+            noAutoRelease = $copy.NoAutoRelease; noWriters = $copy.NoWriters
+        } })
+        $shadow.storage = @(Read-Storage)
+        Write-Log $Session "shadow set $($shadow.setId) has $($shadow.copies.Count) shadow copies"
+    } elseif ($process.HasExited) { Set-ShadowEnd $Session 'EndedEarly' $process.ExitCode }
+    else { Stop-Tree $process; Set-ShadowEnd $Session 'TimedOut' $null }
+}
+
+function Watch-Shadow($Session) {
+    # DiskShadow has ended though it should hold: endpoint protection may have killed it.
+    $process = $Session.DiskShadow
+    if (($null -eq $process) -or ($Session.State.shadow.endedMs -ne 0) -or -not $process.HasExited) { return }
+    Set-ShadowEnd $Session 'Lost' $process.ExitCode
+    $null = Save-State $Session
+}
+
+function Read-ShadowAtThaw($Session) {
+    $shadow = $Session.State.shadow
+    if (($null -eq $shadow) -or ($shadow.createdMs -eq 0) -or ($null -ne $shadow.copiesAtThaw)) { return }
+    $copies = Read-Copies $shadow.setId
+    if ($null -ne $copies) { $shadow.copiesAtThaw = @($copies | ForEach-Object { $_.ID }) }
+    $shadow.storageAtThaw = @(Read-Storage)
+}
+
+function Stop-Hold($Session, [string]$Flag, [int]$Seconds) {
+    # $false if DiskShadow had to be killed.
+    try { $null = New-Flag (Join-Path $Session.Folder $Flag) '' } catch { Write-Log $Session $_.Exception.Message }
+    if ($Session.DiskShadow.WaitForExit($Seconds * 1000)) { return $true }
+    Stop-Tree $Session.DiskShadow
+    $false
+}
+
+function Complete-Backup($Session) {
+    # $true only if the writers were told that the backup is complete, or there are none to tell.
+    $shadow = $Session.State.shadow
+    if ($null -eq $shadow) { return $true }
+    Watch-Shadow $Session
+    if (($null -eq $Session.DiskShadow) -or ($shadow.endedMs -ne 0)) { return $false }
+    if (Stop-Hold $Session 'backup.flag' 120) { Set-ShadowEnd $Session '' $Session.DiskShadow.ExitCode }
+    else { Set-ShadowEnd $Session 'EndTimedOut' $null }
+    (-not $shadow.reason) -and ($shadow.exitCode -eq 0)
+}
+
+function Close-Shadow($Session, [string]$Reason) {
+    # Ends what still runs of DiskShadow, then deletes what it made. Not if nobody can tell whose server this is.
+    $shadow = $Session.State.shadow
+    if ($null -eq $shadow) { return }
+    if (-not $Session.Certain) { $Session.Certain = Assert-NotClone $Session.Manifest.instance }
+    if (-not $Session.Certain) { return }
+    Watch-Shadow $Session
+    if (($shadow.endedMs -eq 0) -and ($null -ne $Session.DiskShadow)) {
+        if (Stop-Hold $Session 'abort.flag' 10) { Set-ShadowEnd $Session $Reason $Session.DiskShadow.ExitCode }
+        else { Set-ShadowEnd $Session $Reason $null }
+    } elseif (($shadow.endedMs -eq 0) -and ($Reason -ceq 'RunnerLost')) {
+        foreach ($left in Get-LeftProcess $shadow) { Stop-Tree $left }
+        Set-ShadowEnd $Session $Reason $null
+    }
+    Remove-Copies $Session
+    $null = Save-State $Session
+}
+
+function Remove-Copies($Session) {
+    # By the id of their set, and never anybody else's. Deleted is what CIM no longer has.
+    $shadow = $Session.State.shadow
+    if ((-not $shadow.setId) -or ($null -ne $shadow.deleted)) { return }
+    $left = Read-Copies $shadow.setId
+    if (($null -eq $left) -or ($left.Count -gt 0)) {
+        try {
+            $lines = "delete shadows set $($shadow.setId)", 'exit'
+            $process = Start-DiskShadow $Session 'delete.txt' $lines 'delete'
+            if (-not $process.WaitForExit(60000)) { Stop-Tree $process }
+        } catch { Write-Log $Session "shadow copies not deleted: $($_.Exception.Message)" }
+        $left = Read-Copies $shadow.setId
+    }
+    $shadow.deleted = ($null -ne $left) -and ($left.Count -eq 0)
+    Write-Log $Session "shadow set $($shadow.setId) deleted: $($shadow.deleted)"
 }
 
 # ---- The session runner ---------------------------------------------------------------------------------------------
 
 function Test-Flag($Session, [string]$Name) { Test-Path -LiteralPath (Join-Path $Session.Folder $Name) }
 
+function Test-AbortAsked($Session) {
+    # Another attempt will follow this one.
+    (Test-Flag $Session 'thaw.flag') -and
+        ((Read-Fact 'thaw.flag' { Read-Text (Join-Path $Session.Folder 'thaw.flag') }) -ceq 'abort')
+}
+
 function Invoke-Before($Session) {
     Invoke-Script $Session 'before' ''
-    # DiskShadow's create comes here.
+    $since = [Diagnostics.Stopwatch]::StartNew()
+    if ($null -ne $Session.State.shadow) { Invoke-Create $Session }
+    $Session.CreateSeconds = $since.Elapsed.TotalSeconds
     $Session.State.frozenMs = Get-Milliseconds
     Set-Phase $Session 'frozen'
 }
 
 function Skip-Before($Session) {
     # The runner died before the application was frozen, or never lived: before has failed, and is not begun again.
-    if ($Session.State.phase -ceq 'before') { Close-Script $Session 'before' 0 }
-    else { $Session.State.before = New-Record 'NotStarted' '' }
+    # If it had ended already, and DiskShadow was at work, its result stands.
+    if ($Session.State.phase -cne 'before') { $Session.State.before = New-Record 'NotStarted' '' }
+    elseif ($Session.State.before.endedMs -eq 0) { Close-Script $Session 'before' 0 }
     Set-Phase $Session 'frozen'
 }
 
@@ -463,6 +665,7 @@ function Invoke-After($Session, [double]$LimitSeconds) {
     # after gets before's true status on every path: asked for, by the deadline, or after the runner's death.
     $null = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
+        Watch-Shadow $Session
         (Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag')
     }
     $Session.State.autoThawed = -not ((Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag'))
@@ -475,6 +678,7 @@ function Wait-Complete($Session, [double]$LimitSeconds) {
     $later = Join-Path $Session.Run "$([int]$Attempt + 1)"
     $asked = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
+        Watch-Shadow $Session
         (Test-Flag $Session 'complete.flag') -or (Test-Path -LiteralPath $later)
     }
     if (-not $asked -and (New-Flag (Join-Path $Session.Folder 'complete.flag') '0')) {
@@ -489,10 +693,15 @@ function Invoke-Complete($Session) {
     if (-not $Session.Certain) { $Session.Certain = Assert-NotClone $Session.Manifest.instance }
     if (-not $Session.Certain) { $Session.State.complete = New-Record 'IdentityUnknown' ''; return }
     $null = New-Flag $claim $Attempt
-    if ((Read-Text $claim) -cne $Attempt) { $Session.State.complete = New-Record 'AlreadyRun' ''; return }
+    if ((Read-Text $claim) -cne $Attempt) {
+        Close-Shadow $Session 'Aborted'
+        $Session.State.complete = New-Record 'AlreadyRun' ''
+        return
+    }
     $backup = (Read-Text (Join-Path $Session.Folder 'complete.flag')) -ceq '1'
+    if ($backup) { $backup = Complete-Backup $Session }
+    Close-Shadow $Session 'Aborted'
     $all = $backup -and $Session.State.before.succeeded -and $Session.State.after.succeeded
-    # DiskShadow's end backup comes here.
     Invoke-Script $Session 'complete' $(if ($all) { '1' } else { '0' })
 }
 
@@ -509,16 +718,22 @@ function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
         if ($Session.State.phase -ceq 'frozen') {
             # Between two runners the server may have been off, and the application with it.
             $Session.State.runnerLost = -not $Start
-            Invoke-After $Session $(if ($Start) { $limit.freeze } else { 0 })
+            Invoke-After $Session $(if ($Start) { $limit.freeze - $Session.CreateSeconds } else { 0 })
         }
         elseif ($Session.State.phase -ceq 'after') { Close-Script $Session 'after' $limit.after }
+        if ($Session.State.phase -ceq 'after') { Read-ShadowAtThaw $Session }
+        if (-not $Start) { Close-Shadow $Session 'RunnerLost' }
+        elseif (Test-AbortAsked $Session) { Close-Shadow $Session 'Aborted' }
         Set-Phase $Session 'thawed'
         if ($Until -ceq 'thawed') { return }
         if ($Session.State.phase -ceq 'complete') { Close-Script $Session 'complete' $limit.complete }
         elseif ($Session.State.phase -ceq 'thawed') {
             $left = $limit.session - $age - $clock.Elapsed.TotalSeconds
             if (Wait-Complete $Session $left) { Invoke-Complete $Session }
-            else { $Session.State.complete = New-Record 'Superseded' '' }
+            else {
+                Close-Shadow $Session 'Aborted'
+                $Session.State.complete = New-Record 'Superseded' ''
+            }
         }
         if ($Session.State.endedMs -eq 0) { $Session.State.endedMs = Get-Milliseconds }
         Set-Phase $Session 'ended'
@@ -593,6 +808,7 @@ function Invoke-Inventory {
     $mode = "$($ExecutionContext.SessionState.LanguageMode)"
     [ordered]@{
         windows = $windows; powershell = [ordered]@{ version = "$($PSVersionTable.PSVersion)"; languageMode = $mode }
+        programData = $env:ProgramData; shadowStorage = @(Read-Storage)
         drives = $listed; drivesOmitted = $drives.Count - $listed.Count
         programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
     }
@@ -626,8 +842,8 @@ function Add-Entry($Archive, [string]$Folder, [string]$Name) {
 
 function New-Archive($Session, [string]$Path) {
     # Returns what is in it.
-    $wanted = '\Asession\.log\z'
-    if ($CollectOutput -ceq 'true') { $wanted = '\A(session\.log|(before|after|complete)\.(out|err))\z' }
+    $wanted = 'session\.log|shadow\.txt|writers\.cab|diskshadow\.(log|out|err)'
+    if ($CollectOutput -ceq 'true') { $wanted = "$wanted|(before|after|complete)\.(out|err)" }
     Add-Type -AssemblyName 'System.IO.Compression'
     $stream = [IO.File]::Open($Path, 'CreateNew', 'Write', 'None')
     try {
@@ -636,7 +852,7 @@ function New-Archive($Session, [string]$Path) {
             Add-Entry $archive $Session.Run 'manifest.json'
             Add-Entry $archive $Session.Folder 'state.json'
             foreach ($file in Get-ChildItem -LiteralPath $Session.Folder -File | Sort-Object -Property Name) {
-                if ($file.Name -cmatch $wanted) { Add-Entry $archive $Session.Folder $file.Name }
+                if ($file.Name -cmatch "\A($wanted)\z") { Add-Entry $archive $Session.Folder $file.Name }
             }
         } finally { $archive.Dispose() }
     } finally { $stream.Dispose() }
@@ -727,8 +943,10 @@ function Invoke-Stage {
             limitSeconds = [ordered]@{
                 before = [int]$BeforeTimeoutSeconds; after = [int]$AfterTimeoutSeconds
                 complete = [int]$CompleteTimeoutSeconds
+                create = [int]$CreateTimeoutSeconds
                 freeze = [int]$FreezeLimitSeconds; session = [int]$SessionLimitSeconds
             }
+            shadowScript = $ShadowScript
         }
         [IO.File]::WriteAllText((Join-Path $draft 'manifest.json'), (ConvertTo-Line $manifest), [Text.Encoding]::ASCII)
         $null = Move-Once $draft $run
@@ -797,6 +1015,37 @@ function Invoke-Task($Session) {
     }
 }
 
+function Compress-Bytes($Bytes, [int]$Skip) {
+    $memory = New-Object IO.MemoryStream
+    $zip = New-Object IO.Compression.GZipStream $memory, ([IO.Compression.CompressionMode]::Compress)
+    try { $zip.Write($Bytes, $Skip, $Bytes.Length - $Skip) } finally { $zip.Dispose() }
+    [Convert]::ToBase64String($memory.ToArray())
+}
+
+function Add-ShadowLog($Answer, $Session) {
+    # As much of its end as the answer has room for; where there is hardly any, where shadow copies lie gives way.
+    if (($null -eq $Session.State) -or ($null -eq $Session.State.shadow)) { return }
+    if ((ConvertTo-Line $Answer).Length -gt $MaxAnswerCharacters - 2000) {
+        $Session.State.shadow.storage = $null
+        $Session.State.shadow.storageAtThaw = $null
+    }
+    $Answer['diskShadowLog'] = $null
+    $Answer['diskShadowLogCut'] = $false
+    $path = Join-Path $Session.Folder 'diskshadow.log'
+    if (-not (Test-Path -LiteralPath $path)) { return }
+    $tail = Read-Tail $path
+    if ($tail.Mark -ceq 'unreadable-') { return }
+    $room = [math]::Min($MaxLogCharacters, $MaxAnswerCharacters - (ConvertTo-Line $Answer).Length)
+    $skip = 0
+    $text = Compress-Bytes $tail.Bytes 0
+    while ($text.Length -gt $room) {
+        $skip += 1 + [math]::Floor(($tail.Bytes.Length - $skip) / 8)
+        $text = Compress-Bytes $tail.Bytes $skip
+    }
+    $Answer['diskShadowLog'] = $text
+    $Answer['diskShadowLogCut'] = $skip -gt 0
+}
+
 function Assert-Parameters {
     # The SSM document has checked them already; the tasks have no document.
     $number = '\A[0-9]{1,6}\z'
@@ -809,6 +1058,9 @@ function Assert-Parameters {
         @('BeforeTimeoutSeconds', $BeforeTimeoutSeconds, $number),
         @('AfterTimeoutSeconds', $AfterTimeoutSeconds, $number),
         @('CompleteTimeoutSeconds', $CompleteTimeoutSeconds, $number),
+        @('CreateTimeoutSeconds', $CreateTimeoutSeconds, $number),
+        @('ShadowScript', $ShadowScript, '\A[A-Za-z0-9 \\?{}._%#:|*,-]{1,6000}\z'),
+        @('AbortShadowCopies', $AbortShadowCopies, '\A(true|false)\z'),
         @('FreezeLimitSeconds', $FreezeLimitSeconds, $number),
         @('SessionLimitSeconds', $SessionLimitSeconds, $number),
         @('Succeeded', $Succeeded, '\A(true|false)\z'),
@@ -826,7 +1078,10 @@ function Invoke-Verb($Answer) {
     try {
         switch -CaseSensitive ($Verb) {
             'freeze' { Invoke-Freeze $session }
-            'thaw' { Invoke-Request $session 'thaw.flag' '' 'thawed' }
+            'thaw' {
+                $word = if ($AbortShadowCopies -ceq 'true') { 'abort' } else { '' }
+                Invoke-Request $session 'thaw.flag' $word 'thawed'
+            }
             'complete' {
                 if (-not $session.Certain) { throw 'IdentityUnknown' }
                 Invoke-Request $session 'complete.flag' $(if ($Succeeded -ceq 'true') { '1' } else { '0' }) 'ended'
@@ -834,7 +1089,10 @@ function Invoke-Verb($Answer) {
             'collect' { $Answer['collected'] = Invoke-Collect $session }
             default { Invoke-Task $session }
         }
-    } finally { $Answer['session'] = $session.State }
+    } finally {
+        $Answer['session'] = $session.State
+        if ($Verb -cne 'collect') { Add-ShadowLog $Answer $session }
+    }
 }
 
 $answer = [ordered]@{ quiesce = 1; verb = $Verb; run = $RunId; attempt = $Attempt; ok = $false; error = '' }

@@ -256,7 +256,7 @@ class Session:
             return False
         if self.shadow:
             self.shadow.look_at_thaw()
-        if self.abort_asked:
+        if self.abort_asked and runner.started_it:
             self._close_shadow(runner, now_s)
         self._take_over(runner, now_s)
         self._enter_phase("thawed")

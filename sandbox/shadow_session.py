@@ -104,7 +104,7 @@ class ShadowSession:
             entry.update(copies=[listed(copy) for copy in self._copies() or []], storage=self.storage())
             return process.created_s
         if process.ended_s is not None:
-            self._note_end("EndedEarly", process.exit_code)
+            self._note_end("EndedEarly", process.ended_s, process.exit_code)
             return process.ended_s
         if now_s < limit_s:
             return None
@@ -117,7 +117,7 @@ class ShadowSession:
             return False
         self.process.advance(now_s)
         if self.process.ended_s is not None:
-            self._note_end("Lost", self.process.exit_code)
+            self._note_end("Lost", self.process.ended_s, self.process.exit_code)
         return bool(self.entry["endedMs"])
 
     def look_at_thaw(self) -> None:
@@ -138,7 +138,7 @@ class ShadowSession:
         asked_s = self.process.flagged_s("backup")
         self.process.advance(min(now_s, asked_s + END_LIMIT_S))
         if self.process.ended_s is not None:
-            self._note_end("", self.process.exit_code)
+            self._note_end("", self.process.ended_s, self.process.exit_code)
             return self.process.exit_code == 0 and not self.entry["reason"]
         if now_s < asked_s + END_LIMIT_S:
             return None
@@ -147,14 +147,12 @@ class ShadowSession:
 
     def close(self, reason: str, now_s: float) -> None:
         """End DiskShadow if it still runs, and delete the shadow copies that it made, by their set."""
-        if self.process is not None and not self.entry["endedMs"]:
-            if reason == "RunnerLost":
-                self._kill(reason, now_s)
-            elif not self.watch(now_s):
-                self.process.flag("abort", now_s)
-                self.process.advance(now_s)
-                self._note_end(reason, self.process.exit_code)
-        self.entry["reason"] = self.entry["reason"] or (reason if reason == "RunnerLost" else "")
+        if not self.entry["endedMs"] and reason == "RunnerLost":
+            self._kill(reason, now_s)
+        elif not self.entry["endedMs"] and self.process and not self.watch(now_s):
+            self.process.flag("abort", now_s)
+            self.process.advance(now_s)
+            self._note_end(reason, self.process.ended_s, self.process.exit_code)
         self._delete()
 
     def log(self) -> bytes | None:
@@ -185,26 +183,24 @@ class ShadowSession:
             DiskShadow(self.server).run(script, lambda _: 0)
         entry["deleted"] = self._copies() == []
 
-    def _note_end(self, reason: str, exit_code: int | None) -> None:
-        assert self.process is not None
-        assert self.process.ended_s is not None
+    def _note_end(self, reason: str, ended_s: float | None, exit_code: int | None) -> None:
+        assert ended_s is not None
         self.entry["reason"] = self.entry["reason"] or reason
-        self.entry.update(exitCode=exit_code, endedMs=int(self.process.ended_s * 1000))
-        self._find_set()
+        self.entry.update(exitCode=exit_code, endedMs=int(ended_s * 1000))
+        self.entry["setId"] = self.entry["setId"] or self._set_written_down()
 
     def _kill(self, reason: str, now_s: float) -> None:
-        assert self.process is not None
-        self.process.kill(now_s)
-        self._note_end(reason, None)
+        if self.process:
+            self.process.kill(now_s)
+        self._note_end(reason, now_s, None)
 
-    def _find_set(self) -> None:
-        """Return to what the hold has written down, or the log says, if the state does not know the set."""
-        assert self.process is not None
-        self.entry["setId"] = self.entry["setId"] or self.process.set_id
+    def _set_written_down(self) -> str | None:
+        """Return the set by what the hold was told, or else by the log."""
+        if self.process is None or self.process.set_id:
+            return self.process and self.process.set_id
         lines = [line for line in self.process.log().decode().splitlines() if "VSS_SHADOW_SET" in line]
-        for found in (re.findall(GUID, line, re.IGNORECASE) for line in lines):
-            if self.entry["setId"] is None and len(found) == 1:
-                self.entry["setId"] = found[0]
+        found = [re.findall(GUID, line, re.IGNORECASE) for line in lines]
+        return next((ids[0] for ids in found if len(ids) == 1), None)
 
 
 def with_log(answer: dict[str, Json], log: bytes | None) -> dict[str, Json]:

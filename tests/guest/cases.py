@@ -4,6 +4,8 @@ A case sets a server up, takes steps in order, and says what must be seen. ``run
 methods, and returns a record without anything that differs from run to run.
 """
 
+import base64
+import gzip
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import Any, Protocol
 
 from ruamel.yaml import YAML
 
+from tests.guest import hardware, shadows
 from tests.guest.customer import Script
 
 FILE = Path(__file__).with_name("cases.yaml")
@@ -66,6 +69,9 @@ def load() -> list[Case]:
     cases = []
     for entry in YAML(typ="safe").load(FILE):
         scripts = {"before": "ok", "after": "ok", "complete": "ok"} | entry.pop("scripts", {})
+        for stage in (step["stage"] for step in entry["steps"] if step.get("stage")):
+            if stage.get("ShadowScript") == "VSS":
+                stage["ShadowScript"] = shadows.script([*hardware.volumes("nvme")])
         present = {name: script(name.partition("/")[0], value) for name, value in scripts.items() if value != "missing"}
         cases.append(Case(scripts=present, **entry))
     return cases
@@ -83,10 +89,15 @@ def normal(value: Json, home: str = "", key: str = "") -> Json:
         return bool(value)
     if key.endswith(".sha256"):
         return "a hash"
-    if isinstance(value, str):
-        text = value.replace(home, "") if home else value
-        return next((name for name in FOREIGN_TEXT if text.startswith(f"{name}:")), text)
-    return value
+    return normal_text(value, home, key) if isinstance(value, str) else value
+
+
+def normal_text(value: str, home: str, key: str) -> Json:
+    """Return a text without the machine's home, and DiskShadow's log as its lines."""
+    if key.endswith(".diskShadowLog"):
+        return unpacked(value)
+    text = value.replace(home, "") if home else value
+    return next((name for name in FOREIGN_TEXT if text.startswith(f"{name}:")), text)
 
 
 def without_sizes(collected: Json) -> Json:
@@ -96,6 +107,11 @@ def without_sizes(collected: Json) -> Json:
         for each in collected["files"]
     ]
     return {"files": files, "bytes": bool(collected["bytes"])}
+
+
+def unpacked(log: str) -> list[str]:
+    """Return the lines of DiskShadow's log in an answer."""
+    return gzip.decompress(base64.b64decode(log)).decode("ascii").splitlines()
 
 
 def differences(wanted: Json, seen: Json, where: str = "") -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sandbox.inventory import WINDOWS, Drive, nvme_drives, volume_guid
+from tests.guest import shadows
 
 FIXED, CD_ROM = 3, 5
 NVME = nvme_drives({"C:": "vol-0aaaaaaaaaaaaaaa0", "D:": "vol-0bbbbbbbbbbbbbbb1"})
@@ -80,3 +81,12 @@ def volume(drive: Drive, drive_type: int = FIXED) -> dict[str, Any]:
 def install(home: Path, name: str) -> None:
     """Give a machine the disks of this name."""
     (home / "cim.json").write_text(json.dumps(instances(HARDWARE[name])))
+    made = shadows.server(volumes(name))
+    state = {"issued": 0, "copies": made.shadow_copies, "storage": made.storage, "volumes": made.volumes}
+    (home / "vss.json").write_text(json.dumps(state, default=asdict))
+    (home / "shadows.json").write_text(json.dumps(shadows.instances(made)))
+
+
+def volumes(name: str) -> dict[str, str]:
+    """Return the GUID paths of the disks of this name, with their drives."""
+    return {drive.volume_guid: drive.path for drive in HARDWARE[name]}

@@ -1,6 +1,7 @@
 """What can happen to a real server of the cases between two verbs. Each incident is a step of a case by its name."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -39,6 +40,12 @@ class Incidents:
         wait_for(
             lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state knows that {stage} runs"
         )
+
+    def holding(self, _: str) -> None:
+        """Wait until DiskShadow is at create, and the state file has its number."""
+        log = self.machine.session_folder() / "diskshadow.log"
+        wait_for(lambda: log.exists() and log.read_text().endswith("-> create\n"), "DiskShadow creates")
+        wait_for(lambda: bool((self.machine.state().get("shadow") or {}).get("processId")), "the state knows of it")
 
     def seen(self, line: str) -> None:
         """Wait until the application's log ends with this line."""
@@ -81,7 +88,12 @@ class Incidents:
             self.machine.metadata.instances[self.machine.name] = self.machine.instance
 
     def fault(self, name: str) -> None:
-        """Make a stand-in fail, see there; or ``language`` (constrained), ``agent`` (does not tell the instance id)."""
+        """Make a stand-in fail, see there; or ``language`` (constrained), ``agent`` (does not tell the instance id).
+
+        Without ``diskshadow`` the server has none.
+        """
+        if name == "diskshadow":
+            self.machine.diskshadow.unlink()
         (self.machine.home / "faults" / name).touch()
 
     def mend(self, name: str) -> None:
@@ -164,6 +176,17 @@ class Incidents:
     def drives(self, name: str) -> None:
         """Give the machine other disks."""
         hardware.install(self.machine.home, name)
+
+    def vanish(self, drive: str) -> None:
+        """Let the session's shadow copies of a drive vanish, as Windows deletes them for want of space."""
+        home = self.machine.home
+        state = json.loads((home / "vss.json").read_text())
+        lost = next(volume for volume, letter in state["volumes"].items() if letter == drive)
+        state["copies"] = [copy for copy in state["copies"] if copy["volume"] != lost]
+        (home / "vss.json").write_text(json.dumps(state))
+        cim = json.loads((home / "shadows.json").read_text())
+        cim["Win32_ShadowCopy"] = [copy for copy in cim["Win32_ShadowCopy"] if copy["VolumeName"] != lost]
+        (home / "shadows.json").write_text(json.dumps(cim))
 
     def lock(self, name: str) -> None:
         """Open a file of the first attempt as a scanner does, and share it with nobody."""

@@ -110,6 +110,8 @@ class Machine:
         python = f'exec "{sys.executable}" -IS "{HERE / "standins" / "windows.py"}"'
         for program in ("icacls", "schtasks", "taskkill", "cmd"):
             self.program(system / f"{program}.exe", f'{python} {program} "$@"')
+        self.diskshadow = system / "diskshadow.exe"
+        self.program(self.diskshadow, f'exec "{sys.executable}" -I "{HERE / "standins" / "diskshadow.py"}" "$@"')
         self.program(self.home / "get-acl", f'{python} get-acl "$@"')
         self.program(
             self.powershell,
@@ -243,7 +245,10 @@ class Machine:
         wait_for(lambda: not set(process_ids) & set(self.processes()), "the processes are gone")
 
     def kill_task(self, task: str) -> None:
-        """Kill a task's own process; what it started lives on."""
+        """Kill a task's own process, or ``diskshadow``; what a task started lives on."""
+        if task == "diskshadow":
+            self.kill([self.state()["shadow"]["processId"]])
+            return
         self.kill([int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())])
 
     def start_tasks(self, trigger: str) -> None:

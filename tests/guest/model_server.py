@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sandbox.guest import Guest
 from sandbox.session import Outcome
-from tests.guest import hardware, uploads
+from tests.guest import hardware, shadows, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script
 from tests.guest.machine import DEFAULTS, INSTANCE
@@ -66,7 +66,9 @@ class ModelServer:
         self.case, self.now_s, self.lock = case, 1_750_000_000.0, Lock()
         self.scripts = CaseScripts(case)
         self.guest = Guest(INSTANCE, self.scripts, self.put, hardware.HARDWARE["nvme"])
+        self.guest.vss = shadows.server(hardware.volumes("nvme"))
         self.uploads: dict[str, bytes] = {}
+        self.faults: set[str] = set()
 
     def put(self, link: str, content: bytes) -> bool:
         """Answer as the cases' bucket does: ``refused`` is refused, of ``lost`` the answer is."""
@@ -117,6 +119,12 @@ class ModelServer:
 
     step_running = step_until
 
+    def step_holding(self, _: str) -> None:
+        """DiskShadow is at create as soon as before has ended."""
+        while not self.guest.sessions()[0].shadow.process:
+            self.now_s += TICK_S
+            self.guest.advance(self.now_s)
+
     def step_seen(self, line: str) -> None:
         """The application's log must end with this line; nothing in the model runs late."""
         assert self.scripts.log[-1] == line
@@ -131,8 +139,11 @@ class ModelServer:
             if session.process is not None:
                 session.process.ends_s = self.now_s
 
-    def step_kill(self, _: str) -> None:
-        """Kill the runner."""
+    def step_kill(self, task: str) -> None:
+        """Kill the runner, or DiskShadow."""
+        if task == "diskshadow":
+            self.guest.sessions()[0].shadow.process.kill(self.now_s)
+            return
         self.guest.sessions()[0].runner = None
 
     def step_fire(self, _: str) -> None:
@@ -159,8 +170,24 @@ class ModelServer:
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         if name == "volumes":
             self.guest.drives = []
+        elif name == "diskshadow":
+            self.guest.vss.has_diskshadow = well
+        elif name in shadows.FAULTS:
+            self.faults ^= {name}
+            self.break_vss()
         else:
             setattr(self.guest, flags[name], well)
+
+    def break_vss(self) -> None:
+        """Let VSS have the faults of now."""
+        broken = shadows.server(self.guest.vss.volumes, self.faults)
+        for name in ("create_fails", "create_s", "after_error", "end_s", "delete_fails", "writers"):
+            setattr(self.guest.vss, name, getattr(broken, name))
+
+    def step_vanish(self, drive: str) -> None:
+        """Let the shadow copies of a drive vanish."""
+        vss = self.guest.vss
+        vss.shadow_copies = [copy for copy in vss.shadow_copies if vss.volumes[copy.volume] != drive]
 
     def step_mend(self, name: str) -> None:
         """Mend it."""
@@ -215,6 +242,7 @@ class ModelServer:
     def step_drives(self, name: str) -> None:
         """Give the server other disks."""
         self.guest.drives = hardware.HARDWARE[name]
+        self.guest.vss = shadows.server(hardware.volumes(name))
 
     def step_lock(self, name: str) -> None:
         """Somebody opens a file and does not share it."""
@@ -233,6 +261,7 @@ class ModelServer:
             "frozen": self.scripts.frozen,
             "tasks": sorted(task for session in sessions for task in session.tasks),
             "uploads": {name: uploads.gist(content) for name, content in self.uploads.items()},
+            "copies": [copy.shadow_id for copy in self.guest.vss.shadow_copies],
             "sessions": {f"{each.state['run']}/{each.attempt}": summary(each.saved) for each in sessions},
         }
 

@@ -123,6 +123,7 @@ class RealServer:
             "application": [line.strip() for line in log.read_text().splitlines()] if log.exists() else [],
             "frozen": (home / "application.frozen").exists(),
             "tasks": sorted(task.name for task in (home / "tasks").iterdir()),
+            "copies": [copy["shadow_id"] for copy in json.loads((home / "vss.json").read_text())["copies"]],
             "sessions": {name: summary(state) for name, state in states.items()},
             "output": {
                 f"{file.parent.name}/{file.name}": file.stat().st_size
@@ -176,7 +177,9 @@ class RealServer:
 
 def summary(state: dict[str, Json]) -> Json:
     """Return the lasting part of a session's state."""
-    return {name: state[name] for name in ("phase", "autoThawed", "runnerLost", "before", "after", "complete")}
+    return {
+        name: state[name] for name in ("phase", "autoThawed", "runnerLost", "before", "after", "complete", "shadow")
+    }
 
 
 def check_order(session: Json) -> None:

@@ -58,7 +58,7 @@ def test_the_document_is_made_from_this_guest() -> None:
 def test_the_document_with_the_largest_parameters_of_a_verb_is_below_the_quota() -> None:
     scripts = {name: LINK_MAX_CHARS for name in PARAMETERS if name.endswith("Link") and name != "UploadLink"}
     scripts["ShadowScript"] = SHADOW_SCRIPT_MAX_CHARS
-    largest = {name: "x" * scripts.get(name, 100) for name in PARAMETERS}
+    largest = {name: "x" * ({"RunId": 100, "Policy": 40} | scripts).get(name, 20) for name in PARAMETERS}
     assert len(json.dumps(CONTENT)) + len(json.dumps(largest)) < LIMIT_BYTES
 
 

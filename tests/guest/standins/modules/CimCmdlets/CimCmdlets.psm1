@@ -8,6 +8,14 @@ $Properties = @{
         DeviceID = [string]; Name = [string]; DriveLetter = [string]; DriveType = [uint32]
         FileSystem = [string]; Capacity = [uint64]; FreeSpace = [uint64]
     }
+    'root/cimv2:Win32_ShadowCopy' = @{
+        ID = [string]; SetID = [string]; VolumeName = [string]; DeviceObject = [string]; ProviderID = [string]
+        Persistent = [bool]; ClientAccessible = [bool]; NoAutoRelease = [bool]; NoWriters = [bool]
+    }
+    'root/cimv2:Win32_ShadowStorage' = @{
+        Volume = [psobject]; DiffVolume = [psobject]
+        UsedSpace = [uint64]; AllocatedSpace = [uint64]; MaxSpace = [uint64]
+    }
     'root/cimv2:Win32_DiskDrive' = @{ Index = [uint32]; SCSITargetId = [uint16] }
     'root/Microsoft/Windows/Storage:MSFT_Disk' = @{ Number = [uint32]; SerialNumber = [string] }
     'root/Microsoft/Windows/Storage:MSFT_Partition' = @{ DiskNumber = [uint32]; AccessPaths = [string[]] }
@@ -34,7 +42,8 @@ function Get-CimInstance {
     if ((Test-Fault 'volumes') -and $ClassName -ceq 'Win32_Volume') { throw 'Provider load failure' }
     $types = $Properties["${Namespace}:$ClassName"]
     if ($null -eq $types) { Deny "${Namespace}:$ClassName" }
-    $all = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText((Join-Path $env:FAKE_WINDOWS 'cim.json')))
+    $file = if ($ClassName.StartsWith('Win32_Shadow')) { 'shadows.json' } else { 'cim.json' }
+    $all = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText((Join-Path $env:FAKE_WINDOWS $file)))
     foreach ($one in $all.$ClassName) {
         $instance = [ordered]@{}
         foreach ($name in $types.Keys) {
