@@ -31,6 +31,8 @@ class BusyApplication:
         self._seed, self._drives = seed, drives
         self._observations, self._writes = 0, FIRST_WRITES
         self.held = False
+        self.flushes = True
+        """Whether its VSS writer finishes the order at hand; without that it is as torn in a shadow copy as anywhere."""
         self.asked: list[str] = []
         """What its owner's scripts asked of it: `before`, `after 1`, `complete 0`."""
         self._put_on_disk()
@@ -47,6 +49,11 @@ class BusyApplication:
         """Finish the order at hand, as a clean shutdown does."""
         self._writes += self._writes % 2
         self._put_on_disk()
+
+    def freeze(self) -> None:
+        """Be at rest for the instant of a shadow copy, as its VSS writer is asked to."""
+        if self.flushes:
+            self.shut_down()
 
     def obey(self, stage: str, argument: str) -> str:
         """Do what a script asks: hold with nothing half done, go on, or take note of the backup's end; say so."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class VolumeContent:
-    """The files on one volume, by path. Small on purpose: blocks and shadow storage can take its place."""
+    """The files on one volume, by path, and the shadow copies whose storage lies on it, by id. Small on purpose."""
 
     files: dict[str, str] = field(default_factory=dict)
+    shadow_copies: dict[str, "VolumeContent"] = field(default_factory=dict)
 
     def read(self, path: str) -> str:
         """The text of a file; an empty one where nothing was written yet."""
@@ -19,4 +20,4 @@ class VolumeContent:
 
     def capture(self) -> "VolumeContent":
         """The content as it is at this instant, for good."""
-        return VolumeContent(dict(self.files))
+        return VolumeContent(dict(self.files), dict(self.shadow_copies))

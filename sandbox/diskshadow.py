@@ -151,11 +151,13 @@ class DiskShadow:
             return
         set_id = self.server.new_id()
         first = len(self.server.shadow_copies) + 1
+        copies = []
         for number, (volume, alias, provider) in enumerate(self._volumes, first):
             self._aliases[alias] = self.server.new_id()
             copy = ShadowCopy(self._aliases[alias], set_id, volume, self._context, self._writers, provider, number)
-            self.server.add_copies([copy])
+            copies.append(copy)
             self.log.append(texts.alias(alias, copy.shadow_id))
+        self.server.add_copies(copies)
         self._aliases["VSS_SHADOW_SET"] = set_id
         self.log.append(texts.alias("VSS_SHADOW_SET", set_id, of_set=True))
         self.server.files.append(self._metadata)

@@ -1,7 +1,7 @@
 """Simulated Windows servers: EC2 instances with volumes, what is on their disks, and what runs on them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +11,7 @@ from .disks import VolumeContent
 from .guest import put_nowhere
 from .inventory import nvme_drives
 from .snapshots import RULES, EbsSnapshot
+from .vss import ShadowCopy, VssWriter
 from .windows import Windows
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Disk(NamedTuple):
     drive: str
 
 
+SHOP_WRITER, SHOP_WRITER_ID = "Shop Writer", "{5409a3f0-0c5e-4c6c-9d0e-7a6b1f1f5409}"
 DISKS = (Disk(ROOT_DEVICE, 50, "C:"), Disk("xvdf", 100, "D:"), Disk("xvdg", 20, "E:"))
 
 
@@ -95,6 +97,7 @@ class Servers:
         drives = nvme_drives(of_drive)
         windows = Windows(instance_id, busy, self.get, RULES.now_s(), put=self.put, drives=drives)
         server = Server(instance_id, name, of_drive, windows, busy)
+        self._wire_vss(server, {drive.path: drive.volume_guid for drive in drives})
         with self.lock:
             self.servers[instance_id], self.managed[instance_id] = server, windows
         return server
@@ -132,6 +135,21 @@ class Servers:
             drives |= {d: self.content(snapshots[v]) for d, v in server.volumes.items() if v in snapshots}
         return examine(drives)
 
+    def examine_shadow_copies(self, record: dict[str, Any]) -> Examination:
+        """Look at the application's data in the shadow copies inside of a recovery point, as its record describes it.
+
+        Raises:
+            KeyError: the storage of a copy lies on no volume of the recovery point, or the copy is not there.
+        """
+        snapshots = {each["volume_id"]: each["snapshot_id"] for each in record["snapshots"]}
+        copies = record["shadow"]["copies"]
+        of_guid = {copy["volume_guid"]: copy["volume_id"] for copy in copies}
+        drives: dict[str, VolumeContent] = {}
+        for copy in copies:
+            storage = self.content(snapshots[of_guid[copy["storage_guid"]]])
+            drives[copy["path"]] = storage.shadow_copies[copy["shadow_id"]]
+        return examine(drives)
+
     def forget(self) -> None:
         """Know no server and no content any more, and listen again: others may have listened meanwhile."""
         with self.lock:
@@ -139,6 +157,29 @@ class Servers:
             self.managed.clear()
             self.contents.clear()
         RULES.captured[:] = [self._capture]
+
+    def _wire_vss(self, server: Server, guids: dict[str, str]) -> None:
+        """Let shadow copies show what is on the volumes, with the application's writer asked to be at rest."""
+        vss, busy = server.windows.guest.vss, server.application
+        volume_of = {guid: server.volumes[drive] for drive, guid in guids.items()}
+        vss.writers = [replace(writer, told=[]) for writer in vss.writers]
+        if busy:
+            needs = frozenset(guids[drive] for drive in (ORDERS_DRIVE, LEDGER_DRIVE))
+            vss.writers.append(VssWriter(SHOP_WRITER, SHOP_WRITER_ID, (r"\Shop",), needs))
+
+        def created(copies: list[ShadowCopy]) -> None:
+            if busy:
+                busy.work()
+            present = {copy.volume for copy in copies}
+            if busy and any(w.name == SHOP_WRITER and w.needs <= present for w in vss.writers):
+                busy.freeze()
+            for copy in copies:
+                shown = VolumeContent(dict(self.contents[volume_of[copy.volume]].files))
+                home = volume_of.get(vss.storage_of(copy.volume))
+                if home is not None:  # else on a disk that is no EBS volume
+                    self.contents[home].shadow_copies[copy.shadow_id] = shown
+
+        vss.created = created
 
     def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
         """Copy the volumes' content at the instant at which CreateSnapshots takes effect."""
@@ -151,6 +192,9 @@ class Servers:
                 server.application.work()
             for snapshot in snapshots:
                 content = self.contents.setdefault(snapshot.volume_id, VolumeContent())
+                there = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
+                kept = {number: copy for number, copy in content.shadow_copies.items() if number in there}
+                content.shadow_copies = kept
                 self.contents[snapshot.id] = content.capture()
 
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:

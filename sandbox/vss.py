@@ -80,13 +80,21 @@ class Server:
     new_id: Callable[[], str] = lambda: f"{{{uuid4()}}}"
     name: str = "SERVER"
     time: str = "3/6/2026 8:03:12 PM"
+    created: Callable[[list[ShadowCopy]], None] = lambda _copies: None
+    """Hears of a set at the instant that its shadow copies show."""
 
     def add_copies(self, copies: Iterable[ShadowCopy]) -> None:
-        """Make shadow copies; a volume without shadow storage gets it on itself."""
-        for copy in copies:
+        """Make the shadow copies of a set; a volume without shadow storage gets it on itself."""
+        made = list(copies)
+        for copy in made:
             self.shadow_copies.append(copy)
             if copy.volume not in [storage.volume for storage in self.storage]:
                 self.storage.append(ShadowStorage(copy.volume, copy.volume))
+        self.created(made)
+
+    def storage_of(self, volume: str) -> str:
+        """Return the volume on which the shadow copies of a volume lie."""
+        return next(storage.storage for storage in self.storage if storage.volume == volume)
 
     def copies_of(self, set_id: str | None) -> list[ShadowCopy]:
         """Return the shadow copies of a set, as Win32_ShadowCopy would list them."""

@@ -10,6 +10,7 @@ from statelint.linter import Linter
 from quiesce import errors
 from quiesce.awaiting import LONGEST_WAIT_S, NOTHING_CREATED, SNAPSHOT_LIMIT_S
 from quiesce.errors import QuiesceError
+from quiesce.policy import Vss
 from quiesce.table import ASKING_LEASE_S, LEASE_S
 from quiesce.verbs import SESSION_LIMIT_S
 from tests.support.project import ROOT, definition, resources, step_of, template
@@ -30,6 +31,13 @@ AWS_NAMES = {
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
 }
+# What a policy may ask for at most.
+MOST = {
+    name: next(bound.le for bound in Vss.model_fields[name].metadata if hasattr(bound, "le"))
+    for name in ("retries", "retry_wait_s")
+}
+# The state in which a function has its second name.
+SECOND = {"ThawBeforeRetry": "thaw"}
 # Started when an execution has ended without a report.
 BY_EVENT = "SweepFunction"
 # Bases: raised by no step.
@@ -106,7 +114,7 @@ def test_what_our_errors_say_of_being_tried_again_is_what_the_definition_does():
 def test_a_server_that_does_not_answer_is_asked_again_where_asking_late_still_helps():
     """Not by Freeze: who is not frozen by then goes on to Thaw."""
     asked_again = {n for n, s in TASKS.items() if any("AgentUnreachable" in r["ErrorEquals"] for r in s["Retry"])}
-    assert asked_again == {"Thaw", "Complete"}
+    assert asked_again == {"Thaw", "ThawBeforeRetry", "Complete"}
 
 
 def test_no_error_is_retried_twice_in_one_state_and_none_with_everything():
@@ -137,7 +145,9 @@ def test_the_innermost_time_limit_is_the_shortest(state):
 def test_a_run_is_judged_before_the_machine_is_cut_off():
     """A machine that times out runs no Report: no record, no mail, and the server is not freed."""
     steps_s = sum(longest_s(name) for name in TASKS)
-    assert steps_s + SNAPSHOT_LIMIT_S + LONGEST_WAIT_S < definition()["TimeoutSeconds"]
+    attempt_s = sum(map(longest_s, ("Freeze", "Snapshot", "ThawBeforeRetry"))) + MOST["retry_wait_s"]
+    attempts_s = MOST["retries"] * attempt_s
+    assert steps_s + attempts_s + SNAPSHOT_LIMIT_S + LONGEST_WAIT_S < definition()["TimeoutSeconds"]
 
 
 def test_the_lease_outlasts_the_worst_case_of_what_stands_between_two_who_renew_it():
@@ -145,6 +155,7 @@ def test_the_lease_outlasts_the_worst_case_of_what_stands_between_two_who_renew_
     one = {name: state["TimeoutSeconds"] for name, state in TASKS.items()}
     assert one["Plan"] + longest_s("Snapshot") + one["AwaitSnapshots"] <= LEASE_S
     assert one["Freeze"] + longest_s("Snapshot") + longest_s("Thaw") + one["AwaitSnapshots"] <= ASKING_LEASE_S
+    assert one["Freeze"] + longest_s("Snapshot") + longest_s("ThawBeforeRetry") + MOST["retry_wait_s"] <= ASKING_LEASE_S
     assert longest_s("Complete") + longest_s("Report") <= ASKING_LEASE_S
 
 
@@ -166,7 +177,9 @@ def test_everything_that_a_task_does_not_expect_is_caught():
     for name, state in TASKS.items():
         assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
         own = f"$.{step_of(state['Resource'].rpartition(':')[2])}_failure"
-        assert all(catcher["ResultPath"] in ("$.failure", own) for catcher in state["Catch"]), name
+        kept = {"$.failure", own, "$.snapshot_refused", "$.retry_failure"}
+        assert {catcher["ResultPath"] for catcher in state["Catch"]} <= kept, name
+        assert len({catcher["ResultPath"] for catcher in state["Catch"]} & {"$.failure", own, "$.retry_failure"}) == 1
 
 
 def test_once_the_server_may_be_frozen_every_way_thaws_completes_and_reports_in_this_order():
@@ -189,7 +202,7 @@ def test_each_step_adds_one_key_of_its_own_name():
     for name, state in TASKS.items():
         step = step_of(state["Resource"].rpartition(":")[2])
         assert state["ResultPath"] == f"$.{step}"
-        assert step == re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        assert step == SECOND.get(name) or step == re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def test_every_function_is_a_step_and_every_step_a_function():

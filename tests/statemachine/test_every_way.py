@@ -19,12 +19,15 @@ STATES = definition()["States"]
 WAYS = sorted(possible(definition()))
 # States that have something to do only where the application is asked.
 ASKING = {"Freezes?", "Freeze", "Frozen?", "Thaw", "Complete"}
+# States that are entered only where VSS times out, and another attempt is made.
+RETRYING = {"Retry", "ThawBeforeRetry", "WaitBeforeRetry", "CrashAllowed?"}
 # How often boto3 sends a call before it gives up, and a call of each step that may be repeated.
 CALL = {
     "Plan": ("s3:GetObject", 4),
     "Freeze": ("ssm:SendCommand", 1),
     "Snapshot": ("dynamodb:UpdateItem", 4),
     "Thaw": ("ssm:SendCommand", 1),
+    "ThawBeforeRetry": ("ssm:SendCommand", 1),
     "AwaitSnapshots": ("ec2:DescribeSnapshots", 4),
     "Complete": ("ssm:SendCommand", 1),
     "Report": ("s3:PutObject", 4),
@@ -33,6 +36,8 @@ CALL = {
 
 # A retrier counts for all its errors together: of Step Functions' own names two of each are enough to use one up.
 EXHAUSTING = {name for name in vars(errors) if name[0].isupper()} | {"Lambda.ServiceException", "Sandbox.Timedout"}
+# States whose failure does not end the run.
+GOES_ON = {"Thaw", "ThawBeforeRetry", "Complete"}
 EXHAUSTED = [way for way in WAYS if way[1].startswith("exhausted ") and way[1].split()[1] in EXHAUSTING]
 
 
@@ -42,15 +47,33 @@ class Inputs:
 
     plain: dict[str, Any]
     asking: dict[str, Any]
+    with_vss: dict[str, Any]
+    vss: Any
 
     def of(self, state):
-        return self.asking if state in ASKING else self.plain
+        return self.with_vss if state in RETRYING else self.asking if state in ASKING else self.plain
+
+    def time_out(self, machine):
+        """Let VSS time out in the first attempt."""
+        self.vss.create_fails = ("80042314", "VSS_E_HOLD_WRITES_TIMEOUT")
+
+        def heal():
+            self.vss.create_fails = None
+
+        machine.before("freeze", lambda: machine.before("freeze", heal))
 
 
 @pytest.fixture
 def inputs(cloud, shop, frozen_request):
-    plain = {"policy": cloud.put_policy(a_policy(shop.instance_id)), "instance_id": shop.instance_id}
-    return Inputs(plain, frozen_request)
+    def of(name, **settings):
+        return {
+            "policy": cloud.put_policy(a_policy(shop.instance_id, name=name, **settings)),
+            "instance_id": shop.instance_id,
+        }
+
+    cloud.put_scripts("shadows")
+    with_vss = of("shadows", vss={}, defaults={"scripts": {"from": "bucket"}})
+    return Inputs(of("files-nightly"), frozen_request, with_vss, shop.windows.guest.vss)
 
 
 def plain(machine, cloud, inputs):
@@ -75,6 +98,39 @@ def application_or_nothing(machine, cloud, inputs):
     cloud.put_scripts("orders", before="# sandbox: exit 3\n")
     settings = {"scripts": {"from": "bucket"}, "consistency": "application"}
     policy = a_policy(inputs.asking["instance_id"], name="orders", defaults=settings)
+    return machine.start({**inputs.asking, "policy": policy})
+
+
+def retrying(machine, cloud, inputs):
+    inputs.time_out(machine)
+    return machine.start(inputs.with_vss)
+
+
+def thaw_before_retry_misfits(machine, cloud, inputs):
+    inputs.time_out(machine)
+    machine.before("thaw", lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
+    return machine.start(inputs.with_vss)
+
+
+def nothing_less_than_application(machine, cloud, inputs):
+    inputs.time_out(machine)
+    cloud.put_scripts("strict")
+    settings = {"scripts": {"from": "bucket"}, "consistency": "application"}
+    policy = a_policy(inputs.asking["instance_id"], name="strict", vss={}, defaults=settings)
+    machine.before("thaw", lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
+    return machine.start({**inputs.asking, "policy": policy})
+
+
+def ec2_refuses(machine, cloud, inputs):
+    machine.wire.on("ec2:CreateSnapshots", refused("SnapshotLimitExceeded"), nth=2)
+    return machine.start(inputs.asking)
+
+
+def ec2_refuses_and_any_failure_is_tried_again(machine, cloud, inputs):
+    cloud.put_scripts("any")
+    vss, settings = {"retry_on": "any-failure"}, {"scripts": {"from": "bucket"}}
+    policy = a_policy(inputs.asking["instance_id"], name="any", vss=vss, defaults=settings)
+    machine.wire.on("ec2:CreateSnapshots", refused("SnapshotLimitExceeded"), nth=2)
     return machine.start({**inputs.asking, "policy": policy})
 
 
@@ -112,10 +168,20 @@ SCENARIOS = {
     ("Freezes?", "default", "Snapshot"): plain,
     ("Freeze", "next", "Frozen?"): asking,
     ("Freeze", "catch 0", "Thaw"): misfits("freeze"),
-    ("Frozen?", "choice 0", "Snapshot"): asking,
+    ("Frozen?", "choice 0", "Retry"): retrying,
+    ("Frozen?", "choice 1", "Snapshot"): asking,
     ("Frozen?", "default", "Thaw"): application_or_nothing,
+    ("Retry", "next", "ThawBeforeRetry"): retrying,
+    ("ThawBeforeRetry", "next", "WaitBeforeRetry"): retrying,
+    ("ThawBeforeRetry", "catch 0", "CrashAllowed?"): thaw_before_retry_misfits,
+    ("WaitBeforeRetry", "next", "Freeze"): retrying,
+    ("CrashAllowed?", "choice 0", "Snapshot"): thaw_before_retry_misfits,
+    ("CrashAllowed?", "default", "Thaw"): nothing_less_than_application,
     ("Snapshot", "next", "Thaw"): plain,
-    ("Snapshot", "catch 0", "Thaw"): snapshot_dies,
+    ("Snapshot", "catch 0", "RetryRefused?"): ec2_refuses,
+    ("Snapshot", "catch 1", "Thaw"): snapshot_dies,
+    ("RetryRefused?", "choice 0", "Retry"): ec2_refuses_and_any_failure_is_tried_again,
+    ("RetryRefused?", "default", "Thaw"): ec2_refuses,
     ("Thaw", "next", "AwaitSnapshots"): asking,
     ("Thaw", "catch 0", "AwaitSnapshots"): misfits("thaw"),
     ("AwaitSnapshots", "next", "Awaited?"): plain,
@@ -136,13 +202,20 @@ SCENARIOS = {
 }
 
 
+STEP_OF = {
+    name: step_of(state["Resource"].rpartition(":")[2]) for name, state in STATES.items() if state["Type"] == "Task"
+}
+
+
 def max_attempts(state, error):
     return next(r["MaxAttempts"] for r in STATES[state]["Retry"] if error in r["ErrorEquals"])
 
 
 def order(machine, cloud, inputs, state, error, *, times):
     """Let a step end in this error, so many times in a row."""
-    step = step_of(f"{state}Function")
+    step = STEP_OF[state]
+    if state in RETRYING:
+        inputs.time_out(machine)
     match error:
         case "ServerBusy":
             instance_id = inputs.of(state)["instance_id"]
@@ -180,10 +253,12 @@ def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine,
     assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
     assert cloud.snapshot_sets() == 1
     assert cloud.lease(run.output["instance_id"]) is None
-    assert shop.application.asked == (["before", "after 1", "complete 1"] if state in ASKING else [])
+    earlier = ["before", "after 1"] if state in RETRYING else []
+    asked = [*earlier, "before", "after 1", "complete 1"]
+    assert shop.application.asked == (asked if state in ASKING | RETRYING else [])
 
 
-@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] not in ("Thaw", "Complete")], ids=str)
+@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] not in GOES_ON], ids=str)
 def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("exhausted ")
     order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
@@ -192,7 +267,7 @@ def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machin
     # moto refuses to fail under a name of Step Functions' own; for AWS see docs/unconfirmed.md.
     shown = "States.Runtime" if error.startswith("States.") else error
     assert (run.status, run.error) == ("FAILED", shown)
-    assert machine.invocations.count(step_of(f"{state}Function")) == max_attempts(state, error) + 1
+    assert machine.invocations.count(STEP_OF[state]) == max_attempts(state, error) + 1
     assert cloud.snapshot_sets() == (1 if state in ("AwaitSnapshots", "Report") else 0)
     assert not shop.application.held
     if state != "Report":
@@ -203,7 +278,7 @@ def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machin
         assert cloud.mails()[-1][0].startswith("Failed: ")
 
 
-@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] in ("Thaw", "Complete")], ids=str)
+@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] in GOES_ON], ids=str)
 def test_a_server_that_can_not_be_asked_any_more_ends_its_session_by_itself_and_the_run_is_partial(
     way, machine, cloud, inputs, shop
 ):

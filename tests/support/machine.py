@@ -32,7 +32,11 @@ from tests.support.wire import FunctionDied, Wire
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 FUNCTIONS = {name: step_of(name) for name in resources("AWS::Serverless::Function")}
-STEPS = {name.removesuffix("Function"): step for name, step in FUNCTIONS.items()}
+STEPS = {
+    name: FUNCTIONS[state["Resource"].rpartition(":")[2]]
+    for name, state in definition()["States"].items()
+    if state["Type"] == "Task"
+}
 # A parsed definition keeps nothing of an execution: once is enough.
 PARSE = cache(AmazonStateLanguageParser.parse)
 # It logs each error that a state machine handles, with the whole definition.

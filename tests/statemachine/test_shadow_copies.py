@@ -1,0 +1,276 @@
+"""Runs with VSS: what the shadow copies show, another attempt, and never a word better than what was there."""
+
+import pytest
+
+from quiesce.diskshadow_script import script_file, session_script
+from sandbox.application import examine
+from sandbox.diskshadow import DiskShadow
+from tests.statemachine.truth import record_of
+from tests.support.factories import a_policy
+from tests.support.wire import refused
+
+TIMEOUT = ("80042314", "VSS_E_HOLD_WRITES_TIMEOUT")
+FOR_GOOD = ("8004231f", "VSS_E_INSUFFICIENT_STORAGE")
+
+
+@pytest.fixture
+def vss(shop):
+    """VSS on the server with the busy application."""
+    return shop.windows.guest.vss
+
+
+@pytest.fixture
+def request_with(cloud, shop):
+    """The input of a run with VSS, and with scripts unless ``scripts`` says otherwise."""
+
+    def request_with(*, scripts=True, **settings):
+        vss = settings.pop("vss", {})
+        defaults = ({"scripts": {"from": "bucket"}} if scripts else {}) | settings
+        policy = a_policy(shop.instance_id, name="orders", vss=vss, defaults=defaults)
+        return {"policy": cloud.put_policy(policy), "instance_id": shop.instance_id}
+
+    return request_with
+
+
+def descriptions(cloud):
+    return {s.description.rpartition("|")[2] for s in cloud.stored_snapshots()}
+
+
+def test_without_scripts_vss_alone_makes_an_application_consistent_recovery_point(
+    machine, cloud, shop, vss, request_with
+):
+    run = machine.start(request_with(scripts=False))
+    record = record_of(cloud, run, shop.instance_id)
+    assert (run.status, record["status"], record["consistency"]["level"]) == ("SUCCEEDED", "Successful", "application")
+    assert descriptions(cloud) == {" VSS snapshot"}
+    assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"application"}
+    assert [copy["path"] for copy in record["shadow"]["copies"]] == ["C:", "D:", "E:"]
+    assert not cloud.servers.examine_shadow_copies(record).torn
+    assert vss.shadow_copies == []
+    assert record["session"]["shadow"]["deleted"]
+
+
+def test_the_writers_hear_of_the_backup_only_when_the_snapshots_have_completed(machine, shop, vss, request_with):
+    told = []
+    machine.before("complete", lambda: told.extend(word for writer in vss.writers for word in writer.told))
+    machine.start(request_with())
+    assert told == []
+    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
+
+
+def test_a_copy_backup_leaves_the_applications_history_alone(machine, vss, request_with):
+    record = machine.start(request_with(vss={"backup_type": "copy"})).output
+    assert record["status"] == "Successful"
+    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
+
+
+def test_scripts_and_vss_go_together(machine, cloud, shop, request_with):
+    record = machine.start(request_with()).output
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+    assert not cloud.servers.examine_shadow_copies(record).torn
+
+
+# ---- Another attempt -------------------------------------------------------------------------------------------------
+
+
+def fails_first(machine, vss, error=TIMEOUT, times=1):
+    """Let ``create`` fail in the first attempts."""
+
+    def fail(left):
+        vss.create_fails = error if left else None
+        if left:
+            machine.before("freeze", lambda: fail(left - 1))
+
+    machine.before("freeze", lambda: fail(times))
+
+
+def test_vss_that_times_out_once_is_tried_again_after_the_thaw_and_the_wait(machine, cloud, shop, vss, request_with):
+    fails_first(machine, vss)
+    run = machine.start(request_with())
+    record = record_of(cloud, run, shop.instance_id)
+    assert [s for s in run.states if "Retry" in s or s == "Freeze"] == [
+        "Freeze", "Retry", "ThawBeforeRetry", "WaitBeforeRetry", "Freeze",
+    ]  # fmt: skip
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application")
+    assert shop.application.asked == ["before", "after 1", "before", "after 1", "complete 1"]
+    [attempt] = record["attempts"]
+    assert attempt["attempt"] == 1
+    assert "VSS_E_HOLD_WRITES_TIMEOUT (0x80042314)" in attempt["reason"]
+    assert 600 in machine.clock.waits
+    assert not cloud.servers.examine_shadow_copies(record).torn
+    assert vss.shadow_copies == []
+
+
+def test_vss_that_goes_on_failing_ends_in_crash_consistent_snapshots_of_the_last_attempt(
+    machine, cloud, shop, vss, request_with
+):
+    fails_first(machine, vss, times=9)
+    run = machine.start(request_with(vss={"retries": 2, "retry_wait_s": 5}))
+    record = record_of(cloud, run, shop.instance_id)
+    assert run.states.count("Freeze") == 3
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert descriptions(cloud) == {""}
+    assert shop.application.asked == ["before", "after 1"] * 3 + ["complete 0"]
+    assert len(record["attempts"]) == 2
+
+
+def test_a_failure_for_good_is_not_tried_again(machine, cloud, shop, vss, request_with):
+    vss.create_fails = FOR_GOOD
+    run = machine.start(request_with())
+    assert run.states.count("Freeze") == 1
+    assert (run.output["status"], run.output["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert "VSS_E_INSUFFICIENT_STORAGE" in run.output["reason"]
+
+
+def test_a_policy_that_takes_nothing_less_gets_no_snapshot(machine, cloud, shop, vss, request_with):
+    vss.create_fails = FOR_GOOD
+    run = machine.start(request_with(consistency="application"))
+    assert (run.status, run.error) == ("FAILED", "NotFrozen")
+    assert cloud.snapshots() == []
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+
+
+def test_any_failure_tries_a_failed_before_script_again_where_the_policy_says_so(machine, cloud, shop, request_with):
+    cloud.put_scripts("orders", before="# sandbox: exit 3\n")
+    run = machine.start(request_with(vss={"retry_on": "any-failure", "retries": 1}))
+    assert run.states.count("Freeze") == 2
+    assert run.output["status"] == "PartiallySuccessful"
+    assert shop.application.asked == ["after 0", "after 0", "complete 0"]
+
+
+STOPPED = {
+    "Retry": ["before", "after 1", "complete 0"],
+    "ThawBeforeRetry": ["before", "after 1", "complete 0"],
+    "WaitBeforeRetry": ["before", "after 1", "complete 0"],
+}
+
+
+@pytest.mark.parametrize(("state", "asked"), STOPPED.items())
+def test_a_run_that_is_stopped_between_two_attempts_leaves_nothing_held_and_no_shadow_copy(
+    state, asked, machine, cloud, shop, vss, request_with
+):
+    # After "create": there are shadow copies to delete.
+    writer = next(writer for writer in vss.writers if writer.name == "Shop Writer")
+    writer.state, writer.failure = "9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"
+    machine.stop_in(state)
+    run = machine.start(request_with())
+    assert (run.status, run.states[-1]) == ("ABORTED", state)
+    machine.sweep(run)
+    assert shop.application.asked == asked
+    assert not shop.application.held
+    assert vss.shadow_copies == []
+    assert record_of(cloud, run, shop.instance_id)["failure"]["error"] == "ExecutionStopped"
+
+
+@pytest.mark.parametrize("state", ["Frozen?", "Snapshot", "Thaw", "AwaitSnapshots", "Complete"])
+def test_a_run_that_is_stopped_leaves_no_shadow_copy_and_no_diskshadow(state, machine, cloud, shop, vss, request_with):
+    machine.stop_in(state)
+    run = machine.start(request_with())
+    machine.sweep(run)
+    assert vss.shadow_copies == []
+    assert [session.saved["shadow"]["deleted"] for session in shop.windows.guest.sessions()] == [True]
+    assert not shop.application.held
+
+
+def test_a_second_attempt_whose_freeze_is_lost_is_thawed_and_completed_as_the_second(
+    machine, cloud, shop, vss, request_with
+):
+    fails_first(machine, vss)
+
+    def lost():
+        vss.create_fails = None
+        machine.wire.on("ssm:SendCommand", refused("InvalidInstanceId"))
+
+    machine.before("freeze", lambda: (setattr(vss, "create_fails", TIMEOUT), machine.before("freeze", lost)))
+    run = machine.start(request_with())
+    assert (run.status, run.error) == ("FAILED", "AgentUnreachable")
+    assert cloud.snapshots() == []
+    assert [session.attempt for session in shop.windows.guest.sessions()] == [1, 2]
+    assert shop.application.asked[:2] == ["before", "after 1"]
+    assert [asked for asked in shop.application.asked if asked.startswith("complete")] == ["complete 0"]
+    assert vss.shadow_copies == []
+
+
+def test_a_thaw_before_another_attempt_that_got_no_answer_leads_to_crash_consistent_snapshots(
+    machine, cloud, shop, vss, request_with
+):
+    fails_first(machine, vss)
+    machine.before("thaw", lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
+    run = machine.start(request_with())
+    assert (run.output["status"], run.output["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert descriptions(cloud) == {""}
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+
+
+# ---- Never better than it is -----------------------------------------------------------------------------------------
+
+
+WORST = {
+    "a copy vanishes before the snapshots": lambda shop, vss: vss.shadow_copies.pop(),
+    "all copies vanish": lambda shop, vss: vss.shadow_copies.clear(),
+    "DiskShadow is killed": lambda shop, vss: [
+        s.shadow.process.kill(shop.windows.now_s) for s in shop.windows.guest.sessions()
+    ],
+    "the server is restarted": lambda shop, vss: shop.windows.reboot(),
+}
+
+
+@pytest.mark.parametrize("happens", WORST.values(), ids=WORST)
+def test_whatever_happens_to_the_copies_before_the_snapshots_the_run_is_not_called_consistent(
+    happens, machine, cloud, shop, vss, request_with
+):
+    machine.before("snapshot", lambda: happens(shop, vss))
+    run = machine.start(request_with())
+    record = record_of(cloud, run, shop.instance_id)
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"crash"}
+    assert any("'VSS snapshot'" in note for note in record["notes"])
+    assert "complete 1" not in shop.application.asked
+    assert not shop.application.held
+
+
+def test_vss_that_cannot_work_on_the_server_is_said_by_plan_and_no_script_is_lost(
+    machine, cloud, shop, vss, request_with
+):
+    drives = shop.windows.guest.drives
+    drives[1] = type(drives[1])(**{**vars(drives[1]), "file_system": "ReFS"})
+    record = machine.start(request_with()).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert "no shadow copy can be made of D: (ReFS)" in record["reason"]
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+
+
+def test_without_scripts_and_vss_nothing_is_asked_of_the_server_beyond_what_it_is(
+    machine, cloud, shop, vss, request_with
+):
+    drives = shop.windows.guest.drives
+    drives[1] = type(drives[1])(**{**vars(drives[1]), "file_system": "ReFS"})
+    record = machine.start(request_with(scripts=False)).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert record["session"] is None
+
+
+def test_the_shadow_copies_of_200_seeds_are_never_torn(cloud):
+    torn = 0
+    for seed in range(200):
+        server = cloud.servers.add(f"S{seed}", seed=seed)
+        assert not shadow_copies_of(cloud, server).torn
+        server.application.flushes = False
+        torn += shadow_copies_of(cloud, server).torn
+    assert torn >= 50, "the application's writer makes no difference"
+
+
+def shadow_copies_of(cloud, server):
+    """Make shadow copies of all volumes, and look into them."""
+    vss = server.windows.guest.vss
+    DiskShadow(vss).run(
+        script_file(session_script(list(vss.volumes), copy_only=False), r"C:\ProgramData\Q"), lambda _: 0
+    )
+    volumes = {guid: server.volumes[path] for guid, path in vss.volumes.items()}
+    shown = {
+        vss.volumes[copy.volume]: cloud.servers.contents[volumes[vss.storage_of(copy.volume)]].shadow_copies[
+            copy.shadow_id
+        ]
+        for copy in vss.shadow_copies[-len(volumes) :]
+    }
+    return examine(shown)
