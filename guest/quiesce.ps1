@@ -553,7 +553,8 @@ function Invoke-Create($Session) {
     if (Test-Path -LiteralPath $created) {
         $shadow.createdMs = Get-Milliseconds
         $shadow.setId = Read-SetId $Session
-        $shadow.copies = @(foreach ($copy in Read-Copies $shadow.setId) { [ordered]@{
+        $copies = Read-Copies $shadow.setId
+        $shadow.copies = @(foreach ($copy in $copies) { [ordered]@{
             id = $copy.ID; setId = $copy.SetID; volumeGuid = $copy.VolumeName; deviceObject = $copy.DeviceObject
             providerId = $copy.ProviderID; persistent = $copy.Persistent; clientAccessible = $copy.ClientAccessible
             noAutoRelease = $copy.NoAutoRelease; noWriters = $copy.NoWriters

@@ -102,9 +102,9 @@ def normal_text(value: str, home: str, key: str) -> Json:
 
 def without_sizes(collected: Json) -> Json:
     """Return what was collected without the sizes that follow from times and names: output of scripts keeps its."""
+    kept = tuple(f"{stage}.{stream}" for stage in ("before", "after", "complete") for stream in ("out", "err"))
     files = [
-        each if each["name"].endswith((".out", ".err")) else {**each, "bytes": bool(each["bytes"])}
-        for each in collected["files"]
+        each if each["name"].endswith(kept) else {**each, "bytes": bool(each["bytes"])} for each in collected["files"]
     ]
     return {"files": files, "bytes": bool(collected["bytes"])}
 

@@ -29,4 +29,5 @@ def gist_of(name: str, text: str) -> str:
         return str(json.loads(text)["phase"])
     if name == "manifest.json":
         return str(json.loads(text)["run"])
-    return text[-LAST_CHARACTERS:] if name.endswith((".out", ".err")) else ""
+    # PowerShell writes lines anew when it sends a program's output to a file, ended as the system ends them.
+    return text.replace("\r\n", "\n")[-LAST_CHARACTERS:] if name.endswith((".out", ".err")) else ""

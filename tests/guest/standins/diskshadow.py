@@ -101,7 +101,7 @@ class Tool:
             self.keep()
             answer = self.wait(words)
         self.keep()
-        sys.stdout.write(self.tool.text().decode())
+        sys.stdout.buffer.write(self.tool.text())
         return self.server.failure_exit_code if self.tool.failed else 0
 
     def wait(self, words: list[str]) -> int:
