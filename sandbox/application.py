@@ -32,7 +32,7 @@ class BusyApplication:
         self._observations, self._writes = 0, FIRST_WRITES
         self.held = False
         self.flushes = True
-        """Whether its VSS writer finishes the order at hand; without that it is as torn in a shadow copy as anywhere."""
+        """Whether its VSS writer finishes the order at hand, so that shadow copies show it whole."""
         self.asked: list[str] = []
         """What its owner's scripts asked of it: `before`, `after 1`, `complete 0`."""
         self._put_on_disk()

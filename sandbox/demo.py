@@ -9,21 +9,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .application import Examination
+from .application import ORDERS_DRIVE, Examination
 from .environment import credentials
 from .executions import follow
 from .gateway import Sandbox
 from .interpreter import ARCHITECTURE, RUNTIME
-from .servers import DISKS, Server
+from .inventory import Drive, volume_guid
+from .servers import DISKS, SHOP_WRITER, Server
 from .snapshots import RULES
 from .terminal import BOLD, DIM, GREEN, RED, YELLOW, done, paint, run, say, table
+from .vss import ShadowCopy, ShadowStorage
 
 PROJECT = Path(__file__).parents[1]
 TORN_SEED = 2
 WAIT_SCALE = 0.1
 SNAPSHOT_DURATION_S = 3.0
 SWEEP_PATIENCE_S = 120
-FREEZE_LIMIT_S = 60
+FREEZE_LIMIT_S = 120
 EXAMPLES = PROJECT / "examples" / "scripts"
 POLICIES = {
     "files-nightly": """\
@@ -31,6 +33,7 @@ name: files-nightly
 owner: demo
 targets:
   - instance_id: {instance_id}
+    vss: off
 """,
     "orders": """\
 name: orders
@@ -38,6 +41,7 @@ owner: demo
 targets:
   - instance_id: {instance_id}
     scripts: {{from: bucket}}
+    vss: {{create_limit_s: 60, retry_wait_s: 20}}
     freeze_limit_s: {freeze_limit_s}
 """,
 }
@@ -67,8 +71,9 @@ def _play(home: Path, seed: int) -> None:
         crash = _back_up(aws, outputs["BackupMachineArn"], server, "files-nightly")
         torn = _examine(aws, crash)
         _show_torn(torn)
-        held = _back_up(aws, outputs["BackupMachineArn"], server, "orders")
-        _show_both((crash, torn), (held, _examine(aws, held)))
+        held = _back_up_at_the_second_attempt(aws, outputs["BackupMachineArn"], server)
+        _show_both((crash, torn), (held, aws.servers.examine_shadow_copies(held)))
+        _back_up_with_storage_elsewhere(aws, outputs["BackupMachineArn"], server)
         _stop_while_frozen(aws, outputs, server)
     _show_what_next(seed)
 
@@ -142,6 +147,37 @@ def _back_up(aws: Sandbox, machine: str, server: Server, policy: str) -> dict[st
     return record
 
 
+def _back_up_at_the_second_attempt(aws: Sandbox, machine: str, server: Server) -> dict[str, Any]:
+    """VSS, whose writer times out once: the server is thawed before the wait, and the second attempt is good."""
+    vss = server.windows.guest.vss
+    writer = next(writer for writer in vss.writers if writer.name == SHOP_WRITER)
+    good, shown = (writer.state, writer.failure), vss.created
+    timed_out = ("9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)")
+    states = iter((timed_out, good))
+
+    def created(copies: list[ShadowCopy]) -> None:
+        shown(copies)
+        writer.state, writer.failure = next(states)
+
+    vss.created = created
+    record = _back_up(aws, machine, server, "orders")
+    vss.created = shown
+    return record
+
+
+def _back_up_with_storage_elsewhere(aws: Sandbox, machine: str, server: Server) -> None:
+    """Shadow copies that would not be in the snapshots: their storage lies on a disk that EBS knows nothing of."""
+    guest = server.windows.guest
+    scratch = Drive("Z:", volume_guid("instance store"), 9, "AWS0123456789ABCDEF0")
+    guest.drives.append(scratch)
+    of_orders = next(guid for guid, path in guest.vss.volumes.items() if path == ORDERS_DRIVE)
+    kept, guest.vss.storage = guest.vss.storage, [ShadowStorage(of_orders, scratch.volume_guid)]
+    say(f"\n  Somebody has moved the shadow storage of {ORDERS_DRIVE} to {scratch.path}, an instance-store volume.")
+    _back_up(aws, machine, server, "orders")
+    guest.drives.remove(scratch)
+    guest.vss.storage = kept
+
+
 def _stop_while_frozen(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
     """The worst day: the execution is stopped while the application is held, and nobody can reach the server."""
     agent, before = server.windows.agent, len(server.application.asked)
@@ -189,6 +225,10 @@ def _show_record(record: dict[str, Any]) -> None:
         row = [snapshot["volume_id"], snapshot["device"], size, snapshot["snapshot_id"], snapshot["state"]]
         rows.append([*row, snapshot["started_at"][11:19]])
     table(rows)
+    for attempt in record["attempts"]:
+        say(f"  attempt {attempt['attempt']}    {attempt['reason']}")
+    for copy in record["shadow"]["copies"] if record["shadow"] else []:
+        say(f"  shadow copy  {copy['path']} {copy['shadow_id']}")
     if record["freeze_window"]:
         _show_window(record["freeze_window"])
     if record["logs"]:
@@ -220,8 +260,8 @@ def _show_torn(found: Examination) -> None:
 
 
 def _show_both(*backups: tuple[dict[str, Any], Examination]) -> None:
-    """The same server without and with its scripts, side by side."""
-    say(f"\n{paint('Data', BOLD)} as found in the snapshots")
+    """The same server without and with its application's help, side by side."""
+    say(f"\n{paint('Data', BOLD)} as found in the snapshots: on the volumes, and in the shadow copies that they hold")
     rows = [["policy", "consistency", "D: orders", "E: ledger", "data", "frozen"]]
     for record, found in backups:
         window = record["freeze_window"]

@@ -33,8 +33,9 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
     volumes = [ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in able]
     homes = sorted(drive.volume_guid.lower() for drive in inside)
     note = abilities_of(inventory.windows).note
-    notes = [*([f"VSS: {note}"] if note else []), *_elsewhere(volumes, homes, inventory)]
-    return ShadowPlanning(ShadowPlan(volumes=volumes, homes=homes), "", tuple(notes))
+    elsewhere = {d.volume_guid.lower(): d.path or d.volume_guid for d in inventory.drives if d not in inside}
+    decided = ShadowPlan(volumes=volumes, homes=homes, elsewhere=elsewhere)
+    return ShadowPlanning(decided, "", (*([f"VSS: {note}"] if note else []), *_lost_storage(decided, inventory)))
 
 
 def _of_server(inventory: Inventory) -> str:
@@ -58,14 +59,13 @@ def _of_drives(inside: list[Drive], able: list[Drive], *, untold: bool) -> str:
     return ""
 
 
-def _elsewhere(volumes: list[ShadowVolume], homes: list[str], inventory: Inventory) -> list[str]:
+def _lost_storage(decided: ShadowPlan, inventory: Inventory) -> list[str]:
     """Name the storage that lies on no volume of the recovery point: shadow copies there would be lost."""
-    paths = {drive.volume_guid.lower(): drive.path or drive.volume_guid for drive in inventory.drives}
-    of = {volume.volume_guid.lower(): volume.path or volume.volume_guid for volume in volumes}
+    of = {volume.volume_guid.lower(): volume.path or volume.volume_guid for volume in decided.volumes}
     return [
-        f"the shadow storage of {of[guid]} is on {paths.get(home, home)}, which is not in the backup"
+        f"the shadow storage of {of[guid]} is on {decided.elsewhere.get(home, home)}, which is not in the backup"
         for guid, home in ((s.volume_guid.lower(), s.storage_guid.lower()) for s in inventory.shadow_storage or [])
-        if guid in of and home not in homes
+        if guid in of and home not in decided.homes
     ]
 
 

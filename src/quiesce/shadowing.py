@@ -118,7 +118,7 @@ def ending_words(log: Log | None) -> str:
 
 
 def has_good_shadow_copies(state: RunState) -> bool:
-    """Say whether this attempt's shadow copies show applications at rest, as far as it is known before the snapshots."""
+    """Say whether this attempt's shadow copies show applications at rest, as far as is known before the snapshots."""
     if state.freeze is None or state.shadow is None or state.given_up:
         return False
     before = state.freeze.session.before
@@ -159,7 +159,8 @@ def _of_storage(shadow: Shadow, plan: ShadowPlan) -> list[str]:
         if home is None:
             problems.append(f"Windows does not say where the shadow storage of {name} is")
         elif home not in plan.homes:
-            problems.append(f"the shadow storage of {name} is on {home}, which is not in the backup")
+            where = plan.elsewhere.get(home, home)
+            problems.append(f"the shadow storage of {name} is on {where}, which is not in the backup: it would be lost")
     return problems
 
 

@@ -69,11 +69,13 @@ class ShadowVolume(Crossing):
 class ShadowPlan(Crossing):
     """What VSS is asked for: shadow copies of these volumes, whose storage may lie on those of ``homes``.
 
-    ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point.
+    ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point, ``elsewhere``
+    the others with their paths.
     """
 
     volumes: list[ShadowVolume]
     homes: list[str]
+    elsewhere: dict[str, str] = {}
 
 
 class Plan(Crossing):

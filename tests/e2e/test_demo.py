@@ -22,7 +22,7 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     assert "stack quiesce: CREATE_COMPLETE" in said
     entered = re.findall(r"^ +\d+\.\d s  (\S+)$", said, re.MULTILINE)
     assert (entered[:2], entered[-1]) == (["Begin", "Plan"], "Snapshot")
-    crash, held, stopped = said.split("Backup started with")[1:]
+    crash, held, elsewhere, stopped = said.split("Backup started with")[1:]
     assert len(re.findall(r"snap-[0-9a-f]{17}  completed", crash)) == 3
     assert "Torn." in crash
     assert "This is what crash-consistent means." in crash
@@ -30,8 +30,11 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     assert re.search(r"^  orders +application .* whole +\d+ ms$", held, re.MULTILINE)
     assert re.search(r"^  frozen +before ended ── .* ms ──▶ after begins$", held, re.MULTILINE)
     assert re.search(
-        r"^  files +s3://.*/session-1/\n +after\.out, before\.out, .*session\.log, state\.json$", held, re.MULTILINE
+        r"^  files +s3://.*/session-2/\n +after\.out, before\.out, .*diskshadow\.log.*session\.log", held, re.MULTILINE
     )
+    assert re.search(r"^  attempt 1 +Shop Writer .*VSS_E_WRITERERROR_TIMEOUT \(0x800423F2\)", held, re.MULTILINE)
+    assert len(re.findall(r"^  shadow copy ", held, re.MULTILINE)) == 3
+    assert "crash: the shadow storage of D: is on Z:, which is not in the backup" in elsewhere
     assert re.findall(r"the shop is (.*); its scripts were called with: (.*)", stopped) == [
         ("frozen", "before"),
         ("at work", "before, after 1"),

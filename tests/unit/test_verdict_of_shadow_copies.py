@@ -1,4 +1,4 @@
-"""The verdict where VSS was wanted: scripts x shadow copies x snapshots x thaw x ending. docs/consistency.md has it."""
+"""The verdict where VSS was wanted: scripts x shadow copies x snapshots x thaw x ending."""
 
 from dataclasses import dataclass
 from itertools import product
