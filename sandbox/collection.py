@@ -6,7 +6,8 @@ import zipfile
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from .session import STAGES, Json, Run, Session
+from .host import STAGES, Json
+from .session import Run, Session
 from .staging import Refused
 
 # Puts what a server sends to a link; False where it would get an error.

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import unquote, urlsplit
 
 from .application import BusyApplication
-from .session import Outcome
+from .host import Outcome
 
 DIRECTIVE = re.compile(r"^# sandbox: *(.*?)\s*$", re.MULTILINE)
 EXIT, RUN = re.compile(r"exit (\d+)"), re.compile(r"run (\d+(?:\.\d+)?) s")

@@ -6,15 +6,15 @@ It answers as guest/quiesce.ps1 does, for the same parameters, which the contrac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .answers import with_log
 from .collection import Put, collect
+from .host import Host, Json, Runner
 from .inventory import Drive, inventory
-from .session import Host, Json, Run, Runner, Session
-from .shadow_session import MAX_STORAGE, storage_listed, with_log
+from .session import Run, Session
+from .shadow_session import storage_of
 from .staging import ROOT, Refused, Scripts, manifest
 from .vss import Server, VssWriter
 
-# A writer that every Windows has.
-SYSTEM_WRITER = VssWriter("System Writer", "{e8132975-6f93-4464-a53e-1050253ae220}", (r"\System Files",))
 # A run's folder stays on the server for as long as the agent keeps its own output.
 KEPT_S = 14 * 86400
 LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
@@ -49,7 +49,7 @@ class Guest:
     scripts: Scripts
     put: Put = put_nowhere
     drives: list[Drive] = field(default_factory=list)
-    vss: Server = field(default_factory=lambda: Server({}, [SYSTEM_WRITER]))
+    vss: Server = field(default_factory=lambda: Server({}, [VssWriter.of_windows()]))
     """VSS there; its volumes are the drives if it is given none."""
     locked: set[str] = field(default_factory=set)
     """Files of sessions that somebody has open and does not share."""
@@ -108,10 +108,7 @@ class Guest:
             error = poll(at_s)
             if error is None and at_s >= deadline_s:
                 error = f"{late}: the session is {session.phase}"
-            if error is None:
-                return None
-            said = {**base, "ok": not error, "error": error, "session": dict(session.saved)}
-            return with_log(said, session.shadow.log()) if session.shadow else said
+            return None if error is None else with_log({**base, "ok": not error, "error": error}, session)
 
         return Request(answer, deadline_s)
 
@@ -128,8 +125,7 @@ class Guest:
             return {"staged": self._stage(parameters, now_s)}
         if not self.cim_answers:
             raise Refused("InventoryUnreadable: CIM answers nothing")
-        storage = [storage_listed(each) for each in self.vss.storage[:MAX_STORAGE]]
-        more = {"programData": str(ROOT.parent), "shadowStorage": storage}
+        more = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss)}
         return {"inventory": inventory(self.drives, with_disks=self.has_storage_api) | more}
 
     def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from .session import Json
+from .host import Json
 
 GIB = 2**30
 # guest/quiesce.ps1: an answer is cut at 24,000 characters.

@@ -4,75 +4,13 @@ The guest (guest/quiesce.ps1) is the original. The contract cases prove that bot
 Time is an input: nothing happens but in ``advance``, and nothing here sleeps.
 """
 
-from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
+from .host import STAGES, Host, Json, Process, Runner, record
 from .shadow_session import ShadowSession, new_entry
-from .vss import Server
 
 PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
-STAGES = ("before", "after", "complete")
-Json = Any  # what json.loads returns
-
-
-class Outcome(NamedTuple):
-    """What a customer's script does once started. ``exit_code`` None: it is no program. It may run for ``math.inf``."""
-
-    exit_code: int | None = 0
-    duration_s: float = 0.0
-    printed: tuple[bytes, bytes] = (b"", b"")  # to stdout, to stderr
-
-
-# Starts the customer's script (path, stage, argument) and tells how it will go; None if there is no such file.
-RunScript = Callable[[str, str, str], Outcome | None]
-
-
-@dataclass
-class Process:
-    """A script that runs on the server, and who started it; ``ends_s`` is when it ends if nobody ends it before."""
-
-    runner: "Runner"
-    exit_code: int
-    ends_s: float
-
-
-@dataclass
-class Runner:
-    """Who runs the session: the task ``session``, the ``watchdog`` after its death, or a ``verb``, until a phase."""
-
-    name: str
-    until: str
-    certain: Callable[[], bool]
-    since_s: float
-
-    @property
-    def started_it(self) -> bool:
-        """Whether this is the runner that the session began with, not one that came after a death."""
-        return self.name == "session"
-
-
-def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
-    """Return what is known of a script before it has ended."""
-    return {
-        "succeeded": False,
-        "reason": reason,
-        "exitCode": None,
-        "argument": argument,
-        "processId": 0,
-        "startedMs": int(now_s * 1000),
-        "endedMs": 0,
-    }
-
-
-@dataclass
-class Host:
-    """What a session finds on its server: its disk, the customer's scripts, VSS, and CIM."""
-
-    disk_full: Callable[[], bool]
-    run_script: RunScript
-    vss: Server
-    cim_answers: Callable[[], bool]
 
 
 @dataclass
@@ -136,13 +74,13 @@ class Session:
         self.unsaved = self.host.disk_full()
         if not self.unsaved:
             self.older = self.saved
-            self.saved = {key: dict(value) if isinstance(value, dict) else value for key, value in self.state.items()}
+            self.saved = deepcopy(self.state)
         return not self.unsaved
 
     def enter(self, runner: Runner) -> None:
         """Let somebody run the session from where its state file says that it stands, unless somebody does already."""
         if self.runner is None and not (runner.started_it and self.phase != "created"):
-            self.state = {key: dict(value) if isinstance(value, dict) else value for key, value in self.saved.items()}
+            self.state = deepcopy(self.saved)
             self.runner = runner
             if self.shadow:
                 self.shadow.entry = self.state["shadow"]
@@ -224,21 +162,17 @@ class Session:
         return self._freeze(runner, now_s)
 
     def _from_before(self, runner: Runner, now_s: float) -> bool:
+        vss = self.shadow if runner.started_it else None
         if not self.state["before"]["endedMs"]:
             ended_s = self._end("before", runner, now_s)
             if ended_s is None:
                 return False
             self.before_ended_s = ended_s
-            if self.shadow and runner.started_it:
-                self.shadow.start(self.run.folder_of(self.attempt), ended_s)
+            if vss:
+                vss.start(self.run.folder_of(self.attempt), ended_s)
                 self.save()
-        settled_s = self.before_ended_s
-        if self.shadow and runner.started_it:
-            made_s = self.shadow.settled_s(now_s)
-            if made_s is None:
-                return False
-            settled_s = max(made_s, self.before_ended_s)
-        return self._freeze(runner, settled_s)
+        settled_s = vss.settled_s(now_s) if vss else self.before_ended_s
+        return settled_s is not None and self._freeze(runner, max(settled_s, self.before_ended_s))
 
     def _from_frozen(self, runner: Runner, now_s: float) -> bool:
         """The deadline is the starting runner's; who comes after its death thaws at once."""

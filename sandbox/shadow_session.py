@@ -3,9 +3,6 @@
 Nothing about VSS stops a session: all that happens is data. guest/quiesce.ps1 is the original.
 """
 
-import base64
-import gzip
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +10,8 @@ from typing import Any
 
 from .diskshadow import GUID, DiskShadow
 from .shadow_process import ShadowProcess
-from .vss import Server, ShadowCopy, ShadowStorage
+from .vss import Server, ShadowCopy
 
-# guest/quiesce.ps1: an answer is cut at 24,000 characters, and the log is the first to give way.
-MAX_ANSWER, MAX_LOG, MIN_LOG = 23_000, 9_000, 2_000
 MAX_STORAGE = 60
 END_LIMIT_S = 120
 # The batch file that holds gives up so long after the session should have ended.
@@ -57,15 +52,18 @@ def listed(copy: ShadowCopy) -> dict[str, Json]:
     }
 
 
-def storage_listed(storage: ShadowStorage) -> dict[str, Json]:
-    """Return what Win32_ShadowStorage says of where a volume's shadow copies lie."""
-    return {
-        "volumeGuid": storage.volume,
-        "storageGuid": storage.storage,
-        "usedBytes": storage.used_bytes,
-        "allocatedBytes": storage.allocated_bytes,
-        "maxBytes": storage.max_bytes,
-    }
+def storage_of(server: Server) -> list[Json]:
+    """Return what Win32_ShadowStorage says of where each volume's shadow copies lie."""
+    return [
+        {
+            "volumeGuid": storage.volume,
+            "storageGuid": storage.storage,
+            "usedBytes": storage.used_bytes,
+            "allocatedBytes": storage.allocated_bytes,
+            "maxBytes": storage.max_bytes,
+        }
+        for storage in server.storage[:MAX_STORAGE]
+    ]
 
 
 @dataclass
@@ -169,7 +167,7 @@ class ShadowSession:
 
     def storage(self) -> list[Json]:
         """Return where shadow copies lie on this server."""
-        return [storage_listed(each) for each in self.server.storage[:MAX_STORAGE]] if self.cim_answers() else []
+        return storage_of(self.server) if self.cim_answers() else []
 
     def _copies(self) -> list[ShadowCopy] | None:
         return self.server.copies_of((self.entry["setId"] or "").lower()) if self.cim_answers() else None
@@ -201,17 +199,3 @@ class ShadowSession:
         lines = [line for line in self.process.log().decode().splitlines() if "VSS_SHADOW_SET" in line]
         found = [re.findall(GUID, line, re.IGNORECASE) for line in lines]
         return next((ids[0] for ids in found if len(ids) == 1), None)
-
-
-def with_log(answer: dict[str, Json], log: bytes | None) -> dict[str, Json]:
-    """Return an answer with DiskShadow's log: as much of its end as there is room for, then none of the storage."""
-    if len(json.dumps(answer, separators=(",", ":"))) > MAX_ANSWER - MIN_LOG:
-        shadow = answer["session"]["shadow"] | {"storage": None, "storageAtThaw": None}
-        answer = answer | {"session": answer["session"] | {"shadow": shadow}}
-    if log is None:
-        return answer | {"diskShadowLog": None, "diskShadowLogCut": False}
-    room = min(MAX_LOG, MAX_ANSWER - len(json.dumps(answer, separators=(",", ":"))))
-    kept = log
-    while len(packed := base64.b64encode(gzip.compress(kept, mtime=0)).decode()) > room:
-        kept = kept[len(kept) // 8 + 1 :]
-    return answer | {"diskShadowLog": packed, "diskShadowLogCut": kept != log}

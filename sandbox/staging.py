@@ -3,7 +3,7 @@
 from pathlib import PureWindowsPath
 from typing import Protocol
 
-from .session import STAGES, Json, Outcome
+from .host import STAGES, Json, Outcome
 
 ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 

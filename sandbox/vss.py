@@ -22,6 +22,11 @@ class VssWriter:
     failure: str = "0x00000000 (S_OK)"
     told: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of_windows(cls) -> "VssWriter":
+        """Return one that every Windows has, and that needs nothing."""
+        return cls("System Writer", "{e8132975-6f93-4464-a53e-1050253ae220}", (r"\System Files",))
+
 
 @dataclass(frozen=True)
 class ShadowCopy:

@@ -7,7 +7,7 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 from sandbox.guest import Guest
-from sandbox.session import Outcome
+from sandbox.host import Outcome
 from tests.guest import hardware, shadows, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script

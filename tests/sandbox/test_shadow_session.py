@@ -10,8 +10,8 @@ from quiesce.diskshadow_log import read_log
 from quiesce.diskshadow_outcome import creation_of, ending_of
 from quiesce.diskshadow_script import script_parameter, session_script
 from sandbox.guest import Guest
+from sandbox.host import Outcome
 from sandbox.inventory import nvme_drives
-from sandbox.session import Outcome
 from sandbox.vss import Server, ShadowCopy
 from tests.support.shadow_session import FOREIGN, a_server, writer_of
 

@@ -13,9 +13,9 @@ from quiesce.verbs import Patience
 from sandbox.application import BusyApplication, examine
 from sandbox.customer_scripts import outcome_of
 from sandbox.disks import VolumeContent
+from sandbox.host import Outcome
 from sandbox.inventory import nvme_drives
 from sandbox.run_command import RunCommand
-from sandbox.session import Outcome
 from sandbox.windows import Windows
 from tests.support.ssm import client_of, guest_document
 
