@@ -8,7 +8,7 @@ import pytest
 
 import quiesce.errors
 from quiesce import verbs
-from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, Scripts
+from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, TargetSettings, Vss
 from quiesce.settings import Settings
 from quiesce.sweeping import WORDS
 from tests.support.environment import ENVIRONMENT
@@ -119,25 +119,26 @@ def test_sweep_is_started_by_every_end_that_may_leave_a_run_without_its_record()
 
 def test_a_function_has_time_for_its_longest_waits():
     """For the longest scripts that a policy may have; what is left is for calls that are answered at once."""
-    scripts = Scripts.model_validate({"from": "bucket", **longest_limits()})
+    limits = longest_limits()
     waits = {
         "PlanFunction": verbs.INVENTORY_PATIENCE.limit_s + verbs.STAGE_PATIENCE.limit_s,
-        "FreezeFunction": verbs.freeze_wait(scripts)[1].limit_s,
-        "ThawFunction": verbs.thaw_wait(scripts)[1].limit_s,
-        "CompleteFunction": verbs.complete_wait(scripts)[1].limit_s,
+        "FreezeFunction": verbs.freeze_wait(limits)[1].limit_s,
+        "ThawFunction": verbs.thaw_wait(limits)[1].limit_s,
+        "CompleteFunction": verbs.complete_wait(limits)[1].limit_s,
         "ReportFunction": verbs.COLLECT_PATIENCE.limit_s,
-        "SweepFunction": verbs.sweep_wait(scripts)[1].limit_s + verbs.COLLECT_PATIENCE.limit_s + 30,
+        "SweepFunction": verbs.sweep_wait(limits)[1].limit_s + verbs.COLLECT_PATIENCE.limit_s + 30,
     }
     for function, wait_s in waits.items():
         assert wait_s + 20 <= FUNCTIONS[function]["Properties"]["Timeout"], function
 
 
 def longest_limits():
-    """The limits of scripts that a policy may just have; a second more is refused."""
-    limits = {"before_limit_s": 240, "after_limit_s": 240, "complete_limit_s": 240}
-    with pytest.raises(ValueError, match="841 s"):
-        Scripts.model_validate({"from": "bucket", **limits, "complete_limit_s": 241})
-    return limits
+    """The longest parts that a session may just have, with VSS; a second more is refused."""
+    scripts = {"from": "bucket", "before_limit_s": 100, "after_limit_s": 100, "complete_limit_s": 240}
+    assert TargetSettings(scripts=scripts, vss=Vss(create_limit_s=101)).contradiction().field == "vss.create_limit_s"
+    settings = TargetSettings(scripts=scripts, vss=Vss(create_limit_s=100))
+    assert settings.contradiction() is None
+    return settings.limits
 
 
 def test_the_guests_document_is_included_from_its_own_file_and_new_versions_take_effect():
