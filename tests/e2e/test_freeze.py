@@ -27,13 +27,15 @@ def record_of(aws, quiesce, server, execution_arn):
     return json.loads(s3.get_object(**place)["Body"].read())
 
 
-def test_a_server_with_scripts_gets_an_application_consistent_recovery_point(aws, quiesce, shop):
+def test_a_server_with_scripts_and_vss_gets_an_application_consistent_recovery_point(aws, quiesce, shop):
     ended = quiesce.back_up(shop, defaults={"scripts": {"from": "bucket"}})
     record = json.loads(ended["output"])
     level = record["consistency"]["level"]
     assert (ended["status"], record["status"], level) == ("SUCCEEDED", "Successful", "application")
     assert shop.application.asked == ["before", "after 1", "complete 1"]
     assert not aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}).torn
+    assert not aws.servers.examine_shadow_copies(record).torn
+    assert "diskshadow.log" in record["logs"]["files"]
     assert aws.decisions.denied("quiesce") == []
 
 
@@ -43,7 +45,9 @@ def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_jud
     policy = {
         "name": "files-nightly",
         "owner": "tests",
-        "targets": [{"instance_id": shop.instance_id, "scripts": {"from": "bucket"}, "freeze_limit_s": 60}],
+        "targets": [
+            {"instance_id": shop.instance_id, "vss": "off", "scripts": {"from": "bucket"}, "freeze_limit_s": 60}
+        ],
     }
     arn = quiesce.start({"policy": policy, "instance_id": shop.instance_id})
     stopped = []

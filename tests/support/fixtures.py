@@ -52,7 +52,13 @@ class Quiesce:
     def back_up(self, server: Server, **settings: Any) -> dict[str, Any]:
         """Back up a server by a policy of its own in the input; what DescribeExecution says in the end."""
         target = {"instance_id": server.instance_id}
-        policy = {"name": "files-nightly", "owner": "tests", "targets": [target], **settings}
+        policy = {
+            "name": "files-nightly",
+            "owner": "tests",
+            "targets": [target],
+            "defaults": {"vss": "off"},
+            **settings,
+        }
         return wait_for(self.aws, self.start({"policy": policy, "instance_id": server.instance_id}))
 
     def client_of(self, resource: str, service: str) -> Any:
