@@ -1,14 +1,28 @@
-"""What the guest's answer about a session has room for: DiskShadow's log, and where shadow copies lie."""
+"""The guest's answers on a simulated server, and what they have room for."""
 
 import base64
 import gzip
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from .host import Json
 from .session import Session
 
 # guest/quiesce.ps1: the agent cuts an answer at 24,000 characters.
 MAX_ANSWER, MAX_LOG, MIN_LOG = 23_000, 9_000, 2_000
+
+
+@dataclass
+class Request:
+    """A verb under way: ``answer`` is what the agent reports, as soon as there is something to report."""
+
+    poll: Callable[[float], dict[str, Json] | None]
+    deadline_s: float
+
+    def answer(self, now_s: float) -> dict[str, Json] | None:
+        """Return the guest's line of JSON, or None while the verb still waits. Exit code: 0 if ``ok``, else 1."""
+        return self.poll(now_s)
 
 
 def with_log(answer: dict[str, Json], session: Session) -> dict[str, Json]:

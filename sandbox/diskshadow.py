@@ -5,37 +5,20 @@ It never guesses: what nobody has seen, and what quiesce has no use for, is Unse
 a line that DiskShadow does not understand, or after a command that failed, is known to nobody: a knob.
 """
 
-import codecs
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import NoReturn
 
 from . import diskshadow_texts as texts
+from .diskshadow_lines import Unseen, lines_of
 from .vss import Server, ShadowCopy, VssWriter
 
 GUID = r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
 STABLE = ("1 (VSS_WS_STABLE)", "0x00000000 (S_OK)")
 
 
-class Unseen(Exception):
-    """Nobody has seen what DiskShadow does there, or quiesce has no use for it."""
-
-
 class _Ended(Exception):
     """The script has come to its end, good or bad."""
-
-
-def lines_of(script: bytes) -> Iterator[str]:
-    """Read a script as DiskShadow does: where CR, LF or both are missing at a line's end, its last letters are taken.
-
-    In UTF-16 it finds no line at all; letters that are not ASCII's, controls, or CR alone within it nobody has tried.
-    """
-    if script.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return
-    if re.search(rb"[^\x20-\x7e\t\r\n]|\r(?!\n|\Z)", script):
-        raise Unseen("letters other than ASCII's, a byte order mark, controls, or CR alone")
-    for line in script.decode().splitlines(keepends=True):
-        yield (line[:-2] if line.endswith("\r\n") else line.rstrip("\n")[:-1]).strip()
 
 
 class DiskShadow:

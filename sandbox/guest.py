@@ -6,7 +6,7 @@ It answers as guest/quiesce.ps1 does, for the same parameters, which the contrac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .answers import with_log
+from .answers import Request, with_log
 from .collection import Put, collect
 from .host import Host, Json, Runner
 from .inventory import Drive, inventory
@@ -27,18 +27,6 @@ Poll = Callable[[float], str | None]
 def put_nowhere(_link: str, _content: bytes) -> bool:
     """Refuse every link: there is no bucket."""
     return False
-
-
-@dataclass
-class Request:
-    """A verb under way: ``answer`` is what the agent reports, as soon as there is something to report."""
-
-    poll: Callable[[float], dict[str, Json] | None]
-    deadline_s: float
-
-    def answer(self, now_s: float) -> dict[str, Json] | None:
-        """Return the guest's line of JSON, or None while the verb still waits. Exit code: 0 if ``ok``, else 1."""
-        return self.poll(now_s)
 
 
 @dataclass
@@ -244,9 +232,9 @@ class Guest:
 
     def _runner(self, name: str, until: str, session: Session, now_s: float) -> Runner:
         told = name == "verb" and self.agent_tells
-        sure = self._certain(session.state["instance"], told=told)
-        # Who was sure once stays so: a process does not move to another server.
-        return Runner(name, until, lambda: sure or self._certain(session.state["instance"], told=told), now_s)
+        owner = session.state["instance"]
+        sure = self._certain(owner, told=told)  # once sure, always: a process does not move to another server
+        return Runner(name, until, lambda: sure or self._certain(owner, told=told), now_s)
 
     def _certain(self, owner: str, *, told: bool) -> bool:
         """Say whether this is surely the owner's server; the agent tells commands, and nobody tells tasks but IMDS."""

@@ -35,6 +35,7 @@ class Session:
         self.run, self.attempt, self.host = run, attempt, host
         self.limits: dict[str, int] = run.manifest["limitSeconds"]
         script = run.manifest["shadowScript"]
+        shadow = None if script == "none" else new_entry()
         self.state: dict[str, Json] = {
             "run": run.manifest["run"],
             "attempt": attempt,
@@ -46,11 +47,9 @@ class Session:
             "frozenMs": 0,
             "endedMs": 0,
             **dict.fromkeys(STAGES),
-            "shadow": None if script == "none" else new_entry(),
+            "shadow": shadow,
         }
-        self.shadow: ShadowSession | None = None
-        if script != "none":
-            self.shadow = ShadowSession(host.vss, script, self.limits, self.state["shadow"], host.cim_answers)
+        self.shadow = ShadowSession(host.vss, script, self.limits, shadow, host.cim_answers) if shadow else None
         self.saved: dict[str, Json] = {}  # and older, the one before
         self.save()
         self.created_s = self.frozen_s = self.before_ended_s = now_s
@@ -204,33 +203,28 @@ class Session:
 
     def _from_thawed(self, runner: Runner, now_s: float) -> bool:
         """The first of: complete, a later attempt, the end of the session's time."""
-        limit_s = self.created_s + self.limits["session"]
         overtaken = self.attempt + 1 in self.run.sessions
         self._take_over(runner, now_s)
-        if not self.complete_asked and not overtaken and now_s >= limit_s:
+        if not self.complete_asked and not overtaken and now_s >= self.created_s + self.limits["session"]:
             self.complete_asked = "0"
         if self.complete_asked:
             return self._start_complete(runner, now_s)
         if overtaken:
             self._close_shadow(runner, now_s)
-            self.state["complete"] = record("Superseded", "", now_s)
-            return self._close(now_s)
+            return self._close(now_s, "Superseded")
         return False
 
     def _start_complete(self, runner: Runner, now_s: float) -> bool:
         if not runner.certain():
-            self.state["complete"] = record("IdentityUnknown", "", now_s)
-            return self._close(now_s)
+            return self._close(now_s, "IdentityUnknown")
         self.run.complete_claim = self.run.complete_claim or self.attempt
         if self.run.complete_claim != self.attempt:
             self._close_shadow(runner, now_s)
-            self.state["complete"] = record("AlreadyRun", "", now_s)
-            return self._close(now_s)
-        told: bool | None = True
-        if self.shadow and self.complete_asked == "1":
-            told = self.shadow.end_backup(now_s)
-            if told is None:
-                return False
+            return self._close(now_s, "AlreadyRun")
+        vss = self.shadow if self.complete_asked == "1" else None
+        told = vss.end_backup(now_s) if vss else True
+        if told is None:
+            return False
         self._close_shadow(runner, now_s)
         earlier = self.state["before"]["succeeded"] and self.state["after"]["succeeded"]
         return self._start("complete", "1" if told and earlier and self.complete_asked == "1" else "0", now_s)
@@ -243,7 +237,9 @@ class Session:
         ended_s = self._end("complete", runner, now_s)
         return ended_s is not None and self._close(ended_s)
 
-    def _close(self, now_s: float) -> bool:
+    def _close(self, now_s: float, instead_of_complete: str = "") -> bool:
+        if instead_of_complete:
+            self.state["complete"] = record(instead_of_complete, "", now_s)
         self.state["endedMs"] = self.state["endedMs"] or int(now_s * 1000)
         self._enter_phase("ended")
         return True

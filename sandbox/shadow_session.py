@@ -95,7 +95,7 @@ class ShadowSession:
         process, entry = self.process, self.entry
         if process is None:
             return now_s
-        limit_s = entry["startedMs"] / 1000 + self.limits["create"]
+        limit_s: float = entry["startedMs"] / 1000 + self.limits["create"]
         process.advance(min(now_s, limit_s))
         if process.created_s is not None:
             entry.update(createdMs=int(process.created_s * 1000), setId=process.set_id)
@@ -194,8 +194,10 @@ class ShadowSession:
 
     def _set_written_down(self) -> str | None:
         """Return the set by what the hold was told, or else by the log."""
-        if self.process is None or self.process.set_id:
-            return self.process and self.process.set_id
+        if self.process is None:
+            return None
+        if self.process.set_id:
+            return self.process.set_id
         lines = [line for line in self.process.log().decode().splitlines() if "VSS_SHADOW_SET" in line]
         found = [re.findall(GUID, line, re.IGNORECASE) for line in lines]
         return next((ids[0] for ids in found if len(ids) == 1), None)

@@ -89,6 +89,25 @@ def test_ending_a_process_that_is_not_there_is_what_windows_answers(machine: Pat
     assert call(machine, "taskkill", "/T", "/F", "/PID", "0") == (128, [])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "script"),
+    [
+        (("/s", "shadow.txt"), ""),
+        (("-s", "shadow.txt", "/l", "diskshadow.log"), ""),
+        (("/s", "C:\\shadow.txt", "/l", "diskshadow.log"), ""),
+        (("/s", "shadow.txt", "/l", "diskshadow.log"), "end backup\r\n"),
+    ],
+)
+def test_a_diskshadow_that_nobody_has_seen_is_refused(machine: Path, arguments: tuple[str, ...], script: str) -> None:
+    hardware.install(machine, "nvme")
+    (machine / "shadow.txt").write_text(script, newline="")
+    environment = {"FAKE_WINDOWS": str(machine)}
+    command = [sys.executable, "-I", STANDIN.with_name("diskshadow.py"), *arguments]
+    done = subprocess.run(command, cwd=machine, env=environment, capture_output=True, check=False)
+    entries = [json.loads(line) for line in (machine / "journal").read_text().splitlines()]
+    assert (done.returncode, [entry["program"] for entry in entries]) == (1, ["diskshadow"])
+
+
 def ask_cim(machine: Path, command: str) -> tuple[str, list[str]]:
     """Run a command with the stand-in for CimCmdlets; return what it printed as JSON, and what was refused."""
     pwsh = shutil.which("pwsh")

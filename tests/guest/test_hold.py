@@ -1,0 +1,59 @@
+"""The batch file that holds DiskShadow, as the stand-in for cmd.exe reads it; cmd.exe itself has not been asked."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from guest.document import SCRIPT
+from tests.guest.standins.batch import UnknownLine, run_batch
+
+ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """The batch file as the guest writes it, with a limit of three seconds."""
+    block = SCRIPT.read_text("ascii").partition("$HoldLines = @(\n")[2].partition(")\n\n")[0]
+    lines = re.findall(r"^ +'(.*)',?$", block, re.MULTILINE)
+    assert lines[0] == "@echo off"
+    file = tmp_path / "hold.cmd"
+    file.write_bytes("".join(f"{line.replace('LIMIT', '3')}\r\n" for line in lines).encode())
+    return file
+
+
+@pytest.mark.parametrize(("flag", "code"), [("backup.flag", 0), ("abort.flag", 1)])
+def test_it_holds_until_a_flag_is_there_and_ends_as_the_flag_says(hold, flag, code):
+    seen = []
+
+    def rest():
+        seen.append((hold.parent / "created.flag").read_text().strip())
+        (hold.parent / flag).touch()
+
+    assert run_batch(hold, [ID], rest) == code
+    assert seen == [ID]
+
+
+def test_it_gives_up_by_itself(hold):
+    rests = []
+    assert run_batch(hold, [ID], lambda: rests.append(1)) == 2
+    assert len(rests) == 3
+
+
+@pytest.mark.parametrize("argument", ["%VSS_SHADOW_SET%", "", f"x{ID}", ID[:-1], f"{ID}x"])
+def test_it_refuses_what_is_no_id_and_tells_nobody_of_shadow_copies(hold, argument):
+    assert run_batch(hold, [argument], lambda: None) == 3
+    assert not (hold.parent / "created.flag").exists()
+
+
+def test_it_tells_of_no_shadow_copies_on_a_full_disk(hold, monkeypatch):
+    monkeypatch.setattr(Path, "write_text", lambda file, *_, **__: file.touch())
+    assert run_batch(hold, [ID], lambda: None) == 3
+    assert not (hold.parent / "created.flag").exists()
+
+
+@pytest.mark.parametrize("line", [b"del *\r\n", b"@echo off\n", b"@echo off", b"exit /b 7\r\n"])
+def test_a_line_that_nobody_has_explained_is_not_run(tmp_path, line):
+    (tmp_path / "x.cmd").write_bytes(line)
+    with pytest.raises(UnknownLine):
+        run_batch(tmp_path / "x.cmd", [], lambda: None)
