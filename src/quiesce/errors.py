@@ -101,3 +101,7 @@ class AnswerUnreadable(QuiesceError):
 
 class GuestRefused(QuiesceError):
     """The server said no, in the words of quiesce's own script."""
+
+
+class RecoveryRefused(Refused):
+    """A recovery's input, its recovery point or what EC2 has do not allow it; nothing was created."""
