@@ -9,6 +9,7 @@ from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examinatio
 from .collection import Put
 from .disks import VolumeContent
 from .guest import put_nowhere
+from .instances import INSTANCES
 from .inventory import nvme_drives
 from .snapshots import RULES, EbsSnapshot
 from .windows import Windows
@@ -139,6 +140,7 @@ class Servers:
             self.managed.clear()
             self.contents.clear()
         RULES.captured[:] = [self._capture]
+        INSTANCES.started[:] = [self._boot]
 
     def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
         """Copy the volumes' content at the instant at which CreateSnapshots takes effect."""
@@ -153,9 +155,39 @@ class Servers:
                 content = self.contents.setdefault(snapshot.volume_id, VolumeContent())
                 self.contents[snapshot.id] = content.capture()
 
+    def _boot(self, instance: Any) -> None:
+        """Start Windows on an instance whose root volume was made from a snapshot of a server, with all that is on it.
+
+        What boots from anything else is nothing that we know: no agent is heard from.
+        """
+        snapshots = {
+            device: self.backend().get_volume(mapping.volume_id).snapshot_id
+            for device, mapping in instance.get_block_device_mapping
+        }
+        if instance.id in self.servers or snapshots.get(instance.root_device_name) not in self.contents:
+            return
+        volumes = {}
+        for device, mapping in instance.get_block_device_mapping:
+            if drive := self._drive_of(snapshots[device]):
+                volumes[drive] = mapping.volume_id
+                self.contents[mapping.volume_id] = self.contents[snapshots[device]].capture()
+        windows = Windows(instance.id, None, self.get, RULES.now_s(), put=self.put, drives=nvme_drives(volumes))
+        with self.lock:
+            self.servers[instance.id] = Server(instance.id, "", volumes, windows)
+            self.managed[instance.id] = windows
+
+    def _drive_of(self, snapshot_id: str | None) -> str | None:
+        """The drive that a snapshot's volume was; Windows remembers it by the disk's signature."""
+        snapshot = self.backend().snapshots.get(snapshot_id)
+        drives = {volume: drive for server in self.servers.values() for drive, volume in server.volumes.items()}
+        return drives.get(snapshot.volume_id) if snapshot else None
+
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
         image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]
+        # EC2 gives a server the VPC's own group if none is named; moto gives it none.
+        default = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
         answer = self.ec2.run_instances(
+            SecurityGroupIds=[default["SecurityGroups"][0]["GroupId"]],
             ImageId=image,
             MinCount=1,
             MaxCount=1,

@@ -46,6 +46,8 @@ class RecoveryPlan(Crossing):
     boot_mode: str
     instance_type: str
     subnet_id: str
+    vpc_id: str = ""
+    zone: str = ""
     security_group_ids: list[str]
     key_name: str | None
     instance_profile_arn: str | None
