@@ -30,6 +30,7 @@ NOT_YET = {
     "InvalidGroup.InUse",
     "InvalidGroup.NotFound",
     "InvalidInstanceID.NotFound",
+    "InvalidPermission.NotFound",
     "InvalidVolume.NotFound",
     "VolumeInUse",
 }

@@ -1,27 +1,7 @@
 """Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
 
-import pytest
-
 from sandbox.instances import INSTANCES
-from sandbox.volumes import VOLUMES
-from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
-from tests.support.factories import a_policy
-
-
-@pytest.fixture
-def backed(machine, cloud, server):
-    for drive, volume_id in server.volumes.items():
-        cloud.servers.contents[volume_id].write("what.txt", f"this is {drive}")
-    return back_up(cloud, machine, server, a_policy(server.instance_id))
-
-
-@pytest.fixture
-def slow(monkeypatch, clock, backed):
-    """EC2 takes its time for everything; the server that was backed up has long been running."""
-    clock.now_s += 3600
-    monkeypatch.setattr(INSTANCES, "starting_s", 60.0)
-    monkeypatch.setattr(INSTANCES, "stopping_s", 90.0)
-    monkeypatch.setattr(VOLUMES, "creating_s", 20.0)
+from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 
 
 def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
