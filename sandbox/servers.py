@@ -100,6 +100,13 @@ class Servers:
             self.servers[instance_id], self.managed[instance_id] = server, windows
         return server
 
+    def add_image(self, name: str) -> str:
+        """Register an image of Windows; moto knows the platform and the architecture of none that is registered."""
+        image_id = self.ec2.register_image(Name=name, RootDeviceName=ROOT_DEVICE)["ImageId"]
+        image = self.backend().amis[image_id]
+        image.platform, image.architecture, image.root_device_name = "windows", "x86_64", ROOT_DEVICE
+        return image_id
+
     def state_of(self, instance_id: str) -> str | None:
         """The state of an instance, as EC2 names it; None if EC2 knows none."""
         found = self.backend().describe_instances(filters={"instance-id": [instance_id]})

@@ -4,11 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from moto.ec2.models import ec2_backends
-
 from sandbox.servers import Server
 from tests.support.cloud import Cloud
-from tests.support.environment import ACCOUNT, REGION
 from tests.support.machine import Machine, Run
 
 
@@ -35,15 +32,7 @@ def back_up(cloud: Cloud, machine: Machine, server: Server, policy: dict[str, An
     """Back a server up, and make an image that fits."""
     run = machine.start({"policy": policy, "instance_id": server.instance_id}, "night-1")
     assert run.status == "SUCCEEDED", run.cause
-    return Backed(cloud, machine, server, add_image(cloud), run.output)
-
-
-def add_image(cloud: Cloud) -> str:
-    """Register an image as EC2 has those of Windows; moto knows neither platform nor architecture of a new one."""
-    image_id: str = cloud.ec2.register_image(Name="windows", RootDeviceName="/dev/sda1")["ImageId"]
-    image = ec2_backends[ACCOUNT][REGION].amis[image_id]
-    image.platform, image.architecture, image.root_device_name = "windows", "x86_64", "/dev/sda1"
-    return image_id
+    return Backed(cloud, machine, server, cloud.servers.add_image("windows"), run.output)
 
 
 def state_of_source(backed: Backed) -> Any:
