@@ -44,6 +44,7 @@ REMEDIES = {
     "InvalidAMIID.Unavailable": "name another image in image_id",
     "InvalidSnapshot.NotFound": "choose another recovery point",
     "InvalidKeyPair.NotFound": "name another key in overrides.key_name",
+    "IdempotentParameterMismatch": "start a new recovery, under another id: this one's server is gone",
     "InvalidIPAddress.InUse": "name a free address in overrides.private_ip",
 }
 OTHERWISE = "mend what EC2 names, and start it again under the same recovery_id"

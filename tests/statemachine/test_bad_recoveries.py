@@ -2,6 +2,7 @@
 
 import pytest
 
+from quiesce import recover_ec2
 from sandbox.instances import INSTANCES
 from sandbox.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
@@ -209,6 +210,18 @@ def test_volumes_of_a_server_that_its_owner_terminated_are_never_cleaned_up(back
     run = backed.recover(on_failure="clean-up")
     assert run.error == "RecoveryBroken"
     assert counts(backed.cloud)["volumes"] == left
+
+
+def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypatch):
+    """It lists a terminated one for about an hour."""
+    first = backed.recover()
+    backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
+    left = counts(backed.cloud)["volumes"]
+    monkeypatch.setattr(recover_ec2, "find_server", lambda *_: None)
+    run = backed.recover(on_failure="clean-up")
+    assert run.error == "ChangeRefused"
+    assert "start a new recovery, under another id" in run.cause
+    assert counts(backed.cloud)["volumes"] == left > 0
 
 
 def test_a_clean_up_that_fails_says_what_exists(backed, machine):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from quiesce import recover_ec2
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 from tests.support.project import definition
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
@@ -96,3 +97,43 @@ def test_two_executions_under_one_id_make_one_server(backed, slow, machine):
 def test_throttled_calls_are_sent_again(backed, machine):
     machine.wire.on("ec2:RunInstances", refused("RequestLimitExceeded", 503), nth=2, times=5)
     assert_recovered(backed, backed.recover())
+
+
+def not_at_first(function, nothing, times=2):
+    """Find nothing at first: EC2's look-ups by tag are eventually consistent."""
+    left = [times]
+
+    def look(*arguments):
+        left[0] -= 1
+        return nothing if left[0] >= 0 else function(*arguments)
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("call", "look", "nothing"), [("ec2:RunInstances", "find_server", None), ("ec2:CreateVolume", "find_volumes", [])]
+)
+def test_what_is_not_listed_yet_is_not_made_twice(backed, machine, monkeypatch, call, look, nothing):
+    machine.wire.on(call, dies_after, nth=CHANGES[call])
+    monkeypatch.setattr(recover_ec2, look, not_at_first(getattr(recover_ec2, look), nothing))
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_server_that_is_listed_without_its_tags_is_not_taken_for_handed_over(backed, machine, monkeypatch):
+    describe = recover_ec2.describe_server
+
+    def bare(client, instance_id):
+        return {**describe(client, instance_id), "Tags": []}
+
+    monkeypatch.setattr(recover_ec2, "describe_server", bare)
+    machine.clock.at_next_wait(lambda: None, lambda: monkeypatch.setattr(recover_ec2, "describe_server", describe))
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_server_that_has_its_volumes_is_not_stopped_again(backed, slow, machine):
+    machine.stop_in("AwaitOnline")
+    backed.recover()
+    machine.stop_in("")
+    del machine.wire.sent[:]
+    assert_recovered(backed, backed.recover())
+    assert machine.wire.count("ec2:StopInstances") == 0
