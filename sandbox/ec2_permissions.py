@@ -16,7 +16,15 @@ Context = dict[str, Any]
 Permission = tuple[str, str, Context]
 """Action, ARN, and the condition keys that hold for that resource."""
 
-KIND_BY_PREFIX = {"i": "instance", "vol": "volume", "snap": "snapshot", "ami": "image"}
+KIND_BY_PREFIX = {
+    "i": "instance",
+    "vol": "volume",
+    "snap": "snapshot",
+    "ami": "image",
+    "sg": "security-group",
+    "subnet": "subnet",
+    "vpc": "vpc",
+}
 WITHOUT_ACCOUNT = {"snapshot", "image"}
 TAG_KEY = re.compile(r"(TagSpecification\.\d+\.)?Tag\.\d+\.Key")
 
@@ -64,14 +72,53 @@ def _create_snapshots(backend: Any, parameters: dict[str, str]) -> Iterator[Perm
         yield "ec2:CreateTags", _arn("snapshot", "*"), {**tags, "ec2:CreateAction": "CreateSnapshots"}
 
 
-def _named(action: str, parameter: str) -> Callable[[Any, dict[str, str]], Iterator[Permission]]:
-    """For actions on the resources that one parameter names, once or as a list."""
+def _values(parameters: dict[str, str], *names: str) -> list[str]:
+    """What parameters of these names hold, once or as a list."""
+    return [value for name, value in parameters.items() if name.split(".")[0] in names]
+
+
+def _making(
+    action: str, made: tuple[str, ...], uses: tuple[str, ...]
+) -> Callable[[Any, dict[str, str]], Iterator[Permission]]:
+    """For actions that make resources of these kinds, with tags, out of what parameters name."""
 
     def permissions(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
-        for name, identifier in parameters.items():
-            if name.split(".")[0] == parameter:
-                arn, context = _existing(backend, identifier)
-                yield f"ec2:{action}", arn, {**context, **_request_tags(parameters)}
+        for identifier in _values(parameters, *uses):
+            yield f"ec2:{action}", *_existing(backend, identifier)
+        tags = _request_tags(parameters)
+        for kind in made:
+            yield f"ec2:{action}", _arn(kind, "*"), tags
+            if tags:
+                yield "ec2:CreateTags", _arn(kind, "*"), {**tags, "ec2:CreateAction": action}
+
+    return permissions
+
+
+def _run_instances(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
+    """As above, and on the network interface and the key pair; which role is passed is not looked at."""
+    uses = ("ImageId", "SubnetId", "SecurityGroupId")
+    yield from _making("RunInstances", ("instance", "volume"), uses)(backend, parameters)
+    yield "ec2:RunInstances", _arn("network-interface", "*"), {}
+    for name in _values(parameters, "KeyName"):
+        yield "ec2:RunInstances", _arn("key-pair", name), {}
+
+
+def _modify_instance_attribute(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
+    """On the instance, the groups it gets, and the volumes whose mapping changes."""
+    yield from _named("ModifyInstanceAttribute", "InstanceId", "GroupId")(backend, parameters)
+    attached = dict(backend.get_instance(parameters["InstanceId"]).get_block_device_mapping)
+    devices = {v for n, v in parameters.items() if n.startswith("BlockDeviceMapping.") and n.endswith(".DeviceName")}
+    for device in devices & attached.keys():
+        yield "ec2:ModifyInstanceAttribute", *_existing(backend, attached[device].volume_id)
+
+
+def _named(action: str, *names: str) -> Callable[[Any, dict[str, str]], Iterator[Permission]]:
+    """For actions on the resources that parameters of these names hold."""
+
+    def permissions(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
+        for identifier in _values(parameters, *names):
+            arn, context = _existing(backend, identifier)
+            yield f"ec2:{action}", arn, {**context, **_request_tags(parameters)}
 
     return permissions
 
@@ -81,10 +128,28 @@ def _everything(action: str) -> Callable[[Any, dict[str, str]], Iterator[Permiss
     return lambda _backend, _parameters: iter([(f"ec2:{action}", "*", {})])
 
 
+DESCRIBING = (
+    "DescribeImages",
+    "DescribeInstances",
+    "DescribeInstanceStatus",
+    "DescribeSecurityGroups",
+    "DescribeSnapshots",
+    "DescribeSubnets",
+    "DescribeTags",
+    "DescribeVolumes",
+)
 RULES: dict[str, Callable[[Any, dict[str, str]], Iterator[Permission]]] = {
     "CreateSnapshots": _create_snapshots,
     "CreateTags": _named("CreateTags", "ResourceId"),
     "DeleteTags": _named("DeleteTags", "ResourceId"),
     "DeleteSnapshot": _named("DeleteSnapshot", "SnapshotId"),
-    **{f"Describe{what}": _everything(f"Describe{what}") for what in ("Instances", "Volumes", "Snapshots", "Tags")},
+    "RunInstances": _run_instances,
+    "CreateVolume": _making("CreateVolume", ("volume",), ("SnapshotId",)),
+    "CreateSecurityGroup": _making("CreateSecurityGroup", ("security-group",), ("VpcId",)),
+    "ModifyInstanceAttribute": _modify_instance_attribute,
+    **{name: _named(name, "InstanceId") for name in ("StartInstances", "StopInstances", "TerminateInstances")},
+    **{name: _named(name, "InstanceId", "VolumeId") for name in ("AttachVolume", "DetachVolume")},
+    **{name: _named(name, "GroupId") for name in ("RevokeSecurityGroupEgress", "DeleteSecurityGroup")},
+    "DeleteVolume": _named("DeleteVolume", "VolumeId"),
+    **{name: _everything(name) for name in DESCRIBING},
 }

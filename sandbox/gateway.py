@@ -101,10 +101,13 @@ class Sandbox:
         """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""
         from moto.ec2.models import ec2_backends
 
+        from .instances import INSTANCES
         from .snapshots import RULES
+        from .volumes import VOLUMES
 
         ec2_backends.reset()
-        RULES.reset()
+        for rules in (RULES, INSTANCES, VOLUMES):
+            rules.reset()
         self.servers.forget()
         self.faults.reset()
 
@@ -116,13 +119,15 @@ class Sandbox:
         from ministack import app as ministack
         from ministack.services import stepfunctions
 
-        from . import cloudformation, ec2, iam, lambdas, snapshots, ssm
+        from . import cloudformation, ec2, iam, instances, lambdas, snapshots, ssm, volumes
         from .faults import break_off_lost_answers
         from .run_command import RunCommand
         from .servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
         snapshots.install()
+        instances.install()
+        volumes.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)
         lambdas.install(self.home / "runtime")

@@ -9,6 +9,7 @@ from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examinatio
 from .collection import Put
 from .disks import VolumeContent
 from .guest import put_nowhere
+from .instances import INSTANCES
 from .inventory import nvme_drives
 from .snapshots import RULES, EbsSnapshot
 from .vss import ShadowCopy, VssWriter
@@ -102,6 +103,13 @@ class Servers:
             self.servers[instance_id], self.managed[instance_id] = server, windows
         return server
 
+    def add_image(self, name: str) -> str:
+        """Register an image of Windows; moto knows the platform and the architecture of none that is registered."""
+        image_id = self.ec2.register_image(Name=name, RootDeviceName=ROOT_DEVICE)["ImageId"]
+        image = self.backend().amis[image_id]
+        image.platform, image.architecture, image.root_device_name = "windows", "x86_64", ROOT_DEVICE
+        return image_id
+
     def state_of(self, instance_id: str) -> str | None:
         """The state of an instance, as EC2 names it; None if EC2 knows none."""
         found = self.backend().describe_instances(filters={"instance-id": [instance_id]})
@@ -157,6 +165,7 @@ class Servers:
             self.managed.clear()
             self.contents.clear()
         RULES.captured[:] = [self._capture]
+        INSTANCES.started[:] = [self._boot]
 
     def _wire_vss(self, server: Server, guids: dict[str, str]) -> None:
         """Let shadow copies show what is on the volumes, with the application's writer asked to be at rest."""
@@ -197,9 +206,39 @@ class Servers:
                 content.shadow_copies = kept
                 self.contents[snapshot.id] = content.capture()
 
+    def _boot(self, instance: Any) -> None:
+        """Start Windows on an instance whose root volume was made from a snapshot of a server, with all that is on it.
+
+        What boots from anything else is nothing that we know: no agent is heard from.
+        """
+        snapshots = {
+            device: self.backend().get_volume(mapping.volume_id).snapshot_id
+            for device, mapping in instance.get_block_device_mapping
+        }
+        if instance.id in self.servers or snapshots.get(instance.root_device_name) not in self.contents:
+            return
+        volumes = {}
+        for device, mapping in instance.get_block_device_mapping:
+            if drive := self._drive_of(snapshots[device]):
+                volumes[drive] = mapping.volume_id
+                self.contents[mapping.volume_id] = self.contents[snapshots[device]].capture()
+        windows = Windows(instance.id, None, self.get, RULES.now_s(), put=self.put, drives=nvme_drives(volumes))
+        with self.lock:
+            self.servers[instance.id] = Server(instance.id, "", volumes, windows)
+            self.managed[instance.id] = windows
+
+    def _drive_of(self, snapshot_id: str | None) -> str | None:
+        """The drive that a snapshot's volume was; Windows remembers it by the disk's signature."""
+        snapshot = self.backend().snapshots.get(snapshot_id)
+        drives = {volume: drive for server in self.servers.values() for drive, volume in server.volumes.items()}
+        return drives.get(snapshot.volume_id) if snapshot else None
+
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
         image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]
+        # EC2 gives a server the VPC's own group if none is named; moto gives it none.
+        default = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
         answer = self.ec2.run_instances(
+            SecurityGroupIds=[default["SecurityGroups"][0]["GroupId"]],
             ImageId=image,
             MinCount=1,
             MaxCount=1,

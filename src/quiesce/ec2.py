@@ -11,6 +11,7 @@ from quiesce.aws import DENIED, THROTTLED, code_of, repeatable
 from quiesce.errors import AccessDenied, AwsThrottled, OutcomeUnknown, ServerRefused, SnapshotRefused, SnapshotTooSoon
 from quiesce.planning import Server
 from quiesce.record import Record
+from quiesce.recover_source import source_of
 from quiesce.run import RunIdentity
 from quiesce.state import Plan, Snapshot, Volume
 from quiesce.volumes import AttachedVolume
@@ -54,10 +55,14 @@ def server_of(instance: "InstanceTypeDef") -> Server:
     """Return what the plan needs to know of a server that can be backed up now.
 
     Raises:
-        ServerRefused: it is neither running nor stopped.
+        ServerRefused: it is neither running nor stopped, or a recovery is making it.
     """
-    name = tags_of(instance).get("Name", "")
-    return Server(name=name, state=_usable_state(instance), platform=instance.get("PlatformDetails", ""))
+    found = tags_of(instance)
+    if recovery := found.get(tags.RECOVERING):
+        problem = f"the server is being made by recovery {recovery}: it is nobody's yet"
+        raise ServerRefused("instance_id", problem, "back it up once the recovery has ended")
+    state, platform = _usable_state(instance), instance.get("PlatformDetails", "")
+    return Server(name=found.get("Name", ""), state=state, platform=platform, source=source_of(instance))
 
 
 def _usable_state(instance: "InstanceTypeDef") -> Literal["running", "stopped"]:

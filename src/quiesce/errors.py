@@ -101,3 +101,21 @@ class AnswerUnreadable(QuiesceError):
 
 class GuestRefused(QuiesceError):
     """The server said no, in the words of quiesce's own script."""
+
+
+class RecoveryRefused(Refused):
+    """A recovery's input, its recovery point or what EC2 has do not allow it; nothing was created."""
+
+
+class ChangeRefused(Refused):
+    """EC2 refused a change that a recovery needs; what was made before it exists still."""
+
+
+class NotReady(QuiesceError):
+    """What a recovery waits for takes its time: a server that starts or stops, a volume that is made or moved."""
+
+    retryable = True
+
+
+class RecoveryBroken(QuiesceError):
+    """What a recovery made is not as it left it, or came to nothing; waiting does not help."""

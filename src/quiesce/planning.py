@@ -8,7 +8,7 @@ from quiesce import tags
 from quiesce.errors import ServerRefused
 from quiesce.policy import Policy, TargetSettings
 from quiesce.run import RunIdentity
-from quiesce.state import Consistency, Plan
+from quiesce.state import Consistency, Plan, Source
 from quiesce.volumes import Selection
 
 
@@ -19,6 +19,7 @@ class Server:
     name: str
     state: Literal["running", "stopped"]
     platform: str
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def decide(
         instance_state=server.state,
         platform=server.platform,
         settings=settings,
+        source=server.source,
         tags=tags.of_snapshot_set(
             stack=origin.stack,
             run_id=run.run_id,

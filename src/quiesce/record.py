@@ -8,7 +8,17 @@ from pydantic import BaseModel, ConfigDict
 from quiesce.calls import add_calls
 from quiesce.run import UNKNOWN, RunIdentity
 from quiesce.session import Session
-from quiesce.state import Consistency, Crossing, Excluded, FailedAttempt, RunState, ShadowOutcome, Snapshot, Volume
+from quiesce.state import (
+    Consistency,
+    Crossing,
+    Excluded,
+    FailedAttempt,
+    RunState,
+    ShadowOutcome,
+    Snapshot,
+    Source,
+    Volume,
+)
 from quiesce.verdict import Status, Verdict
 from quiesce.window import FreezeWindow, window_of
 
@@ -64,6 +74,7 @@ class Record(BaseModel):
     instance_id: str
     instance_name: str
     windows: str
+    source: Source | None = None
     started_at: datetime
     snapshots_at: datetime | None
     ended_at: datetime
@@ -105,6 +116,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         instance_id=run.instance_id,
         instance_name=plan.instance_name if plan else "",
         windows=plan.windows if plan else "",
+        source=plan.source if plan else None,
         started_at=state.execution.started_at,
         snapshots_at=min((s.started_at for s in snapshots), default=None),
         ended_at=now,

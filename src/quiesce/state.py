@@ -42,6 +42,22 @@ class Volume(Crossing):
     drives: list[str] = []
 
 
+class Source(Crossing):
+    """What the server is besides its volumes: what a recovery needs to launch another like it."""
+
+    instance_type: str
+    architecture: str
+    boot_mode: str = ""
+    image_id: str
+    root_device: str
+    vpc_id: str
+    subnet_id: str
+    availability_zone: str
+    security_group_ids: list[str]
+    key_name: str | None = None
+    instance_profile_arn: str | None = None
+
+
 class Excluded(Crossing):
     """A volume that the policy leaves out, and why."""
 
@@ -91,6 +107,7 @@ class Plan(Crossing):
     windows: str = ""
     settings: TargetSettings
     tags: dict[str, str]
+    source: Source | None = None
     volumes: list[Volume]
     excluded: list[Excluded]
     consistency: Consistency

@@ -11,6 +11,10 @@ INSTANCE = "quiesce:instance"
 # Set by Report, when the truth is known. IAM lets Report write these two and no other.
 CONSISTENCY = "quiesce:consistency"
 DEVICE = "quiesce:device"
+# On what a recovery makes: RECOVERY for good, RECOVERING until the recovery has ended. Only with the second may it be
+# deleted, in code and in IAM.
+RECOVERY = "quiesce:recovery"
+RECOVERING = "quiesce:recovering"
 
 OURS = (STACK, RUN, POLICY, OWNER, INSTANCE, CONSISTENCY, DEVICE)
 # EC2 allows 50 tags on a resource.

@@ -168,6 +168,33 @@ def test_a_terminated_server_is_refused(refusal: Call, cloud: Cloud, server: Ser
     )
 
 
+def test_a_server_that_a_recovery_is_making_is_left_alone(refusal: Call, cloud: Cloud, server: Server) -> None:
+    cloud.ec2.create_tags(Resources=[server.instance_id], Tags=[{"Key": "quiesce:recovering", "Value": "drill-7"}])
+    assert refusal({"policy": a_policy(server.instance_id)}) == (
+        "ServerRefused",
+        "instance_id: the server is being made by recovery drill-7: it is nobody's yet. "
+        "Remedy: back it up once the recovery has ended.",
+    )
+
+
+def test_what_a_recovery_needs_to_launch_another_like_it_is_kept(call: Call, cloud: Cloud, server: Server) -> None:
+    source = call("plan", a_document({"policy": a_policy(server.instance_id)}))["source"]
+    [instance] = cloud.ec2.describe_instances(InstanceIds=[server.instance_id])["Reservations"][0]["Instances"]
+    assert source == {
+        "instance_type": "m5.large",
+        "architecture": instance.get("Architecture", ""),
+        "boot_mode": "",
+        "image_id": instance["ImageId"],
+        "root_device": "/dev/sda1",
+        "vpc_id": instance["VpcId"],
+        "subnet_id": instance["SubnetId"],
+        "availability_zone": instance["Placement"]["AvailabilityZone"],
+        "security_group_ids": [group["GroupId"] for group in instance["SecurityGroups"]],
+        "key_name": None,
+        "instance_profile_arn": None,
+    }
+
+
 @pytest.mark.parametrize("state", ["pending", "stopping"])
 def test_a_server_between_two_states_is_refused(refusal: Call, server: Server, state: str) -> None:
     set_state(server, state)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from sandbox.instances import INSTANCES
+from sandbox.volumes import VOLUMES
+from tests.statemachine.recoveries import back_up
 from tests.support.factories import a_policy
 from tests.support.machine import Machine
 
@@ -33,3 +36,20 @@ def frozen_request(cloud, shop):
     """The input of an execution that has the application held meanwhile."""
     policy = a_policy(shop.instance_id, name="orders", defaults={"scripts": {"from": "bucket"}, "freeze_limit_s": 120})
     return {"policy": cloud.put_policy(policy), "instance_id": shop.instance_id}
+
+
+@pytest.fixture
+def backed(machine, cloud, server):
+    """A server with something on each drive, and a recovery point of it."""
+    for drive, volume_id in server.volumes.items():
+        cloud.servers.contents[volume_id].write("what.txt", f"this is {drive}")
+    return back_up(cloud, machine, server, a_policy(server.instance_id))
+
+
+@pytest.fixture
+def slow(monkeypatch, clock, backed):
+    """EC2 takes its time for everything; the server that was backed up has long been running."""
+    clock.now_s += 3600
+    monkeypatch.setattr(INSTANCES, "starting_s", 60.0)
+    monkeypatch.setattr(INSTANCES, "stopping_s", 90.0)
+    monkeypatch.setattr(VOLUMES, "creating_s", 20.0)

@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
-from sandbox import snapshots
+from sandbox import instances, snapshots, volumes
 from sandbox.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
 from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
@@ -146,7 +146,8 @@ def _now_s() -> float:
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Give an account in which the stack's table, bucket and topic stand as the template has them."""
-    snapshots.install()
+    for part in (snapshots, instances, volumes):
+        part.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
         ec2 = client("ec2")
         servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_get, put=_put)
@@ -160,4 +161,5 @@ def started() -> Iterator[Cloud]:
         cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         client("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
         yield cloud
-    snapshots.RULES.reset()
+    for rules in (snapshots.RULES, instances.INSTANCES, volumes.VOLUMES):
+        rules.reset()

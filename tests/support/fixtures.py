@@ -61,6 +61,14 @@ class Quiesce:
         }
         return wait_for(self.aws, self.start({"policy": policy, "instance_id": server.instance_id}))
 
+    def recover(self, record: dict[str, Any], **request: Any) -> dict[str, Any]:
+        """Recover a server from a run's record; what DescribeExecution says in the end."""
+        image_id = self.aws.servers.add_image("windows-to-recover")
+        data = {"recovery_point": record["run_id"], "image_id": image_id, **request}
+        states, machine = self.aws.client("stepfunctions"), self.outputs["RecoverMachineArn"]
+        arn = states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
+        return wait_for(self.aws, arn)
+
     def client_of(self, resource: str, service: str) -> Any:
         """A client with the role of one of the template's functions, such as `ReportFunction`."""
         return self.aws.client(service, function=self.function_name(resource))

@@ -32,11 +32,6 @@ from tests.support.wire import FunctionDied, Wire
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 FUNCTIONS = {name: step_of(name) for name in resources("AWS::Serverless::Function")}
-STEPS = {
-    name: FUNCTIONS[state["Resource"].rpartition(":")[2]]
-    for name, state in definition()["States"].items()
-    if state["Type"] == "Task"
-}
 # A parsed definition keeps nothing of an execution: once is enough.
 PARSE = cache(AmazonStateLanguageParser.parse)
 # It logs each error that a state machine handles, with the whole definition.
@@ -89,6 +84,7 @@ class Machine:
     swept: list[dict[str, Any]] = field(default_factory=list)
     """The events that sweep was started with."""
     _stop_in: str = ""
+    _state: str = ""
     _environment: Any = None
     _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
     _before: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -96,6 +92,10 @@ class Machine:
     def start(self, data: Any, name: str | None = None) -> Run:
         """Run an execution to its end, as if started in the console with this input."""
         return self._run(definition(), data, name or f"run-{uuid.uuid4().hex[:12]}")
+
+    def recover(self, data: Any, name: str | None = None) -> Run:
+        """Run an execution of the recover machine to its end."""
+        return self._run(definition("RecoverMachine"), data, name or f"recovery-{uuid.uuid4().hex[:12]}")
 
     def redrive(self, run: Run, state: str) -> Run:
         """Run a state again with the input that it had, and go on from there: what a redrive does."""
@@ -132,7 +132,7 @@ class Machine:
         enter, leave = CommonStateField._eval_state_input, CommonStateField._verify_size_quota
 
         def watched_enter(state: CommonStateField, env: Environment) -> None:
-            self._environment = env
+            self._environment, self._state = env, state.name
             self._stop_if(state, StateType.Wait)
             enter(state, env)
 
@@ -170,7 +170,7 @@ class Machine:
     def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
         step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
         self.invocations.append(step)
-        if self._stop_in and step == STEPS.get(self._stop_in):
+        if self._stop_in == self._state:
             self.stop()
         with self.wire.listen(on=False):
             self._before.pop(step, lambda: None)()

@@ -14,6 +14,10 @@ WITHOUT_RESOURCES = {
     "ec2:DescribeInstances",
     "ec2:DescribeVolumes",
     "ec2:DescribeSnapshots",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeImages",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeSecurityGroups",
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
 }
@@ -96,9 +100,45 @@ def test_every_statement_has_a_reason_of_its_own(function):
 
 
 def test_no_function_may_delete_anything_but_its_lease():
-    deleting = {(p.function, a) for p in permissions() for a in p.actions if "Delete" in a or "Terminate" in a}
+    deleting = {
+        (p.function, a)
+        for p in permissions()
+        for a in p.actions
+        if p.function != "RecoverFunction" and ("Delete" in a or "Terminate" in a)
+    }
     assert {action for _, action in deleting} == {"dynamodb:DeleteItem"}
     assert {function for function, _ in deleting} == {"ReportFunction", "SweepFunction"}
+
+
+def test_a_recovery_may_change_only_what_a_recovery_of_this_stack_makes_at_the_time():
+    ours = {
+        "StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}},
+        "Null": {"aws:ResourceTag/quiesce:recovering": "false"},
+    }
+    changing = [s for s in statements("RecoverFunction") if re.search("Start|Stop|Terminate|Delete|ttach", str(s))]
+    conditions = {s["Sid"]: s["Condition"] for s in changing if "Tags" not in str(s["Action"])}
+    assert set(map(str, conditions.values())) == {str(ours)}
+    assert len(conditions) == 3
+
+
+def test_a_recovery_creates_nothing_without_its_tag_and_reads_the_snapshots_of_its_stack_alone():
+    conditions = {s["Sid"]: s.get("Condition") for s in statements("RecoverFunction")}
+    tagged = {"StringEquals": {"aws:RequestTag/quiesce:stack": {"Ref": "AWS::StackName"}}}
+    assert [conditions[sid] for sid in ("LaunchWithOurTag", "CreateVolumesWithOurTag", "IsolateWithOurTag")] == [
+        tagged
+    ] * 3
+    assert conditions["ReadOurSnapshots"] == {
+        "StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}}
+    }
+    assert conditions["HandOver"]["ForAllValues:StringEquals"] == {"aws:TagKeys": ["quiesce:recovering"]}
+
+
+def test_a_recovery_passes_only_roles_that_the_template_was_given_and_only_to_ec2():
+    [passing] = [s for s in statements("RecoverFunction") if s["Action"] == "iam:PassRole"]
+    assert passing["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ServerRoles}"}
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}
+    }
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -129,10 +169,16 @@ def test_what_the_local_aws_does_not_check_is_granted_to_nobody():
 def test_the_machine_may_call_its_functions_and_nothing_else():
     machine = template()["Resources"]["BackupMachine"]["Properties"]
     called = [policy["LambdaInvokePolicy"]["FunctionName"]["Ref"] for policy in machine["Policies"]]
-    steps = set(FUNCTIONS) - {"SweepFunction"}  # an event starts it
+    steps = set(FUNCTIONS) - {"SweepFunction", "RecoverFunction"}  # an event starts the one, another machine the other
     assert set(called) == steps
     substituted = {value["Fn::GetAtt"].removesuffix(".Arn") for value in machine["DefinitionSubstitutions"].values()}
     assert substituted == steps
+
+
+def test_the_recover_machine_may_call_its_one_function_and_nothing_else():
+    machine = template()["Resources"]["RecoverMachine"]["Properties"]
+    assert machine["Policies"] == [{"LambdaInvokePolicy": {"FunctionName": {"Ref": "RecoverFunction"}}}]
+    assert machine["DefinitionSubstitutions"] == {"RecoverFunctionArn": {"Fn::GetAtt": "RecoverFunction.Arn"}}
 
 
 def test_every_arn_goes_by_the_partition():
@@ -153,4 +199,5 @@ def test_each_function_has_what_its_clients_need():
         source = (ROOT / "functions" / step_of(function) / "app.py").read_text()
         clients = set(re.findall(r'boto3\.client\("(\w+)"', source))
         granted = {action.partition(":")[0] for s in statements(function) for action in listed(s["Action"])}
+        granted -= {"iam"}  # PassRole is no call: EC2 asks for it at RunInstances
         assert granted == clients, function

@@ -17,6 +17,7 @@ def test_only_errors_that_pass_by_themselves_are_tried_again() -> None:
         "AwsThrottled",
         "AwsUnavailable",
         "AgentUnreachable",
+        "NotReady",
     }
 
 

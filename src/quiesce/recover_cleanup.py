@@ -1,0 +1,53 @@
+"""What is left of a recovery that failed, and its removal, if that was asked for.
+
+Only what carries the tag of a recovery that has not ended is deleted, here and by IAM.
+"""
+
+from typing import TYPE_CHECKING
+
+from quiesce import recover_ec2, tags
+from quiesce.errors import NotReady
+from quiesce.recover_account import Remains
+from quiesce.recover_ec2 import change, tag_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+def remains(client: "EC2Client", recovery_id: str, stack: str) -> list[Remains]:
+    """Return everything that a recovery made and that exists, found by its tags."""
+    found: list[Remains] = []
+    server = recover_ec2.find_server(client, recovery_id, stack)
+    if server and (state := server["State"]["Name"]) != "terminated":
+        found.append(Remains(kind="server", resource_id=server["InstanceId"], state=state, what="the server"))
+    for volume in recover_ec2.find_volumes(client, recovery_id, stack):
+        what = tag_of(volume, tags.DEVICE) or "the image's own root volume"
+        found.append(Remains(kind="volume", resource_id=volume["VolumeId"], state=volume["State"], what=what))
+    if group := recover_ec2.find_group(client, recovery_id, stack):
+        found.append(
+            Remains(kind="security group", resource_id=group["GroupId"], state="available", what="without traffic")
+        )
+    return found
+
+
+def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
+    """Delete what a recovery made; where it has ended, nothing: its server is somebody's.
+
+    Raises:
+        NotReady: the server is still being terminated, or a volume deleted.
+    """
+    server = recover_ec2.find_server(client, recovery_id, stack)
+    if server and tag_of(server, tags.RECOVERING) is None:
+        return
+    if server and server["State"]["Name"] != "terminated":
+        if server["State"]["Name"] != "shutting-down":
+            with change("ec2:TerminateInstances"):
+                client.terminate_instances(InstanceIds=[server["InstanceId"]])
+        raise NotReady(f"{server['InstanceId']} is being terminated")
+    for volume in recover_ec2.find_volumes(client, recovery_id, stack):
+        if tag_of(volume, tags.RECOVERING) and volume["State"] != "deleting":
+            recover_ec2.delete_volume(client, volume["VolumeId"])
+    if group := recover_ec2.find_group(client, recovery_id, stack):
+        recover_ec2.delete_group(client, group["GroupId"])
+    if left := remains(client, recovery_id, stack):
+        raise NotReady(f"{left[0].resource_id} is being deleted")

@@ -1,0 +1,115 @@
+"""The steps of the recover machine, by name: each answers with what the next states need."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quiesce.errors import NotReady, RecoveryRefused
+from quiesce.recover_account import failed, recovered
+from quiesce.recover_checks import obstacles
+from quiesce.recover_cleanup import clean_up, remains
+from quiesce.recover_look import find_image, find_instance, look, try_changes
+from quiesce.recover_plan import RecoveryPlan, decide, describe
+from quiesce.recover_points import choose
+from quiesce.recover_request import ID_PATTERN, RecoveryRequest, read_recovery_request
+from quiesce.recover_state import Launched, Planned, RecoveryState
+from quiesce.recover_table import Recoveries
+from quiesce.recovering import Recovering
+from quiesce.ssm import Guest
+from quiesce.state import Crossing
+from quiesce.verdict import cause_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+@dataclass(frozen=True)
+class RecoverySteps:
+    """What is needed to recover: clients, and the stack's own resources."""
+
+    ec2: "EC2Client"
+    recoveries: Recoveries
+    guest: Callable[[str], Guest]
+    """A server by its id."""
+    stack: str
+
+    def take(self, state: RecoveryState) -> dict[str, Any]:
+        """Do the step that the state names; its errors say whether it may be asked again."""
+        match state.step:
+            case "plan":
+                answer: Crossing = self._plan(state)
+            case "account":
+                answer = self._account(state)
+            case _:
+                answer = self._recover(state)
+        return answer.model_dump(mode="json")
+
+    def _plan(self, state: RecoveryState) -> Planned:
+        request = read_recovery_request(state.input)
+        recovery_id = id_of(state)
+        if not re.fullmatch(ID_PATTERN, recovery_id):
+            problem = f"{recovery_id!r} has characters beside letters, digits, '-' and '_'"
+            raise RecoveryRefused("execution name", problem, "start it under another name, or give a recovery_id")
+        kept = self.recoveries.plan(recovery_id, request) if request.mode == "instance" else None
+        if kept:
+            return Planned(plan=kept, possible=True, steps=describe(kept), problems=[])
+        plan, problems = self._decide(recovery_id, request)
+        if request.mode == "instance":
+            if problems:
+                more = f" (and {len(problems) - 1} more; mode 'dry-run' lists them)" if problems[1:] else ""
+                raise RecoveryRefused(problems[0].field, problems[0].problem + more, problems[0].remedy)
+            plan = self.recoveries.keep(plan, request)
+        words = [str(problem) for problem in problems]
+        return Planned(plan=plan, possible=not problems, steps=describe(plan), problems=words)
+
+    def _decide(self, recovery_id: str, request: RecoveryRequest) -> tuple[RecoveryPlan, list[RecoveryRefused]]:
+        instance_id = request.instance_id or find_instance(self.ec2, self.stack, request.recovery_point or "")
+        if instance_id is None:
+            problem = f"no snapshot of '{request.recovery_point}' exists in this stack"
+            raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
+        point = choose(request, self.recoveries.points(instance_id))
+        plan = decide(recovery_id, request, point, find_image(self.ec2, self.stack, instance_id))
+        found = look(self.ec2, plan)
+        if found.subnet:
+            plan = plan.model_copy(update={"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id})
+        # What does not exist would only be refused again, in EC2's words.
+        return plan, obstacles(plan, found) or try_changes(self.ec2, plan, self.stack)
+
+    def _recover(self, state: RecoveryState) -> Crossing:
+        plan = state.needed_plan()
+        recovering = Recovering(self.ec2, self.stack, plan)
+        if state.step == "launch":
+            return Launched(instance_id=recovering.launch())
+        does: dict[str, Callable[[str], None]] = {
+            "stop": recovering.stop,
+            "make_volumes": recovering.make_volumes,
+            "swap": recovering.swap,
+            "start": recovering.start,
+            "await_online": recovering.check_status if plan.agent == "none" else self._check_agent,
+            "finish": recovering.finish,
+        }
+        server = state.needed_server()
+        does[state.step](server)
+        if state.step == "finish":
+            return recovered(plan, server, remains(self.ec2, plan.recovery_id, self.stack))
+        return Launched(instance_id=server)
+
+    def _check_agent(self, instance_id: str) -> None:
+        agent = self.guest(instance_id).describe_agent()
+        if agent is None or not agent.online:
+            raise NotReady(f"Systems Manager does not hear from {instance_id}")
+
+    def _account(self, state: RecoveryState) -> Crossing:
+        recovery_id, plan = id_of(state), state.plan.plan if state.plan else None
+        cause = cause_of(state.failure) if state.failure else None
+        words = f"{cause.error}: {cause.words}" if cause else "no reason was given"
+        if plan and plan.on_failure == "clean-up":
+            clean_up(self.ec2, recovery_id, self.stack)
+        return failed(recovery_id, plan, words, remains(self.ec2, recovery_id, self.stack))
+
+
+def id_of(state: RecoveryState) -> str:
+    """Return who a recovery is, also of one whose input is refused: as it says, or the execution's name."""
+    given = state.input.get("recovery_id") if isinstance(state.input, dict) else None
+    return given if isinstance(given, str) else state.execution.name

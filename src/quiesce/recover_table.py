@@ -1,0 +1,76 @@
+"""The table for recoveries: what past runs left of a server, and the plan that a recovery's id stands for."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from quiesce.aws import code_of, repeatable
+from quiesce.errors import RecoveryRefused
+from quiesce.recover_plan import RecoveryPlan
+from quiesce.recover_points import RecoveryPoint
+from quiesce.recover_request import RecoveryRequest
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Recoveries:
+    """The stack's table, as a recovery sees it: ``pk`` is ``recovery#<id>``, and ``sk`` is ``plan``."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client, self._name = client, name
+
+    def points(self, instance_id: str) -> list[RecoveryPoint]:
+        """Return what the ended runs on a server left, in no order."""
+        with repeatable("dynamodb:Query"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._name,
+                KeyConditionExpression="pk = :instance AND begins_with(sk, :run)",
+                ExpressionAttributeValues={":instance": {"S": instance_id}, ":run": {"S": "run#"}},
+                ProjectionExpression="#record",
+                ExpressionAttributeNames={"#record": "record"},
+            )
+            records = [item["record"]["S"] for page in pages for item in page["Items"] if "record" in item]
+        return [RecoveryPoint.model_validate_json(record) for record in records]
+
+    def plan(self, recovery_id: str, request: RecoveryRequest) -> RecoveryPlan | None:
+        """Return the plan that this id stands for already, None if it is new.
+
+        Raises:
+            RecoveryRefused: it stands for another input.
+        """
+        with repeatable("dynamodb:GetItem"):
+            answer = self._client.get_item(TableName=self._name, Key=_key(recovery_id), ConsistentRead=True)
+        item = answer.get("Item")
+        if item is None:
+            return None
+        if item["request"]["S"] != _text(request):
+            problem = f"'{recovery_id}' is a recovery that was started with another input"
+            raise RecoveryRefused("recovery_id", problem, "use that input, or another id")
+        kept = RecoveryPlan.model_validate_json(item["plan"]["S"])
+        return kept.model_copy(update={"on_failure": request.on_failure})
+
+    def keep(self, plan: RecoveryPlan, request: RecoveryRequest) -> RecoveryPlan:
+        """Let the id stand for this plan, and return the one that it stands for: somebody may have been faster."""
+        item = {"request": {"S": _text(request)}, "plan": {"S": plan.model_dump_json()}}
+        try:
+            with repeatable("dynamodb:PutItem"):
+                self._client.put_item(
+                    TableName=self._name,
+                    Item={**_key(plan.recovery_id), **item},
+                    ConditionExpression="attribute_not_exists(pk)",
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            return self.plan(plan.recovery_id, request) or plan
+        return plan
+
+
+def _text(request: RecoveryRequest) -> str:
+    """Return what makes two inputs the same recovery: what happens when it fails may be decided anew."""
+    return request.model_dump_json(exclude={"recovery_id", "mode", "on_failure"})
+
+
+def _key(recovery_id: str) -> dict[str, dict[str, str]]:
+    return {"pk": {"S": f"recovery#{recovery_id}"}, "sk": {"S": "plan"}}

@@ -1,0 +1,206 @@
+"""The steps of a recovery. Each looks at what is there, does what is missing and says ``NotReady`` until it is done.
+
+So each may be repeated, and a recovery that was stopped anywhere goes on under its id. A server without the tag
+``quiesce:recovering`` is somebody's: its recovery has ended, and no step changes it any more.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quiesce import recover_ec2, tags
+from quiesce.errors import NotReady, RecoveryBroken
+from quiesce.recover_ec2 import change, tag_of
+from quiesce.recover_plan import RecoveryPlan
+from quiesce.recover_requests import launch_request, volume_request
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
+
+GONE = {"terminated", "shutting-down"}
+
+
+@dataclass(frozen=True)
+class Recovering:
+    """A recovery under way."""
+
+    ec2: "EC2Client"
+    stack: str
+    plan: RecoveryPlan
+
+    def launch(self) -> str:
+        """Launch the server into a security group without traffic, once, and return its id.
+
+        Raises:
+            RecoveryBroken: it was terminated meanwhile: the recovery's id is used up.
+        """
+        server = recover_ec2.find_server(self.ec2, self.plan.recovery_id, self.stack)
+        if server is None:
+            request = launch_request(self.plan, self.stack, [self._isolate()])
+            server = recover_ec2.run_server(self.ec2, request)
+        if server["State"]["Name"] in GONE:
+            raise RecoveryBroken(
+                f"{server['InstanceId']} was made by this recovery and is {server['State']['Name']}; "
+                "start a new recovery, under another id"
+            )
+        return server["InstanceId"]
+
+    def stop(self, instance_id: str) -> None:
+        """Stop the server that boots from the image's own volume."""
+        server, attached = self._server(instance_id), recover_ec2.attached_volumes(self.ec2, instance_id)
+        if _has_ended(server) or self._is_in_place(attached):
+            return
+        if (state := server["State"]["Name"]) == "stopped":
+            return
+        if state == "running":
+            with change("ec2:StopInstances"):
+                self.ec2.stop_instances(InstanceIds=[instance_id])
+        raise NotReady(f"{instance_id} is {state}, and has to be stopped")
+
+    def make_volumes(self, instance_id: str) -> None:
+        """Create the volumes from the snapshots, each once.
+
+        Raises:
+            RecoveryBroken: one ended in an error, which EC2 tells by its state only: its key can't be used, for one.
+        """
+        if _has_ended(self._server(instance_id)):
+            return
+        made = self._made()
+        for volume in self.plan.volumes:
+            if volume.device not in made:
+                recover_ec2.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
+        if len(made) < len(self.plan.volumes):
+            raise NotReady(f"{len(self.plan.volumes) - len(made)} volumes were asked for, and are not listed yet")
+        for device, found in made.items():
+            _check_made(device, found)
+
+    def swap(self, instance_id: str) -> None:
+        """Put the volumes in place of the image's own, and give the server its security groups.
+
+        Raises:
+            RecoveryBroken: a device is taken by what is not this recovery's.
+        """
+        server = self._server(instance_id)
+        if _has_ended(server):
+            return
+        attached = recover_ec2.attached_volumes(self.ec2, instance_id)
+        if not self._is_in_place(attached):
+            if server["State"]["Name"] != "stopped":
+                raise NotReady(f"{instance_id} is {server['State']['Name']}, and has to be stopped")
+            self._detach_foreign(instance_id, attached)
+            self._attach_missing(instance_id, attached)
+            raise NotReady(f"the volumes of {instance_id} are being moved")
+        recover_ec2.set_ends(self.ec2, instance_id, self.plan)
+        recover_ec2.set_groups(self.ec2, instance_id, self.plan.security_group_ids)
+
+    def start(self, instance_id: str) -> None:
+        """Start the server from its own volumes."""
+        server = self._server(instance_id)
+        if (state := server["State"]["Name"]) == "running" or _has_ended(server):
+            return
+        if state == "stopped":
+            with change("ec2:StartInstances"):
+                self.ec2.start_instances(InstanceIds=[instance_id])
+        raise NotReady(f"{instance_id} is {state}, and has to run")
+
+    def check_status(self, instance_id: str) -> None:
+        """Wait until EC2's two status checks are passed."""
+        with change("ec2:DescribeInstanceStatus"):
+            found = self.ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
+        checks = {name: found[0][name]["Status"] for name in ("InstanceStatus", "SystemStatus")} if found else {}
+        if set(checks.values()) != {"ok"}:
+            raise NotReady(f"EC2's status checks of {instance_id} are {checks or 'not there yet'}")
+
+    def finish(self, instance_id: str) -> None:
+        """Delete what only the recovery needed, and hand the server over: nothing deletes it from now on."""
+        if _has_ended(self._server(instance_id)):
+            return
+        for volume in self._images_own():
+            recover_ec2.delete_volume(self.ec2, volume["VolumeId"])
+        if group := recover_ec2.find_group(self.ec2, self.plan.recovery_id, self.stack):
+            recover_ec2.delete_group(self.ec2, group["GroupId"])
+        # The server last: its tag says that the recovery has not ended.
+        recover_ec2.end_recovering(self.ec2, [volume["VolumeId"] for volume in self._made().values()])
+        recover_ec2.end_recovering(self.ec2, [instance_id])
+
+    def _isolate(self) -> str:
+        group = recover_ec2.find_group(self.ec2, self.plan.recovery_id, self.stack)
+        if group is None:
+            recover_ec2.make_group(self.ec2, self.plan, self.stack)
+            raise NotReady("the security group without traffic was asked for, and is not listed yet")
+        if group.get("IpPermissions"):
+            raise RecoveryBroken(f"{group['GroupId']} lets traffic in: somebody has changed it; delete it")
+        if group["IpPermissionsEgress"]:
+            recover_ec2.silence_group(self.ec2, group)
+        return group["GroupId"]
+
+    def _server(self, instance_id: str) -> "InstanceTypeDef":
+        server = recover_ec2.describe_server(self.ec2, instance_id)
+        if server["State"]["Name"] in GONE:
+            raise RecoveryBroken(f"{instance_id} is {server['State']['Name']}: somebody has terminated it")
+        if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
+            # Both tags come at its creation: to see neither means that EC2 does not list them yet.
+            raise NotReady(f"{instance_id} is not listed with its tags yet")
+        return server
+
+    def _found(self) -> list["VolumeTypeDef"]:
+        return recover_ec2.find_volumes(self.ec2, self.plan.recovery_id, self.stack)
+
+    def _made(self) -> dict[str, "VolumeTypeDef"]:
+        """Return the volumes that were made of snapshots, by device."""
+        return {device: v for v in self._found() if (device := tag_of(v, tags.DEVICE))}
+
+    def _images_own(self) -> list["VolumeTypeDef"]:
+        return [v for v in self._found() if not tag_of(v, tags.DEVICE) and tag_of(v, tags.RECOVERING)]
+
+    def _is_in_place(self, attached: list["VolumeTypeDef"]) -> bool:
+        mine = self.plan.recovery_id
+        there = {
+            a["Device"]
+            for v in attached
+            for a in v["Attachments"]
+            if _is_of(v, mine, a["Device"]) and a["State"] == "attached"
+        }
+        return there == {volume.device for volume in self.plan.volumes} and len(attached) == len(self.plan.volumes)
+
+    def _detach_foreign(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
+        for volume in attached:
+            device, volume_id = volume["Attachments"][0]["Device"], volume["VolumeId"]
+            if _is_of(volume, self.plan.recovery_id, device):
+                continue
+            if tag_of(volume, tags.RECOVERY) != self.plan.recovery_id:
+                raise RecoveryBroken(f"{device} of {instance_id} is taken by {volume_id}, which is not this recovery's")
+            if volume["Attachments"][0]["State"] == "attached":
+                with change("ec2:DetachVolume"):
+                    self.ec2.detach_volume(InstanceId=instance_id, VolumeId=volume_id)
+
+    def _attach_missing(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
+        taken = {a["Device"] for volume in attached for a in volume["Attachments"]}
+        made = self._made()
+        for volume in self.plan.volumes:
+            if volume.device not in taken:
+                found = made.get(volume.device)
+                if found is None:
+                    raise RecoveryBroken(f"the volume for {volume.device} is gone: somebody has deleted it")
+                recover_ec2.attach(self.ec2, instance_id, found["VolumeId"], volume.device)
+
+
+def _has_ended(server: "InstanceTypeDef") -> bool:
+    return tag_of(server, tags.RECOVERING) is None
+
+
+def _is_of(volume: "VolumeTypeDef", recovery_id: str, device: str) -> bool:
+    return tag_of(volume, tags.RECOVERY) == recovery_id and tag_of(volume, tags.DEVICE) == device
+
+
+def _check_made(device: str, volume: "VolumeTypeDef") -> None:
+    match state := volume["State"]:
+        case "available" | "in-use":
+            return
+        case "creating":
+            raise NotReady(f"{volume['VolumeId']} for {device} is being created")
+        case _:
+            raise RecoveryBroken(
+                f"{volume['VolumeId']} for {device} is {state}: EC2 could not make it; "
+                "if its snapshot is encrypted, may the recovery use its key?"
+            )

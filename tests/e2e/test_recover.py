@@ -1,0 +1,46 @@
+"""A recovery as a person asks for one: the deployed machine, least privilege enforced, a server with the old data."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.fixtures import Quiesce
+
+RECOVERED = {"quiesce:recovery", "quiesce:stack", "quiesce:instance", "Name"}
+
+
+def ended(described):
+    assert described["status"] == "SUCCEEDED", described.get("cause")
+    return json.loads(described["output"])
+
+
+def test_a_server_is_recovered_with_the_data_of_its_recovery_point(aws, quiesce: Quiesce):
+    server = aws.servers.add("FILES01", application=False)
+    aws.servers.contents[server.volumes["D:"]].write("ledger.txt", "as it was")
+    record = ended(quiesce.back_up(server))
+    aws.servers.contents[server.volumes["D:"]].write("ledger.txt", "encrypted by strangers")
+    told = ended(quiesce.recover(record, mode="dry-run"))
+    assert told["possible"] is True
+    account = ended(quiesce.recover(record))
+    recovered = aws.servers.servers[account["instance_id"]]
+    assert aws.servers.contents[recovered.volumes["D:"]].read("ledger.txt") == "as it was"
+    assert aws.servers.contents[server.volumes["D:"]].read("ledger.txt") == "encrypted by strangers"
+    described = aws.client("ec2").describe_instances(InstanceIds=[account["instance_id"]])
+    tags = {tag["Key"] for tag in described["Reservations"][0]["Instances"][0]["Tags"]}
+    assert tags == RECOVERED
+
+
+def test_the_recovery_may_touch_no_server_but_its_own(aws, quiesce: Quiesce, set_aside):
+    server = aws.servers.add("FILES01", application=False)
+    instance, volume = {"InstanceIds": [server.instance_id]}, {"VolumeId": server.volumes["D:"]}
+    for call, arguments in {
+        "stop_instances": instance,
+        "start_instances": instance,
+        "terminate_instances": instance,
+        "detach_volume": {"InstanceId": server.instance_id, **volume},
+        "delete_volume": volume,
+        "delete_snapshot": {"SnapshotId": "snap-0123456789abcdef0"},
+    }.items():
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            getattr(quiesce.client_of("RecoverFunction", "ec2"), call)(**arguments)

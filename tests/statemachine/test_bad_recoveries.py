@@ -1,0 +1,265 @@
+"""Recoveries that come to nothing: the error, its words, and an account of exactly what exists."""
+
+import pytest
+
+from quiesce import recover_ec2
+from sandbox.instances import INSTANCES
+from sandbox.volumes import VOLUMES
+from tests.statemachine.recoveries import assert_recovered, made, state_of_source
+from tests.support.wire import refused
+
+NOTHING = {"servers": [], "volumes": [], "groups": []}
+GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
+
+
+def counts(cloud):
+    return {kind: len(found) for kind, found in made(cloud).items()}
+
+
+def assert_failed(backed, run, error, words, **left):
+    """Check a recovery that failed: error and words, what exists by kind, and that the account names each of it."""
+    assert (run.status, run.error) == ("FAILED", error)
+    assert run.states[-2:] == ["Account", "RecoveryFailed"]
+    assert words in run.cause
+    exists = made(backed.cloud)
+    assert {kind: len(found) for kind, found in exists.items()} == {"servers": 0, "volumes": 0, "groups": 0, **left}
+    ids = [found[key] for kind in exists.values() for found in kind for key in found if key in IDS]
+    if ids:
+        assert run.cause.endswith(GO_ON)
+        assert all(resource_id in run.cause for resource_id in ids)
+    else:
+        assert run.cause.endswith(". Nothing of it exists.")
+
+
+IDS = {"InstanceId", "VolumeId", "GroupId"}
+SERVER_ONLY = {"servers": 1, "volumes": 1, "groups": 1}
+ALL = {"servers": 1, "volumes": 4, "groups": 1}
+
+
+def no_agent(_monkeypatch):
+    INSTANCES.started.clear()
+
+
+def never_stops(monkeypatch):
+    monkeypatch.setattr(INSTANCES, "never_stops", True)
+
+
+def never_passes(monkeypatch):
+    monkeypatch.setattr(INSTANCES, "never_passes_checks", True)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "status", "nth", "words", "left"),
+    [
+        (
+            "ec2:RunInstances",
+            "InsufficientInstanceCapacity",
+            500,
+            2,
+            "start it again later, or with another",
+            {"groups": 1},
+        ),
+        ("ec2:RunInstances", "VcpuLimitExceeded", 400, 2, "raise the account's quota", {"groups": 1}),
+        ("ec2:RunInstances", "InvalidAMIID.Unavailable", 400, 2, "name another image in image_id", {"groups": 1}),
+        ("ec2:RunInstances", "NobodyHasSeenThis", 400, 2, "mend what EC2 names, and start it again", {"groups": 1}),
+        ("ec2:CreateVolume", "InvalidSnapshot.NotFound", 400, 4, "choose another recovery point", SERVER_ONLY),
+        ("ec2:AttachVolume", "AttachmentLimitExceeded", 400, 1, "an instance_type that takes more volumes", ALL),
+        ("ec2:AttachVolume", "InvalidVolume.ZoneMismatch", 400, 1, "a volume of this one is in another zone", ALL),
+        (
+            "ec2:StartInstances",
+            "InsufficientInstanceCapacity",
+            500,
+            1,
+            "start it again later",
+            {"servers": 1, "volumes": 4, "groups": 1},
+        ),
+    ],
+)
+def test_what_ec2_refuses_is_told_in_its_words_with_a_remedy(backed, machine, call, code, status, nth, words, left):
+    before, tries = state_of_source(backed), 4 if status >= 500 else 1
+    machine.wire.on(call, refused(code, status), nth=nth, times=tries)
+    run = backed.recover()
+    assert_failed(backed, run, "ChangeRefused", words, **left)
+    assert code in run.cause
+    assert state_of_source(backed) == before
+    assert_recovered(backed, backed.recover())
+
+
+@pytest.mark.parametrize("call", ["ec2:RunInstances", "ec2:CreateVolume"])
+def test_a_missing_right_is_told_before_anything_exists(backed, machine, call):
+    machine.wire.on(call, refused("UnauthorizedOperation", 403))
+    run = backed.recover()
+    assert (run.error, counts(backed.cloud)) == ("AccessDenied", {"servers": 0, "volumes": 0, "groups": 0})
+    assert f"{call} (DryRun)" in run.cause
+
+
+@pytest.mark.parametrize(
+    ("order", "fields", "words", "left"),
+    [
+        (never_stops, {}, "is stopping, and has to be stopped", SERVER_ONLY),
+        (no_agent, {}, "Systems Manager does not hear from i-", ALL),
+        (never_passes, {"agent": "none"}, "EC2's status checks of i-", ALL),
+    ],
+    ids=["stuck stopping", "SSM never online", "status checks never passed"],
+)
+def test_what_never_comes_is_told_after_a_bounded_time(backed, monkeypatch, order, fields, words, left):
+    order(monkeypatch)
+    assert_failed(backed, backed.recover(**fields), "NotReady", words, **left)
+
+
+def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
+    """The key of D: can't be used: EC2 answers well, and the volume ends in an error later."""
+    [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
+    VOLUMES.unusable.add(of_d["snapshot_id"])
+    run = backed.recover()
+    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
+
+
+def attach_foreign(backed, device):
+    [server] = made(backed.cloud)["servers"]
+    zone = server["Placement"]["AvailabilityZone"]
+    foreign = backed.cloud.ec2.create_volume(Size=1, AvailabilityZone=zone)["VolumeId"]
+    backed.cloud.ec2.attach_volume(InstanceId=server["InstanceId"], VolumeId=foreign, Device=device)
+    return foreign
+
+
+@pytest.mark.parametrize("on_failure", ["keep", "clean-up"])
+def test_a_device_that_is_taken_by_another_is_told_and_the_other_is_left(backed, machine, on_failure):
+    machine.stop_in("MakeVolumes")
+    backed.recover()
+    machine.stop_in("")
+    foreign = attach_foreign(backed, "xvdf")
+    run = backed.recover(on_failure=on_failure)
+    assert (run.status, run.error) == ("FAILED", "RecoveryBroken")
+    server = run.input_of("Stop")["launch"]["instance_id"]
+    assert f"xvdf of {server} is taken by {foreign}, which is not this recovery's" in run.cause
+    assert backed.cloud.ec2.describe_volumes(VolumeIds=[foreign])["Volumes"]
+    assert bool(counts(backed.cloud)["servers"]) == (on_failure == "keep")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda b, s: b.cloud.ec2.delete_snapshot(SnapshotId=s), "does not exist any more"),
+        (
+            lambda b, s: b.cloud.ec2.modify_snapshot_tier(SnapshotId=s, StorageTier="archive"),
+            "is archived. Remedy: restore",
+        ),
+        (lambda b, _: b.cloud.ec2.deregister_image(ImageId=b.image_id), "does not exist, or was deregistered"),
+    ],
+    ids=["snapshot deleted", "snapshot archived", "AMI deregistered"],
+)
+def test_what_is_gone_is_told_before_anything_is_created(backed, machine, spoil, words):
+    spoil(backed, backed.record["snapshots"][0]["snapshot_id"])
+    del machine.wire.sent[:]
+    assert_failed(backed, backed.recover(), "RecoveryRefused", words)
+    assert machine.wire.count("ec2:RunInstances") == 0
+
+
+@pytest.mark.parametrize("where", [1, 3, 5])
+def test_a_server_that_somebody_terminates_meanwhile_ends_the_recovery(backed, slow, machine, where):
+    def terminate():
+        backed.cloud.ec2.terminate_instances(InstanceIds=[made(backed.cloud)["servers"][0]["InstanceId"]])
+
+    machine.clock.at_next_wait(*[lambda: None] * where, terminate)
+    run = backed.recover(on_failure="clean-up")
+    assert run.error == "RecoveryBroken"
+    assert "somebody has terminated it" in run.cause
+    assert made(backed.cloud) == NOTHING
+    again = backed.recover(on_failure="clean-up")
+    assert again.error == "RecoveryBroken"
+    assert "was made by this recovery and is terminated; start a new recovery, under another id" in again.cause
+
+
+@pytest.mark.parametrize("state", ["Launch", "Stop", "MakeVolumes", "Swap", "Start", "AwaitOnline", "Finish"])
+def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slow, machine, state):
+    before = state_of_source(backed)
+    call = {
+        "Launch": ("ec2:RunInstances", 2),
+        "Stop": ("ec2:StopInstances", 1),
+        "MakeVolumes": ("ec2:CreateVolume", 5),
+        "Swap": ("ec2:AttachVolume", 2),
+        "Start": ("ec2:StartInstances", 1),
+        "AwaitOnline": ("ssm:DescribeInstanceInformation", 1),
+        "Finish": ("ec2:DeleteVolume", 1),
+    }[state]
+    machine.wire.on(call[0], refused("UnauthorizedOperation", 403), nth=call[1])
+    run = backed.recover(on_failure="clean-up")
+    assert (run.status, run.error) == ("FAILED", "AccessDenied")
+    assert run.cause.endswith("Nothing of it exists.")
+    assert made(backed.cloud) == NOTHING
+    assert state_of_source(backed) == before
+
+
+def test_a_server_that_was_handed_over_is_never_cleaned_up(backed, machine):
+    """Started again under its id with clean-up, and failing: the server is somebody's by now."""
+    first = backed.recover()
+    machine.wire.on("ec2:DescribeInstanceStatus", refused("UnauthorizedOperation", 403))
+    machine.wire.on("ssm:DescribeInstanceInformation", refused("AccessDeniedException"))
+    run = backed.recover(on_failure="clean-up")
+    machine.wire._faults.clear()
+    assert (run.status, run.error) == ("FAILED", "AccessDenied")
+    assert_recovered(backed, first)
+
+
+def test_volumes_of_a_server_that_its_owner_terminated_are_never_cleaned_up(backed):
+    first = backed.recover()
+    backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
+    left = counts(backed.cloud)["volumes"]
+    assert left > 0
+    run = backed.recover(on_failure="clean-up")
+    assert run.error == "RecoveryBroken"
+    assert counts(backed.cloud)["volumes"] == left
+
+
+def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypatch):
+    """It lists a terminated one for about an hour."""
+    first = backed.recover()
+    backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
+    left = counts(backed.cloud)["volumes"]
+    monkeypatch.setattr(recover_ec2, "find_server", lambda *_: None)
+    run = backed.recover(on_failure="clean-up")
+    assert run.error == "ChangeRefused"
+    assert "start a new recovery, under another id" in run.cause
+    assert counts(backed.cloud)["volumes"] == left > 0
+
+
+def test_a_clean_up_that_fails_says_what_exists(backed, machine):
+    machine.wire.on("ec2:StartInstances", refused("InsufficientInstanceCapacity", 500), times=4)
+    machine.wire.on("ec2:TerminateInstances", refused("OperationNotPermitted"), times=1)
+    run = backed.recover(on_failure="clean-up")
+    assert (run.status, run.error) == ("FAILED", "ChangeRefused")
+    assert run.states[-1] == "AccountFailed"
+
+
+def test_a_group_that_somebody_opened_is_not_used(backed, machine):
+    machine.wire.on("ec2:RunInstances", refused("VcpuLimitExceeded"), nth=2)
+    backed.recover()
+    [group] = made(backed.cloud)["groups"]
+    rule = {"IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    backed.cloud.ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
+    run = backed.recover()
+    assert run.error == "RecoveryBroken"
+    assert f"{group['GroupId']} lets traffic in" in run.cause
+
+
+@pytest.mark.parametrize("raw", [{}, None, "latest", {"recovery_point": "x", "recovery_id": 7}, {"recovery_id": "a b"}])
+def test_an_input_that_cannot_be_used_ends_with_its_words(backed, raw):
+    assert_failed(backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it as docs/recovery.md shows")
+
+
+def test_a_recovery_point_that_nobody_made_is_told(backed):
+    run = backed.recover(recovery_point="night-9")
+    assert_failed(backed, run, "RecoveryRefused", "no snapshot of 'night-9' exists in this stack")
+
+
+def test_a_recovery_point_without_the_root_is_refused(backed, machine, cloud):
+    server = cloud.add_server("DATA")
+    policy = {
+        "name": "data",
+        "targets": [{"instance_id": server.instance_id}],
+        "defaults": {"volumes": {"exclude": ["root"]}},
+    }
+    assert machine.start({"policy": policy}, "data-1").status == "SUCCEEDED"
+    run = backed.recover(recovery_point="data-1")
+    assert_failed(backed, run, "RecoveryRefused", "has no snapshot of the root volume: no server can boot from it")

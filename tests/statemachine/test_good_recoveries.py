@@ -1,0 +1,128 @@
+"""Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
+
+import random
+
+import pytest
+from moto.ec2.models import ec2_backends
+
+from sandbox.instances import INSTANCES
+from sandbox.servers import DISKS, Disk
+from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
+from tests.support.environment import ACCOUNT, REGION
+from tests.support.factories import a_policy
+
+
+def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
+    before = state_of_source(backed)
+    server = assert_recovered(backed, backed.recover())
+    assert server["InstanceType"] == "m5.large"
+    assert state_of_source(backed) == before
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_servers_come_back_with_each_drives_bytes_at_its_device(machine, cloud, seed):
+    chance = random.Random(seed)
+    letters = chance.sample("DEFGHIJKLMNOPQRSTUVWXYZ", chance.randint(0, 12))
+    devices = chance.sample([f"xvd{a}{b}" for a in ("", "b") for b in "bcdefghijklmnop"], len(letters))
+    data = [Disk(device, chance.randint(1, 500), f"{letter}:") for device, letter in zip(devices, letters, strict=True)]
+    server = cloud.add_server("RANDOM", (DISKS[0], *data))
+    for drive, volume_id in server.volumes.items():
+        cloud.servers.contents[volume_id].write("what.txt", f"this is {drive} {chance.random()}")
+    for volume_id in server.volumes.values():  # as EC2 describes it, and moto does not
+        ec2_backends[ACCOUNT][REGION].volumes[volume_id].attachment.delete_on_termination = chance.random() < 0.5
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    for volume_id in server.volumes.values():
+        cloud.servers.contents[volume_id].write("what.txt", "lost")
+    assert_recovered(backed, backed.recover())
+
+
+def test_the_account_says_what_the_server_is(backed):
+    run = backed.recover()
+    at = backed.record["snapshots_at"].replace("T", " ")[:19]
+    assert run.output["status"] == "Recovered"
+    assert run.output["reason"] == (
+        f"{run.output['instance_id']} runs with the volumes of {backed.server.instance_id} of {at} UTC"
+    )
+    assert sorted(r["what"] for r in run.output["exists"]) == ["/dev/sda1", "the server", "xvdf", "xvdg"]
+
+
+def test_the_first_boot_sees_no_traffic_and_the_second_has_the_real_groups(backed, machine, cloud, monkeypatch):
+    seen = []
+
+    def look():
+        servers = made(cloud)["servers"]
+        groups = cloud.ec2.describe_security_groups(GroupIds=[g["GroupId"] for g in servers[0]["SecurityGroups"]])
+        seen.append(groups["SecurityGroups"][0])
+
+    monkeypatch.setattr(INSTANCES, "starting_s", 5.0)
+    machine.clock.at_next_wait(lambda: None, look)
+    assert_recovered(backed, backed.recover())
+    assert (seen[0]["IpPermissions"], seen[0]["IpPermissionsEgress"]) == ([], [])
+
+
+def test_a_dry_run_says_everything_and_creates_nothing(backed, machine):
+    del machine.wire.sent[:]
+    run = backed.recover(mode="dry-run")
+    assert run.status == "SUCCEEDED"
+    assert run.output["possible"] is True
+    assert run.output["problems"] == []
+    assert run.output["steps"][-1] == "11. Wait until Systems Manager hears from it."
+    assert made(backed.cloud) == {"servers": [], "volumes": [], "groups": []}
+    assert "dynamodb:PutItem" not in machine.wire.sent
+    assert machine.wire.count("ec2:RunInstances") == 1  # the DryRun
+
+
+def test_a_dry_run_lists_all_that_stands_in_the_way(backed):
+    for snapshot in backed.record["snapshots"][:2]:
+        backed.cloud.ec2.delete_snapshot(SnapshotId=snapshot["snapshot_id"])
+    run = backed.recover(mode="dry-run")
+    assert run.status == "SUCCEEDED"
+    assert run.output["possible"] is False
+    assert len(run.output["problems"]) == 2
+    assert "does not exist any more" in run.output["problems"][0]
+
+
+def test_a_server_without_an_agent_is_ready_when_the_status_checks_are_passed(backed, machine):
+    backed.cloud.servers.managed.clear()
+    run = backed.recover(agent="none")
+    assert_recovered(backed, run)
+    assert machine.wire.count("ssm:DescribeInstanceInformation") == 0
+
+
+def test_the_latest_image_of_this_stack_is_taken_if_none_is_named(backed):
+    tags = {"quiesce:stack": "quiesce", "quiesce:instance": backed.server.instance_id}
+    backed.cloud.ec2.create_tags(
+        Resources=[backed.image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]
+    )
+    request = {name: value for name, value in backed.request().items() if name != "image_id"}
+    server = assert_recovered(backed, backed.machine.recover(request))
+    assert server["ImageId"] == backed.image_id
+
+
+def test_a_recovery_by_time_means_what_was_there_then(backed):
+    request = {**backed.request(), "instance_id": backed.server.instance_id, "at": "latest whole"}
+    del request["recovery_point"]
+    assert_recovered(backed, backed.machine.recover(request))
+
+
+def test_a_second_recovery_is_a_second_server(backed):
+    first, second = backed.recover(), backed.recover(recovery_id="drill-8")
+    assert first.output["instance_id"] != second.output["instance_id"]
+    assert len(made(backed.cloud, "drill-8")["volumes"]) == 3
+
+
+def test_a_recovery_that_has_ended_is_told_again_and_changes_nothing(backed, machine):
+    first = backed.recover()
+    del machine.wire.sent[:]
+    second = backed.recover()
+    assert second.output == first.output
+    changing = {call for call in machine.wire.sent if not call.startswith(("ec2:Describe", "dynamodb:Get", "ssm:De"))}
+    assert changing == set()
+
+
+def test_the_same_id_with_another_input_is_refused_and_nothing_is_cleaned_up(backed):
+    first = backed.recover()
+    run = backed.recover(overrides={"instance_type": "t3.small"}, on_failure="clean-up")
+    assert (run.status, run.error) == ("FAILED", "RecoveryRefused")
+    assert "'drill-7' is a recovery that was started with another input" in run.cause
+    assert_recovered(backed, first)

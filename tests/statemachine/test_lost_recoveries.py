@@ -1,0 +1,139 @@
+"""Recoveries that are killed, or whose answers are lost: what goes on under the same id ends as if nothing had been."""
+
+import pytest
+
+from quiesce import recover_ec2
+from tests.statemachine.recoveries import assert_recovered, made, state_of_source
+from tests.support.project import definition
+from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
+
+STATES = definition("RecoverMachine")["States"]
+ON_THE_WAY = [name for name, state in STATES.items() if state["Type"] == "Task" and name != "Account"]
+# Each call that changes something, and which one of the execution is the first that is not a DryRun.
+CHANGES = {
+    "dynamodb:PutItem": 1,
+    "ec2:CreateSecurityGroup": 1,
+    "ec2:RevokeSecurityGroupEgress": 1,
+    "ec2:RunInstances": 2,
+    "ec2:StopInstances": 1,
+    "ec2:CreateVolume": 4,
+    "ec2:DetachVolume": 1,
+    "ec2:AttachVolume": 1,
+    "ec2:ModifyInstanceAttribute": 1,
+    "ec2:StartInstances": 1,
+    "ec2:DeleteVolume": 1,
+    "ec2:DeleteSecurityGroup": 1,
+    "ec2:DeleteTags": 1,
+}
+
+
+def assert_stopped(run, state):
+    """Check that an execution got no further; moto calls one failed whose function raised as it was stopped."""
+    assert run.status in ("ABORTED", "FAILED")
+    assert run.states[-1] == state
+
+
+@pytest.mark.parametrize("state", ["Begin", *ON_THE_WAY])
+def test_a_recovery_that_is_stopped_anywhere_goes_on_under_its_id(backed, slow, machine, state):
+    before = state_of_source(backed)
+    machine.stop_in(state)
+    assert_stopped(backed.recover(), state)
+    machine.stop_in("")
+    server = assert_recovered(backed, backed.recover())
+    assert [r["InstanceId"] for r in made(backed.cloud)["servers"]] == [server["InstanceId"]]
+    assert state_of_source(backed) == before
+
+
+@pytest.mark.parametrize("wait", range(1, 14))
+def test_a_recovery_that_is_stopped_while_it_waits_goes_on_under_its_id(backed, slow, machine, wait):
+    machine.clock.at_next_wait(*[lambda: None] * (wait - 1), machine.stop)
+    first = backed.recover()
+    assert first.states[-1] in ON_THE_WAY
+    assert_recovered(backed, backed.recover())
+
+
+@pytest.mark.parametrize("fault", [answer_lost, connection_closed, dies_after, dies_before, unreachable])
+@pytest.mark.parametrize("call", CHANGES)
+def test_a_lost_answer_doubles_nothing(backed, machine, call, fault):
+    before = state_of_source(backed)
+    machine.wire.on(call, fault, nth=CHANGES[call])
+    assert_recovered(backed, backed.recover())
+    assert state_of_source(backed) == before
+
+
+def test_the_faults_meet_every_call_that_changes_something(backed, machine):
+    del machine.wire.sent[:]
+    backed.recover()
+    reading = ("ec2:Describe", "dynamodb:GetItem", "dynamodb:Query", "ssm:DescribeInstanceInformation")
+    assert {call for call in machine.wire.sent if not call.startswith(reading)} == CHANGES.keys()
+
+
+def test_a_volume_whose_answers_are_all_lost_is_still_made_once(backed, machine):
+    """What boto3 sends again by itself, and then the state machine."""
+    machine.wire.on("ec2:CreateVolume", answer_lost, nth=4, times=8)
+    assert_recovered(backed, backed.recover())
+
+
+def test_another_recovery_point_made_meanwhile_changes_nothing(backed, slow, machine):
+    request = {**backed.request(), "instance_id": backed.server.instance_id, "at": "latest"}
+    del request["recovery_point"]
+    machine.stop_in("MakeVolumes")
+    assert_stopped(machine.recover(request), "MakeVolumes")
+    machine.stop_in("")
+    later = machine.start({"policy": {"name": "later", "targets": [{"instance_id": backed.server.instance_id}]}})
+    assert later.status == "SUCCEEDED"
+    assert_recovered(backed, machine.recover(request))
+
+
+def test_two_executions_under_one_id_make_one_server(backed, slow, machine):
+    """The second starts while the first waits for its server to stop."""
+    ends = []
+    machine.clock.at_next_wait(*[lambda: None] * 3, lambda: ends.append(backed.recover()))
+    first = backed.recover()
+    assert first.output == ends[0].output
+    assert_recovered(backed, first)
+
+
+def test_throttled_calls_are_sent_again(backed, machine):
+    machine.wire.on("ec2:RunInstances", refused("RequestLimitExceeded", 503), nth=2, times=5)
+    assert_recovered(backed, backed.recover())
+
+
+def not_at_first(function, nothing, times=2):
+    """Find nothing at first: EC2's look-ups by tag are eventually consistent."""
+    left = [times]
+
+    def look(*arguments):
+        left[0] -= 1
+        return nothing if left[0] >= 0 else function(*arguments)
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("call", "look", "nothing"), [("ec2:RunInstances", "find_server", None), ("ec2:CreateVolume", "find_volumes", [])]
+)
+def test_what_is_not_listed_yet_is_not_made_twice(backed, machine, monkeypatch, call, look, nothing):
+    machine.wire.on(call, dies_after, nth=CHANGES[call])
+    monkeypatch.setattr(recover_ec2, look, not_at_first(getattr(recover_ec2, look), nothing))
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_server_that_is_listed_without_its_tags_is_not_taken_for_handed_over(backed, machine, monkeypatch):
+    describe = recover_ec2.describe_server
+
+    def bare(client, instance_id):
+        return {**describe(client, instance_id), "Tags": []}
+
+    monkeypatch.setattr(recover_ec2, "describe_server", bare)
+    machine.clock.at_next_wait(lambda: None, lambda: monkeypatch.setattr(recover_ec2, "describe_server", describe))
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_server_that_has_its_volumes_is_not_stopped_again(backed, slow, machine):
+    machine.stop_in("AwaitOnline")
+    backed.recover()
+    machine.stop_in("")
+    del machine.wire.sent[:]
+    assert_recovered(backed, backed.recover())
+    assert machine.wire.count("ec2:StopInstances") == 0

@@ -1,0 +1,66 @@
+"""Recoveries to test with, whole and good by default."""
+
+from datetime import timedelta
+from typing import Any
+
+from quiesce.recover_checks import Found, FoundImage, FoundSnapshot, FoundSubnet
+from quiesce.recover_plan import RecoveryPlan, decide
+from quiesce.recover_points import RecoveryPoint
+from quiesce.recover_request import RecoveryRequest, read_recovery_request
+from tests.unit.factories import INSTANCE, NOW, a_volume, snapshot_id
+
+IMAGE, SUBNET, VPC, GROUP = ("ami-0123456789abcdef0", "subnet-0123456789abcdef0", "vpc-1", "sg-0123456789abcdef0")
+
+
+def a_source(**changes: Any) -> dict[str, Any]:
+    fields = {
+        "instance_type": "m5.large",
+        "architecture": "x86_64",
+        "boot_mode": "legacy-bios",
+        "image_id": "ami-11111111",
+        "root_device": "/dev/sda1",
+        "vpc_id": VPC,
+        "subnet_id": SUBNET,
+        "availability_zone": "eu-west-1a",
+        "security_group_ids": [GROUP],
+        "key_name": "admins",
+    }
+    return {**fields, **changes}
+
+
+def a_point(run_id: str = "run-1", hours: int = 0, volumes: int = 2, **changes: Any) -> RecoveryPoint:
+    """Return a recovery point whose snapshots are so many hours younger than the first one's."""
+    of_volumes = changes.pop("of_volumes", [a_volume(n) for n in range(volumes)])
+    fields = {
+        "run_id": run_id,
+        "status": "Successful",
+        "consistency": {"level": "crash", "reason": "no application was asked"},
+        "instance_id": INSTANCE,
+        "instance_name": "FILES01",
+        "source": a_source(),
+        "snapshots_at": NOW + timedelta(hours=hours),
+        "snapshots": [
+            {"snapshot_id": snapshot_id(n), "size_gib": 8, "volume": volume} for n, volume in enumerate(of_volumes)
+        ],
+    }
+    return RecoveryPoint.model_validate({**fields, **changes})
+
+
+def a_request(**fields: Any) -> RecoveryRequest:
+    which = {} if "instance_id" in fields or "recovery_point" in fields else {"recovery_point": "run-1"}
+    return read_recovery_request({"image_id": IMAGE, **which, **fields})
+
+
+def a_recovery_plan(point: RecoveryPoint | None = None, **fields: Any) -> RecoveryPlan:
+    return decide("drill-7", a_request(**fields), point or a_point(), None)
+
+
+def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
+    """Return that EC2 has everything that a plan names, but for changes."""
+    fields = {
+        "snapshots": {v.snapshot_id: FoundSnapshot("completed", "standard") for v in plan.volumes},
+        "image": FoundImage("available", "/dev/sda1", "x86_64", "", "windows"),
+        "subnet": FoundSubnet("eu-west-1a", VPC),
+        "group_vpcs": {GROUP: VPC},
+    }
+    return Found(**{**fields, **changes})
