@@ -30,7 +30,8 @@ class Account(Crossing):
 def recovered(plan: RecoveryPlan, instance_id: str, exists: Sequence[Remains]) -> Account:
     """Return the account of a recovery that went well."""
     at = f"{plan.snapshots_at:%Y-%m-%d %H:%M:%S} UTC"
-    reason = f"{instance_id} runs with the volumes of {plan.from_instance_id} of {at}"
+    caution = f"; {plan.caution}" if plan.caution else ""
+    reason = f"{instance_id} runs with the volumes of {plan.from_instance_id} of {at}{caution}"
     return _account(plan.recovery_id, plan, "Recovered", reason, instance_id, exists)
 
 

@@ -54,6 +54,18 @@ class RecoveryPlan(Crossing):
     private_ip: str | None
     tags: dict[str, str]
     volumes: list[PlannedVolume]
+    shadow_copies: list[str] = []
+
+    @property
+    def caution(self) -> str:
+        """What the recovered volumes are not, empty if they are what the recovery point says."""
+        if not self.shadow_copies:
+            return ""
+        copies = ", ".join(self.shadow_copies)
+        return (
+            "the volumes are as after a power failure: the application-consistent state is in the shadow copies inside "
+            f"them ({copies}), and nobody has gone back to these yet (docs/recovery.md says how)"
+        )
 
     @property
     def root(self) -> PlannedVolume:
@@ -101,6 +113,7 @@ def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, ima
         private_ip=wanted.private_ip,
         tags=wanted.tags,
         volumes=volumes,
+        shadow_copies=_shadow_copies(point),
     )
 
 
@@ -117,6 +130,7 @@ def describe(plan: RecoveryPlan) -> list[str]:
         *(f"Attach the volume from {v.snapshot_id} at {v.device}, {_end(v)}." for v in plan.volumes),
         f"Give it the security groups {', '.join(plan.security_group_ids)}, and start it.",
         f"Wait until {awaited}.",
+        *([f"{plan.caution[0].upper()}{plan.caution[1:]}."] if plan.caution else []),
     ]
     return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
@@ -150,6 +164,12 @@ def _volume(request: RecoveryRequest, snapshot: PointSnapshot, volume: Volume) -
         initialization_rate_mibps=request.overrides.initialization_rate_mibps,
         delete_on_termination=volume.delete_on_termination,
     )
+
+
+def _shadow_copies(point: RecoveryPoint) -> list[str]:
+    if point.shadow is None or not point.shadow.good or point.consistency.level != "application":
+        return []
+    return [f"{copy.path} {copy.shadow_id}".strip() for copy in point.shadow.copies]
 
 
 def _groups(request: RecoveryRequest, point: RecoveryPoint) -> list[str]:

@@ -28,6 +28,20 @@ class PointSnapshot(PointPart):
     volume: Volume | None
 
 
+class PointCopy(PointPart):
+    """A shadow copy inside the snapshots."""
+
+    path: str
+    shadow_id: str
+
+
+class PointShadow(PointPart):
+    """What VSS made in the run: the application-consistent state lies in these copies, if they are good."""
+
+    good: bool
+    copies: list[PointCopy]
+
+
 class RecoveryPoint(PointPart):
     """What a recovery reads of a run's record."""
 
@@ -37,6 +51,7 @@ class RecoveryPoint(PointPart):
     instance_id: str
     instance_name: str
     source: Source | None = None
+    shadow: PointShadow | None = None
     snapshots_at: datetime | None
     snapshots: list[PointSnapshot]
 

@@ -18,7 +18,7 @@ from quiesce.recover_table import Recoveries
 from quiesce.recovering import Recovering
 from quiesce.ssm import Guest
 from quiesce.state import Crossing
-from quiesce.verdict import cause_of
+from quiesce.failures import cause_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

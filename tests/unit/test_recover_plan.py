@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from quiesce.errors import RecoveryRefused
 from quiesce.recover_checks import FoundImage, FoundSnapshot, FoundSubnet, obstacles
+from quiesce.recover_account import recovered
 from quiesce.recover_plan import describe
+from quiesce.recover_points import PointCopy, PointShadow
+from quiesce.state import Consistency
 from tests.unit.factories import a_volume, snapshot_id
 from tests.unit.recovery_factories import GROUP, IMAGE, SUBNET, a_point, a_recovery_plan, a_source, all_found
 
@@ -118,6 +121,28 @@ def test_the_dry_run_says_everything_in_its_order() -> None:
 
 
 IMAGE_FIELDS = {"state": "available", "root_device": "/dev/sda1", "architecture": "x86_64", "boot_mode": ""}
+
+
+SHADOW = PointShadow(good=True, copies=[PointCopy(path="D:", shadow_id="{1}"), PointCopy(path="", shadow_id="{2}")])
+
+
+def test_whoever_recovers_hears_that_the_consistent_state_is_in_the_shadow_copies() -> None:
+    consistent = Consistency(level="application", reason="VSS")
+    plan = a_recovery_plan(a_point().model_copy(update={"shadow": SHADOW, "consistency": consistent}))
+    assert "as after a power failure" in describe(plan)[-1]
+    assert "(D: {1}, {2})" in describe(plan)[-1]
+    assert plan.caution in recovered(plan, "i-1", []).reason
+
+
+@pytest.mark.parametrize(
+    ("level", "shadow"),
+    [("crash", SHADOW), ("application", None), ("application", SHADOW.model_copy(update={"good": False}))],
+)
+def test_and_nothing_of_it_where_there_is_no_such_state(level: str, shadow: PointShadow | None) -> None:
+    consistency = Consistency.model_validate({"level": level, "reason": "so"})
+    plan = a_recovery_plan(a_point().model_copy(update={"shadow": shadow, "consistency": consistency}))
+    assert plan.caution == ""
+    assert "power failure" not in " ".join(describe(plan))
 
 
 def an_image(**changes: str) -> FoundImage:
