@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiesce.errors import NotReady, RecoveryRefused
+from quiesce.failures import cause_of
 from quiesce.recover_account import failed, recovered
 from quiesce.recover_checks import obstacles
 from quiesce.recover_cleanup import clean_up, remains
@@ -18,7 +19,6 @@ from quiesce.recover_table import Recoveries
 from quiesce.recovering import Recovering
 from quiesce.ssm import Guest
 from quiesce.state import Crossing
-from quiesce.failures import cause_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

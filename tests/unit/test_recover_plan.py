@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.errors import RecoveryRefused
-from quiesce.recover_checks import FoundImage, FoundSnapshot, FoundSubnet, obstacles
 from quiesce.recover_account import recovered
+from quiesce.recover_checks import FoundImage, FoundSnapshot, FoundSubnet, obstacles
 from quiesce.recover_plan import describe
 from quiesce.recover_points import PointCopy, PointShadow
 from quiesce.state import Consistency
