@@ -54,7 +54,7 @@ class RecoveryPlan(Crossing):
     private_ip: str | None
     tags: dict[str, str]
     volumes: list[PlannedVolume]
-    shadow_copies: list[str] = []
+    shadow_copies: list[str]
 
     @property
     def caution(self) -> str:
