@@ -99,7 +99,7 @@ def test_throttled_calls_are_sent_again(backed, machine):
     assert_recovered(backed, backed.recover())
 
 
-def not_at_first(function, nothing, times=2):
+def not_at_first(function, nothing, times=3):
     """Find nothing at first: EC2's look-ups by tag are eventually consistent."""
     left = [times]
 
