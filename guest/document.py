@@ -33,6 +33,7 @@ SHADOW_LINES = (
     "set verbose on",
     "set context persistent",
     r"set metadata [*]\\writers\.cab",
+    f"writer exclude {GUID}",
     "begin backup",
     rf"add volume \\\\\?\\Volume{GUID}\\ alias shadow[0-9]+ provider {GUID}",
     "create",

@@ -51,6 +51,7 @@ $MaxFileBytes = 10MB
 $MaxAnswerCharacters = 23000
 $MaxLogCharacters = 9000
 $MaxStorage = 60
+$MaxEvents = 200
 
 # ---- Text, time, waiting --------------------------------------------------------------------------------------------
 
@@ -295,16 +296,25 @@ function New-Session($Session) {
     $null = Move-Once $draft $Session.Folder
 }
 
+function Get-Attempts([string]$Run) {
+    # A name with a dot is a draft: its maker is about to move it, or died. A run that is gone was an old one.
+    if ([IO.Path]::GetFileName($Run) -cmatch '\.') { return }
+    try { $folders = [IO.Directory]::GetDirectories($Run) } catch [IO.DirectoryNotFoundException] { return }
+    $folders | Where-Object {
+        ([IO.Path]::GetFileName($_) -cmatch '\A[0-9]+\z') -and (Test-Path -LiteralPath (Join-Path $_ 'runner.lock'))
+    }
+}
+
 function Assert-NothingOpen([string]$Owner) {
     # One session at a time on a server. An earlier attempt of this run only has to be thawed.
-    $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') -Recurse -File)
-    foreach ($file in @($files | Where-Object { $_.Name -ceq 'runner.lock' })) {
-        # A name with a dot is a draft whose maker died.
-        if ("$($file.Directory.Parent.Name)$($file.Directory.Name)" -cmatch '\.') { continue }
-        $other = Read-State $file.Directory.FullName
-        $earlier = ($other.run -ceq $RunId) -and ($other.attempt -lt [int]$Attempt) -and ($other.phase -ceq 'thawed')
-        if (($other.instance -ceq $Owner) -and ($other.phase -cne 'ended') -and -not $earlier) {
-            throw "SessionOpen: $($other.run) attempt $($other.attempt) is $($other.phase)"
+    foreach ($run in [IO.Directory]::GetDirectories((Join-Path (Get-Root) 'runs'))) {
+        foreach ($folder in Get-Attempts $run) {
+            $other = Read-State $folder
+            $earlier = ($other.run -ceq $RunId) -and ($other.attempt -lt [int]$Attempt)
+            if (($other.instance -cne $Owner) -or ($other.phase -ceq 'ended')) { continue }
+            if (-not ($earlier -and ($other.phase -ceq 'thawed'))) {
+                throw "SessionOpen: $($other.run) attempt $($other.attempt) is $($other.phase)"
+            }
         }
     }
 }
@@ -832,13 +842,42 @@ function Read-Tail([string]$Path) {
     $tail
 }
 
-function Add-Entry($Archive, [string]$Folder, [string]$Name) {
+function Read-Program([string]$Name, [string]$Arguments) {
+    # What a program of Windows prints, byte for byte: its language and code page are for whoever reads the file.
+    $tail = @{ Bytes = @(); Mark = 'unreadable-' }
+    try {
+        $start = New-Object Diagnostics.ProcessStartInfo (Get-SystemFile $Name), $Arguments
+        $start.UseShellExecute = $false
+        $start.RedirectStandardOutput = $start.RedirectStandardError = $true
+        $process = [Diagnostics.Process]::Start($start)
+        $memory = New-Object IO.MemoryStream
+        $printed = $process.StandardOutput.BaseStream.CopyToAsync($memory).Wait(20000) -and $process.WaitForExit(1000)
+        if (-not $printed) { Stop-Tree $process; throw 'TimedOut' }
+        if ($process.ExitCode -ne 0) { throw "exit code $($process.ExitCode)" }
+        $tail.Bytes = $memory.ToArray()
+        $tail.Mark = ''
+    } catch { [Console]::Error.WriteLine("${Name}: $($_.Exception.Message)") }
+    $tail
+}
+
+function Add-Entry($Archive, [string]$Name, $Tail) {
     # What is not whole says so in its name.
-    $tail = Read-Tail (Join-Path $Folder $Name)
-    $entry = "$($tail.Mark)$Name"
+    $entry = "$($Tail.Mark)$Name"
     $target = $Archive.CreateEntry($entry).Open()
-    try { $target.Write($tail.Bytes, 0, $tail.Bytes.Length) } finally { $target.Dispose() }
-    [ordered]@{ name = $entry; bytes = $tail.Bytes.Length; cut = [bool]$tail.Mark }
+    try { $target.Write($Tail.Bytes, 0, $Tail.Bytes.Length) } finally { $target.Dispose() }
+    [ordered]@{ name = $entry; bytes = $Tail.Bytes.Length; cut = [bool]$Tail.Mark }
+}
+
+function Add-Diagnosis($Archive, [datetime]$Since) {
+    # What Windows itself says of shadow copies since the run began, newest first, and who else makes them.
+    $sources = @('VSS', 'SPP', 'volsnap', 'Volsnap' | ForEach-Object { "@Name='$_'" }) -join ' or '
+    $time = Format-Time $Since "yyyy-MM-dd'T'HH:mm:ss'Z'"
+    $query = "*[System[Provider[$sources] and TimeCreated[@SystemTime>='$time']]]"
+    foreach ($channel in 'Application', 'System') {
+        $arguments = "qe $channel /q:`"$query`" /f:text /rd:true /c:$MaxEvents"
+        Add-Entry $Archive "events.$($channel.ToLowerInvariant()).txt" (Read-Program 'wevtutil.exe' $arguments)
+    }
+    Add-Entry $Archive 'providers.txt' (Read-Program 'vssadmin.exe' 'list providers')
 }
 
 function New-Archive($Session, [string]$Path) {
@@ -850,11 +889,14 @@ function New-Archive($Session, [string]$Path) {
     try {
         $archive = New-Object IO.Compression.ZipArchive $stream, 'Create'
         try {
-            Add-Entry $archive $Session.Run 'manifest.json'
-            Add-Entry $archive $Session.Folder 'state.json'
+            $manifest = Join-Path $Session.Run 'manifest.json'
+            Add-Entry $archive 'manifest.json' (Read-Tail $manifest)
+            Add-Entry $archive 'state.json' (Read-Tail (Join-Path $Session.Folder 'state.json'))
             foreach ($file in Get-ChildItem -LiteralPath $Session.Folder -File | Sort-Object -Property Name) {
-                if ($file.Name -cmatch "\A($wanted)\z") { Add-Entry $archive $Session.Folder $file.Name }
+                if ($file.Name -cmatch "\A($wanted)\z") { Add-Entry $archive $file.Name (Read-Tail $file.FullName) }
             }
+            $since = (Get-Item -LiteralPath $manifest).LastWriteTimeUtc
+            if ($null -ne $Session.State.shadow) { Add-Diagnosis $archive $since }
         } finally { $archive.Dispose() }
     } finally { $stream.Dispose() }
 }
@@ -909,14 +951,16 @@ function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
 
 function Remove-OldRuns {
     # After 14 days, as the agent does with its own output. No session lives that long, unless the clock was wrong.
-    foreach ($run in @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'runs') | Where-Object { $_.PSIsContainer })) {
-        if ($run.LastWriteTimeUtc -gt [datetime]::UtcNow.AddSeconds(-14 * 86400)) { continue }
-        $locks = @(Get-ChildItem -LiteralPath $run.FullName -Recurse -File |
-            Where-Object { $_.Name -ceq 'runner.lock' })
-        $open = @($locks | Where-Object { (Read-State $_.Directory.FullName).phase -cne 'ended' })
-        if ($open.Count -gt 0) { continue }
-        Remove-Item -LiteralPath $run.FullName -Recurse -Force
-    }
+    # One at a time, and not while a session begins: who finds it taken leaves the old runs to the next.
+    $lock = Open-Lock (Join-Path (Get-Root) 'server.lock')
+    if ($null -eq $lock) { return }
+    try {
+        foreach ($run in [IO.Directory]::GetDirectories((Join-Path (Get-Root) 'runs'))) {
+            if ([IO.Directory]::GetLastWriteTimeUtc($run) -gt [datetime]::UtcNow.AddSeconds(-14 * 86400)) { continue }
+            $open = @(Get-Attempts $run | Where-Object { (Read-State $_).phase -cne 'ended' })
+            if ($open.Count -eq 0) { Remove-Item -LiteralPath $run -Recurse -Force }
+        }
+    } finally { $lock.Dispose() }
 }
 
 function Invoke-Stage {

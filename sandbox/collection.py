@@ -13,6 +13,12 @@ from .staging import Refused
 # Puts what a server sends to a link; False where it would get an error.
 Put = Callable[[str, bytes], bool]
 MAX_FILE_BYTES = 10 * 2**20
+# What Windows itself says of shadow copies: of events, nothing here.
+DIAGNOSIS = {
+    "events.application.txt": b"",
+    "events.system.txt": b"",
+    "providers.txt": b"Provider name: 'Microsoft Software Shadow Copy provider 1.0'\r\n",
+}
 
 
 def log_text(session: Session) -> str:
@@ -32,8 +38,11 @@ def files_of(session: Session, *, with_output: bool) -> dict[str, bytes]:
     """Return the files that belong to a session, in the guest's order."""
     written = {"session.log": log_text(session).encode("ascii", "replace")} | (session.output if with_output else {})
     written |= session.shadow.files() if session.shadow else {}
+    told = DIAGNOSIS if session.shadow else {}
     documents = {"manifest.json": session.run.manifest, "state.json": session.saved}
-    return {name: json.dumps(value).encode() for name, value in documents.items()} | dict(sorted(written.items()))
+    return (
+        {name: json.dumps(value).encode() for name, value in documents.items()} | dict(sorted(written.items())) | told
+    )
 
 
 def packed(session: Session, *, with_output: bool, locked: Collection[str]) -> tuple[bytes, list[Json]]:

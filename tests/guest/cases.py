@@ -131,6 +131,12 @@ def differences(wanted: Json, seen: Json, where: str = "") -> Iterator[str]:
         yield f"{where}: wanted {wanted!r}, seen {seen!r}"
 
 
+def disappointments(step: dict[str, Json], answer: Json, number: int) -> list[str]:
+    """Return where an answer is not as its step wants it, and with it the error that the server named."""
+    found = list(differences(step.get("answer", {}), answer, f"step {number} {next(iter(step))}"))
+    return [*found, f"step {number}: the error was {answer['error']!r}"] if found else []
+
+
 def run(case: Case, server: Server, home: str = "") -> tuple[dict[str, Json], list[str]]:
     """Take the case's steps; return the record and what was not as the case says."""
     answers: list[Json] = []
@@ -145,13 +151,13 @@ def run(case: Case, server: Server, home: str = "") -> tuple[dict[str, Json], li
         if name in VERBS:
             answer = send(step)
             answers.append(answer)
-            wrong += differences(step.get("answer", {}), answer, f"step {number} {name}")
+            wrong += disappointments(step, answer, number)
         elif name == "together":
             with ThreadPoolExecutor() as pool:
                 both = sorted(pool.map(send, step[name]), key=str)
             answers += both
             for answer in both:
-                wrong += differences(step.get("answer", {}), answer, f"step {number} {name}")
+                wrong += disappointments(step, answer, number)
         elif name == "begin":
             server.begin(str(step[name]))
         else:

@@ -108,7 +108,7 @@ class Machine:
         self.powershell = system / "WindowsPowerShell" / "v1.0" / "powershell.exe"
         self.powershell.parent.mkdir(parents=True)
         python = f'exec "{sys.executable}" -IS "{HERE / "standins" / "windows.py"}"'
-        for program in ("icacls", "schtasks", "taskkill", "cmd"):
+        for program in ("icacls", "schtasks", "taskkill", "cmd", "wevtutil", "vssadmin"):
             self.program(system / f"{program}.exe", f'{python} {program} "$@"')
         self.diskshadow = system / "diskshadow.exe"
         self.program(self.diskshadow, f'exec "{sys.executable}" -I "{HERE / "standins" / "diskshadow.py"}" "$@"')

@@ -24,6 +24,9 @@ POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "huge": 0, "holds"
 TEN_MB = (10 * 2**20 - 1) * b"0" + b"\n"
 PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB[:-1] + b"the last line\n", b"")}
 
+# Programs of Windows that fail or hang, and the files that are told from what they print.
+UNREADABLE = {"wevtutil": {"events.application.txt", "events.system.txt"}, "vssadmin": {"providers.txt"}}
+
 
 class CaseScripts:
     """The case's scripts, on the server or in the bucket, and the application that they freeze and thaw."""
@@ -172,6 +175,8 @@ class ModelServer:
             self.guest.drives = []
         elif name == "diskshadow":
             self.guest.vss.has_diskshadow = well
+        elif name in UNREADABLE:
+            self.guest.locked |= UNREADABLE[name]
         elif name in shadows.FAULTS:
             self.faults ^= {name}
             self.break_vss()

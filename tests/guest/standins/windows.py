@@ -22,6 +22,17 @@ INHERITED = (
 )
 GRANTS = {"*S-1-5-18:(OI)(CI)F": "(A;OICI;FA;;;SY)", "*S-1-5-32-544:(OI)(CI)F": "(A;OICI;FA;;;BA)"}
 FOLDER = "\\Quiesce\\"
+EVENTS = re.compile(
+    r"/q:\*\[System\[Provider\[@Name='\w+'( or @Name='\w+')*\] "
+    r"and TimeCreated\[@SystemTime>='\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ'\]\]\]"
+)
+# What the real one prints on a server without another provider; its Id is diskshadow_script's.
+PROVIDERS = """
+Provider name: 'Microsoft Software Shadow Copy provider 1.0'
+   Provider type: System
+   Provider Id: {b5946137-7b9f-4925-af80-51abd60b20d5}
+   Version: 1.0.0.7
+"""
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
@@ -38,7 +49,7 @@ def refuse(program: str, arguments: list[str], why: str) -> int:
 
 
 def fault(name: str) -> bool:
-    """Say whether a case wants this to fail: ``icacls``, ``schtasks`` (create), ``run``, ``start`` (never comes up)."""
+    """Say whether a case wants this to fail: ``icacls``, ``schtasks`` (create), ``start`` (never comes up), ..."""
     return (MACHINE / "faults" / name).exists()
 
 
@@ -190,7 +201,26 @@ def cmd(arguments: list[str]) -> int:
     return 0
 
 
+def wevtutil(arguments: list[str]) -> int:
+    """``wevtutil qe CHANNEL /q:QUERY /f:text /rd:true /c:200``: learn.microsoft.com, wevtutil. Nothing has happened."""
+    match arguments:
+        case ["qe", "Application" | "System", query, "/f:text", "/rd:true", "/c:200"] if EVENTS.fullmatch(query):
+            return 15010 if fault("wevtutil") else 0
+    return refuse("wevtutil", arguments, "unknown")
+
+
+def vssadmin(arguments: list[str]) -> int:
+    """``vssadmin list providers``: learn.microsoft.com, vssadmin."""
+    if arguments != ["list", "providers"]:
+        return refuse("vssadmin", arguments, "unknown")
+    if fault("vssadmin"):
+        signal.pause()
+    sys.stdout.write(PROVIDERS)
+    return 0
+
+
 PROGRAMS = {"icacls": icacls, "get-acl": get_acl, "schtasks": schtasks, "taskkill": taskkill, "cmd": cmd}
+PROGRAMS |= {"wevtutil": wevtutil, "vssadmin": vssadmin}
 
 if __name__ == "__main__":
     sys.exit(PROGRAMS[sys.argv[1]](sys.argv[2:]))
