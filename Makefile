@@ -34,7 +34,9 @@ contracts: .venv/ready ## the guest in a real PowerShell against its contract, a
 mutations: .venv/ready ## break the guest on purpose, and see each break caught (needs pwsh)
 	@python -m tests.guest.mutations
 
-check: lint test contracts ## what CI runs: format, types, linters, tests, and contracts where pwsh is at hand
+check: lint test ## what CI runs: format, types, linters, tests, and where pwsh is at hand the contracts that changed
+	@python -m tests.guest.contracts --changed
+	@if command -v pwsh >/dev/null; then python -m tests.guest.checker; fi
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
 		git ls-files $$of | grep -vE '\.(json|txt)$$' | xargs cat | wc -l; done)
 

@@ -56,6 +56,8 @@ class Case:
     scripts: dict[str, Script] = field(default_factory=dict)
     source: str = "server"
     culture: str = "C.UTF-8"
+    sample: bool = False
+    """Whether the real PowerShell is asked on every check, though nothing has changed."""
 
 
 def script(stage: str, value: Json) -> Script:

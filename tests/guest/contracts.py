@@ -2,7 +2,9 @@
 """Run the contract cases on the real guest in a real PowerShell, and record what it answered.
 
 ``python -m tests.guest.contracts`` runs all and compares with the recordings; ``--record`` writes them; further
-arguments choose cases by a part of their name. Without ``pwsh`` on the PATH it says so and changes nothing.
+arguments choose cases by a part of their name. ``--changed`` runs those whose recording was made with another guest,
+other stand-ins or other steps, and a sample of the rest (docs/decisions/0009-contracts-by-key.md).
+Without ``pwsh`` on the PATH it says so and changes nothing.
 """
 
 import argparse
@@ -15,6 +17,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 from tests.guest import cases
@@ -23,17 +27,26 @@ from tests.guest.machine import GUEST, Machine
 from tests.guest.metadata import Metadata
 from tests.guest.real_server import RealServer
 
+STANDINS = Path(__file__).with_name("standins")
 RECORDINGS = Path(__file__).with_name("recordings.json")
 # Most of a case is waiting, so more cases than cores run at once.
 AT_ONCE = 2 * (os.cpu_count() or 1)
 
 
-def guest_hash() -> str:
-    """Return the SHA-256 over the guest's files: what the recordings were made with."""
+@cache
+def surroundings() -> bytes:
+    """Return the SHA-256 over the guest's files and the stand-ins that it meets."""
     digest = hashlib.sha256()
-    for name in ("quiesce.ps1", "document.yaml"):
-        digest.update((GUEST / name).read_bytes())
-    return digest.hexdigest()
+    standins = sorted(path for path in STANDINS.rglob("*") if path.suffix in (".py", ".psm1"))
+    for file in (GUEST / "quiesce.ps1", GUEST / "document.yaml", *standins):
+        digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def key_of(case: Case) -> str:
+    """Return what a recording of the case belongs to: its steps and all that answers them, as a short hash."""
+    text = json.dumps(asdict(replace(case, sample=False)), sort_keys=True)
+    return hashlib.sha256(surroundings() + text.encode()).hexdigest()[:16]
 
 
 def run_case(
@@ -62,8 +75,15 @@ def run_all(chosen: list[Case], document: str, pwsh: str) -> Iterator[tuple[str,
 
 
 def recorded() -> dict[str, Json]:
-    """Return the recordings: the hash they belong to, and each case's record."""
-    return json.loads(RECORDINGS.read_text()) if RECORDINGS.exists() else {"guest": "", "cases": {}}
+    """Return the recordings: by each case's name its record, and the key that this belongs to."""
+    return json.loads(RECORDINGS.read_text()) if RECORDINGS.exists() else {"keys": {}, "cases": {}}
+
+
+def chosen_cases(known: list[Case], parts: list[str], *, changed: bool) -> list[Case]:
+    """Return the cases with one of the parts in their name, or all; of these only the changed ones and the sample."""
+    keys = recorded()["keys"]
+    named = [case for case in known if not parts or any(part in case.name for part in parts)]
+    return [case for case in named if not changed or case.sample or keys.get(case.name) != key_of(case)]
 
 
 def unlike(recording: Json, record: Json) -> list[str]:
@@ -80,13 +100,24 @@ def recording_text(recordings: dict[str, Json]) -> str:
         end = json.dumps(record["end"], sort_keys=True)
         lines.append(f'  {json.dumps(name)}: {{"answers": [\n   {answers}],\n   "end": {end}}}')
     cases_text = ",\n".join(lines)
-    return f'{{"guest": {json.dumps(recordings["guest"])},\n "cases": {{\n{cases_text}\n }}\n}}\n'
+    keys = json.dumps(recordings["keys"], sort_keys=True, indent=2)
+    return f'{{"keys": {keys},\n "cases": {{\n{cases_text}\n }}\n}}\n'
+
+
+def write_recordings(before: dict[str, Json], good: dict[str, Json], keys: dict[str, str], known: set[str]) -> None:
+    """Write the good records with their keys; what was not asked stays as it was, what is no case any more goes."""
+    records = before["cases"] | good
+    made_with = before["keys"] | {name: keys[name] for name in good}
+    cases_kept = {name: record for name, record in records.items() if name in known}
+    keys_kept = {name: key for name, key in made_with.items() if name in known}
+    RECORDINGS.write_text(recording_text({"keys": keys_kept, "cases": cases_kept}))
 
 
 def main() -> int:
     """Run what was asked for; return 1 if a case failed or a record is not what was recorded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="write the recordings")
+    parser.add_argument("--changed", action="store_true", help="those that have changed, and a sample")
     parser.add_argument("parts", nargs="*", help="only cases with this in their name")
     options = parser.parse_args()
     pwsh = shutil.which("pwsh")
@@ -94,19 +125,20 @@ def main() -> int:
         print("contracts: no pwsh on the PATH, so the real PowerShell was not asked; the recordings stand")
         return 0
     known = cases.load()
-    chosen = [case for case in known if not options.parts or any(part in case.name for part in options.parts)]
+    chosen = chosen_cases(known, options.parts, changed=options.changed)
     began = time.monotonic()
-    asked, before, good, failed = guest_hash(), recorded()["cases"], {}, 0
+    keys = {case.name: key_of(case) for case in chosen}
+    before, good, failed = recorded(), {}, 0
     for name, record, wrong in run_all(chosen, (GUEST / "document.yaml").read_text(), pwsh):
-        problems = wrong if wrong or options.record else unlike(before.get(name), record)
+        problems = wrong if wrong or options.record else unlike(before["cases"].get(name), record)
         failed += bool(problems)
         print("FAIL" if problems else "ok  ", name, *problems, sep="\n       " if problems else " ", flush=True)
         if not problems:
             good[name] = record
     if options.record:
-        kept = {case.name: before[case.name] for case in known if case.name in before}
-        RECORDINGS.write_text(recording_text({"guest": asked, "cases": kept | good}))
-    print(f"contracts: {len(chosen)} cases, {failed} failed, {time.monotonic() - began:.0f} s")
+        write_recordings(before, good, keys, {case.name for case in known})
+    left = f", {len(known) - len(chosen)} not asked again" if options.changed else ""
+    print(f"contracts: {len(chosen)} cases, {failed} failed, {time.monotonic() - began:.0f} s{left}")
     return 1 if failed else 0
 
 

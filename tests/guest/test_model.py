@@ -5,15 +5,16 @@ import json
 import pytest
 
 from tests.guest import cases
-from tests.guest.contracts import guest_hash, recorded, unlike
+from tests.guest.contracts import key_of, recorded, unlike
 from tests.guest.model_server import ModelServer
 
 CASES = cases.load()
 RECORDED = recorded()
 
 
-def test_the_recordings_were_made_with_this_guest() -> None:
-    assert RECORDED["guest"] == guest_hash(), "make contracts"
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_recording_was_made_with_this_guest_these_steps_and_these_stand_ins(case: cases.Case) -> None:
+    assert RECORDED["keys"][case.name] == key_of(case), f"python -m tests.guest.contracts --record '{case.name}'"
 
 
 def test_every_case_is_recorded_and_every_recording_has_its_case() -> None:
