@@ -16,7 +16,7 @@ DOCUMENT = HERE / "document.yaml"
 # Longer than any wait of a verb, so that the innermost and best-named error is the one reported.
 COMMAND_TIMEOUT_S = 900
 # Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
-LINK_MAX_CHARS = 4000
+LINK_MAX_CHARS = 3500
 SECONDS = "^[1-9][0-9]{0,5}$"
 
 
@@ -43,8 +43,8 @@ SHADOW_LINES = (
     "exit",
 )
 SHADOW_SCRIPT = rf"^(none|(({'|'.join(SHADOW_LINES)})([|]|$))+)$"
-# Of so many volumes the server's answer, 24,000 characters, can tell.
-SHADOW_SCRIPT_MAX_CHARS = 5250
+# The longest script: of 32 volumes, without 5 writers. With three links a document has no room for more.
+SHADOW_SCRIPT_MAX_CHARS = 4600
 
 SCRIPT_LINK, UPLOAD_LINK = link_pattern("scripts"), link_pattern("logs")
 

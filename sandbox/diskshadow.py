@@ -34,6 +34,7 @@ class DiskShadow:
         self._full = self._ended = self._create_failed = False
         self._volumes: list[tuple[str, str, str]] = []
         self._aliases: dict[str, str] = {}
+        self._excluded: set[str] = set()
         self._taking_part: list[VssWriter] = []
         self._program: list[str] = []
 
@@ -110,6 +111,12 @@ class DiskShadow:
         self._metadata = path
         self.log += [texts.OVERWRITTEN] if path in self.server.files else []
 
+    def _exclude_writer(self, writer_id: str) -> None:
+        """Leave a writer out, and say nothing of it; one that is not there is no error (docs of writer; VSSTester)."""
+        if self._created or self._full or self._volumes:
+            raise Unseen("writer exclude after begin backup or add volume")
+        self._excluded.add(writer_id.lower())
+
     def _begin_backup(self) -> None:
         if self._full or self._created:
             raise Unseen("begin backup twice, or after create")
@@ -140,7 +147,7 @@ class DiskShadow:
             copy = ShadowCopy(self._aliases[alias], set_id, volume, self._context, self._writers, provider, number)
             copies.append(copy)
             self.log.append(texts.alias(alias, copy.shadow_id))
-        self.server.add_copies(copies)
+        self.server.add_copies(copies, [writer.name for writer in self._taking_part])
         self._aliases["VSS_SHADOW_SET"] = set_id
         self.log.append(texts.alias("VSS_SHADOW_SET", set_id, of_set=True))
         self.server.files.append(self._metadata)
@@ -153,7 +160,8 @@ class DiskShadow:
     def _ask_writers(self) -> None:
         """Those that are dropped are told of before those that take part (full.log), and only if that is wanted."""
         present = {volume for volume, _, _ in self._volumes}
-        asked = self.server.writers if self._writers else []
+        wanted = [writer for writer in self.server.writers if writer.writer_id not in self._excluded]
+        asked = wanted if self._writers else []
         self._taking_part = [writer for writer in asked if writer.components and writer.needs <= present]
         for writer in asked if self._verbose else []:
             self.log += texts.dropping(writer.name, writer.components) if writer not in self._taking_part else ()
@@ -234,6 +242,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     r"set verbose (on|off)": DiskShadow._set_verbose,
     r"set context (clientaccessible|(?:persistent|volatile)(?: nowriters)?)": DiskShadow._set_context,
     r"set metadata ([A-Z]:\\[^ ]+\.cab)": DiskShadow._set_metadata,
+    rf"writer exclude ({GUID})": DiskShadow._exclude_writer,
     r"begin backup": DiskShadow._begin_backup,
     rf"add volume (\S+)(?: alias ([A-Z0-9]+))?(?: provider ({GUID}))?": DiskShadow._add_volume,
     r"create": DiskShadow._create,

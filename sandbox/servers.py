@@ -179,8 +179,7 @@ class Servers:
         def created(copies: list[ShadowCopy]) -> None:
             if busy:
                 busy.work()
-            present = {copy.volume for copy in copies}
-            if busy and any(w.name == SHOP_WRITER and w.needs <= present for w in vss.writers):
+            if busy and SHOP_WRITER in vss.asked:
                 busy.freeze()
             for copy in copies:
                 shown = VolumeContent(dict(self.contents[volume_of[copy.volume]].files))

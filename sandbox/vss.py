@@ -85,11 +85,14 @@ class Server:
     new_id: Callable[[], str] = lambda: f"{{{uuid4()}}}"
     name: str = "SERVER"
     time: str = "3/6/2026 8:03:12 PM"
+    asked: list[str] = field(default_factory=list)
+    """The writers that were asked to be at rest for the last set."""
     created: Callable[[list[ShadowCopy]], None] = lambda _copies: None
     """Hears of a set at the instant that its shadow copies show."""
 
-    def add_copies(self, copies: Iterable[ShadowCopy]) -> None:
-        """Make the shadow copies of a set; a volume without shadow storage gets it on itself."""
+    def add_copies(self, copies: Iterable[ShadowCopy], asked: Iterable[str] = ()) -> None:
+        """Make the shadow copies of a set while these writers are at rest; storage that is nowhere is made beside."""
+        self.asked = list(asked)
         made = list(copies)
         for copy in made:
             self.shadow_copies.append(copy)

@@ -1,6 +1,6 @@
 """What became of a session's shadow copies, told from DiskShadow's log alone: good only if everything in it says so."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,12 +51,15 @@ class Outcome:
     wait_s: int | None = None
 
 
-def creation_of(log: Log, volumes: Sequence[str]) -> Outcome:
-    """Judge the making of the shadow copies of these volumes (GUID paths), whatever came after it."""
+def creation_of(log: Log, volumes: Sequence[str], excluded: Collection[str] = ()) -> Outcome:
+    """Judge the making of the shadow copies of these volumes (GUID paths), whatever came after it.
+
+    ``excluded`` are ids of writers that take no part: what becomes of them is of no account.
+    """
     checks: tuple[Callable[[], Outcome | None], ...] = (
         lambda: _commands(log),
         lambda: _shadow_copies(log, volumes),
-        lambda: _writers(log),
+        lambda: _writers(log, excluded),
     )
     outcomes = (check() for check in checks)
     return next((outcome for outcome in outcomes if outcome), None) or _created(log)
@@ -87,8 +90,10 @@ def _commands(log: Log) -> Outcome | None:
             return _failed(failure)
     create = log.position("create")
     for step in steps[:create]:
-        # All that comes before "create" prints nothing, but for the one line about a file that is there already.
-        if step.command and not step.begins("list") and len(step.output) > step.begins("set metadata"):
+        # All that comes before "create" prints nothing, but for the one line about a file that is there already. What
+        # it says of an excluded writer nobody has published: a usage text has more lines than one.
+        may_speak = step.begins("set metadata") or step.begins("writer exclude")
+        if step.command and not step.begins("list") and len(step.output) > may_speak:
             return Outcome("line-refused", f"DiskShadow took {step.command!r} for something else: {_quote(step)}")
     if create is not None and create + 1 < len(log.steps) and not log.set_ids:
         return Outcome("failed", f"'create' made nothing, without an error code: {_quote(log.steps[create])}")
@@ -132,12 +137,13 @@ def _wrong_kind(copy: ShadowCopy) -> str:
     )
 
 
-def _writers(log: Log) -> Outcome | None:
+def _writers(log: Log, excluded: Collection[str]) -> Outcome | None:
     if log.writers_listed != len(log.statuses):
         listed = f"{len(log.statuses)} of {log.writers_listed or 'an unknown number'}"
         return Outcome("cut", f"the log ends before all writers were listed: {listed}")
     dropped = {writer.name for writer in log.writers if not writer.included}
-    taking_part = [status for status in log.statuses if status.name not in dropped]
+    asked = [status for status in log.statuses if status.writer_id not in excluded]
+    taking_part = [status for status in asked if status.name not in dropped]
     if failed := [status for status in taking_part if _has_failed(status)]:
         return _failed_writers(failed)
     unsettled = [f"{s.name} ({s.state})" for s in taking_part if s.state not in SETTLED or s.failure is None]

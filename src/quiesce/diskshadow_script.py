@@ -15,8 +15,10 @@ SYSTEM_PROVIDER = "{b5946137-7b9f-4925-af80-51abd60b20d5}"
 METADATA = "writers.cab"
 # A batch file that ends with 0 when the backup has succeeded, else with another code: DiskShadow then stops at once.
 HOLD = "hold.cmd"
-# VSS takes 64; of more than these the server's answer, 24,000 characters, could not tell.
-MAX_VOLUMES = 40
+# VSS takes 64; the document has no room for the script of more, and the answer none for more than 40.
+MAX_VOLUMES = 32
+# Beside so many volumes the document's parameter has room for these.
+MAX_EXCLUDED_WRITERS = 5
 # In a script on its way to the server: the attempt's folder, and the end of a line.
 FOLDER_MARK, LINE_MARK = "*", "|"
 
@@ -31,23 +33,26 @@ ABOUT = "# quiesce: makes the shadow copies of one session, and keeps the writer
 LAST_LINE = "exit"
 
 
-def session_script(volumes: Sequence[str], *, copy_only: bool) -> tuple[str, ...]:
+def session_script(volumes: Sequence[str], *, copy_only: bool, excluded: Sequence[str] = ()) -> tuple[str, ...]:
     r"""Return the lines of one session's script, with ``*`` in place of the attempt's folder.
 
     Args:
-        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 40, each once.
+        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 32, each once.
         copy_only: leave the applications' own backup history alone; their logs are not truncated then.
+        excluded: ids of at most 5 writers that take no part.
 
     Raises:
-        ServerRefused: a volume has a name that could not stand in a script; nothing was done.
+        ServerRefused: a volume or a writer has a name that could not stand in a script; nothing was done.
     """
     _check_volumes(volumes)
+    _check_writers(excluded)
     added = [f"add volume {volume} alias shadow{n} provider {SYSTEM_PROVIDER}" for n, volume in enumerate(volumes, 1)]
     return (
         ABOUT,
         "set verbose on",
         "set context persistent",
         f"set metadata {FOLDER_MARK}\\{METADATA}",
+        *(f"writer exclude {writer}" for writer in excluded),
         *([] if copy_only else ["begin backup"]),
         *added,
         "create",
@@ -106,6 +111,14 @@ def _check_volumes(volumes: Sequence[str]) -> None:
         raise ServerRefused("volumes", "a volume stands there more than once", remedy)
     if not 1 <= len(volumes) <= MAX_VOLUMES:
         raise ServerRefused("volumes", f"{len(volumes)} volumes; a shadow set has 1 to {MAX_VOLUMES}", remedy)
+
+
+def _check_writers(writers: Sequence[str]) -> None:
+    wrong = [writer for writer in writers if not GUID.fullmatch(writer)]
+    if wrong or len(writers) > MAX_EXCLUDED_WRITERS:
+        problem = f"{wrong[0]!r} is no writer's id" if wrong else f"{len(writers)} writers, more than can be excluded"
+        remedy = f"name at most {MAX_EXCLUDED_WRITERS} by their ids, as diskshadow lists them by 'list writers status'"
+        raise ServerRefused("vss.exclude_writers", problem, remedy)
 
 
 def _file(*lines: str) -> bytes:

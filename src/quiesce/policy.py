@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from quiesce.diskshadow_script import GUID_PATTERN, MAX_EXCLUDED_WRITERS
 from quiesce.tags import MAX_POLICY_TAGS, PREFIX
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
@@ -44,6 +45,7 @@ Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True
 InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
 TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
+WriterId = Annotated[str, StringConstraints(pattern=f"^{GUID_PATTERN}$", to_lower=True, strict=True)]
 ScriptLimit = Annotated[int, Field(ge=1, le=600, strict=True)]
 
 
@@ -131,6 +133,8 @@ class Vss(PolicyModel):
     (IVssBackupComponents::DoSnapshotSet).
     ``retry_on``: ``vss-timeout`` tries again where VSS itself says that waiting helps; ``any-failure`` also after a
     before script that failed and snapshots that EC2 refused.
+    ``exclude_writers`` are left out, by id, and their applications are not at rest; ``require_writers`` must have taken
+    part, or the shadow copies count as failed.
     """
 
     backup_type: Literal["full", "copy"] = "full"
@@ -138,6 +142,8 @@ class Vss(PolicyModel):
     retries: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
     retry_wait_s: Annotated[int, Field(ge=1, le=1800, strict=True)] = 600
     retry_on: Literal["vss-timeout", "any-failure"] = "vss-timeout"
+    exclude_writers: Annotated[list[WriterId], Field(max_length=MAX_EXCLUDED_WRITERS)] = []
+    require_writers: Annotated[list[WriterId], Field(max_length=20)] = []
 
 
 VssOrOff = Annotated[
@@ -234,7 +240,15 @@ class TargetSettings(PolicyModel):
             problem = "'application' needs VSS or scripts that hold the application, and there is neither"
             remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
-        return self._of_limits() if self.freezes else None
+        return self._of_writers() or (self._of_limits() if self.freezes else None)
+
+    def _of_writers(self) -> Contradiction | None:
+        """Return writers that the policy wants both out and in."""
+        both = [] if self.vss == "off" else sorted({*self.vss.exclude_writers} & {*self.vss.require_writers})
+        if not both:
+            return None
+        problem = f"{', '.join(both)} is excluded, too"
+        return Contradiction("vss.require_writers", problem, "name it in one of the two lists only")
 
     def _of_limits(self) -> Contradiction | None:
         """Return a time limit that another one does not leave enough room for."""

@@ -99,5 +99,6 @@ def _shadow_script(plan: Plan) -> str:
     if plan.shadow is None or plan.settings.vss == "off":
         return verbs.NO_SCRIPT
     volumes = [volume.volume_guid for volume in plan.shadow.volumes]
-    lines = diskshadow_script.session_script(volumes, copy_only=plan.settings.vss.backup_type == "copy")
+    copy_only, excluded = plan.settings.vss.backup_type == "copy", plan.shadow.excluded_writers
+    lines = diskshadow_script.session_script(volumes, copy_only=copy_only, excluded=excluded)
     return diskshadow_script.script_parameter(lines)

@@ -34,7 +34,9 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
     homes = sorted(drive.volume_guid.lower() for drive in inside)
     note = abilities_of(inventory.windows).note
     elsewhere = {d.volume_guid.lower(): d.path or d.volume_guid for d in inventory.drives if d not in inside}
-    decided = ShadowPlan(volumes=volumes, homes=homes, elsewhere=elsewhere)
+    vss = plan.settings.vss
+    writers = {} if vss == "off" else {"excluded_writers": vss.exclude_writers, "required_writers": vss.require_writers}
+    decided = ShadowPlan(volumes=volumes, homes=homes, elsewhere=elsewhere, **writers)
     return ShadowPlanning(decided, "", (*([f"VSS: {note}"] if note else []), *_lost_storage(decided, inventory)))
 
 

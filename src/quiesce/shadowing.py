@@ -64,11 +64,14 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
         return _bad("lost", WORDS.get(shadow.reason, shadow.reason))
     if log is None:
         return _bad("unreadable", "DiskShadow's log did not come whole from the server")
-    made = creation_of(log, [volume.volume_guid for volume in plan.volumes])
+    made = creation_of(log, [volume.volume_guid for volume in plan.volumes], plan.excluded_writers)
     if made.kind != "created" or shadow.reason or not shadow.created_ms:
         reason = made.reason if made.kind != "created" else "DiskShadow ended before it held the shadow copies"
         return _bad(made.kind, reason, made.wait_s).model_copy(update={"hresults": [h.hex for h in made.hresults]})
-    problems = [*_of_copies(shadow, log, plan), *_of_storage(shadow, plan), *_of_writers(log.incomplete)]
+    excluded = {status.name for status in log.statuses if status.writer_id in plan.excluded_writers}
+    incomplete = [writer for writer in log.incomplete if writer.name not in excluded]
+    problems = [*_of_copies(shadow, log, plan), *_of_storage(shadow, plan), *_of_writers(incomplete)]
+    problems += _of_required(log, plan)
     return ShadowOutcome(
         good=not problems,
         kind="created" if not problems else "wanting",
@@ -76,7 +79,10 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
         set_id=shadow.set_id or "",
         copies=_copies(shadow, plan),
         writers=[writer.name for writer in log.writers if writer.included],
-        notes=[f"writer {w.name} took no part, or not with all it has" for w in log.incomplete],
+        notes=[
+            *(f"writer {writer.name} took no part, or not with all it has" for writer in incomplete),
+            *(f"writer {name} is excluded by the policy: its application was not at rest" for name in sorted(excluded)),
+        ],
     )
 
 
@@ -167,6 +173,14 @@ def _of_storage(shadow: Shadow, plan: ShadowPlan) -> list[str]:
 def _of_writers(incomplete: Sequence[Writer]) -> list[str]:
     names = [writer.name for writer in incomplete if writer.name not in WINDOWS_WRITERS]
     return [f"{name} was not at rest: it has data on volumes that are not in the backup" for name in names]
+
+
+def _of_required(log: Log, plan: ShadowPlan) -> list[str]:
+    """Name the writers that the policy requires, and that took no part or not with all they have."""
+    names = {status.writer_id: status.name for status in log.statuses}
+    whole = {writer.name for writer in log.writers if writer.included} - {writer.name for writer in log.incomplete}
+    missing = [writer for writer in plan.required_writers if names.get(writer) not in whole]
+    return [f"writer {names.get(writer, writer)}, which the policy requires, took no part" for writer in missing]
 
 
 def _copies(shadow: Shadow, plan: ShadowPlan) -> list[ShadowCopy]:

@@ -86,12 +86,14 @@ class ShadowPlan(Crossing):
     """What VSS is asked for: shadow copies of these volumes, whose storage may lie on those of ``homes``.
 
     ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point, ``elsewhere``
-    the others with their paths.
+    the others with their paths. Writers are told by their ids, in lower case.
     """
 
     volumes: list[ShadowVolume]
     homes: list[str]
     elsewhere: dict[str, str] = {}
+    excluded_writers: list[str] = []
+    required_writers: list[str] = []
 
 
 class Plan(Crossing):

@@ -133,7 +133,9 @@ def _held(state: RunState, plan: Plan) -> str:
     if not has_good_shadow_copies(state) or state.shadow is None:
         return HELD
     paths = ", ".join(copy.path or copy.volume_guid for copy in state.shadow.copies)
+    excluded = plan.shadow.excluded_writers if plan.shadow else []
     words = f"the snapshots hold shadow copies of {paths}, made by VSS with its writers"
+    words += f" but for {', '.join(excluded)}, which the policy excludes" if excluded else ""
     return words if plan.settings.scripts == "off" else f"{words}, while the before script held the application"
 
 

@@ -5,6 +5,7 @@ import pytest
 from quiesce.diskshadow_script import script_file, session_script
 from sandbox.application import examine
 from sandbox.diskshadow import DiskShadow
+from sandbox.servers import SHOP_WRITER, SHOP_WRITER_ID
 from tests.statemachine.truth import record_of
 from tests.support.factories import a_policy
 from tests.support.wire import refused
@@ -260,12 +261,39 @@ def test_the_shadow_copies_of_200_seeds_are_never_torn(cloud):
     assert torn >= 50, "the application's writer makes no difference"
 
 
-def shadow_copies_of(cloud, server):
+def test_without_the_applications_writer_many_of_the_same_200_seeds_are_torn(cloud):
+    servers = [cloud.servers.add(f"S{seed}", seed=seed) for seed in range(200)]
+    assert sum(shadow_copies_of(cloud, server, excluded=[SHOP_WRITER_ID]).torn for server in servers) >= 50
+
+
+def test_a_record_names_the_writers_that_the_policy_excludes_wherever_it_says_application(
+    machine, cloud, shop, vss, request_with
+):
+    writer = next(writer for writer in vss.writers if writer.name == SHOP_WRITER)
+    writer.state, writer.failure = "9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f4 (VSS_E_WRITERERROR_NONRETRYABLE)"
+    assert machine.start(request_with(scripts=False)).output["consistency"]["level"] == "crash"
+    record = machine.start(request_with(scripts=False, vss={"exclude_writers": [SHOP_WRITER_ID.upper()]})).output
+    assert record["consistency"]["level"] == "application"
+    assert f"but for {SHOP_WRITER_ID}, which the policy excludes" in record["consistency"]["reason"]
+    assert any(f"{SHOP_WRITER} is excluded by the policy" in note for note in record["notes"])
+    assert SHOP_WRITER not in record["shadow"]["writers"]
+
+
+def test_a_required_writer_that_took_no_part_costs_the_consistency_and_complete_gets_0(
+    machine, shop, vss, request_with
+):
+    vss.writers = [writer for writer in vss.writers if writer.name != SHOP_WRITER]
+    record = machine.start(request_with(vss={"require_writers": [SHOP_WRITER_ID]})).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert SHOP_WRITER_ID in record["reason"]
+    assert shop.application.asked[-1] == "complete 0"
+
+
+def shadow_copies_of(cloud, server, excluded=()):
     """Make shadow copies of all volumes, and look into them."""
     vss = server.windows.guest.vss
-    DiskShadow(vss).run(
-        script_file(session_script(list(vss.volumes), copy_only=False), r"C:\ProgramData\Q"), lambda _: 0
-    )
+    script = session_script(list(vss.volumes), copy_only=False, excluded=excluded)
+    DiskShadow(vss).run(script_file(script, r"C:\ProgramData\Q"), lambda _: 0)
     volumes = {guid: server.volumes[path] for guid, path in vss.volumes.items()}
     shown = {
         vss.volumes[copy.volume]: cloud.servers.contents[volumes[vss.storage_of(copy.volume)]].shadow_copies[

@@ -54,11 +54,16 @@ def let_go(_: list[str]) -> int:
     return 0
 
 
-def script_of(volumes: Sequence[str] = (D, E), *, copy_only: bool = False) -> bytes:
+def script_of(volumes: Sequence[str] = (D, E), *, copy_only: bool = False, excluded: Sequence[str] = ()) -> bytes:
     """Return the product's own script for one session, as the server has it."""
-    return script_file(session_script(volumes, copy_only=copy_only), FOLDER)
+    return script_file(session_script(volumes, copy_only=copy_only, excluded=excluded), FOLDER)
 
 
-def session_log(server: Server, volumes: Sequence[str] = (D, E), hold: Callable[[list[str]], int] = let_go) -> bytes:
+def session_log(
+    server: Server,
+    volumes: Sequence[str] = (D, E),
+    hold: Callable[[list[str]], int] = let_go,
+    excluded: Sequence[str] = (),
+) -> bytes:
     """Return the log of one session of the product's own script."""
-    return DiskShadow(server).run(script_of(volumes), hold)
+    return DiskShadow(server).run(script_of(volumes, excluded=excluded), hold)

@@ -1,14 +1,25 @@
 """DiskShadow's scripts: what an administrator reads, and that nothing gets in which could be another line."""
 
+import re
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.diskshadow_script import check_folder, deletion_script, script_file, script_parameter, session_script
+from guest.document import SHADOW_SCRIPT, SHADOW_SCRIPT_MAX_CHARS
+from quiesce.diskshadow_script import (
+    MAX_EXCLUDED_WRITERS,
+    MAX_VOLUMES,
+    check_folder,
+    deletion_script,
+    script_file,
+    script_parameter,
+    session_script,
+)
 from quiesce.errors import ServerRefused
-from tests.support.shadow_session import FOLDER, C, D, E, script_of
+from tests.support.shadow_session import FOLDER, SQL_WRITER, C, D, E, script_of
 
 GOLDEN = Path(__file__).parent / "diskshadow"
 ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
@@ -17,6 +28,24 @@ ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
 @pytest.mark.parametrize(("name", "copy_only"), [("session.dsh", False), ("copy-only.dsh", True)])
 def test_a_sessions_script_is_what_an_administrator_has_read(name, copy_only):
     assert script_of(copy_only=copy_only) == (GOLDEN / name).read_bytes()
+
+
+def test_excluded_writers_stand_before_the_backup_begins():
+    assert script_of(excluded=[f"{{{SQL_WRITER}}}"]) == (GOLDEN / "excluding.dsh").read_bytes()
+
+
+@pytest.mark.parametrize("writers", [["SqlServerWriter"], ["all"], [f"{ID}\r\nexit"], [ID] * 6, [""]])
+def test_a_writer_is_excluded_by_its_id_or_refused(writers):
+    with pytest.raises(ServerRefused, match=r"vss\.exclude_writers"):
+        script_of(excluded=writers)
+
+
+def test_the_most_volumes_and_excluded_writers_fit_into_the_documents_parameter():
+    volumes = [rf"\\?\Volume{{{UUID(int=number)}}}" + "\\" for number in range(MAX_VOLUMES)]
+    excluded = [f"{{{UUID(int=number)}}}" for number in range(MAX_EXCLUDED_WRITERS)]
+    sent = script_parameter(session_script(volumes, copy_only=False, excluded=excluded))
+    assert len(sent) <= SHADOW_SCRIPT_MAX_CHARS
+    assert re.fullmatch(SHADOW_SCRIPT, sent)
 
 
 @pytest.mark.parametrize("copy_only", [False, True])
@@ -31,7 +60,7 @@ def test_a_deletion_names_one_set_and_nothing_else():
     assert deletion_script(ID) == (GOLDEN / "deletion.dsh").read_bytes()
 
 
-@given(st.lists(st.uuids(), min_size=1, max_size=40, unique=True), st.booleans())
+@given(st.lists(st.uuids(), min_size=1, max_size=MAX_VOLUMES, unique=True), st.booleans())
 def test_every_line_of_a_script_ends_with_cr_and_lf_and_the_last_may_lose_letters(uuids, copy_only):
     script = script_of([rf"\\?\Volume{{{uuid}}}" + "\\" for uuid in uuids], copy_only=copy_only)
     lines = script.split(b"\r\n")
@@ -94,10 +123,10 @@ def test_volumes_are_guid_paths_each_once(volumes):
         session_script(volumes, copy_only=False)
 
 
-def test_a_set_has_as_many_volumes_as_the_servers_answer_has_room_for():
-    many = [rf"\\?\Volume{{{n:08x}-0000-0000-0000-000000000000}}" + "\\" for n in range(41)]
-    assert session_script(many[:40], copy_only=False)
-    with pytest.raises(ServerRefused, match="41 volumes"):
+def test_a_set_has_as_many_volumes_as_there_is_room_for_on_the_way_to_the_server():
+    many = [rf"\\?\Volume{{{n:08x}-0000-0000-0000-000000000000}}" + "\\" for n in range(MAX_VOLUMES + 1)]
+    assert session_script(many[:MAX_VOLUMES], copy_only=False)
+    with pytest.raises(ServerRefused, match=f"{MAX_VOLUMES + 1} volumes"):
         session_script(many, copy_only=False)
 
 

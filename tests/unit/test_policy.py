@@ -402,6 +402,20 @@ def test_a_contradiction_between_a_target_and_the_defaults_is_refused() -> None:
     assert words_of(defaults={"agent": "none"}, targets=targets).startswith("policy: targets[0].scripts: nobody runs")
 
 
+WRITER = "{A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A}"
+
+
+def test_a_writers_id_is_taken_in_any_case_and_nothing_else_is() -> None:
+    assert settings_of(vss={"exclude_writers": [WRITER]}).vss.exclude_writers == [WRITER.lower()]
+    words = words_of(defaults={"vss": {"exclude_writers": ["SqlServerWriter"]}})
+    assert words.startswith("policy: defaults.vss.exclude_writers[0]: ")
+
+
+def test_a_writer_that_is_both_excluded_and_required_is_a_contradiction() -> None:
+    both = {"exclude_writers": [WRITER], "require_writers": [WRITER.lower()]}
+    assert f"vss.require_writers: {WRITER.lower()} is excluded, too" in words_of(defaults={"vss": both})
+
+
 @pytest.mark.parametrize("other", [{"agent": "none"}, {"consistency": "crash"}])
 def test_a_contradiction_that_nobody_refused_asks_no_application(other: dict[str, object]) -> None:
     assert not some_settings(scripts=SCRIPTS, **other).freezes

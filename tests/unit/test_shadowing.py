@@ -2,7 +2,7 @@
 
 import base64
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from quiesce.shadowing import (
 )
 from quiesce.state import Retrying, ShadowOutcome, ShadowPlan, ShadowVolume
 from sandbox.vss import Server
-from tests.support.shadow_session import C, D, E, a_server, session_log, writer_of
+from tests.support.shadow_session import SQL_WRITER, C, D, E, a_server, session_log, writer_of
 from tests.unit.factories import a_freeze, a_plan, a_session, a_state
 
 VOLUMES = {"D:": D, "E:": E}
@@ -34,12 +34,12 @@ PLAN = ShadowPlan(
 )
 
 
-def made(change: Callable[[Server], object] = lambda server: None) -> tuple[Log, Shadow]:
+def made(change: Callable[[Server], object] = lambda server: None, excluded: Sequence[str] = ()) -> tuple[Log, Shadow]:
     """What a session of the real script says on the modelled server, and what Windows then lists."""
     server = a_server()
     before = set(server.shadow_copies)
     change(server)
-    log = read_log(session_log(server))
+    log = read_log(session_log(server, excluded=excluded))
     copies = [copy for copy in server.shadow_copies if copy not in before]
     return log, a_shadow(
         set_id=copies[0].set_id if copies else None,
@@ -81,8 +81,8 @@ def a_shadow(**changes: Any) -> Shadow:
     return Shadow.model_validate({**fields, **changes})
 
 
-def judged(shadow: Shadow | None, log: Log | None) -> ShadowOutcome:
-    return outcome_of(a_session(shadow=shadow), log, PLAN)
+def judged(shadow: Shadow | None, log: Log | None, **writers: list[str]) -> ShadowOutcome:
+    return outcome_of(a_session(shadow=shadow), log, PLAN.model_copy(update=writers))
 
 
 def test_copies_that_log_and_windows_agree_on_are_good_and_have_all_that_a_recovery_needs() -> None:
@@ -95,6 +95,43 @@ def test_copies_that_log_and_windows_agree_on_are_good_and_have_all_that_a_recov
     ]
     assert {copy.shadow_id for copy in outcome.copies} == {copy.shadow_id for copy in log.shadow_copies}
     assert outcome.writers == ["SqlServerWriter"]
+
+
+SQL = f"{{{SQL_WRITER}}}"
+ASR = "{be000cbe-11fe-4426-9c58-531aa6355fc4}"
+FAILED_WRITER = {"state": "9 (VSS_WS_FAILED_AT_FREEZE)", "failure": "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"}
+
+
+def fail_sql(server: Server) -> None:
+    for name, value in FAILED_WRITER.items():
+        setattr(writer_of(server, "SqlServerWriter"), name, value)
+
+
+def test_a_writer_that_the_policy_excludes_takes_no_part_and_its_failure_is_of_no_account() -> None:
+    log, shadow = made(fail_sql, excluded=[SQL])
+    outcome = judged(shadow, log, excluded_writers=[SQL])
+    assert outcome.good
+    assert outcome.writers == []
+    assert any("SqlServerWriter is excluded by the policy" in note for note in outcome.notes)
+
+
+def test_a_writer_that_fails_counts_unless_it_is_the_one_that_is_excluded() -> None:
+    log, shadow = made(fail_sql)
+    assert judged(shadow, log, excluded_writers=[ASR]).kind == "writers-failed"
+
+
+def test_a_writer_that_the_policy_requires_must_have_taken_part() -> None:
+    log, shadow = made()
+    assert judged(shadow, log, required_writers=[SQL]).good
+    outcome = judged(shadow, log, required_writers=[SQL, ASR])
+    assert not outcome.good
+    assert outcome.reason == "writer ASR Writer, which the policy requires, took no part"
+
+
+def test_a_required_writer_that_the_server_does_not_have_is_missed_by_its_id() -> None:
+    log, shadow = made()
+    absent = "{00000000-0000-0000-0000-000000000001}"
+    assert absent in judged(shadow, log, required_writers=[absent]).reason
 
 
 def changed(copy: GuestShadowCopy, **changes: Any) -> GuestShadowCopy:
