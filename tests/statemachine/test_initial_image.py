@@ -83,6 +83,7 @@ def test_a_lost_answer_makes_no_second_image(machine, cloud, server, request_for
     machine.wire.on("ec2:CreateImage", fault)
     run = machine.start(request_for)
     assert_successful(cloud, run, server.instance_id, set(server.volumes.values()))
+    assert run.output["notes"] == []
     IMAGES.hidden_lookups = 0
     assert len([i for i in cloud.servers.backend().amis.values() if i.instance_id == server.instance_id]) == 1
 
