@@ -13,13 +13,16 @@ export npm_config_cache := $(CURDIR)/.tools/npm
 export npm_config_update_notifier := false
 NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
 
-.PHONY: help demo sandbox test contracts mutations fuzz check lint deploy clean
+.PHONY: help demo recover-demo sandbox test contracts mutations fuzz check lint deploy clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: .venv/ready ## back up a simulated Windows server on a local AWS, from deployment to record
+demo: .venv/ready ## back up and recover a simulated Windows server on a local AWS, from deployment on
 	@python -m sandbox.demo
+
+recover-demo: .venv/ready ## one backup and a recovery from it
+	@python -m sandbox.demo --recovery
 
 sandbox: .venv/ready ## keep the local AWS open for your own commands
 	@python -m sandbox

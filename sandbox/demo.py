@@ -1,4 +1,4 @@
-"""A Windows server backed up, from deployment to record, on a local AWS: `python -m sandbox.demo`."""
+"""A Windows server backed up and recovered, from deployment to its data, on a local AWS: `python -m sandbox.demo`."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .executions import follow
 from .gateway import Sandbox
 from .interpreter import ARCHITECTURE, RUNTIME
 from .inventory import Drive, volume_guid
+from .recovery_demo import play_recovery
 from .servers import DISKS, SHOP_WRITER, Server
 from .snapshots import RULES
 from .terminal import BOLD, DIM, GREEN, RED, YELLOW, done, paint, run, say, table
@@ -52,30 +54,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--seed", type=int, default=TORN_SEED, help="decides the instant (default: an unlucky one)")
     parser.add_argument("--home", type=Path, default=PROJECT / ".sandbox", help="its folder (default: .sandbox)")
+    parser.add_argument("--recovery", action="store_true", help="only one backup, and a recovery from it")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        _play(arguments.home.resolve(), arguments.seed)
+        _play(arguments.home.resolve(), arguments.seed, _recovery if arguments.recovery else _everything)
     except KeyboardInterrupt:
         say(f"\n{paint('Ended.', DIM)} Nothing is left running.")
         sys.exit(128 + signal.SIGINT)
 
 
-def _play(home: Path, seed: int) -> None:
-    say(paint("\nA Windows server, backed up on a local AWS\n", BOLD))
+def _play(home: Path, seed: int, act: Callable[[Sandbox, dict[str, str], Server], None]) -> None:
+    say(paint("\nA Windows server, backed up and recovered on a local AWS\n", BOLD))
     started = time.monotonic()
     with Sandbox(home, seed=seed, wait_scale=WAIT_SCALE) as aws:
         done("local AWS", f"{aws.endpoint}, in this process", time.monotonic() - started)
         outputs = _deploy(aws)
         server = _prepare(aws, outputs["BucketName"])
-        crash = _back_up(aws, outputs["BackupMachineArn"], server, "files-nightly")
-        torn = _examine(aws, crash)
-        _show_torn(torn)
-        held = _back_up_at_the_second_attempt(aws, outputs["BackupMachineArn"], server)
-        _show_both((crash, torn), (held, aws.servers.examine_shadow_copies(held)))
-        _back_up_with_storage_elsewhere(aws, outputs["BackupMachineArn"], server)
-        _stop_while_frozen(aws, outputs, server)
+        act(aws, outputs, server)
     _show_what_next(seed)
+
+
+def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
+    crash = _back_up(aws, outputs["BackupMachineArn"], server, "files-nightly")
+    torn = _examine(aws, crash)
+    _show_torn(torn)
+    held = _back_up_at_the_second_attempt(aws, outputs["BackupMachineArn"], server)
+    _show_both((crash, torn), (held, aws.servers.examine_shadow_copies(held)))
+    _back_up_with_storage_elsewhere(aws, outputs["BackupMachineArn"], server)
+    _stop_while_frozen(aws, outputs, server)
+    play_recovery(aws, outputs["RecoverMachineArn"], server, held)
+
+
+def _recovery(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
+    held = _back_up(aws, outputs["BackupMachineArn"], server, "orders")
+    play_recovery(aws, outputs["RecoverMachineArn"], server, held)
 
 
 def _deploy(aws: Sandbox) -> dict[str, str]:

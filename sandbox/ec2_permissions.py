@@ -103,6 +103,15 @@ def _run_instances(backend: Any, parameters: dict[str, str]) -> Iterator[Permiss
         yield "ec2:RunInstances", _arn("key-pair", name), {}
 
 
+def _deregister_image(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
+    """On the image, and on its snapshots if they go with it."""
+    image_id = parameters["ImageId"]
+    yield "ec2:DeregisterImage", *_existing(backend, image_id)
+    if parameters.get("DeleteAssociatedSnapshots") == "true" and image_id in backend.amis:
+        for mapping in backend.amis[image_id].block_device_mappings:
+            yield "ec2:DeleteSnapshot", *_existing(backend, mapping["Ebs"]["SnapshotId"])
+
+
 def _modify_instance_attribute(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
     """On the instance, the groups it gets, and the volumes whose mapping changes."""
     yield from _named("ModifyInstanceAttribute", "InstanceId", "GroupId")(backend, parameters)
@@ -145,6 +154,8 @@ RULES: dict[str, Callable[[Any, dict[str, str]], Iterator[Permission]]] = {
     "DeleteSnapshot": _named("DeleteSnapshot", "SnapshotId"),
     "RunInstances": _run_instances,
     "CreateVolume": _making("CreateVolume", ("volume",), ("SnapshotId",)),
+    "CreateImage": _making("CreateImage", ("image", "snapshot"), ("InstanceId",)),
+    "DeregisterImage": _deregister_image,
     "CreateSecurityGroup": _making("CreateSecurityGroup", ("security-group",), ("VpcId",)),
     "ModifyInstanceAttribute": _modify_instance_attribute,
     **{name: _named(name, "InstanceId") for name in ("StartInstances", "StopInstances", "TerminateInstances")},

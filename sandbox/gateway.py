@@ -101,12 +101,13 @@ class Sandbox:
         """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""
         from moto.ec2.models import ec2_backends
 
+        from .images import IMAGES
         from .instances import INSTANCES
         from .snapshots import RULES
         from .volumes import VOLUMES
 
         ec2_backends.reset()
-        for rules in (RULES, INSTANCES, VOLUMES):
+        for rules in (RULES, INSTANCES, VOLUMES, IMAGES):
             rules.reset()
         self.servers.forget()
         self.faults.reset()
@@ -119,7 +120,7 @@ class Sandbox:
         from ministack import app as ministack
         from ministack.services import stepfunctions
 
-        from . import cloudformation, ec2, iam, instances, lambdas, snapshots, ssm, volumes
+        from . import cloudformation, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
         from .faults import break_off_lost_answers
         from .run_command import RunCommand
         from .servers import Servers
@@ -128,6 +129,7 @@ class Sandbox:
         snapshots.install()
         instances.install()
         volumes.install()
+        images.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)
         lambdas.install(self.home / "runtime")

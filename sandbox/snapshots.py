@@ -140,7 +140,7 @@ def included_volumes(backend: Any, specification: dict[str, Any]) -> list[str]:
     return taken
 
 
-def _refuse_by_state_and_rate(backend: Any, instance_id: str, volume_ids: Sequence[str]) -> None:
+def refuse_by_state_and_rate(backend: Any, instance_id: str, volume_ids: Sequence[str]) -> None:
     """Refuse what EC2 refuses.
 
     Source: AWS, EC2 API reference, errors overview: IncorrectInstanceState, ConcurrentSnapshotLimitExceeded,
@@ -188,7 +188,7 @@ def _create_snapshots(self: ElasticBlockStore) -> ActionResult:
     if self._get_param("CopyTagsFromSource") or self._get_param("Location"):
         raise EC2ClientError("SandboxCannotTell", "CopyTagsFromSource and Location are not simulated")
     instance_id = specification["InstanceId"]
-    _refuse_by_state_and_rate(self.ec2_backend, instance_id, volume_ids)
+    refuse_by_state_and_rate(self.ec2_backend, instance_id, volume_ids)
     snapshots = _take_set(self.ec2_backend, instance_id, volume_ids, self._get_param("Description", ""))
     for snapshot in snapshots:
         snapshot.add_tags(tags)

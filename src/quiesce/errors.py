@@ -45,6 +45,10 @@ class SnapshotRefused(Refused):
     """EC2 answered that it creates no snapshots: none exists."""
 
 
+class ImageRefused(Refused):
+    """EC2 refuses to make or to deregister an initial AMI; a warning in the run's record."""
+
+
 class RunAlreadyStarted(QuiesceError):
     """Another execution holds this run id; the message names it. Nothing was changed."""
 

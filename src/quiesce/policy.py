@@ -152,6 +152,18 @@ VssOrOff = Annotated[
 ]
 
 
+class ImageRenewal(PolicyModel):
+    """A new initial AMI as soon as the latest one is so many days old."""
+
+    every_days: Annotated[int, Field(ge=1, le=365, strict=True)]
+
+
+InitialImage = Annotated[
+    Annotated[ImageRenewal, Tag("image-renewed")] | Annotated[Literal["once", "off"], Tag("image-word")],
+    Discriminator(lambda value: "image-word" if isinstance(value, str) else "image-renewed"),
+]
+
+
 class SessionLimits(NamedTuple):
     """How long each part of a session may take on the server, in seconds; a part that is off ends at once."""
 
@@ -180,6 +192,8 @@ class TargetSettings(PolicyModel):
     At least 60: what must fit in it is the sum of ``SHORTEST_FREEZE_S``, and with VSS its ``create_limit_s``, too. The
     default of 240 also bears three of the pauses of 16 s that Snapshot makes when EBS wants time between two snapshots.
     At most 900: an application that is held for longer is one that is down.
+
+    ``initial_image``: a recovery launches from it. ``once`` makes one for a server that has none.
     """
 
     volumes: VolumeChoice = VolumeChoice()
@@ -188,6 +202,7 @@ class TargetSettings(PolicyModel):
     consistency: Literal["application-or-crash", "application", "crash"] = "application-or-crash"
     vss: VssOrOff = Vss()
     freeze_limit_s: Annotated[int, Field(le=900, strict=True)] = 240
+    initial_image: InitialImage = "once"
 
     @field_validator("scripts", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from quiesce.calls import add_calls
+from quiesce.initial_image import image_notes
 from quiesce.run import UNKNOWN, RunIdentity
 from quiesce.session import Session
 from quiesce.state import (
@@ -85,6 +86,7 @@ class Record(BaseModel):
     shadow: ShadowOutcome | None
     freeze_window: FreezeWindow | None
     logs: Logs | None
+    initial_image: str = ""
     notes: list[str]
     failure: FailureRecord | None
     calls: dict[str, int]
@@ -127,7 +129,13 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         shadow=state.shadow,
         freeze_window=window_of(state),
         logs=places.logs,
-        notes=[*(plan.notes if plan else []), *(state.shadow.notes if state.shadow else []), *verdict.notes],
+        initial_image=state.make_image.image_id if state.make_image else "",
+        notes=[
+            *(plan.notes if plan else []),
+            *(state.shadow.notes if state.shadow else []),
+            *verdict.notes,
+            *image_notes(state),
+        ],
         failure=FailureRecord(error=verdict.cause.error, cause=verdict.cause.words) if verdict.cause else None,
         calls=add_calls(*(part.calls for part in state.steps())),
         execution=state.execution.id,

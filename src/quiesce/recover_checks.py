@@ -1,11 +1,14 @@
 """What stands in the way of a recovery, told from what EC2 has now; nothing is created before this is empty. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from quiesce.errors import RecoveryRefused
+from quiesce.initial_image import FoundImage
 from quiesce.recover_plan import RecoveryPlan
+from quiesce.recover_points import RecoveryPoint
 
+OTHER_IMAGE = "name another image in image_id"
 OTHER_POINT = "choose another recovery point"
 # An image says which boot modes it bears; a server has one of them.
 EITHER_BOOT_MODE = {"", "uefi-preferred"}
@@ -17,17 +20,6 @@ class FoundSnapshot:
 
     state: str
     tier: str
-
-
-@dataclass(frozen=True)
-class FoundImage:
-    """An image as EC2 has it."""
-
-    state: str
-    root_device: str
-    architecture: str
-    boot_mode: str
-    platform: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +40,38 @@ class Found:
     group_vpcs: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What the server was, and an image for it has to be; empty where the recovery point does not say."""
+
+    root_device: str
+    architecture: str
+    boot_mode: str
+
+
+def misfits(image: FoundImage, needs: Needs) -> list[str]:
+    """Return in words what keeps an image from being launched for a recovery; empty if it fits."""
+    either = needs.boot_mode in EITHER_BOOT_MODE or image.boot_mode in EITHER_BOOT_MODE
+    differences = [
+        ("is", image.state, "available"),
+        ("has its root at", image.root_device, needs.root_device),
+        ("is for", image.architecture, needs.architecture or image.architecture),
+        ("boots by", image.boot_mode, image.boot_mode if either else needs.boot_mode),
+        ("is of platform", image.platform or "Linux", "windows"),
+    ]
+    return [f"{verb} {has or 'nothing'}, not {needed}" for verb, has, needed in differences if has != needed]
+
+
+def choose_image(images: Sequence[FoundImage], point: RecoveryPoint) -> str | None:
+    """Return the latest image of the server that fits a recovery point; if none does, the latest, to say why."""
+    root = next((s.volume.device for s in point.snapshots if s.volume and s.volume.root), "")
+    source = point.source
+    needs = Needs(root, source.architecture if source else "", source.boot_mode if source else "")
+    latest_first = sorted(images, key=lambda image: image.created_at, reverse=True)
+    fitting = [image for image in latest_first if not misfits(image, needs)]
+    return next((image.image_id for image in (*fitting, *latest_first)), None)
+
+
 def obstacles(plan: RecoveryPlan, found: Found) -> list[RecoveryRefused]:
     """Return everything that makes the plan impossible now, each with its remedy; empty if nothing does."""
     return [*_of_snapshots(plan, found), *_of_image(plan, found), *_of_network(plan, found)]
@@ -66,21 +90,12 @@ def _of_snapshots(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]
 
 
 def _of_image(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
-    image, remedy = found.image, "name another image in image_id"
-    if image is None:
-        yield RecoveryRefused("image_id", f"{plan.image_id} does not exist, or was deregistered", remedy)
+    if found.image is None:
+        yield RecoveryRefused("image_id", f"{plan.image_id} does not exist, or was deregistered", OTHER_IMAGE)
         return
-    wanted_boot = "" if plan.boot_mode in EITHER_BOOT_MODE or image.boot_mode in EITHER_BOOT_MODE else plan.boot_mode
-    differences = [
-        ("is", image.state, "available"),
-        ("has its root at", image.root_device, plan.root_device),
-        ("is for", image.architecture, plan.architecture or image.architecture),
-        ("boots by", image.boot_mode, wanted_boot or image.boot_mode),
-        ("is of platform", image.platform or "Linux", "windows"),
-    ]
-    for verb, has, needs in differences:
-        if has != needs:
-            yield RecoveryRefused("image_id", f"{plan.image_id} {verb} {has or 'nothing'}, not {needs}", remedy)
+    for words in misfits(found.image, Needs(plan.root_device, plan.architecture, plan.boot_mode)):
+        remedy = f"wait until it is available, or {OTHER_IMAGE}" if found.image.state == "pending" else OTHER_IMAGE
+        yield RecoveryRefused("image_id", f"{plan.image_id} {words}", remedy)
 
 
 def _of_network(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:

@@ -7,7 +7,9 @@ from botocore.exceptions import ClientError
 from quiesce import tags
 from quiesce.aws import code_of, repeatable
 from quiesce.errors import RecoveryRefused
-from quiesce.recover_checks import Found, FoundImage, FoundSnapshot, FoundSubnet
+from quiesce.images import describe_images
+from quiesce.initial_image import FoundImage
+from quiesce.recover_checks import Found, FoundSnapshot, FoundSubnet
 from quiesce.recover_ec2 import REMEDIES
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.recover_requests import launch_request, volume_request
@@ -22,15 +24,6 @@ FILTER_VALUES = 200
 def look(client: "EC2Client", plan: RecoveryPlan) -> Found:
     """Return what EC2 has of what the plan names; by filters, since a name that is gone must be no error here."""
     return Found(_snapshots(client, plan), _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
-
-
-def find_image(client: "EC2Client", stack: str, instance_id: str) -> str | None:
-    """Return the latest image that this stack made of a server, None if there is none."""
-    ours = {tags.STACK: stack, tags.INSTANCE: instance_id}
-    filters: Any = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
-    with repeatable("ec2:DescribeImages"):
-        images = client.describe_images(Owners=["self"], Filters=filters)["Images"]
-    return max(images, key=lambda image: image["CreationDate"])["ImageId"] if images else None
 
 
 def find_instance(client: "EC2Client", stack: str, run_id: str) -> str | None:
@@ -77,18 +70,8 @@ def _snapshots(client: "EC2Client", plan: RecoveryPlan) -> dict[str, FoundSnapsh
 
 
 def _image(client: "EC2Client", plan: RecoveryPlan) -> FoundImage | None:
-    with repeatable("ec2:DescribeImages"):
-        images = client.describe_images(Filters=[{"Name": "image-id", "Values": [plan.image_id]}])["Images"]
-    if not images:
-        return None
-    image = images[0]
-    return FoundImage(
-        state=image["State"],
-        root_device=image.get("RootDeviceName", ""),
-        architecture=image.get("Architecture", ""),
-        boot_mode=image.get("BootMode", ""),
-        platform=image.get("Platform", "").lower(),
-    )
+    found = describe_images(client, [{"Name": "image-id", "Values": [plan.image_id]}])
+    return found[0] if found else None
 
 
 def _subnet(client: "EC2Client", plan: RecoveryPlan) -> FoundSubnet | None:

@@ -182,7 +182,10 @@ def _groups(request: RecoveryRequest, point: RecoveryPoint) -> list[str]:
 def _needed(field: str, value: str | None) -> str:
     if not value:
         if field == "image_id":
-            problem, remedy = "no initial AMI of the server was found", "name an image of the same Windows"
+            problem, remedy = (
+                "no initial AMI of the server was found",
+                "back the server up, or name an image of its Windows",
+            )
         else:
             problem, remedy = "is neither in the recovery point's record nor in the input", "add it to the input"
         raise RecoveryRefused(field, problem, remedy)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.errors import NotReady, RecoveryRefused
 from quiesce.failures import cause_of
+from quiesce.images import find_images
 from quiesce.recover_account import failed, recovered
-from quiesce.recover_checks import obstacles
+from quiesce.recover_checks import choose_image, obstacles
 from quiesce.recover_cleanup import clean_up, remains
-from quiesce.recover_look import find_image, find_instance, look, try_changes
+from quiesce.recover_look import find_instance, look, try_changes
 from quiesce.recover_plan import RecoveryPlan, decide, describe
 from quiesce.recover_points import choose
 from quiesce.recover_request import ID_PATTERN, RecoveryRequest, read_recovery_request
@@ -69,7 +70,7 @@ class RecoverySteps:
             problem = f"no snapshot of '{request.recovery_point}' exists in this stack"
             raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
         point = choose(request, self.recoveries.points(instance_id))
-        plan = decide(recovery_id, request, point, find_image(self.ec2, self.stack, instance_id))
+        plan = decide(recovery_id, request, point, choose_image(find_images(self.ec2, self.stack, instance_id), point))
         found = look(self.ec2, plan)
         if found.subnet:
             plan = plan.model_copy(update={"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id})

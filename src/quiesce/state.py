@@ -218,6 +218,14 @@ class Complete(Crossing):
     calls: dict[str, int]
 
 
+class ImageKept(Crossing):
+    """What MakeImage found or made: the server's initial AMI, empty if there is none or EC2 does not list it yet."""
+
+    image_id: str
+    notes: list[str]
+    calls: dict[str, int]
+
+
 class SnapshotSet(Crossing):
     """What Snapshot created: the answer of the one CreateSnapshots."""
 
@@ -261,6 +269,7 @@ class RunState(BaseModel):
     thaw: Thaw | None = None
     await_snapshots: Awaited | None = None
     complete: Complete | None = None
+    make_image: ImageKept | None = None
     retrying: Retrying | None = None
     swept_attempt: int | None = None
     failure: Failure | None = None
@@ -269,6 +278,7 @@ class RunState(BaseModel):
     thaw_failure: Failure | None = None
     retry_failure: Failure | None = None
     complete_failure: Failure | None = None
+    make_image_failure: Failure | None = None
 
     @property
     def attempt(self) -> int:
@@ -301,10 +311,10 @@ class RunState(BaseModel):
         """Why there are no snapshots, as far as a state's error says it."""
         return self.failure or (self.snapshot_refused if self.snapshot is None else None)
 
-    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Complete]:
+    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Complete | ImageKept]:
         """Return what each step left, in the order of the flow."""
-        left = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.complete)
-        return [part for part in left if part]
+        asked = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.complete)
+        return [part for part in (*asked, self.make_image) if part]
 
     def needed_plan(self) -> Plan:
         """Return the plan; a state that comes after Plan has one."""

@@ -13,7 +13,7 @@ from tests.sandbox.processes import running_with
 PROJECT = Path(__file__).parents[2]
 
 
-def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_running():
+def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothing_running():
     ended = subprocess.run(
         [sys.executable, "-m", "sandbox.demo"], check=False, cwd=PROJECT, capture_output=True, text=True
     )
@@ -42,6 +42,13 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     ]
     assert "Failed: the execution was stopped" in stopped
     assert "thawed by    the server itself" in stopped
+    dry_run, recovery = stopped.split("Recovery started with")[1:]
+    assert "nothing stands in the way; nothing was created" in dry_run
+    assert re.findall(r"^ +\d+\.\d s  (\w+) +━", recovery, re.MULTILINE)[-3:] == ["Start", "AwaitOnline", "Finish"]
+    assert "Recovered: i-" in recovery
+    backed, new, old = re.findall(r"(\d+ worth \d+)  (\d+ worth \d+)$", recovery, re.MULTILINE)
+    assert backed == new != old
+    assert "The same on the new server as in the snapshots." in recovery
     assert not running_with(str(PROJECT / ".sandbox"))
 
 

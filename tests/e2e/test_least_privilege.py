@@ -1,10 +1,12 @@
 """What the functions may do is what they need: nothing was denied to them, and nothing is granted that no run used."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from sandbox.executions import wait_for
+from sandbox.snapshots import RULES
 
 HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
 
@@ -16,13 +18,18 @@ def input_of(aws, execution_arn, state):
 
 
 @pytest.fixture
-def tour(aws, quiesce):
-    """Go where each right is needed: a good run, no such policy, a busy server, and a Snapshot that comes late."""
+def tour(aws, quiesce, monkeypatch):
+    """Go where each right is needed: good runs, no such policy, a busy server, and a Snapshot that comes late."""
+    monkeypatch.setattr(RULES, "volume_interval_s", 0.0)
     server = aws.servers.add("SERVER1")
     quiesce.put_policy("nightly", f"name: nightly\ntargets: [{{instance_id: {server.instance_id}}}]\n")
     request = {"policy": "nightly", "instance_id": server.instance_id}
     good = quiesce.start(request)
     ends = {"good": wait_for(aws, good)}
+    [image] = [i for i in aws.servers.backend().amis.values() if i.instance_id]
+    image.creation_date -= timedelta(days=2)
+    for _ in ("renewed", "the old one goes"):
+        ends["renewed"] = quiesce.back_up(server, defaults={"vss": "off", "initial_image": {"every_days": 1}})
     ends["no policy"] = wait_for(aws, quiesce.start(request | {"policy": "weekly"}))
     late = aws.client("lambda").invoke(
         FunctionName=quiesce.function_name("SnapshotFunction"), Payload=input_of(aws, good, "Snapshot")
@@ -41,6 +48,7 @@ def tour(aws, quiesce):
 
 def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert tour["good"]["status"] == "SUCCEEDED"
+    assert json.loads(tour["renewed"]["output"])["notes"] == []
     assert tour["no policy"]["error"] == "PolicyRefused"
     assert tour["late"]["errorType"] == "LeaseLost"
     assert tour["busy"]["error"] == "ServerBusy"

@@ -30,6 +30,7 @@ CALL = {
     "ThawBeforeRetry": ("ssm:SendCommand", 1),
     "AwaitSnapshots": ("ec2:DescribeSnapshots", 4),
     "Complete": ("ssm:SendCommand", 1),
+    "MakeImage": ("ec2:DescribeImages", 1),
     "Report": ("s3:PutObject", 4),
 }
 
@@ -38,6 +39,8 @@ CALL = {
 EXHAUSTING = {name for name in vars(errors) if name[0].isupper()} | {"Lambda.ServiceException", "Sandbox.Timedout"}
 # States whose failure does not end the run.
 GOES_ON = {"Thaw", "ThawBeforeRetry", "Complete"}
+# A state whose failure is a note and nothing else.
+BESIDE = {"MakeImage"}
 EXHAUSTED = [way for way in WAYS if way[1].startswith("exhausted ") and way[1].split()[1] in EXHAUSTING]
 
 
@@ -154,6 +157,11 @@ def looking_is_denied(machine, cloud, inputs):
     return machine.start(inputs.plain)
 
 
+def imaging_is_denied(machine, cloud, inputs):
+    machine.wire.on("ec2:DescribeImages", refused("UnauthorizedOperation", 403))
+    return machine.start(inputs.plain)
+
+
 def recording_is_denied(machine, cloud, inputs):
     machine.wire.on("s3:PutObject", refused("AccessDenied", 403))
     return machine.start(inputs.plain)
@@ -189,7 +197,9 @@ SCENARIOS = {
     ("Awaited?", "choice 0", "Complete"): plain,
     ("Awaited?", "default", "WaitForSnapshots"): plain,
     ("WaitForSnapshots", "next", "AwaitSnapshots"): plain,
-    ("Complete", "next", "Report"): asking,
+    ("Complete", "next", "MakeImage"): asking,
+    ("MakeImage", "next", "Report"): plain,
+    ("MakeImage", "catch 0", "Report"): imaging_is_denied,
     ("Complete", "catch 0", "Report"): misfits("complete"),
     ("Report", "next", "Failed?"): plain,
     ("Report", "catch 0", "ReportFailed"): recording_is_denied,
@@ -224,7 +234,8 @@ def order(machine, cloud, inputs, state, error, *, times):
                 machine.clock.at_next_wait(*[lambda: None] * (times - 1), lambda: cloud.free(instance_id))
         case "SnapshotTooSoon":
             too_soon = refused("SnapshotCreationPerVolumeRateExceeded")
-            machine.wire.on("ec2:CreateSnapshots", too_soon, nth=2, times=times)
+            call, nth = ("ec2:CreateImage", 1) if state == "MakeImage" else ("ec2:CreateSnapshots", 2)
+            machine.wire.on(call, too_soon, nth=nth, times=times)
         case "AwsThrottled" | "AwsUnavailable" | "AgentUnreachable":
             faults = {"AwsThrottled": refused("ThrottlingException"), "AwsUnavailable": unreachable}
             fault = faults.get(error) or refused("InvalidInstanceId")
@@ -258,7 +269,7 @@ def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine,
     assert shop.application.asked == (asked if state in ASKING | RETRYING else [])
 
 
-@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] not in GOES_ON], ids=str)
+@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] not in GOES_ON | BESIDE], ids=str)
 def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("exhausted ")
     order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
@@ -293,6 +304,16 @@ def test_a_server_that_can_not_be_asked_any_more_ends_its_session_by_itself_and_
     machine.clock.now_s += SESSION_LIMIT_S
     cloud.servers.advance()
     assert shop.application.asked == ["before", "after 1", "complete 0"]
+
+
+@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] in BESIDE], ids=str)
+def test_an_image_that_can_not_be_made_is_a_note_of_a_good_run(way, machine, cloud, inputs):
+    state, error = way[0], way[1].removeprefix("exhausted ")
+    order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
+    run = machine.start(inputs.plain)
+    assert way in taken(run)
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
+    assert error in run.output["notes"][0]
 
 
 def test_every_retrier_is_used_up_by_one_of_its_errors():

@@ -89,7 +89,8 @@ def test_a_server_without_an_agent_is_ready_when_the_status_checks_are_passed(ba
     assert machine.wire.count("ssm:DescribeInstanceInformation") == 0
 
 
-def test_the_latest_image_of_this_stack_is_taken_if_none_is_named(backed):
+def test_an_image_that_a_person_tagged_is_taken_if_none_is_named_and_no_backups_is_left(backed):
+    backed.cloud.ec2.deregister_image(ImageId=backed.record["initial_image"])
     tags = {"quiesce:stack": "quiesce", "quiesce:instance": backed.server.instance_id}
     backed.cloud.ec2.create_tags(
         Resources=[backed.image_id], Tags=[{"Key": key, "Value": value} for key, value in tags.items()]

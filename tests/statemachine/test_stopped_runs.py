@@ -23,7 +23,7 @@ FREEZE_LIMIT_S = 120
 NOT_ASKED = ["Begin", "Plan", "Freezes?"]
 HELD = ["Freeze", "Frozen?", "Snapshot", "Thaw"]
 THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots"]
-COMPLETED = ["Complete"]
+COMPLETED = ["Complete", "MakeImage"]
 RECORDED = ["Report", "Failed?"]
 # Entered only where VSS times out or EC2 refuses.
 RETRYING = ["Retry", "ThawBeforeRetry", "WaitBeforeRetry", "CrashAllowed?", "RetryRefused?"]

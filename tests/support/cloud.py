@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
-from sandbox import instances, snapshots, volumes
+from sandbox import images, instances, snapshots, volumes
 from sandbox.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
 from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
@@ -41,18 +41,12 @@ class Cloud:
     stepfunctions: Any
     servers: Servers
     run_command: RunCommand
-    of_images: set[str] = field(default_factory=set)
-    """Snapshots that moto makes for the image of a server."""
 
     def add_server(
         self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
     ) -> Server:
         """Start a Windows server with these disks; nothing is busy on it unless asked for."""
-        backend = ec2_backends[ACCOUNT][REGION]
-        before = set(backend.snapshots)
-        server = self.servers.add(name, disks, application=application)
-        self.of_images |= set(backend.snapshots) - before
-        return server
+        return self.servers.add(name, disks, application=application)
 
     def put_policy(self, policy: dict[str, Any]) -> str:
         """Upload a policy and return its name; JSON is YAML."""
@@ -66,8 +60,8 @@ class Cloud:
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=texts.get(stage, "# goes well\n").encode())
 
     def stored_snapshots(self) -> list[Any]:
-        """Return every snapshot of a server's volume that was ever created, as moto's object."""
-        return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.id not in self.of_images]
+        """Return every snapshot that was ever created, but for those of images, as moto's object."""
+        return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.from_ami is None]
 
     def snapshots(self) -> list[dict[str, Any]]:
         """Return the same as plain data, with the tags by key."""
@@ -146,7 +140,7 @@ def _now_s() -> float:
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Give an account in which the stack's table, bucket and topic stand as the template has them."""
-    for part in (snapshots, instances, volumes):
+    for part in (snapshots, instances, volumes, images):
         part.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
         ec2 = client("ec2")
@@ -161,5 +155,5 @@ def started() -> Iterator[Cloud]:
         cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         client("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
         yield cloud
-    for rules in (snapshots.RULES, instances.INSTANCES, volumes.VOLUMES):
+    for rules in (snapshots.RULES, instances.INSTANCES, volumes.VOLUMES, images.IMAGES):
         rules.reset()

@@ -104,10 +104,18 @@ def test_no_function_may_delete_anything_but_its_lease():
         (p.function, a)
         for p in permissions()
         for a in p.actions
-        if p.function != "RecoverFunction" and ("Delete" in a or "Terminate" in a)
+        if p.function not in ("RecoverFunction", "MakeImageFunction") and ("Delete" in a or "Terminate" in a)
     }
     assert {action for _, action in deleting} == {"dynamodb:DeleteItem"}
     assert {function for function, _ in deleting} == {"ReportFunction", "SweepFunction"}
+
+
+def test_images_go_that_a_backup_made_and_never_a_recovery_points_snapshots():
+    conditions = {s["Sid"]: s.get("Condition", {}) for s in statements("MakeImageFunction")}
+    assert conditions["RetireOurImages"]["Null"] == {"aws:ResourceTag/quiesce:run": "false"}
+    assert conditions["DeleteSnapshotsOfImages"]["Null"] == {"aws:ResourceTag/quiesce:run": "true"}
+    for sid in ("RetireOurImages", "DeleteSnapshotsOfImages"):
+        assert conditions[sid]["StringEquals"] == {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}}
 
 
 def test_a_recovery_may_change_only_what_a_recovery_of_this_stack_makes_at_the_time():

@@ -104,6 +104,8 @@ def test_who_must_know_is_told_of_missed_schedules_and_of_runs_without_a_report(
         "AutoThawedAlarm": ("AutoThawed", "quiesce"),
         "StoppedRunAlarm": ("ExecutionsAborted", {"Ref": "BackupMachine"}),
         "TimedOutRunAlarm": ("ExecutionsTimedOut", {"Ref": "BackupMachine"}),
+        "StoppedRecoveryAlarm": ("ExecutionsAborted", {"Ref": "RecoverMachine"}),
+        "TimedOutRecoveryAlarm": ("ExecutionsTimedOut", {"Ref": "RecoverMachine"}),
     }
 
 

@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from quiesce.recover_checks import Found, FoundImage, FoundSnapshot, FoundSubnet
+from quiesce.initial_image import FoundImage
+from quiesce.recover_checks import Found, FoundSnapshot, FoundSubnet
 from quiesce.recover_plan import RecoveryPlan, decide
 from quiesce.recover_points import RecoveryPoint
 from quiesce.recover_request import RecoveryRequest, read_recovery_request
@@ -26,6 +27,20 @@ def a_source(**changes: Any) -> dict[str, Any]:
         "key_name": "admins",
     }
     return {**fields, **changes}
+
+
+def an_image(image_id: str = IMAGE, days: int = 0, **changes: Any) -> FoundImage:
+    """Return an image that fits, and is so many days old."""
+    fields = {
+        "state": "available",
+        "root_device": "/dev/sda1",
+        "architecture": "x86_64",
+        "boot_mode": "",
+        "platform": "windows",
+        "billing": "RunInstances:0002",
+        "by_backup": True,
+    }
+    return FoundImage(**{"image_id": image_id, "created_at": NOW - timedelta(days=days), **fields, **changes})
 
 
 def a_point(run_id: str = "run-1", hours: int = 0, volumes: int = 2, **changes: Any) -> RecoveryPoint:
@@ -59,7 +74,7 @@ def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
     """Return that EC2 has everything that a plan names, but for changes."""
     fields = {
         "snapshots": {v.snapshot_id: FoundSnapshot("completed", "standard") for v in plan.volumes},
-        "image": FoundImage("available", "/dev/sda1", "x86_64", "", "windows"),
+        "image": an_image(),
         "subnet": FoundSubnet("eu-west-1a", VPC),
         "group_vpcs": {GROUP: VPC},
     }

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.errors import RecoveryRefused
+from quiesce.initial_image import FoundImage
 from quiesce.recover_account import recovered
-from quiesce.recover_checks import FoundImage, FoundSnapshot, FoundSubnet, obstacles
+from quiesce.recover_checks import FoundSnapshot, FoundSubnet, choose_image, obstacles
 from quiesce.recover_plan import describe
 from quiesce.recover_points import PointCopy, PointShadow
 from quiesce.state import Consistency
 from tests.unit.factories import a_volume, snapshot_id
-from tests.unit.recovery_factories import GROUP, IMAGE, SUBNET, a_point, a_recovery_plan, a_source, all_found
+from tests.unit.recovery_factories import GROUP, IMAGE, SUBNET, a_point, a_recovery_plan, a_source, all_found, an_image
 
 TYPES = ["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
 layouts = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(1, 99), st.booleans()), min_size=1, max_size=20)
@@ -120,9 +121,6 @@ def test_the_dry_run_says_everything_in_its_order() -> None:
     ]
 
 
-IMAGE_FIELDS = {"state": "available", "root_device": "/dev/sda1", "architecture": "x86_64", "boot_mode": ""}
-
-
 SHADOW = PointShadow(good=True, copies=[PointCopy(path="D:", shadow_id="{1}"), PointCopy(path="", shadow_id="{2}")])
 
 
@@ -145,10 +143,6 @@ def test_and_nothing_of_it_where_there_is_no_such_state(level: str, shadow: Poin
     assert "power failure" not in " ".join(describe(plan))
 
 
-def an_image(**changes: str) -> FoundImage:
-    return FoundImage(**{**IMAGE_FIELDS, "platform": "windows", **changes})
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -156,7 +150,7 @@ def an_image(**changes: str) -> FoundImage:
         ({"snapshots": {snapshot_id(0): FoundSnapshot("completed", "archive")}}, "is archived. Remedy: restore it"),
         ({"snapshots": {snapshot_id(0): FoundSnapshot("error", "standard")}}, "is error"),
         ({"image": None}, f"{IMAGE} does not exist, or was deregistered"),
-        ({"image": an_image(state="pending")}, "is pending, not available"),
+        ({"image": an_image(state="pending")}, "is pending, not available. Remedy: wait until it is available, or"),
         ({"image": an_image(root_device="/dev/xvda")}, "has its root at /dev/xvda, not /dev/sda1"),
         ({"image": an_image(architecture="arm64")}, "is for arm64, not x86_64"),
         ({"image": an_image(boot_mode="uefi")}, "boots by uefi, not legacy-bios"),
@@ -182,3 +176,20 @@ def test_every_obstacle_is_said_at_once() -> None:
     plan = a_recovery_plan()
     found = all_found(plan, snapshots={}, image=None, subnet=FoundSubnet("eu-west-1a", "vpc-9"))
     assert len(obstacles(plan, found)) == 4
+
+
+def test_of_several_images_the_latest_that_fits_is_launched() -> None:
+    """An older one is still there for recovery points that the newer ones do not fit: they boot otherwise by now."""
+    images = [
+        an_image("ami-2", days=20),
+        an_image("ami-1", days=30),
+        an_image("ami-3", days=10, boot_mode="uefi"),
+        an_image("ami-4", state="pending"),
+    ]
+    assert choose_image(images, a_point()) == "ami-2"
+
+
+def test_where_no_image_fits_the_latest_is_named_to_say_why() -> None:
+    point, images = a_point(), [an_image("ami-1", days=1, boot_mode="uefi"), an_image("ami-2", boot_mode="uefi")]
+    assert choose_image(images, point) == "ami-2"
+    assert choose_image([], point) is None
