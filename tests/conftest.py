@@ -13,7 +13,7 @@ from tests.support.environment import ENVIRONMENT
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.in_process"]
 
-STEPS = ("plan", "freeze", "snapshot", "thaw", "await_snapshots", "complete", "report", "sweep", "recover")
+STEPS = ("plan", "freeze", "snapshot", "thaw", "await_snapshots", "verify", "complete", "report", "sweep", "recover")
 # These run processes and servers of their own, and need the machine's environment for it.
 WITH_PROCESSES = {"sandbox", "e2e", "guest"}
 LOOPBACK = ("127.", "::1", "localhost")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from quiesce.calls import add_calls
 from quiesce.run import UNKNOWN, RunIdentity
 from quiesce.session import Session
+from quiesce.shadowing import evidence_of
 from quiesce.state import (
     Consistency,
     Crossing,
@@ -20,6 +21,7 @@ from quiesce.state import (
     Volume,
 )
 from quiesce.verdict import Status, Verdict
+from quiesce.verified import Verified
 from quiesce.window import FreezeWindow, window_of
 
 
@@ -83,6 +85,7 @@ class Record(BaseModel):
     session: Session | None
     attempts: list[FailedAttempt]
     shadow: ShadowOutcome | None
+    evidence: Verified | None = None
     freeze_window: FreezeWindow | None
     logs: Logs | None
     notes: list[str]
@@ -125,6 +128,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         session=state.session,
         attempts=state.freeze.earlier if state.freeze else [],
         shadow=state.shadow,
+        evidence=evidence_of(state),
         freeze_window=window_of(state),
         logs=places.logs,
         notes=[*(plan.notes if plan else []), *(state.shadow.notes if state.shadow else []), *verdict.notes],

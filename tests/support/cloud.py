@@ -16,6 +16,7 @@ from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
 from sandbox import instances, snapshots, volumes
+from sandbox.direct_apis import DirectApis
 from sandbox.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
 from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
@@ -41,6 +42,7 @@ class Cloud:
     stepfunctions: Any
     servers: Servers
     run_command: RunCommand
+    direct_apis: DirectApis
     of_images: set[str] = field(default_factory=set)
     """Snapshots that moto makes for the image of a server."""
 
@@ -153,7 +155,9 @@ def started() -> Iterator[Cloud]:
         servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_get, put=_put)
         run_command = RunCommand(servers.managed, servers.state_of, _now_s)
         run_command.put_document(DOCUMENT, guest_document(BUCKET, REGION))
-        cloud = Cloud(ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command)
+        cloud = Cloud(
+            ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command, servers.direct_apis(_now_s)
+        )
         table = template()["Resources"]["Table"]["Properties"]
         shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")}
         cloud.dynamodb.create_table(TableName=TABLE, **shape)
