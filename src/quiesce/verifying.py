@@ -47,7 +47,7 @@ def verify(ec2_client: "EC2Client", ebs_client: "EBSClient", state: RunState) ->
     of_id = {snapshot.snapshot_id: snapshot for snapshot in snapshots}
     copies = [_told(one, copy, of_id) for one, copy in zip(evidence, shadow.copies, strict=True)]
     least = copies[evidence.index(worst(evidence) or evidence[0])]
-    reason = f"{least.path or least.shadow_id}: {least.reason}"
+    reason = f"{least.path or least.shadow_id} {least.verdict}: {least.reason}"
     return Verified(verdict=least.verdict, reason=reason, copies=copies, snapshots=[_read(each) for each in opened])
 
 

@@ -22,7 +22,7 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     assert "stack quiesce: CREATE_COMPLETE" in said
     entered = re.findall(r"^ +\d+\.\d s  (\S+)$", said, re.MULTILINE)
     assert (entered[:2], entered[-1]) == (["Begin", "Plan"], "Snapshot")
-    crash, held, elsewhere, stopped = said.split("Backup started with")[1:]
+    crash, held, lost, elsewhere, stopped = said.split("Backup started with")[1:]
     assert len(re.findall(r"snap-[0-9a-f]{17}  completed", crash)) == 3
     assert "Torn." in crash
     assert "This is what crash-consistent means." in crash
@@ -34,6 +34,11 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_and_leaves_nothing_runnin
     )
     assert re.search(r"^  attempt 1 +Shop Writer .*VSS_E_WRITERERROR_TIMEOUT \(0x800423F2\)", held, re.MULTILINE)
     assert len(re.findall(r"^  shadow copy ", held, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  in snapshot  [CDE]: present  made .*, storage on vol-", held, re.MULTILINE)) == 3
+    assert re.search(r"^  read +12 blocks of 512 KiB, \d+ lists of blocks: \$0\.0000\d+ on AWS$", held, re.MULTILINE)
+    assert "in snapshot  D: absent  no volume of the recovery point lists it" in lost
+    assert "crash: the snapshots do not hold the shadow copies as VSS made them" in lost
+    assert "called with: before, after 1, complete 0" in lost
     assert "crash: the shadow storage of D: is on Z:, which is not in the backup" in elsewhere
     assert re.findall(r"the shop is (.*); its scripts were called with: (.*)", stopped) == [
         ("frozen", "before"),

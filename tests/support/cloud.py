@@ -32,6 +32,11 @@ def client(service: str) -> Any:
     return boto3.session.Session(region_name=REGION).client(service)
 
 
+def backend() -> Any:
+    """Return moto's EC2."""
+    return ec2_backends[ACCOUNT][REGION]
+
+
 @dataclass
 class Cloud:
     """One account with the stack in it."""
@@ -50,10 +55,9 @@ class Cloud:
         self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
     ) -> Server:
         """Start a Windows server with these disks; nothing is busy on it unless asked for."""
-        backend = ec2_backends[ACCOUNT][REGION]
-        before = set(backend.snapshots)
+        before = set(backend().snapshots)
         server = self.servers.add(name, disks, application=application)
-        self.of_images |= set(backend.snapshots) - before
+        self.of_images |= set(backend().snapshots) - before
         return server
 
     def put_policy(self, policy: dict[str, Any]) -> str:
@@ -69,7 +73,7 @@ class Cloud:
 
     def stored_snapshots(self) -> list[Any]:
         """Return every snapshot of a server's volume that was ever created, as moto's object."""
-        return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.id not in self.of_images]
+        return [s for s in backend().snapshots.values() if s.id not in self.of_images]
 
     def snapshots(self) -> list[dict[str, Any]]:
         """Return the same as plain data, with the tags by key."""
@@ -152,7 +156,7 @@ def started() -> Iterator[Cloud]:
         part.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
         ec2 = client("ec2")
-        servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_get, put=_put)
+        servers = Servers(ec2, backend, seed=1, get=_get, put=_put)
         run_command = RunCommand(servers.managed, servers.state_of, _now_s)
         run_command.put_document(DOCUMENT, guest_document(BUCKET, REGION))
         cloud = Cloud(

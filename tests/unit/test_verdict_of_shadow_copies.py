@@ -109,7 +109,7 @@ def the_evidence(seen: str) -> Verified | None:
     copy = VerifiedCopy(
         shadow_id=SHADOW_ID, path="D:", verdict=verdict, reason="so", writers_involved=seen != "without writers"
     )
-    return Verified(verdict=verdict, reason="D:: so", copies=[copy])
+    return Verified(verdict=verdict, reason="D: so", copies=[copy])
 
 
 def the_session(way: Way) -> Session:
@@ -196,7 +196,7 @@ def test_evidence_is_looked_for_where_nothing_else_is_left_to_show(way: Way) -> 
     ("seen", "words"),
     [
         ("present", "and they were read back out of the snapshots"),
-        ("not verifiable", "but it was not shown that the snapshots hold them: D:: so"),
+        ("not verifiable", "but it was not shown that the snapshots hold them: D: so"),
         (
             "no answer",
             "but it was not shown that the snapshots hold them: Verify gave no answer (AwsThrottled: too fast)",
