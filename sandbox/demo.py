@@ -28,6 +28,8 @@ WAIT_SCALE = 0.1
 SNAPSHOT_DURATION_S = 3.0
 SWEEP_PATIENCE_S = 120
 FREEZE_LIMIT_S = 120
+# EBS User Guide, pricing of the EBS direct APIs, its examples.
+GET_DOLLARS, LIST_DOLLARS = 0.003 / 1000, 0.0006 / 1000
 EXAMPLES = PROJECT / "examples" / "scripts"
 POLICIES = {
     "files-nightly": """\
@@ -81,6 +83,7 @@ def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
     _show_torn(torn)
     held = _back_up_at_the_second_attempt(aws, outputs["BackupMachineArn"], server)
     _show_both((crash, torn), (held, aws.servers.examine_shadow_copies(held)))
+    _back_up_what_reaches_no_disk(aws, outputs["BackupMachineArn"], server)
     _back_up_with_storage_elsewhere(aws, outputs["BackupMachineArn"], server)
     _stop_while_frozen(aws, outputs, server)
     play_recovery(aws, outputs["RecoverMachineArn"], server, held)
@@ -178,6 +181,23 @@ def _back_up_at_the_second_attempt(aws: Sandbox, machine: str, server: Server) -
     return record
 
 
+def _back_up_what_reaches_no_disk(aws: Sandbox, machine: str, server: Server) -> None:
+    """A shadow copy that Windows shows all the time, and that is on no disk: only the snapshots tell."""
+    vss = server.windows.guest.vss
+    shown = vss.created
+
+    def created(copies: list[ShadowCopy]) -> None:
+        shown(copies)
+        server.lost |= {copy.shadow_id for copy in copies if vss.volumes[copy.volume] == ORDERS_DRIVE}
+
+    vss.created = created
+    say(f"\n  Windows will show a shadow copy of {ORDERS_DRIVE}, and what VSS writes for it never reaches a disk.")
+    before = len(server.application.asked)
+    _back_up(aws, machine, server, "orders")
+    say(f"  scripts      called with: {', '.join(server.application.asked[before:])}")
+    vss.created = shown
+
+
 def _back_up_with_storage_elsewhere(aws: Sandbox, machine: str, server: Server) -> None:
     """Shadow copies that would not be in the snapshots: their storage lies on a disk that EBS knows nothing of."""
     guest = server.windows.guest
@@ -242,12 +262,25 @@ def _show_record(record: dict[str, Any]) -> None:
         say(f"  attempt {attempt['attempt']}    {attempt['reason']}")
     for copy in record["shadow"]["copies"] if record["shadow"] else []:
         say(f"  shadow copy  {copy['path']} {copy['shadow_id']}")
+    if record["evidence"]:
+        _show_evidence(record["evidence"])
     if record["freeze_window"]:
         _show_window(record["freeze_window"])
     if record["logs"]:
         logs = record["logs"]
         say(f"  files        {logs['problem'] or logs['place']}")
         say(paint(f"               {', '.join(logs['files'])}", DIM))
+
+
+def _show_evidence(evidence: dict[str, Any]) -> None:
+    """What was read out of the snapshots, and what that costs on AWS."""
+    for copy in evidence["copies"]:
+        seen = f"made {copy['created_at'][11:19]}, storage on {copy['storage_volume_id']}" if copy["created_at"] else ""
+        colour = GREEN if copy["verdict"] == "present" else RED
+        say(f"  in snapshot  {copy['path']} {paint(copy['verdict'], BOLD, colour)}  {seen or copy['reason']}")
+    gets, lists = (evidence["calls"].get(f"ebs:{name}", 0) for name in ("GetSnapshotBlock", "ListSnapshotBlocks"))
+    cost = gets * GET_DOLLARS + lists * LIST_DOLLARS
+    say(f"  read         {gets} blocks of 512 KiB, {lists} lists of blocks: ${cost:.6f} on AWS")
 
 
 def _show_window(window: dict[str, int | None]) -> None:

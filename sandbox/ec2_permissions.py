@@ -38,7 +38,8 @@ def _arn(kind: str, identifier: str) -> str:
     return f"arn:aws:ec2:{get_region()}:{'' if kind in WITHOUT_ACCOUNT else get_account_id()}:{kind}/{identifier}"
 
 
-def _existing(backend: Any, identifier: str) -> tuple[str, Context]:
+def existing(backend: Any, identifier: str) -> tuple[str, Context]:
+    """The ARN of a resource of EC2, and the condition keys that its tags make."""
     tags = {tag["key"]: tag["value"] for tag in backend.describe_tags({"resource-id": [identifier]})}
     context = {f"{prefix}:ResourceTag/{key}": value for key, value in tags.items() for prefix in ("aws", "ec2")}
     return _arn(KIND_BY_PREFIX[identifier.split("-", maxsplit=1)[0]], identifier), context
@@ -65,7 +66,7 @@ def _create_snapshots(backend: Any, parameters: dict[str, str]) -> Iterator[Perm
     except EC2ClientError:
         return  # EC2 refuses such parameters itself, whoever asks
     for identifier in (specification["InstanceId"], *volumes):
-        yield action, *_existing(backend, identifier)
+        yield action, *existing(backend, identifier)
     tags = _request_tags(parameters)
     yield action, _arn("snapshot", "*"), tags
     if tags:
@@ -84,7 +85,7 @@ def _making(
 
     def permissions(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
         for identifier in _values(parameters, *uses):
-            yield f"ec2:{action}", *_existing(backend, identifier)
+            yield f"ec2:{action}", *existing(backend, identifier)
         tags = _request_tags(parameters)
         for kind in made:
             yield f"ec2:{action}", _arn(kind, "*"), tags
@@ -106,10 +107,10 @@ def _run_instances(backend: Any, parameters: dict[str, str]) -> Iterator[Permiss
 def _deregister_image(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
     """On the image, and on its snapshots if they go with it."""
     image_id = parameters["ImageId"]
-    yield "ec2:DeregisterImage", *_existing(backend, image_id)
+    yield "ec2:DeregisterImage", *existing(backend, image_id)
     if parameters.get("DeleteAssociatedSnapshots") == "true" and image_id in backend.amis:
         for mapping in backend.amis[image_id].block_device_mappings:
-            yield "ec2:DeleteSnapshot", *_existing(backend, mapping["Ebs"]["SnapshotId"])
+            yield "ec2:DeleteSnapshot", *existing(backend, mapping["Ebs"]["SnapshotId"])
 
 
 def _modify_instance_attribute(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
@@ -118,7 +119,7 @@ def _modify_instance_attribute(backend: Any, parameters: dict[str, str]) -> Iter
     attached = dict(backend.get_instance(parameters["InstanceId"]).get_block_device_mapping)
     devices = {v for n, v in parameters.items() if n.startswith("BlockDeviceMapping.") and n.endswith(".DeviceName")}
     for device in devices & attached.keys():
-        yield "ec2:ModifyInstanceAttribute", *_existing(backend, attached[device].volume_id)
+        yield "ec2:ModifyInstanceAttribute", *existing(backend, attached[device].volume_id)
 
 
 def _named(action: str, *names: str) -> Callable[[Any, dict[str, str]], Iterator[Permission]]:
@@ -126,7 +127,7 @@ def _named(action: str, *names: str) -> Callable[[Any, dict[str, str]], Iterator
 
     def permissions(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
         for identifier in _values(parameters, *names):
-            arn, context = _existing(backend, identifier)
+            arn, context = existing(backend, identifier)
             yield f"ec2:{action}", arn, {**context, **_request_tags(parameters)}
 
     return permissions

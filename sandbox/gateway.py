@@ -110,6 +110,7 @@ class Sandbox:
         for rules in (RULES, INSTANCES, VOLUMES, IMAGES):
             rules.reset()
         self.servers.forget()
+        self.direct_apis.reset()
         self.faults.reset()
 
     def _assemble(self) -> Any:
@@ -120,16 +121,14 @@ class Sandbox:
         from ministack import app as ministack
         from ministack.services import stepfunctions
 
-        from . import cloudformation, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
+        from . import cloudformation, ebs, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
         from .faults import break_off_lost_answers
         from .run_command import RunCommand
         from .servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
-        snapshots.install()
-        instances.install()
-        volumes.install()
-        images.install()
+        for part in (snapshots, instances, volumes, images):
+            part.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)
         lambdas.install(self.home / "runtime")
@@ -143,6 +142,8 @@ class Sandbox:
         )
         servers, clock = self.servers, snapshots.RULES.now_s
         self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
+        self.direct_apis = servers.direct_apis(clock)
+        handlers["ebs"] = ebs.handler(self.direct_apis)
         handlers["ssm"] = ssm.handler(self.run_command)
         ssm.install_documents(self.run_command)
         for service in ("ec2", "s3", "dynamodb", "sns", "ssm"):

@@ -1,7 +1,8 @@
 """IAM for the functions' roles: every resource that a call names is checked, and every decision is kept.
 
 MiniStack's evaluator decides. But MiniStack guesses one resource for a call of EC2 or SSM and lets pass what it does
-not know: so these are taken apart in `ec2_permissions.py` and `ssm.py`, and an action without a rule is denied.
+not know: so these, and EBS, are taken apart in `ec2_permissions.py`, `ebs.py` and `ssm.py`, and an action without a
+rule is denied.
 """
 
 from collections.abc import Iterator
@@ -33,13 +34,14 @@ RESOURCE_BY_MINISTACK = frozenset(
 )
 
 
+RESOURCE_BY_EBS = frozenset({"ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock"})
 RESOURCE_BY_SSM = frozenset({"ssm:SendCommand", "ssm:GetCommandInvocation", "ssm:DescribeInstanceInformation"})
 Permission = ec2_permissions.Permission
 
 
 def is_known(action: str) -> bool:
     """Whether the sandbox has a rule for the resources of an action."""
-    known = action in RESOURCE_BY_MINISTACK or action in RESOURCE_BY_SSM
+    known = action in RESOURCE_BY_MINISTACK | RESOURCE_BY_EBS | RESOURCE_BY_SSM
     return known or action.removeprefix("ec2:") in ec2_permissions.RULES
 
 
@@ -143,12 +145,14 @@ _statements: ContextVar[list[tuple[str, tuple[str, ...]]] | None] = ContextVar("
 
 
 def install(log: DecisionLog) -> None:
-    """Make MiniStack leave EC2 and SSM to `refuse`, deny what nobody knows, and keep every decision."""
+    """Make MiniStack leave EBS, EC2 and SSM to `refuse`, deny what nobody knows, and keep every decision."""
     extract = iam_actions.extract_iam_action
     evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
 
     def action_or_unknown(service: str, *request: Any) -> str | None:
-        return None if service in {"ec2", "ssm"} else extract(service, *request) or f"{service}:UnknownToTheSandbox"
+        return (
+            None if service in {"ebs", "ec2", "ssm"} else extract(service, *request) or f"{service}:UnknownToTheSandbox"
+        )
 
     def evaluate_what_is_known(context: Any, policies: Any, *limits: Any) -> Any:
         if not is_known(context.action):

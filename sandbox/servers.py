@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
 from .collection import Put
+from .direct_apis import DirectApis
 from .disks import VolumeContent
 from .guest import put_nowhere
 from .instances import INSTANCES
 from .inventory import nvme_drives
+from .snapshot_disks import DiskShape, DiskWriter
 from .snapshots import RULES, EbsSnapshot
+from .sparse_disk import SparseDisk
 from .vss import ShadowCopy, VssWriter
 from .windows import Windows
 
@@ -35,13 +38,19 @@ DISKS = (Disk(ROOT_DEVICE, 50, "C:"), Disk("xvdf", 100, "D:"), Disk("xvdg", 20, 
 
 @dataclass
 class Server:
-    """A simulated server; `volumes` maps its drives to volume ids."""
+    """A simulated server; `volumes` maps its drives to volume ids.
+
+    `created_s` says when each shadow copy was made, `lost` which of them never reach a disk.
+    """
 
     instance_id: str
     name: str
     volumes: dict[str, str]
     windows: Windows
     application: BusyApplication | None = None
+    disks: DiskWriter = field(default_factory=lambda: DiskWriter({}))
+    created_s: dict[str, float] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
 
 
 def nothing_to_get(_link: str) -> None:
@@ -65,6 +74,8 @@ class Servers:
     lock: Any = field(default_factory=RLock)
     servers: dict[str, Server] = field(default_factory=dict)
     contents: dict[str, VolumeContent] = field(default_factory=dict)
+    disks: dict[str, SparseDisk] = field(default_factory=dict)
+    """What the blocks of each snapshot are."""
 
     def __post_init__(self) -> None:
         self.forget()
@@ -97,7 +108,11 @@ class Servers:
             busy = BusyApplication(self.seed if seed is None else seed, drives)
         drives = nvme_drives(of_drive)
         windows = Windows(instance_id, busy, self.get, RULES.now_s(), put=self.put, drives=drives)
-        server = Server(instance_id, name, of_drive, windows, busy)
+        shapes = {
+            of_drive[drive.path]: DiskShape(drive.volume_guid, disk.size_gib)
+            for drive, disk in zip(drives, volumes, strict=True)
+        }
+        server = Server(instance_id, name, of_drive, windows, busy, DiskWriter(shapes))
         self._wire_vss(server, {drive.path: drive.volume_guid for drive in drives})
         with self.lock:
             self.servers[instance_id], self.managed[instance_id] = server, windows
@@ -136,6 +151,14 @@ class Servers:
         """What a snapshot holds."""
         return self.contents[snapshot_id]
 
+    def direct_apis(self, now_s: Callable[[], float]) -> DirectApis:
+        """The EBS direct APIs over the snapshots of these servers."""
+
+        def snapshot_of(snapshot_id: str) -> Any:
+            return self.backend().snapshots.get(snapshot_id)
+
+        return DirectApis(snapshot_of, self.disks.__getitem__, now_s)
+
     def examine(self, snapshots: dict[str, str]) -> Examination:
         """Look at the application's data in a recovery point, given as snapshot ids by volume id."""
         drives: dict[str, VolumeContent] = {}
@@ -164,6 +187,7 @@ class Servers:
             self.servers.clear()
             self.managed.clear()
             self.contents.clear()
+            self.disks.clear()
         RULES.captured[:] = [self._capture]
         INSTANCES.started[:] = [self._boot]
 
@@ -182,6 +206,7 @@ class Servers:
             if busy and SHOP_WRITER in vss.asked:
                 busy.freeze()
             for copy in copies:
+                server.created_s[copy.shadow_id] = server.windows.now_s
                 shown = VolumeContent(dict(self.contents[volume_of[copy.volume]].files))
                 home = volume_of.get(vss.storage_of(copy.volume))
                 if home is not None:  # else on a disk that is no EBS volume
@@ -198,7 +223,9 @@ class Servers:
             self.advance()
             if server.application and self.state_of(instance_id) == "running":
                 server.application.work()
+            written = server.disks.write(server.windows.guest.vss, server.created_s, server.lost)
             for snapshot in snapshots:
+                self.disks[snapshot.id] = written.get(snapshot.volume_id, SparseDisk(snapshot.volume.size << 30))
                 content = self.contents.setdefault(snapshot.volume_id, VolumeContent())
                 there = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
                 kept = {number: copy for number, copy in content.shadow_copies.items() if number in there}

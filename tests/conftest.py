@@ -19,6 +19,7 @@ STEPS = (
     "snapshot",
     "thaw",
     "await_snapshots",
+    "verify",
     "complete",
     "make_image",
     "report",

@@ -29,6 +29,7 @@ THROTTLED = {
     "ThrottlingException",
     "ThrottledException",
     "RequestThrottled",
+    "RequestThrottledException",
     "SlowDown",
     "ProvisionedThroughputExceededException",
     "TooManyRequestsException",

@@ -241,4 +241,5 @@ def _snapshot(info: "SnapshotInfoTypeDef | SnapshotTypeDef", state: str) -> Snap
         progress=info.get("Progress", ""),
         started_at=info["StartTime"],
         completed_at=completed,
+        archived=info.get("StorageTier") == "archive",
     )

@@ -6,14 +6,13 @@ What could not be read is never taken for something that is not there: a fault m
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 from quiesce.raw_disk import Malformed
 from quiesce.shadow_volumes import Disk, ShadowCopy, Stores
+from quiesce.verified import Verdict
 from quiesce.volsnap import CopyEntry, StoreHeader
 
-Verdict = Literal["present", "absent", "damaged", "not verifiable"]
 # The worst first: a contradiction before a doubt.
 WORST_FIRST: tuple[Verdict, ...] = ("damaged", "absent", "not verifiable", "present")
 # What nobody could read may be what is missing; what is broken may be it, too.

@@ -33,6 +33,7 @@ def notice_of(record: Record, last_status: str | None) -> Notice | None:
 def _text(record: Record, server: str) -> str:
     error = [f"Error:       {record.failure.error}"] if record.failure else []
     notes = [f"Note:        {note}" for note in record.notes]
+    seen = [f"Evidence:    {record.evidence.verdict} ({record.evidence.reason})"] if record.evidence else []
     logs = [f"Logs:        {record.logs.place or record.logs.problem}"] if record.logs else []
     lines = [
         f"Server:      {server}",
@@ -41,6 +42,7 @@ def _text(record: Record, server: str) -> str:
         *error,
         f"Reason:      {record.reason}",
         f"Consistency: {record.consistency.level} ({record.consistency.reason})",
+        *seen,
         *notes,
         f"Started:     {record.started_at:%Y-%m-%d %H:%M:%S} UTC",
         f"Snapshots:   {len(record.snapshots)}",

@@ -188,6 +188,9 @@ class TargetSettings(PolicyModel):
     ``consistency``: ``application-or-crash`` asks the application and takes a crash-consistent backup where that fails;
     ``application`` takes none then; ``crash`` does not ask.
 
+    ``evidence``: shadow copies that were looked for in the snapshots, and are not there, never count. Where they could
+    not be looked for, ``optional`` believes the server, and ``required`` does not.
+
     ``freeze_limit_s``: the server thaws by itself so long after the before script has ended, whoever asks or not.
     At least 60: what must fit in it is the sum of ``SHORTEST_FREEZE_S``, and with VSS its ``create_limit_s``, too. The
     default of 240 also bears three of the pauses of 16 s that Snapshot makes when EBS wants time between two snapshots.
@@ -201,6 +204,7 @@ class TargetSettings(PolicyModel):
     scripts: ScriptsOrOff = "off"
     consistency: Literal["application-or-crash", "application", "crash"] = "application-or-crash"
     vss: VssOrOff = Vss()
+    evidence: Literal["optional", "required"] = "optional"
     freeze_limit_s: Annotated[int, Field(le=900, strict=True)] = 240
     initial_image: InitialImage = "once"
 
@@ -255,6 +259,9 @@ class TargetSettings(PolicyModel):
             problem = "'application' needs VSS or scripts that hold the application, and there is neither"
             remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
+        if self.evidence == "required" and (self.vss == "off" or not self.freezes):
+            remedy = "leave VSS on, with agent ssm and consistency application-or-crash, or set evidence to optional"
+            return Contradiction("evidence", "no shadow copies are made that could be looked for", remedy)
         return self._of_writers() or (self._of_limits() if self.freezes else None)
 
     def _of_writers(self) -> Contradiction | None:

@@ -9,6 +9,7 @@ from quiesce.calls import add_calls
 from quiesce.initial_image import image_notes
 from quiesce.run import UNKNOWN, RunIdentity
 from quiesce.session import Session
+from quiesce.shadowing import evidence_of
 from quiesce.state import (
     Consistency,
     Crossing,
@@ -21,6 +22,7 @@ from quiesce.state import (
     Volume,
 )
 from quiesce.verdict import Status, Verdict
+from quiesce.verified import Verified
 from quiesce.window import FreezeWindow, window_of
 
 
@@ -84,6 +86,7 @@ class Record(BaseModel):
     session: Session | None
     attempts: list[FailedAttempt]
     shadow: ShadowOutcome | None
+    evidence: Verified | None = None
     freeze_window: FreezeWindow | None
     logs: Logs | None
     initial_image: str = ""
@@ -127,6 +130,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         session=state.session,
         attempts=state.freeze.earlier if state.freeze else [],
         shadow=state.shadow,
+        evidence=evidence_of(state),
         freeze_window=window_of(state),
         logs=places.logs,
         initial_image=state.make_image.image_id if state.make_image else "",

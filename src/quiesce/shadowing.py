@@ -1,4 +1,7 @@
-"""What an attempt's shadow copies are worth: told from the session's state, Win32_ShadowCopy and DiskShadow's log."""
+"""What an attempt's shadow copies are worth, told from the server's words, and at last from the snapshots themselves.
+
+The server's words are the session's state, Win32_ShadowCopy and DiskShadow's log.
+"""
 
 import base64
 import zlib
@@ -7,9 +10,11 @@ from collections.abc import Sequence
 from quiesce.diskshadow_log import Log, Writer, read_log
 from quiesce.diskshadow_outcome import creation_of, ending_of
 from quiesce.diskshadow_script import SYSTEM_PROVIDER
+from quiesce.failures import cause_of
 from quiesce.hresults import TEN_MINUTES_S
 from quiesce.session import Answer, Session, Shadow
 from quiesce.state import RunState, ShadowCopy, ShadowOutcome, ShadowPlan
+from quiesce.verified import Verified
 
 # Windows' own writers ("In-Box VSS Writers", VSS documentation): what they have lies on the system volume, and the boot
 # partition that ASR Writer wants is in no set. A writer that is not among them belongs to an application.
@@ -101,6 +106,41 @@ def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> lis
     gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in there]
     return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
             "storage is full"] if gone else []  # fmt: skip
+
+
+def evidence_of(state: RunState) -> Verified | None:
+    """Return what was found in the snapshots, None if nobody had to look; a look that failed found nothing out."""
+    if state.verify_failure:
+        cause = cause_of(state.verify_failure)
+        return Verified(verdict="not verifiable", reason=f"Verify gave no answer ({cause.error}: {cause.words})")
+    return state.verify if state.verify and state.verify.verdict else None
+
+
+def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
+    """Return what the snapshots themselves have against the shadow copies that they should hold.
+
+    Args:
+        found: None if nobody looked.
+        required: whether the policy takes nothing less than having seen them.
+    """
+    if found is None or found.verdict == "not verifiable":
+        words = "it was not shown that the snapshots hold the shadow copies, and the policy requires that"
+        return [f"{words}: {_why_not_shown(found)}"] if required else []
+    if found.verdict != "present":
+        return [f"the snapshots do not hold the shadow copies as VSS made them: {found.reason}"]
+    without = [copy.path or copy.shadow_id for copy in found.copies if copy.writers_involved is False]
+    return [f"the shadow copies of {', '.join(without)} in the snapshots were made without writers"] if without else []
+
+
+def evidence_words(found: Verified | None) -> str:
+    """Return how far shadow copies, against which nothing speaks, were seen in the snapshots."""
+    if found and found.verdict == "present":
+        return "and they were read back out of the snapshots"
+    return f"but it was not shown that the snapshots hold them: {_why_not_shown(found)}"
+
+
+def _why_not_shown(found: Verified | None) -> str:
+    return found.reason if found else "nobody looked"
 
 
 def ending_problems(session: Session | None, ending: str) -> list[str]:

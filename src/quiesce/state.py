@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from quiesce.policy import TargetSettings
 from quiesce.session import Session
+from quiesce.verified import Verified
 
 # Errors of Freeze after which the server was certainly not asked.
 NOTHING_ASKED = frozenset({"LeaseLost"})
@@ -132,6 +133,7 @@ class Snapshot(Crossing):
     progress: str = ""
     started_at: datetime
     completed_at: datetime | None = None
+    archived: bool = False
 
 
 class ShadowCopy(Crossing):
@@ -268,6 +270,7 @@ class RunState(BaseModel):
     snapshot: SnapshotSet | None = None
     thaw: Thaw | None = None
     await_snapshots: Awaited | None = None
+    verify: Verified | None = None
     complete: Complete | None = None
     make_image: ImageKept | None = None
     retrying: Retrying | None = None
@@ -277,6 +280,7 @@ class RunState(BaseModel):
     snapshot_refused: Failure | None = None
     thaw_failure: Failure | None = None
     retry_failure: Failure | None = None
+    verify_failure: Failure | None = None
     complete_failure: Failure | None = None
     make_image_failure: Failure | None = None
 
@@ -311,9 +315,9 @@ class RunState(BaseModel):
         """Why there are no snapshots, as far as a state's error says it."""
         return self.failure or (self.snapshot_refused if self.snapshot is None else None)
 
-    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Complete | ImageKept]:
+    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Verified | Complete | ImageKept]:
         """Return what each step left, in the order of the flow."""
-        asked = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.complete)
+        asked = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.verify, self.complete)
         return [part for part in (*asked, self.make_image) if part]
 
     def needed_plan(self) -> Plan:

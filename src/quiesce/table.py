@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # How long a run holds its server without word: the longest steps with their retries (a test adds them up).
 LEASE_S = 1200
 # The same once the application is asked: thawing and completing have the longest retries.
-ASKING_LEASE_S = 7200
+ASKING_LEASE_S = 8100
 
 Item = dict[str, Any]
 

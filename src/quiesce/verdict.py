@@ -5,7 +5,14 @@ from typing import Literal
 
 from quiesce.failures import Cause, cause_of
 from quiesce.freezing import script_problem, session_problems, was_asked, was_held
-from quiesce.shadowing import ending_problems, has_good_shadow_copies, thaw_problems
+from quiesce.shadowing import (
+    ending_problems,
+    evidence_of,
+    evidence_problems,
+    evidence_words,
+    has_good_shadow_copies,
+    thaw_problems,
+)
 from quiesce.state import Awaited, Consistency, Failure, Plan, RunState, Snapshot
 
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
@@ -47,9 +54,8 @@ def judge(state: RunState) -> Verdict:
     if verdict.status == "Failed":
         beside = [problem for problem in problems if was_asked(state) and problem not in verdict.reason]
         return replace(verdict, notes=(*verdict.notes, *beside))
-    held = was_held(state.session) and not _was_adopted(state) and not state.given_up
     consistency = Consistency(level="application", reason=_held(state, state.plan))
-    if not held or _of_shadow(state, state.plan):
+    if not _was_at_rest(state, state.plan) or _of_evidence(state, state.plan):
         consistency = Consistency(level="crash", reason=before_complete[0])
         verdict = replace(verdict, notes=(*verdict.notes, *_wrong_description(state)))
     if problems:
@@ -62,6 +68,14 @@ def succeeded_so_far(state: RunState) -> bool:
     if state.plan is None or _of_snapshots(state).status != "Successful":
         return False
     return not _before_complete(state, state.plan)
+
+
+def awaits_evidence(state: RunState) -> bool:
+    """Say whether all that is left to show is that the snapshots hold the shadow copies."""
+    plan = state.plan
+    if plan is None or plan.settings.vss == "off" or _of_snapshots(state).status != "Successful":
+        return False
+    return _was_at_rest(state, plan)
 
 
 def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure | None) -> Verdict:
@@ -108,7 +122,14 @@ def _before_complete(state: RunState, plan: Plan) -> list[str]:
     adopted = [ADOPTED] if _was_adopted(state) else []
     given_up = [_given_up(state)] if state.given_up else []
     unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
-    return [*adopted, *given_up, *unanswered, *session_problems(state.session), *_of_shadow(state, plan)]
+    return [
+        *adopted,
+        *given_up,
+        *unanswered,
+        *session_problems(state.session),
+        *_of_shadow(state, plan),
+        *_of_evidence(state, plan),
+    ]
 
 
 def _given_up(state: RunState) -> str:
@@ -129,6 +150,18 @@ def _of_shadow(state: RunState, plan: Plan) -> list[str]:
     return thaw_problems(state.session, state.shadow)
 
 
+def _was_at_rest(state: RunState, plan: Plan) -> bool:
+    held = was_held(state.session) and not _was_adopted(state) and not state.given_up
+    return held and not _of_shadow(state, plan)
+
+
+def _of_evidence(state: RunState, plan: Plan) -> list[str]:
+    """Return what the snapshots have against shadow copies against which nothing else speaks."""
+    if not awaits_evidence(state):
+        return []
+    return evidence_problems(evidence_of(state), required=plan.settings.evidence == "required")
+
+
 def _held(state: RunState, plan: Plan) -> str:
     if not has_good_shadow_copies(state) or state.shadow is None:
         return HELD
@@ -136,7 +169,8 @@ def _held(state: RunState, plan: Plan) -> str:
     excluded = plan.shadow.excluded_writers if plan.shadow else []
     words = f"the snapshots hold shadow copies of {paths}, made by VSS with its writers"
     words += f" but for {', '.join(excluded)}, which the policy excludes" if excluded else ""
-    return words if plan.settings.scripts == "off" else f"{words}, while the before script held the application"
+    held = "" if plan.settings.scripts == "off" else ", while the before script held the application"
+    return f"{words}{held}, {evidence_words(evidence_of(state))}"
 
 
 def _wrong_description(state: RunState) -> list[str]:

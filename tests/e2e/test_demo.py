@@ -22,7 +22,7 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothi
     assert "stack quiesce: CREATE_COMPLETE" in said
     entered = re.findall(r"^ +\d+\.\d s  (\S+)$", said, re.MULTILINE)
     assert (entered[:2], entered[-1]) == (["Begin", "Plan"], "Snapshot")
-    crash, held, elsewhere, stopped = said.split("Backup started with")[1:]
+    crash, held, lost, elsewhere, stopped = said.split("Backup started with")[1:]
     assert len(re.findall(r"snap-[0-9a-f]{17}  completed", crash)) == 3
     assert "Torn." in crash
     assert "This is what crash-consistent means." in crash
@@ -34,6 +34,11 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothi
     )
     assert re.search(r"^  attempt 1 +Shop Writer .*VSS_E_WRITERERROR_TIMEOUT \(0x800423F2\)", held, re.MULTILINE)
     assert len(re.findall(r"^  shadow copy ", held, re.MULTILINE)) == 3
+    assert len(re.findall(r"^  in snapshot  [CDE]: present  made .*, storage on vol-", held, re.MULTILINE)) == 3
+    assert re.search(r"^  read +12 blocks of 512 KiB, \d+ lists of blocks: \$0\.0000\d+ on AWS$", held, re.MULTILINE)
+    assert "in snapshot  D: absent  no volume of the recovery point lists it" in lost
+    assert "crash: the snapshots do not hold the shadow copies as VSS made them" in lost
+    assert "called with: before, after 1, complete 0" in lost
     assert "crash: the shadow storage of D: is on Z:, which is not in the backup" in elsewhere
     assert re.findall(r"the shop is (.*); its scripts were called with: (.*)", stopped) == [
         ("frozen", "before"),
@@ -42,14 +47,17 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothi
     ]
     assert "Failed: the execution was stopped" in stopped
     assert "thawed by    the server itself" in stopped
-    dry_run, recovery = stopped.split("Recovery started with")[1:]
+    assert_recovered(*stopped.split("Recovery started with")[1:])
+    assert not running_with(str(PROJECT / ".sandbox"))
+
+
+def assert_recovered(dry_run: str, recovery: str) -> None:
     assert "nothing stands in the way; nothing was created" in dry_run
     assert re.findall(r"^ +\d+\.\d s  (\w+) +━", recovery, re.MULTILINE)[-3:] == ["Start", "AwaitOnline", "Finish"]
     assert "Recovered: i-" in recovery
     backed, new, old = re.findall(r"(\d+ worth \d+)  (\d+ worth \d+)$", recovery, re.MULTILINE)
     assert backed == new != old
     assert "The same on the new server as in the snapshots." in recovery
-    assert not running_with(str(PROJECT / ".sandbox"))
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

@@ -8,6 +8,7 @@ from sandbox.snapshots import RULES
 
 STAGES = ("before", "after", "complete")
 PATIENCE_S = 120
+MOST_BLOCKS = 7
 
 
 @pytest.fixture
@@ -36,7 +37,29 @@ def test_a_server_with_scripts_and_vss_gets_an_application_consistent_recovery_p
     assert not aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}).torn
     assert not aws.servers.examine_shadow_copies(record).torn
     assert "diskshadow.log" in record["logs"]["files"]
+    assert [copy["verdict"] for copy in record["evidence"]["copies"]] == ["present"] * 3
+    assert all(0 < read["blocks"] <= MOST_BLOCKS for read in record["evidence"]["snapshots"])
     assert aws.decisions.denied("quiesce") == []
+
+
+def test_verify_may_not_read_a_snapshot_that_is_not_this_stacks(aws, quiesce, shop, set_aside):
+    [taken, *_] = aws.client("ec2").create_snapshots(InstanceSpecification={"InstanceId": shop.instance_id})[
+        "Snapshots"
+    ]
+    RULES.skip(60)
+    assert aws.client("ebs").list_snapshot_blocks(SnapshotId=taken["SnapshotId"])["Blocks"]
+    verify = quiesce.client_of("VerifyFunction", "ebs")
+    with pytest.raises(verify.exceptions.AccessDeniedException):
+        verify.list_snapshot_blocks(SnapshotId=taken["SnapshotId"])
+
+
+def test_nobody_but_verify_may_read_a_snapshots_blocks(aws, quiesce, shop, set_aside):
+    record = json.loads(quiesce.back_up(shop)["output"])
+    snapshot_id = record["snapshots"][0]["snapshot_id"]
+    assert quiesce.client_of("VerifyFunction", "ebs").list_snapshot_blocks(SnapshotId=snapshot_id)["Blocks"]
+    report = quiesce.client_of("ReportFunction", "ebs")
+    with pytest.raises(report.exceptions.AccessDeniedException):
+        report.list_snapshot_blocks(SnapshotId=snapshot_id)
 
 
 def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_judged_and_recorded(

@@ -19,6 +19,8 @@ STATES = definition()["States"]
 WAYS = sorted(possible(definition()))
 # States that have something to do only where the application is asked.
 ASKING = {"Freezes?", "Freeze", "Frozen?", "Thaw", "Complete"}
+# States that have something to do only where VSS made shadow copies.
+WITH_VSS = {"Verify"}
 # States that are entered only where VSS times out, and another attempt is made.
 RETRYING = {"Retry", "ThawBeforeRetry", "WaitBeforeRetry", "CrashAllowed?"}
 # How often boto3 sends a call before it gives up, and a call of each step that may be repeated.
@@ -29,6 +31,7 @@ CALL = {
     "Thaw": ("ssm:SendCommand", 1),
     "ThawBeforeRetry": ("ssm:SendCommand", 1),
     "AwaitSnapshots": ("ec2:DescribeSnapshots", 4),
+    "Verify": ("ebs:ListSnapshotBlocks", 4),
     "Complete": ("ssm:SendCommand", 1),
     "MakeImage": ("ec2:DescribeImages", 1),
     "Report": ("s3:PutObject", 4),
@@ -38,7 +41,9 @@ CALL = {
 # A retrier counts for all its errors together: of Step Functions' own names two of each are enough to use one up.
 EXHAUSTING = {name for name in vars(errors) if name[0].isupper()} | {"Lambda.ServiceException", "Sandbox.Timedout"}
 # States whose failure does not end the run.
-GOES_ON = {"Thaw", "ThawBeforeRetry", "Complete"}
+GOES_ON = {"Thaw", "ThawBeforeRetry", "Verify", "Complete"}
+# Of these: whose failure takes nothing from the run.
+TAKES_NOTHING = {"Verify"}
 # A state whose failure is a note and nothing else.
 BESIDE = {"MakeImage"}
 EXHAUSTED = [way for way in WAYS if way[1].startswith("exhausted ") and way[1].split()[1] in EXHAUSTING]
@@ -54,7 +59,7 @@ class Inputs:
     vss: Any
 
     def of(self, state):
-        return self.with_vss if state in RETRYING else self.asking if state in ASKING else self.plain
+        return self.with_vss if state in RETRYING | WITH_VSS else self.asking if state in ASKING else self.plain
 
     def time_out(self, machine):
         """Let VSS time out in the first attempt."""
@@ -162,6 +167,11 @@ def imaging_is_denied(machine, cloud, inputs):
     return machine.start(inputs.plain)
 
 
+def looking_into_is_denied(machine, cloud, inputs):
+    machine.before("verify", lambda: machine.wire.on("ec2:DescribeSnapshots", refused("UnauthorizedOperation", 403)))
+    return machine.start(inputs.with_vss)
+
+
 def recording_is_denied(machine, cloud, inputs):
     machine.wire.on("s3:PutObject", refused("AccessDenied", 403))
     return machine.start(inputs.plain)
@@ -194,7 +204,9 @@ SCENARIOS = {
     ("Thaw", "catch 0", "AwaitSnapshots"): misfits("thaw"),
     ("AwaitSnapshots", "next", "Awaited?"): plain,
     ("AwaitSnapshots", "catch 0", "Complete"): looking_is_denied,
-    ("Awaited?", "choice 0", "Complete"): plain,
+    ("Awaited?", "choice 0", "Verify"): plain,
+    ("Verify", "next", "Complete"): plain,
+    ("Verify", "catch 0", "Complete"): looking_into_is_denied,
     ("Awaited?", "default", "WaitForSnapshots"): plain,
     ("WaitForSnapshots", "next", "AwaitSnapshots"): plain,
     ("Complete", "next", "MakeImage"): asking,
@@ -266,7 +278,7 @@ def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine,
     assert cloud.lease(run.output["instance_id"]) is None
     earlier = ["before", "after 1"] if state in RETRYING else []
     asked = [*earlier, "before", "after 1", "complete 1"]
-    assert shop.application.asked == (asked if state in ASKING | RETRYING else [])
+    assert shop.application.asked == (asked if state in ASKING | RETRYING | WITH_VSS else [])
 
 
 @pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] not in GOES_ON | BESIDE], ids=str)
@@ -289,7 +301,25 @@ def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machin
         assert cloud.mails()[-1][0].startswith("Failed: ")
 
 
-@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] in GOES_ON], ids=str)
+@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] in TAKES_NOTHING], ids=str)
+def test_a_look_into_the_snapshots_that_goes_on_failing_shows_nothing_and_takes_nothing(
+    way, machine, cloud, inputs, shop
+):
+    state, error = way[0], way[1].removeprefix("exhausted ")
+    order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
+    run = machine.start(inputs.of(state))
+    assert way in taken(run)
+    assert (run.status, run.output["status"], run.output["consistency"]["level"]) == (
+        "SUCCEEDED",
+        "Successful",
+        "application",
+    )
+    assert run.output["evidence"]["verdict"] == "not verifiable"
+    assert error in run.output["evidence"]["reason"]
+    assert run.output["evidence"]["reason"] in run.output["consistency"]["reason"]
+
+
+@pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] in GOES_ON - TAKES_NOTHING], ids=str)
 def test_a_server_that_can_not_be_asked_any_more_ends_its_session_by_itself_and_the_run_is_partial(
     way, machine, cloud, inputs, shop
 ):

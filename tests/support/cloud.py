@@ -16,6 +16,7 @@ from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
 from sandbox import images, instances, snapshots, volumes
+from sandbox.direct_apis import DirectApis
 from sandbox.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
 from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
@@ -31,6 +32,11 @@ def client(service: str) -> Any:
     return boto3.session.Session(region_name=REGION).client(service)
 
 
+def backend() -> Any:
+    """Return moto's EC2."""
+    return ec2_backends[ACCOUNT][REGION]
+
+
 @dataclass
 class Cloud:
     """One account with the stack in it."""
@@ -41,6 +47,7 @@ class Cloud:
     stepfunctions: Any
     servers: Servers
     run_command: RunCommand
+    direct_apis: DirectApis
 
     def add_server(
         self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
@@ -144,10 +151,12 @@ def started() -> Iterator[Cloud]:
         part.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
         ec2 = client("ec2")
-        servers = Servers(ec2, lambda: ec2_backends[ACCOUNT][REGION], seed=1, get=_get, put=_put)
+        servers = Servers(ec2, backend, seed=1, get=_get, put=_put)
         run_command = RunCommand(servers.managed, servers.state_of, _now_s)
         run_command.put_document(DOCUMENT, guest_document(BUCKET, REGION))
-        cloud = Cloud(ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command)
+        cloud = Cloud(
+            ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command, servers.direct_apis(_now_s)
+        )
         table = template()["Resources"]["Table"]["Properties"]
         shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")}
         cloud.dynamodb.create_table(TableName=TABLE, **shape)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox import direct_apis
 from sandbox.run_command import respond
 from sandbox.snapshots import RULES
 from tests.support import cloud as clouds
@@ -40,6 +41,7 @@ def wire(cloud, monkeypatch):
             return respond(cloud.run_command, request)
 
     wire.answers["ssm"] = systems_manager
+    wire.answers["ebs"] = lambda request: direct_apis.respond(cloud.direct_apis, request)
     wire.plug_in(monkeypatch)
     yield wire
     assert wire.unused() == [], "a fault was ordered and met nothing"

@@ -171,7 +171,28 @@ def test_who_ends_a_run_may_do_what_report_may_and_find_its_snapshots():
 
 def test_what_the_local_aws_does_not_check_is_granted_to_nobody():
     granted = {action for permission in permissions() for action in permission.actions}
-    assert not [action for action in granted if action.startswith(SERVICES_NOT_ENFORCED)]
+    unchecked = [action for action in granted if action.startswith(SERVICES_NOT_ENFORCED)]
+    assert unchecked == ["kms:Decrypt"], "each needs a test of its own here"
+
+
+def test_verify_alone_reads_blocks_of_this_stacks_snapshots_alone():
+    reading = {f: s for f in FUNCTIONS for s in statements(f) if "ebs:" in str(s["Action"])}
+    assert set(reading) == {"VerifyFunction"}
+    statement = reading["VerifyFunction"]
+    assert statement["Action"] == ["ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock"]
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}}}
+
+
+def test_verify_decrypts_only_what_ebs_asks_for_of_a_volume_or_snapshot():
+    decrypting = {f: s for f in FUNCTIONS for s in statements(f) if "kms:" in str(s["Action"])}
+    assert set(decrypting) == {"VerifyFunction"}
+    statement = decrypting["VerifyFunction"]
+    where = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/*"
+    assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", {"Fn::Sub": where})
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:ViaService": {"Fn::Sub": "ec2.${AWS::Region}.${AWS::URLSuffix}"}},
+        "StringLike": {"kms:EncryptionContext:aws:ebs:id": ["vol-*", "snap-*"]},
+    }
 
 
 def test_the_machine_may_call_its_functions_and_nothing_else():
@@ -207,5 +228,5 @@ def test_each_function_has_what_its_clients_need():
         source = (ROOT / "functions" / step_of(function) / "app.py").read_text()
         clients = set(re.findall(r'boto3\.client\("(\w+)"', source))
         granted = {action.partition(":")[0] for s in statements(function) for action in listed(s["Action"])}
-        granted -= {"iam"}  # PassRole is no call: EC2 asks for it at RunInstances
+        granted -= {"iam", "kms"}  # no calls: EC2 asks for PassRole at RunInstances, EBS for Decrypt
         assert granted == clients, function

@@ -8,9 +8,21 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 PACKAGE = PROJECT / "src" / "quiesce"
 # One thin module an AWS service, and what they share.
-SERVICES = {"aws", "bucket", "ec2", "images", "recover_ec2", "recover_look", "recover_table", "ssm", "table", "topic"}
+SERVICES = {
+    "aws",
+    "bucket",
+    "ec2",
+    "images",
+    "recover_ec2",
+    "recover_look",
+    "recover_table",
+    "snapshot_blocks",
+    "ssm",
+    "table",
+    "topic",
+}
 # What more than one step does with several services, from handlers' clients: they import the services, and no library.
-JOINT_WORK = {"collecting", "preparing", "recover_cleanup", "recover_steps", "recovering", "reporting"}
+JOINT_WORK = {"collecting", "preparing", "recover_cleanup", "recover_steps", "recovering", "reporting", "verifying"}
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer", "moto"}
 FOREIGN = {"tests", "sandbox", "bench", "moto", "ministack", "pytest", "hypothesis"}
 

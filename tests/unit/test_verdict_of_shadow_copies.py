@@ -1,4 +1,4 @@
-"""The verdict where VSS was wanted: scripts x shadow copies x snapshots x thaw x ending."""
+"""The verdict where VSS was wanted: scripts x shadow copies x snapshots x thaw x ending, and evidence."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -9,7 +9,8 @@ import pytest
 from quiesce.session import GuestShadowCopy, Session, Shadow
 from quiesce.shadowing import has_good_shadow_copies
 from quiesce.state import Retrying, RunState, ShadowCopy, ShadowOutcome, ShadowPlan, ShadowVolume
-from quiesce.verdict import judge, succeeded_so_far
+from quiesce.verdict import awaits_evidence, judge, succeeded_so_far
+from quiesce.verified import Verified, VerifiedCopy
 from tests.support.project import ROOT
 from tests.unit.factories import (
     a_complete,
@@ -72,6 +73,8 @@ class Way:
     snapshots: str  # "good", "one failed", "adopted"
     thaw: str  # "asked", "by itself", "runner lost", "given up"
     ending: str  # "completed", "not told"
+    evidence: str = "present"  # a verdict, "without writers", "no answer", "nobody looked"
+    required: bool = False
 
 
 ALL = [
@@ -84,6 +87,29 @@ ALL = [
         ("completed", "not told"),
     )
 ]
+
+
+SEEN = ("present", "absent", "damaged", "without writers", "not verifiable", "no answer", "nobody looked")
+LOOKED = [
+    Way(scripts, vss, snapshots, "asked", "completed", evidence, required)
+    for scripts, vss, snapshots, evidence, required in product(
+        ("off", "good", "before failed", "after failed"),
+        ("good", "failed", "gone at thaw"),
+        ("good", "adopted"),
+        SEEN,
+        (False, True),
+    )
+]
+
+
+def the_evidence(seen: str) -> Verified | None:
+    verdict: Any = "present" if seen == "without writers" else seen
+    if seen in ("no answer", "nobody looked"):
+        return None
+    copy = VerifiedCopy(
+        shadow_id=SHADOW_ID, path="D:", verdict=verdict, reason="so", writers_involved=seen != "without writers"
+    )
+    return Verified(verdict=verdict, reason="D: so", copies=[copy])
 
 
 def the_session(way: Way) -> Session:
@@ -105,7 +131,8 @@ def the_session(way: Way) -> Session:
 
 
 def the_run(way: Way) -> RunState:
-    settings = some_settings(vss={}, scripts="off" if way.scripts == "off" else {})
+    evidence = "required" if way.required else "optional"
+    settings = some_settings(vss={}, scripts="off" if way.scripts == "off" else {}, evidence=evidence)
     possible = way.vss != "impossible"
     plan = a_plan(
         settings=settings, shadow=SHADOW_PLAN if possible else None, no_shadow="" if possible else "it is ReFS"
@@ -120,6 +147,8 @@ def the_run(way: Way) -> RunState:
         thaw=a_thaw(session),
         await_snapshots=an_awaited(*snapshots, adopted=way.snapshots == "adopted"),
         failure=a_failure() if way.snapshots == "adopted" else None,
+        verify=the_evidence(way.evidence),
+        verify_failure=a_failure("AwsThrottled", "too fast") if way.evidence == "no answer" else None,
         retrying=Retrying(attempt=1) if way.thaw == "given up" else None,
     )
     succeeded = succeeded_so_far(state)
@@ -131,10 +160,16 @@ def the_run(way: Way) -> RunState:
 
 def is_consistent(way: Way) -> bool:
     at_rest = way.vss == "good" and way.scripts != "before failed"
-    return at_rest and way.snapshots == "good" and way.thaw == "asked"
+    shown = {"present": True, "absent": False, "damaged": False, "without writers": False}
+    return at_rest and way.snapshots == "good" and way.thaw == "asked" and shown.get(way.evidence, not way.required)
 
 
-@pytest.mark.parametrize("way", ALL, ids=lambda way: f"{way.scripts}|{way.vss}|{way.snapshots}|{way.thaw}|{way.ending}")
+def in_words(way: Way) -> str:
+    seen = f"{way.evidence}, {'required' if way.required else 'optional'}"
+    return f"{way.scripts}|{way.vss}|{way.snapshots}|{way.thaw}|{way.ending}|{seen}"
+
+
+@pytest.mark.parametrize("way", ALL + LOOKED, ids=in_words)
 def test_no_way_is_better_than_all_that_happened_on_it(way: Way) -> None:
     verdict = judge(the_run(way))
     smooth = is_consistent(way) and way.scripts in ("off", "good") and way.ending == "completed"
@@ -145,11 +180,41 @@ def test_no_way_is_better_than_all_that_happened_on_it(way: Way) -> None:
     assert verdict.consistency.reason
 
 
-@pytest.mark.parametrize("way", ALL, ids=lambda way: f"{way.scripts}|{way.vss}|{way.snapshots}|{way.thaw}|{way.ending}")
+@pytest.mark.parametrize("way", ALL + LOOKED, ids=in_words)
 def test_complete_gets_1_only_where_everything_before_it_went_well(way: Way) -> None:
     state = the_run(way)
     assert state.complete
     assert state.complete.succeeded == (is_consistent(way) and way.scripts != "after failed")
+
+
+@pytest.mark.parametrize("way", ALL, ids=in_words)
+def test_evidence_is_looked_for_where_nothing_else_is_left_to_show(way: Way) -> None:
+    assert awaits_evidence(the_run(way)) == is_consistent(way)
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ("present", "and they were read back out of the snapshots"),
+        ("not verifiable", "but it was not shown that the snapshots hold them: D: so"),
+        (
+            "no answer",
+            "but it was not shown that the snapshots hold them: Verify gave no answer (AwsThrottled: too fast)",
+        ),
+        ("nobody looked", "but it was not shown that the snapshots hold them: nobody looked"),
+    ],
+)
+def test_a_consistent_recovery_point_says_whether_its_shadow_copies_were_seen(seen: str, words: str) -> None:
+    verdict = judge(the_run(Way("off", "good", "good", "asked", "completed", seen)))
+    assert verdict.consistency.level == "application"
+    assert verdict.consistency.reason.endswith(words)
+
+
+@pytest.mark.parametrize("seen", ["absent", "damaged", "without writers"])
+def test_a_description_is_wrong_where_the_snapshots_contradict_it(seen: str) -> None:
+    verdict = judge(the_run(Way("off", "good", "good", "asked", "completed", seen)))
+    assert any("'VSS snapshot'" in note for note in verdict.notes)
+    assert "D:" in verdict.consistency.reason
 
 
 def test_a_description_that_turned_out_wrong_is_named_in_the_record() -> None:
@@ -192,6 +257,14 @@ SHOWN = {
     "The server thaws by itself": Way("good", "good", "good", "by itself", "completed"),
     "The session loses its runner": Way("good", "good", "good", "runner lost", "completed"),
     "The answer of CreateSnapshots is lost": Way("good", "good", "adopted", "asked", "completed"),
+    "The snapshots are read, and a shadow copy is not in them": Way(
+        "good", "good", "good", "asked", "completed", "absent"
+    ),
+    "It is in them, and damaged": Way("good", "good", "good", "asked", "completed", "damaged"),
+    "The snapshots could not be read; `evidence: optional`": Way(
+        "good", "good", "good", "asked", "completed", "not verifiable"
+    ),
+    "The same; `evidence: required`": Way("good", "good", "good", "asked", "completed", "not verifiable", True),
     "A snapshot fails": Way("good", "good", "one failed", "asked", "completed"),
 }
 
