@@ -119,6 +119,8 @@ class RealServer:
         if left := self._files(f"{ARCHIVE}*"):
             raise ContractBrokenError(f"left behind: {left}")
         log = home / "application.log"
+        # Others' machines go on sending meanwhile.
+        uploaded = self.machine.metadata.uploads.copy()
         return {
             "application": [line.strip() for line in log.read_text().splitlines()] if log.exists() else [],
             "frozen": (home / "application.frozen").exists(),
@@ -133,7 +135,7 @@ class RealServer:
             "orders": {file.name: file.stat().st_size for file in self.incidents.orders.glob("*")},
             "uploads": {
                 name: uploads.gist(body)
-                for (machine, name), body in self.machine.metadata.uploads.items()
+                for (machine, name), body in uploaded.items()
                 if machine == self.machine.name
             },
             "processes": len(self.machine.processes()),
