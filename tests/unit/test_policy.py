@@ -413,7 +413,8 @@ def test_a_writers_id_is_taken_in_any_case_and_nothing_else_is() -> None:
 
 def test_a_writer_that_is_both_excluded_and_required_is_a_contradiction() -> None:
     both = {"exclude_writers": [WRITER], "require_writers": [WRITER.lower()]}
-    assert f"vss.require_writers: {WRITER.lower()} is excluded, too" in words_of(defaults={"vss": both})
+    words = words_of(targets=[{"instance_id": INSTANCE, "vss": both}])
+    assert f"vss.require_writers: {WRITER.lower()} is excluded, too" in words
 
 
 @pytest.mark.parametrize("other", [{"agent": "none"}, {"consistency": "crash"}])
