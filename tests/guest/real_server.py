@@ -134,9 +134,7 @@ class RealServer:
             },
             "orders": {file.name: file.stat().st_size for file in self.incidents.orders.glob("*")},
             "uploads": {
-                name: uploads.gist(body)
-                for (machine, name), body in uploaded.items()
-                if machine == self.machine.name
+                name: uploads.gist(body) for (machine, name), body in uploaded.items() if machine == self.machine.name
             },
             "processes": len(self.machine.processes()),
             "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
