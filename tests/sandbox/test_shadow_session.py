@@ -315,7 +315,7 @@ def test_a_server_of_as_many_volumes_as_a_set_may_have_has_an_answer_that_the_ag
     assert len(json.dumps(thawed, separators=(",", ":"))) < 24_000
     assert len(shadow_of(thawed)["copies"]) == MAX_VOLUMES
     assert shadow_of(thawed)["storage"] is None
-    assert thawed["diskShadowLogCut"]
+    assert not thawed["diskShadowLogCut"]
     assert log_of(thawed).writers_listed == 1
 
 
