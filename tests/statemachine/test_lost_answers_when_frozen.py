@@ -42,6 +42,7 @@ AWAIT = [
     ("dynamodb:UpdateItem", 6),
 ]
 COMPLETE = [(SEND, 5), (LOOK, 9)]
+MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
 COLLECT = [(SEND, 6), (LOOK, 11)]
 REPORT = [
     ("s3:GetObject", 2),
@@ -54,7 +55,9 @@ REPORT = [
     ("dynamodb:DeleteItem", 1),
 ]
 BEFORE_REPORT = ("dynamodb:GetItem", 1)
-REPEATED_BY_BOTO = [call for call in [*PLAN, *FREEZE, *AWAIT, BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)]
+REPEATED_BY_BOTO = [
+    call for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)
+]
 ASKED_AGAIN = [call for call in [*PLAN, *FREEZE, *THAW, *COMPLETE] if call[0] in (SEND, LOOK)] + COLLECT[1:]
 GOOD = ["before", "after 1", "complete 1"]
 
@@ -86,7 +89,7 @@ def assert_good(cloud, run, shop):
 
 def test_every_call_of_a_run_whose_application_is_held_stands_in_these_lists(machine, frozen_request):
     machine.start(frozen_request)
-    listed = [*PLAN, *FREEZE, MARK, CREATE, *THAW, *AWAIT, *COMPLETE, BEFORE_REPORT, *COLLECT, *REPORT]
+    listed = [*PLAN, *FREEZE, MARK, CREATE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, BEFORE_REPORT, *COLLECT, *REPORT]
     assert numbered(machine.wire.sent) == listed
 
 
@@ -124,14 +127,14 @@ def test_files_that_could_not_be_collected_cost_the_run_nothing_but_themselves(
     assert "the session's files are not in the bucket" in record["logs"]["problem"]
 
 
-EVERY = [*PLAN, *FREEZE, *THAW, *AWAIT, *COMPLETE, BEFORE_REPORT, *COLLECT, *REPORT]
+EVERY = [*PLAN, *FREEZE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, BEFORE_REPORT, *COLLECT, *REPORT]
 
 
 # To die before a call is to die after the one before it: only the first of a step needs both.
 @pytest.mark.parametrize(
     ("die", "call"),
     [
-        *((dies_before, step[0]) for step in (PLAN, FREEZE, THAW, AWAIT, COMPLETE, [BEFORE_REPORT])),
+        *((dies_before, step[0]) for step in (PLAN, FREEZE, THAW, AWAIT, COMPLETE, MAKE_IMAGE, [BEFORE_REPORT])),
         *((dies_after, call) for call in EVERY),
     ],
     ids=name_of,

@@ -22,7 +22,7 @@ from tests.support.project import definition
 FREEZE_LIMIT_S = 120
 NOT_ASKED = ["Begin", "Plan", "Freezes?"]
 HELD = ["Freeze", "Frozen?", "Snapshot", "Thaw"]
-THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots"]
+THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify"]
 COMPLETED = ["Complete", "MakeImage"]
 RECORDED = ["Report", "Failed?"]
 # Entered only where VSS times out or EC2 refuses.
@@ -132,15 +132,26 @@ def test_stopped_after_the_thaw_and_never_swept_the_server_completes_by_itself(
     assert shop.application.asked == asked
 
 
-def test_stopped_in_complete_the_script_keeps_the_argument_that_it_has_and_the_run_is_no_success(
-    machine, cloud, shop, frozen_request
+@pytest.mark.parametrize("state", COMPLETED)
+def test_stopped_once_complete_was_asked_the_script_keeps_the_argument_that_it_has_and_the_run_is_no_success(
+    state, machine, cloud, shop, frozen_request
 ):
-    run = stopped_in("Complete", machine, frozen_request)
+    run = stopped_in(state, machine, frozen_request)
     machine.sweep(run)
     assert shop.application.asked == ["before", "after 1", "complete 1"]
     record = record_of(cloud, run, shop.instance_id)
     assert (record["status"], record["session"]["complete"]["argument"]) == ("Failed", "1")
     assert cloud.lease(shop.instance_id) is None
+
+
+def test_an_image_of_a_run_that_was_stopped_is_the_next_ones(machine, cloud, shop, frozen_request):
+    run = stopped_in("MakeImage", machine, frozen_request)
+    machine.sweep(run)
+    made = [image for image in cloud.servers.backend().amis.values() if image.instance_id == shop.instance_id]
+    machine.stop_in("")
+    pass_time(machine, cloud, LEASE_S)
+    assert machine.start(frozen_request).output["initial_image"] == made[0].id
+    assert made == [image for image in cloud.servers.backend().amis.values() if image.instance_id == shop.instance_id]
 
 
 @pytest.mark.parametrize("state", RECORDED)
