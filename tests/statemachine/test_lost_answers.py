@@ -52,7 +52,7 @@ REPORT_OF_A_FAILURE = [
 REPEATABLE = [*PLAN, *AWAIT, *MAKE_IMAGE, *REPORT]
 BOTO_ATTEMPTS = 4
 # MakeImage sends each once in a try; of a CreateImage that was done no second is sent.
-ATTEMPTS_OF_A_TRY = {call: BOTO_ATTEMPTS for call in [*PLAN, *AWAIT, *REPORT]} | dict.fromkeys(MAKE_IMAGE, 1)
+ATTEMPTS_OF_A_TRY = dict.fromkeys([*PLAN, *AWAIT, *REPORT], BOTO_ATTEMPTS) | dict.fromkeys(MAKE_IMAGE, 1)
 
 
 def name_of(value):
