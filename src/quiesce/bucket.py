@@ -1,4 +1,4 @@
-"""The bucket: policies and scripts come from it, records and logs go into it."""
+"""The bucket: policies and scripts come from it, records, accounts and logs go into it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -99,3 +99,14 @@ def write_record(client: "S3Client", bucket: str, run: RunIdentity, text: str) -
     """Write a run's record; repeated, it is a new version of the same object."""
     with repeatable("s3:PutObject"):
         client.put_object(Bucket=bucket, Key=record_key(run), Body=text.encode(), ContentType="application/json")
+
+
+def account_key(recovery_id: str, execution_name: str) -> str:
+    """Return where the account of one execution of a recovery lies in the bucket."""
+    return f"recoveries/{recovery_id}/{execution_name}.json"
+
+
+def write_account(client: "S3Client", bucket: str, key: str, text: str) -> None:
+    """Write a recovery's account; repeated, it is a new version of the same object."""
+    with repeatable("s3:PutObject"):
+        client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")

@@ -1,8 +1,12 @@
-"""Who hears of a run, and in which words: every one that is not Successful, and the first good one after it."""
+"""Who hears of what, and in which words.
+
+Of runs: every one that is not Successful, and the first good one after it. Of recoveries: every one.
+"""
 
 from dataclasses import dataclass
 
 from quiesce.record import Record
+from quiesce.recover_account import Account
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,31 @@ def notice_of(record: Record, last_status: str | None) -> Notice | None:
     else:
         return None
     return Notice(f"{headline}: backup of {record.instance_id}, policy {record.policy}", _text(record, server))
+
+
+def notice_of_recovery(account: Account) -> Notice:
+    """Return the mail that an ended recovery deserves: somebody waits for it."""
+    headline = "Recovered" if account.status == "Recovered" else "Recovery failed"
+    # An execution's name may have other letters, and stands here where the input has no recovery_id.
+    recovery_id = account.recovery_id.encode("ascii", "replace").decode()
+    return Notice(f"{headline}: {recovery_id}", _text_of_recovery(account))
+
+
+def _text_of_recovery(account: Account) -> str:
+    at = f", of {account.snapshots_at:%Y-%m-%d %H:%M:%S} UTC" if account.snapshots_at else ""
+    lines = [
+        f"Recovery:    {account.recovery_id}",
+        f"Status:      {account.status}",
+        f"Reason:      {account.reason}",
+        f"Server:      {account.instance_id or 'none'}",
+        f"From:        {account.from_instance_id or 'not known'}, {account.recovery_point or 'no recovery point'}{at}",
+        *(f"Exists:      {r.kind} {r.resource_id} ({r.state}), {r.what}" for r in account.exists),
+        f"Started:     {account.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Ended:       {account.ended_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Account:     {account.account}",
+        f"Execution:   {account.execution}",
+    ]
+    return "\n".join(lines)
 
 
 def _text(record: Record, server: str) -> str:

@@ -1,25 +1,28 @@
 """The steps of the recover machine, by name: each answers with what the next states need."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.errors import NotReady, RecoveryRefused
 from quiesce.failures import cause_of
 from quiesce.images import find_images
-from quiesce.recover_account import failed, recovered
+from quiesce.recover_account import Account, cut_off, failed, recovered
 from quiesce.recover_checks import choose_image, obstacles
 from quiesce.recover_cleanup import clean_up, remains
 from quiesce.recover_look import find_instance, look, try_changes
 from quiesce.recover_plan import RecoveryPlan, decide, describe
 from quiesce.recover_points import choose
+from quiesce.recover_reporting import RecoveryDesk
 from quiesce.recover_request import ID_PATTERN, RecoveryRequest, read_recovery_request
 from quiesce.recover_state import Launched, Planned, RecoveryState
 from quiesce.recover_table import Recoveries
 from quiesce.recovering import Recovering
 from quiesce.ssm import Guest
 from quiesce.state import Crossing
+from quiesce.sweeping import WORDS, execution_of, input_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -34,21 +37,43 @@ class RecoverySteps:
     guest: Callable[[str], Guest]
     """A server by its id."""
     stack: str
+    desk: RecoveryDesk
 
-    def take(self, state: RecoveryState) -> dict[str, Any]:
+    def take(self, state: RecoveryState, now: datetime) -> dict[str, Any]:
         """Do the step that the state names; its errors say whether it may be asked again."""
         match state.step:
             case "plan":
                 answer: Crossing = self._plan(state)
             case "account":
-                answer = self._account(state)
+                answer = self._account(state, now)
+            case "finish":
+                answer = self._finish(state, now)
             case _:
                 answer = self._recover(state)
         return answer.model_dump(mode="json")
 
+    def sweep(self, detail: Mapping[str, Any], now: datetime) -> Account | None:
+        """Account for an execution that ended without saying what exists; None if it said so, or could leave nothing.
+
+        Nothing is deleted, whatever was to happen on a failure: who stopped it may have started it again by now.
+
+        Args:
+            detail: of a "Step Functions Execution Status Change" event.
+            now: UTC.
+        """
+        error, words = WORDS[detail["status"]]
+        execution, asked = execution_of(detail), input_of(detail)
+        recovery_id = id_of(asked, execution.name)
+        if _is_dry_run(asked) or self.desk.is_told(recovery_id, execution.id):
+            return None
+        ending = self.desk.ending(recovery_id, execution, now)
+        plan = self.recoveries.kept_plan(recovery_id)
+        exists = remains(self.ec2, recovery_id, self.stack)
+        return self.desk.end(cut_off(ending, plan, f"{error}: {words}", exists), execution.name)
+
     def _plan(self, state: RecoveryState) -> Planned:
         request = read_recovery_request(state.input)
-        recovery_id = id_of(state)
+        recovery_id = id_of(state.input, state.execution.name)
         if not re.fullmatch(ID_PATTERN, recovery_id):
             problem = f"{recovery_id!r} has characters beside letters, digits, '-' and '_'"
             raise RecoveryRefused("execution name", problem, "start it under another name, or give a recovery_id")
@@ -88,29 +113,40 @@ class RecoverySteps:
             "swap": recovering.swap,
             "start": recovering.start,
             "await_online": recovering.check_status if plan.agent == "none" else self._check_agent,
-            "finish": recovering.finish,
         }
         server = state.needed_server()
         does[state.step](server)
-        if state.step == "finish":
-            return recovered(plan, server, remains(self.ec2, plan.recovery_id, self.stack))
         return Launched(instance_id=server)
+
+    def _finish(self, state: RecoveryState, now: datetime) -> Account:
+        plan, server = state.needed_plan(), state.needed_server()
+        Recovering(self.ec2, self.stack, plan).finish(server)
+        ending = self.desk.ending(plan.recovery_id, state.execution, now)
+        exists = remains(self.ec2, plan.recovery_id, self.stack)
+        return self.desk.try_to_end(recovered(ending, plan, server, exists), state.execution.name)
 
     def _check_agent(self, instance_id: str) -> None:
         agent = self.guest(instance_id).describe_agent()
         if agent is None or not agent.online:
             raise NotReady(f"Systems Manager does not hear from {instance_id}")
 
-    def _account(self, state: RecoveryState) -> Crossing:
-        recovery_id, plan = id_of(state), state.plan.plan if state.plan else None
+    def _account(self, state: RecoveryState, now: datetime) -> Account:
+        recovery_id, plan = id_of(state.input, state.execution.name), state.plan.plan if state.plan else None
         cause = cause_of(state.failure) if state.failure else None
         words = f"{cause.error}: {cause.words}" if cause else "no reason was given"
         if plan and plan.on_failure == "clean-up":
             clean_up(self.ec2, recovery_id, self.stack)
-        return failed(recovery_id, plan, words, remains(self.ec2, recovery_id, self.stack))
+        ending = self.desk.ending(recovery_id, state.execution, now)
+        account = failed(ending, plan, words, remains(self.ec2, recovery_id, self.stack))
+        # A dry run leaves nothing behind, and whoever started it reads its cause.
+        return account if _is_dry_run(state.input) else self.desk.try_to_end(account, state.execution.name)
 
 
-def id_of(state: RecoveryState) -> str:
+def id_of(asked: Any, execution_name: str) -> str:
     """Return who a recovery is, also of one whose input is refused: as it says, or the execution's name."""
-    given = state.input.get("recovery_id") if isinstance(state.input, dict) else None
-    return given if isinstance(given, str) else state.execution.name
+    given = asked.get("recovery_id") if isinstance(asked, dict) else None
+    return given if isinstance(given, str) and re.fullmatch(ID_PATTERN, given) else execution_name
+
+
+def _is_dry_run(asked: Any) -> bool:
+    return isinstance(asked, dict) and asked.get("mode") == "dry-run"

@@ -1,21 +1,26 @@
-"""The table for recoveries: what past runs left of a server, and the plan that a recovery's id stands for."""
+"""The table for recoveries: what past runs left of a server, the plan that a recovery's id stands for, and its ends."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from quiesce.aws import code_of, repeatable
 from quiesce.errors import RecoveryRefused
+from quiesce.recover_account import Account
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.recover_points import RecoveryPoint
 from quiesce.recover_request import RecoveryRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+ACCOUNT = "account#"
 
 
 class Recoveries:
-    """The stack's table, as a recovery sees it: ``pk`` is ``recovery#<id>``, and ``sk`` is ``plan``."""
+    """The stack's table for recoveries: ``pk`` is ``recovery#<id>``, ``sk`` is ``plan`` or ``account#<execution>``."""
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client, self._name = client, name
@@ -39,9 +44,7 @@ class Recoveries:
         Raises:
             RecoveryRefused: it stands for another input.
         """
-        with repeatable("dynamodb:GetItem"):
-            answer = self._client.get_item(TableName=self._name, Key=_key(recovery_id), ConsistentRead=True)
-        item = answer.get("Item")
+        item = self._plan_item(recovery_id)
         if item is None:
             return None
         if item["request"]["S"] != _text(request):
@@ -66,11 +69,42 @@ class Recoveries:
             return self.plan(plan.recovery_id, request) or plan
         return plan
 
+    def kept_plan(self, recovery_id: str) -> RecoveryPlan | None:
+        """Return the plan that this id stands for, whoever asks; None if it came to none."""
+        item = self._plan_item(recovery_id)
+        return RecoveryPlan.model_validate_json(item["plan"]["S"]) if item else None
+
+    def accounts(self, recovery_id: str) -> list[Account]:
+        """Return how the executions of a recovery ended, in no order."""
+        with repeatable("dynamodb:Query"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._name,
+                KeyConditionExpression="pk = :recovery AND begins_with(sk, :account)",
+                ExpressionAttributeValues={
+                    ":recovery": _key(recovery_id)["pk"],
+                    ":account": {"S": ACCOUNT},
+                },
+                ConsistentRead=True,
+            )
+            items = [item for page in pages for item in page["Items"]]
+        return [Account.model_validate_json(item["account"]["S"]) for item in items]
+
+    def keep_account(self, account: Account, execution_name: str) -> None:
+        """Keep how one execution of a recovery ended."""
+        item = {**_key(account.recovery_id, f"{ACCOUNT}{execution_name}"), "account": {"S": account.model_dump_json()}}
+        with repeatable("dynamodb:PutItem"):
+            self._client.put_item(TableName=self._name, Item=item)
+
+    def _plan_item(self, recovery_id: str) -> "Mapping[str, AttributeValueTypeDef] | None":
+        with repeatable("dynamodb:GetItem"):
+            answer = self._client.get_item(TableName=self._name, Key=_key(recovery_id), ConsistentRead=True)
+        return answer.get("Item")
+
 
 def _text(request: RecoveryRequest) -> str:
     """Return what makes two inputs the same recovery: what happens when it fails may be decided anew."""
     return request.model_dump_json(exclude={"recovery_id", "mode", "on_failure"})
 
 
-def _key(recovery_id: str) -> dict[str, dict[str, str]]:
-    return {"pk": {"S": f"recovery#{recovery_id}"}, "sk": {"S": "plan"}}
+def _key(recovery_id: str, part: str = "plan") -> dict[str, "AttributeValueTypeDef"]:
+    return {"pk": {"S": f"recovery#{recovery_id}"}, "sk": {"S": part}}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WORDS = {
     "ABORTED": ("ExecutionStopped", "the execution was stopped by hand or by its parent"),
     "TIMED_OUT": ("ExecutionTimedOut", "the execution ran longer than the state machine allows"),
-    "FAILED": ("ExecutionFailed", "the execution failed before its report was written"),
+    "FAILED": ("ExecutionFailed", "the execution failed before anybody could tell its end"),
 }
 
 

@@ -24,6 +24,8 @@ CHANGES = {
     "ec2:DeleteVolume": 1,
     "ec2:DeleteSecurityGroup": 1,
     "ec2:DeleteTags": 1,
+    "s3:PutObject": 1,
+    "sns:Publish": 1,
 }
 
 

@@ -108,7 +108,14 @@ class Cloud:
 
     def records(self) -> dict[str, Any]:
         """Return the records in the bucket, by key."""
-        keys = [o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET, Prefix="records/").get("Contents", [])]
+        return self._read_all("records/")
+
+    def accounts(self) -> dict[str, Any]:
+        """Return the accounts of recoveries in the bucket, by key."""
+        return self._read_all("recoveries/")
+
+    def _read_all(self, folder: str) -> dict[str, Any]:
+        keys = [o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])]
         return {key: json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys}
 
     def mails(self) -> list[tuple[str, str]]:

@@ -114,11 +114,16 @@ class Machine:
         described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
         self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s))
 
-    def sweep_by_event(self, event: dict[str, Any]) -> None:
-        """Start sweep with an event."""
+    def sweep_by_event(self, event: dict[str, Any], step: str = "sweep") -> None:
+        """Start sweep, or what sweeps recoveries, with an event."""
         self.swept.append(event)
         with self.wire.listen():
-            APPS["sweep"].handler(json.loads(json.dumps(event)), _context("sweep"))
+            APPS[step].handler(json.loads(json.dumps(event)), _context(step))
+
+    def sweep_recovery(self, run: Run) -> None:
+        """Start the recover function as EventBridge does when an execution was stopped, timed out or failed."""
+        described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
+        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s), "recover")
 
     def before(self, step: str, action: Callable[[], object]) -> None:
         """Order what happens in the world before the next call of a function."""

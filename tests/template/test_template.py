@@ -109,13 +109,16 @@ def test_who_must_know_is_told_of_missed_schedules_and_of_runs_without_a_report(
     }
 
 
-def test_sweep_is_started_by_every_end_that_may_leave_a_run_without_its_record():
-    [rule] = FUNCTIONS["SweepFunction"]["Properties"]["Events"].values()
+@pytest.mark.parametrize(
+    ("function", "machine"), [("SweepFunction", "BackupMachine"), ("RecoverFunction", "RecoverMachine")]
+)
+def test_who_sweeps_is_started_by_every_end_that_may_leave_something_untold(function, machine):
+    [rule] = FUNCTIONS[function]["Properties"]["Events"].values()
     assert rule["Type"] == "EventBridgeRule"
     pattern = rule["Properties"]["Pattern"]
     assert pattern["source"] == ["aws.states"]
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
-    assert pattern["detail"]["stateMachineArn"] == [{"Ref": "BackupMachine"}]
+    assert pattern["detail"]["stateMachineArn"] == [{"Ref": machine}]
     assert set(pattern["detail"]["status"]) == set(WORDS)
 
 

@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from quiesce.initial_image import FoundImage
+from quiesce.recover_account import Ending
 from quiesce.recover_checks import Found, FoundSnapshot, FoundSubnet
 from quiesce.recover_plan import RecoveryPlan, decide
 from quiesce.recover_points import RecoveryPoint
 from quiesce.recover_request import RecoveryRequest, read_recovery_request
+from quiesce.state import Execution
 from tests.unit.factories import INSTANCE, NOW, a_volume, snapshot_id
 
 IMAGE, SUBNET, VPC, GROUP = ("ami-0123456789abcdef0", "subnet-0123456789abcdef0", "vpc-1", "sg-0123456789abcdef0")
@@ -79,3 +81,11 @@ def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
         "group_vpcs": {GROUP: VPC},
     }
     return Found(**{**fields, **changes})
+
+
+def an_ending(recovery_id: str = "drill-7") -> Ending:
+    """Return which execution ends, in the next minute."""
+    execution = Execution(
+        id=f"arn:aws:states:eu-west-1:123456789012:execution:recover:{recovery_id}", name=recovery_id, started_at=NOW
+    )
+    return Ending(recovery_id, execution, NOW + timedelta(minutes=1), f"s3://bucket/recoveries/{recovery_id}.json")

@@ -22,7 +22,16 @@ SERVICES = {
     "topic",
 }
 # What more than one step does with several services, from handlers' clients: they import the services, and no library.
-JOINT_WORK = {"collecting", "preparing", "recover_cleanup", "recover_steps", "recovering", "reporting", "verifying"}
+JOINT_WORK = {
+    "collecting",
+    "preparing",
+    "recover_cleanup",
+    "recover_reporting",
+    "recover_steps",
+    "recovering",
+    "reporting",
+    "verifying",
+}
 AWS_LIBRARIES = {"boto3", "botocore", "s3transfer", "moto"}
 FOREIGN = {"tests", "sandbox", "bench", "moto", "ministack", "pytest", "hypothesis"}
 

@@ -4,10 +4,12 @@ from typing import get_args
 
 import pytest
 
-from quiesce.notice import notice_of
+from quiesce.notice import notice_of, notice_of_recovery
 from quiesce.record import FailureRecord, Logs
+from quiesce.recover_account import failed
 from quiesce.verdict import Status
 from tests.unit.factories import INSTANCE, a_record
+from tests.unit.recovery_factories import an_ending
 
 BAD = [status for status in get_args(Status) if status != "Successful"]
 
@@ -81,3 +83,11 @@ def test_where_the_sessions_files_are_or_why_they_are_not_is_told(logs: Logs, li
     notice = notice_of(a_record(status="PartiallySuccessful", logs=logs), None)
     assert notice
     assert f"Logs:        {line}" in notice.text.splitlines()
+
+
+@pytest.mark.parametrize("name", ["A" * 80, "Wiederherstellung-für-Müller", "復旧" * 40])
+def test_the_longest_and_the_strangest_name_of_a_recovery_makes_a_subject_that_sns_takes(name: str) -> None:
+    notice = notice_of_recovery(failed(an_ending(name), None, "RecoveryRefused: so", []))
+    assert len(notice.subject) <= 100
+    assert notice.subject.isascii()
+    assert name in notice.text

@@ -14,7 +14,17 @@ from quiesce.recover_plan import describe
 from quiesce.recover_points import PointCopy, PointShadow
 from quiesce.state import Consistency
 from tests.unit.factories import a_volume, snapshot_id
-from tests.unit.recovery_factories import GROUP, IMAGE, SUBNET, a_point, a_recovery_plan, a_source, all_found, an_image
+from tests.unit.recovery_factories import (
+    GROUP,
+    IMAGE,
+    SUBNET,
+    a_point,
+    a_recovery_plan,
+    a_source,
+    all_found,
+    an_ending,
+    an_image,
+)
 
 TYPES = ["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]
 layouts = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(1, 99), st.booleans()), min_size=1, max_size=20)
@@ -129,7 +139,7 @@ def test_whoever_recovers_hears_that_the_consistent_state_is_in_the_shadow_copie
     plan = a_recovery_plan(a_point().model_copy(update={"shadow": SHADOW, "consistency": consistent}))
     assert "as after a power failure" in describe(plan)[-1]
     assert "(D: {1}, {2})" in describe(plan)[-1]
-    assert plan.caution in recovered(plan, "i-1", []).reason
+    assert plan.caution in recovered(an_ending(), plan, "i-1", []).reason
 
 
 @pytest.mark.parametrize(

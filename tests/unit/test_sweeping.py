@@ -66,7 +66,7 @@ def test_an_input_that_the_event_had_no_room_for_is_not_known() -> None:
 WORDS = {
     "ABORTED": ("ExecutionStopped", "the execution was stopped by hand or by its parent"),
     "TIMED_OUT": ("ExecutionTimedOut", "the execution ran longer than the state machine allows"),
-    "FAILED": ("ExecutionFailed", "the execution failed before its report was written"),
+    "FAILED": ("ExecutionFailed", "the execution failed before anybody could tell its end"),
 }
 
 
