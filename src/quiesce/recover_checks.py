@@ -26,6 +26,7 @@ class FoundSnapshot:
 class FoundSubnet:
     """A subnet as EC2 has it."""
 
+    subnet_id: str
     zone: str
     vpc_id: str
 
@@ -72,9 +73,32 @@ def choose_image(images: Sequence[FoundImage], point: RecoveryPoint) -> str | No
     return next((image.image_id for image in (*fitting, *latest_first)), None)
 
 
-def obstacles(plan: RecoveryPlan, found: Found) -> list[RecoveryRefused]:
-    """Return everything that makes the plan impossible now, each with its remedy; empty if nothing does."""
-    return [*_of_snapshots(plan, found), *_of_image(plan, found), *_of_network(plan, found)]
+def choose_subnet(zone: str, vpc_id: str, subnets: Sequence[FoundSubnet]) -> str:
+    """Return the VPC's only subnet in a zone.
+
+    Raises:
+        RecoveryRefused: there is none, or more than one: which is a person's choice.
+    """
+    found = sorted(s.subnet_id for s in subnets if (s.zone, s.vpc_id) == (zone, vpc_id))
+    if not found:
+        has = ", ".join(sorted({f"{s.subnet_id} in {s.zone}" for s in subnets if s.vpc_id == vpc_id})) or "none at all"
+        problem = f"{vpc_id or 'the VPC of the recovery point'} has no subnet in {zone}; it has {has}"
+        raise RecoveryRefused("overrides.zone", problem, "name another zone, or a subnet in overrides.subnet_id")
+    if found[1:]:
+        problem = f"{vpc_id} has {len(found)} subnets in {zone}: {', '.join(found)}"
+        raise RecoveryRefused("overrides.zone", problem, "name one of them in overrides.subnet_id")
+    return found[0]
+
+
+def obstacles(plan: RecoveryPlan, found: Found, zone: str | None = None) -> list[RecoveryRefused]:
+    """Return everything that makes the plan impossible now, each with its remedy; empty if nothing does.
+
+    Args:
+        plan: what is to be done.
+        found: what EC2 has of it.
+        zone: where it is to be, None if that was left open.
+    """
+    return [*_of_snapshots(plan, found), *_of_image(plan, found), *_of_network(plan, found), *_of_zone(found, zone)]
 
 
 def _of_snapshots(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
@@ -111,3 +135,9 @@ def _of_network(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
         elif vpc_id != found.subnet.vpc_id:
             problem = f"{group} is of {vpc_id}, and {plan.subnet_id} of {found.subnet.vpc_id}"
             yield RecoveryRefused("overrides.security_group_ids", problem, remedy)
+
+
+def _of_zone(found: Found, zone: str | None) -> Iterator[RecoveryRefused]:
+    if zone and found.subnet and found.subnet.zone != zone:
+        problem = f"{found.subnet.subnet_id} is in {found.subnet.zone}, not in {zone}"
+        yield RecoveryRefused("overrides.zone", problem, "leave out the zone or the subnet, or name two that fit")

@@ -38,6 +38,8 @@ REMEDIES = {
     "InsufficientInstanceCapacity": "start it again later, or with another instance_type or subnet_id in overrides",
     "InstanceLimitExceeded": "raise the account's quota, or choose another instance_type in overrides",
     "VcpuLimitExceeded": "raise the account's quota, or choose another instance_type in overrides",
+    "InsufficientFreeAddressesInSubnet": "name another subnet in overrides.subnet_id",
+    "Unsupported": "choose another instance_type, zone or subnet_id in overrides",
     "AttachmentLimitExceeded": "choose an instance_type that takes more volumes in overrides",
     "InvalidVolume.ZoneMismatch": "start a new recovery: a volume of this one is in another zone than its server",
     "InvalidAMIID.NotFound": "name another image in image_id",

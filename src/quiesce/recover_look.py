@@ -35,6 +35,11 @@ def find_instance(client: "EC2Client", stack: str, run_id: str) -> str | None:
     return next((t["Value"] for s in found for t in s.get("Tags", []) if t["Key"] == tags.INSTANCE), None)
 
 
+def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:
+    """Return the subnets of a VPC; empty if it does not exist any more."""
+    return _subnets(client, "vpc-id", vpc_id)
+
+
 def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[RecoveryRefused]:
     """Ask EC2 by DryRun whether it would launch the server and create its volumes; return what it would refuse."""
     attempts: list[tuple[str, Any, dict[str, Any]]] = [
@@ -75,9 +80,15 @@ def _image(client: "EC2Client", plan: RecoveryPlan) -> FoundImage | None:
 
 
 def _subnet(client: "EC2Client", plan: RecoveryPlan) -> FoundSubnet | None:
+    found = _subnets(client, "subnet-id", plan.subnet_id)
+    return found[0] if found else None
+
+
+def _subnets(client: "EC2Client", name: str, value: str) -> list[FoundSubnet]:
     with repeatable("ec2:DescribeSubnets"):
-        subnets = client.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [plan.subnet_id]}])["Subnets"]
-    return FoundSubnet(subnets[0]["AvailabilityZone"], subnets[0]["VpcId"]) if subnets else None
+        pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": name, "Values": [value]}])
+        found = [subnet for page in pages for subnet in page["Subnets"]]
+    return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
 
 
 def _group_vpcs(client: "EC2Client", plan: RecoveryPlan) -> dict[str, str]:

@@ -38,8 +38,9 @@ class VolumeOverride(Asked):
 
 
 class Overrides(Asked):
-    """What is to differ from the server that was backed up; the zone is the subnet's."""
+    """What is to differ from the server that was backed up; ``zone`` alone means the VPC's subnet there."""
 
+    zone: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z0-9]+){2,}$", max_length=40)] | None = None
     subnet_id: resource_id("subnet") | None = None  # type: ignore[valid-type]
     security_group_ids: Annotated[list[resource_id("sg")], Field(min_length=1, max_length=16)] | None = None  # type: ignore[valid-type]
     instance_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,20}\.[a-z0-9-]{2,20}$")] | None = None

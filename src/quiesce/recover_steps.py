@@ -10,11 +10,11 @@ from quiesce.errors import NotReady, RecoveryRefused
 from quiesce.failures import cause_of
 from quiesce.images import find_images
 from quiesce.recover_account import Account, cut_off, failed, recovered
-from quiesce.recover_checks import choose_image, obstacles
+from quiesce.recover_checks import choose_image, choose_subnet, obstacles
 from quiesce.recover_cleanup import clean_up, remains
-from quiesce.recover_look import find_instance, look, try_changes
+from quiesce.recover_look import find_instance, find_subnets, look, try_changes
 from quiesce.recover_plan import RecoveryPlan, decide, describe
-from quiesce.recover_points import choose
+from quiesce.recover_points import RecoveryPoint, choose
 from quiesce.recover_reporting import RecoveryDesk
 from quiesce.recover_request import ID_PATTERN, RecoveryRequest, read_recovery_request
 from quiesce.recover_state import Launched, Planned, RecoveryState
@@ -95,12 +95,22 @@ class RecoverySteps:
             problem = f"no snapshot of '{request.recovery_point}' exists in this stack"
             raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
         point = choose(request, self.recoveries.points(instance_id))
-        plan = decide(recovery_id, request, point, choose_image(find_images(self.ec2, self.stack, instance_id), point))
+        image_id = choose_image(find_images(self.ec2, self.stack, instance_id), point)
+        plan = decide(recovery_id, self._placed(request, point), point, image_id)
         found = look(self.ec2, plan)
         if found.subnet:
             plan = plan.model_copy(update={"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id})
         # What does not exist would only be refused again, in EC2's words.
-        return plan, obstacles(plan, found) or try_changes(self.ec2, plan, self.stack)
+        return plan, obstacles(plan, found, request.overrides.zone) or try_changes(self.ec2, plan, self.stack)
+
+    def _placed(self, request: RecoveryRequest, point: RecoveryPoint) -> RecoveryRequest:
+        """Name the subnet where only a zone was asked for, and the server was in another one."""
+        wanted, source = request.overrides, point.source
+        if wanted.zone is None or wanted.subnet_id or (source and source.availability_zone == wanted.zone):
+            return request
+        vpc_id = source.vpc_id if source else ""
+        subnet_id = choose_subnet(wanted.zone, vpc_id, find_subnets(self.ec2, vpc_id) if vpc_id else [])
+        return request.model_copy(update={"overrides": wanted.model_copy(update={"subnet_id": subnet_id})})
 
     def _recover(self, state: RecoveryState) -> Crossing:
         plan = state.needed_plan()

@@ -103,7 +103,7 @@ class Recoveries:
 
 def _text(request: RecoveryRequest) -> str:
     """Return what makes two inputs the same recovery: what happens when it fails may be decided anew."""
-    return request.model_dump_json(exclude={"recovery_id", "mode", "on_failure"})
+    return request.model_dump_json(exclude={"recovery_id", "mode", "on_failure"}, exclude_defaults=True)
 
 
 def _key(recovery_id: str, part: str = "plan") -> dict[str, "AttributeValueTypeDef"]:

@@ -100,6 +100,44 @@ def test_an_image_that_a_person_tagged_is_taken_if_none_is_named_and_no_backups_
     assert server["ImageId"] == backed.image_id
 
 
+def subnet_in_another_zone(backed):
+    ec2 = backed.cloud.ec2
+    [source] = ec2.describe_subnets(SubnetIds=[backed.record["source"]["subnet_id"]])["Subnets"]
+    others = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [source["VpcId"]]}])["Subnets"]
+    return next(s for s in others if s["AvailabilityZone"] != source["AvailabilityZone"])
+
+
+def test_a_recovery_in_another_zone_has_server_and_volumes_there(backed):
+    subnet = subnet_in_another_zone(backed)
+    zone = subnet["AvailabilityZone"]
+    server = assert_recovered(backed, backed.recover(overrides={"zone": zone}))
+    assert (server["SubnetId"], server["Placement"]["AvailabilityZone"]) == (subnet["SubnetId"], zone)
+    assert {volume["AvailabilityZone"] for volume in made(backed.cloud)["volumes"]} == {zone}
+
+
+def test_the_zone_in_which_the_server_was_means_its_own_subnet(backed, machine):
+    del machine.wire.sent[:]
+    source = backed.record["source"]
+    server = assert_recovered(backed, backed.recover(overrides={"zone": source["availability_zone"]}))
+    assert server["SubnetId"] == source["subnet_id"]
+    assert machine.wire.count("ec2:DescribeSubnets") == 1
+
+
+def test_a_zone_and_a_subnet_that_contradict_each_other_are_refused(backed):
+    zone = subnet_in_another_zone(backed)["AvailabilityZone"]
+    subnet_id = backed.record["source"]["subnet_id"]
+    run = backed.recover(overrides={"zone": zone, "subnet_id": subnet_id})
+    assert (run.status, run.error) == ("FAILED", "RecoveryRefused")
+    assert f"overrides.zone: {subnet_id} is in" in run.cause
+
+
+def test_a_zone_that_the_vpc_does_not_reach_is_refused_with_those_it_does(backed):
+    run = backed.recover(overrides={"zone": "eu-central-1z"})
+    assert (run.status, run.error) == ("FAILED", "RecoveryRefused")
+    assert "has no subnet in eu-central-1z; it has subnet-" in run.cause
+    assert made(backed.cloud) == {"servers": [], "volumes": [], "groups": []}
+
+
 def test_a_recovery_by_time_means_what_was_there_then(backed):
     request = {**backed.request(), "instance_id": backed.server.instance_id, "at": "latest whole"}
     del request["recovery_point"]

@@ -77,7 +77,7 @@ def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
     fields = {
         "snapshots": {v.snapshot_id: FoundSnapshot("completed", "standard") for v in plan.volumes},
         "image": an_image(),
-        "subnet": FoundSubnet("eu-west-1a", VPC),
+        "subnet": FoundSubnet(SUBNET, "eu-west-1a", VPC),
         "group_vpcs": {GROUP: VPC},
     }
     return Found(**{**fields, **changes})

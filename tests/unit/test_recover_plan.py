@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from quiesce.errors import RecoveryRefused
 from quiesce.initial_image import FoundImage
 from quiesce.recover_account import recovered
-from quiesce.recover_checks import FoundSnapshot, FoundSubnet, choose_image, obstacles
+from quiesce.recover_checks import FoundSnapshot, FoundSubnet, choose_image, choose_subnet, obstacles
 from quiesce.recover_plan import describe
 from quiesce.recover_points import PointCopy, PointShadow
 from quiesce.state import Consistency
@@ -18,6 +18,7 @@ from tests.unit.recovery_factories import (
     GROUP,
     IMAGE,
     SUBNET,
+    VPC,
     a_point,
     a_recovery_plan,
     a_source,
@@ -184,7 +185,7 @@ def test_nothing_stands_in_the_way_where_everything_is_found(image: FoundImage) 
 
 def test_every_obstacle_is_said_at_once() -> None:
     plan = a_recovery_plan()
-    found = all_found(plan, snapshots={}, image=None, subnet=FoundSubnet("eu-west-1a", "vpc-9"))
+    found = all_found(plan, snapshots={}, image=None, subnet=FoundSubnet(SUBNET, "eu-west-1a", "vpc-9"))
     assert len(obstacles(plan, found)) == 4
 
 
@@ -203,3 +204,36 @@ def test_where_no_image_fits_the_latest_is_named_to_say_why() -> None:
     point, images = a_point(), [an_image("ami-1", days=1, boot_mode="uefi"), an_image("ami-2", boot_mode="uefi")]
     assert choose_image(images, point) == "ami-2"
     assert choose_image([], point) is None
+
+
+SUBNETS = [FoundSubnet("subnet-1", "eu-west-1b", VPC), FoundSubnet("subnet-2", "eu-west-1c", VPC)]
+
+
+def test_a_zone_means_the_vpcs_only_subnet_there() -> None:
+    elsewhere = FoundSubnet("subnet-9", "eu-west-1c", "vpc-9")
+    assert choose_subnet("eu-west-1c", VPC, [elsewhere, *SUBNETS]) == "subnet-2"
+
+
+@pytest.mark.parametrize(
+    ("subnets", "words"),
+    [
+        ([], "vpc-1 has no subnet in eu-west-1c; it has none at all"),
+        (SUBNETS[:1], "vpc-1 has no subnet in eu-west-1c; it has subnet-1 in eu-west-1b"),
+        (
+            [*SUBNETS, FoundSubnet("subnet-0", "eu-west-1c", VPC)],
+            "vpc-1 has 2 subnets in eu-west-1c: subnet-0, subnet-2",
+        ),
+    ],
+)
+def test_a_zone_without_a_subnet_or_with_several_is_a_persons_choice(subnets: Any, words: str) -> None:
+    with pytest.raises(RecoveryRefused) as refused:
+        choose_subnet("eu-west-1c", VPC, subnets)
+    assert words in str(refused.value)
+    assert "overrides.subnet_id" in str(refused.value)
+
+
+def test_a_subnet_in_another_zone_than_the_one_that_was_asked_for_is_told() -> None:
+    plan = a_recovery_plan()
+    [obstacle] = obstacles(plan, all_found(plan), "eu-west-1c")
+    assert f"{SUBNET} is in eu-west-1a, not in eu-west-1c" in str(obstacle)
+    assert obstacles(plan, all_found(plan), "eu-west-1a") == []

@@ -26,6 +26,10 @@ def refusal(raw: Any) -> str:
         ({"recovery_point": "run-1", "at": "latest"}, "input: instance_id and at belong together. "),
         ({"recovery_point": "run-1", "colour": "red"}, "colour: is not a field that quiesce knows. "),
         ({"recovery_point": "run-1", "overrides": {"subnet": "x"}}, "overrides.subnet: is not a field that quiesce"),
+        (
+            {"recovery_point": "run-1", "overrides": {"zone": "Frankfurt"}},
+            "overrides.zone: string should match pattern",
+        ),
         ({"recovery_point": "run-1", "recovery_id": "a b"}, "recovery_id: string should match pattern"),
         (
             {"recovery_point": "run-1", "overrides": {"tags": {"quiesce:stack": "x"}}},
