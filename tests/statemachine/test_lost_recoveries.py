@@ -1,5 +1,7 @@
 """Recoveries that are killed, or whose answers are lost: what goes on under the same id ends as if nothing had been."""
 
+import json
+
 import pytest
 
 from quiesce import recover_ec2
@@ -139,3 +141,9 @@ def test_a_server_that_has_its_volumes_is_not_stopped_again(backed, slow, machin
     del machine.wire.sent[:]
     assert_recovered(backed, backed.recover())
     assert machine.wire.count("ec2:StopInstances") == 0
+
+
+def test_a_field_that_a_later_version_adds_does_not_make_another_recovery_of_it(backed, cloud):
+    backed.recover()
+    kept = json.loads(cloud.items()["recovery#drill-7", "plan"]["request"])
+    assert kept == {"recovery_point": backed.record["run_id"], "image_id": backed.image_id}
