@@ -23,6 +23,7 @@ def play_recovery(aws: Sandbox, machine: str, server: Server, record: dict[str, 
     account, entered = _run(aws, machine, point)
     _show_timeline(entered)
     say(f"  {paint(account['status'], BOLD, GREEN)}: {account['reason']}")
+    say(f"  account      {account['account']}, and by mail")
     _compare(aws, server, record, aws.servers.servers[account["instance_id"]])
 
 

@@ -63,11 +63,15 @@ class Quiesce:
 
     def recover(self, record: dict[str, Any], **request: Any) -> dict[str, Any]:
         """Recover a server from a run's record; what DescribeExecution says in the end."""
+        return wait_for(self.aws, self.start_recovery(record, **request))
+
+    def start_recovery(self, record: dict[str, Any], **request: Any) -> str:
+        """Start a recovery from a run's record, and return the execution's ARN."""
         image_id = self.aws.servers.add_image("windows-to-recover")
         data = {"recovery_point": record["run_id"], "image_id": image_id, **request}
         states, machine = self.aws.client("stepfunctions"), self.outputs["RecoverMachineArn"]
-        arn = states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
-        return wait_for(self.aws, arn)
+        arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
+        return arn
 
     def client_of(self, resource: str, service: str) -> Any:
         """A client with the role of one of the template's functions, such as `ReportFunction`."""
