@@ -119,6 +119,7 @@ class Sandbox:
 
         check_hooks()
         from ministack import app as ministack
+        from ministack.core import router
         from ministack.services import stepfunctions
 
         from . import cloudformation, ebs, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
@@ -144,6 +145,8 @@ class Sandbox:
         self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
         self.direct_apis = servers.direct_apis(clock)
         handlers["ebs"] = ebs.handler(self.direct_apis)
+        # Else it reads all of botocore's models at the first request for a service that it does not know: seconds.
+        router._KNOWN_AWS_SERVICE_NAMES = frozenset({"ebs"})
         handlers["ssm"] = ssm.handler(self.run_command)
         ssm.install_documents(self.run_command)
         for service in ("ec2", "s3", "dynamodb", "sns", "ssm"):

@@ -11,15 +11,17 @@ HOOKS = {
     "ministack.core.iam_evaluator": "evaluate enforce parse_policy_document AuthError EvalResult",
     "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset",
     "ministack.core.responses": "get_account_id get_region new_uuid",
-    "ministack.core.router": "extract_access_key_id",
+    "ministack.core.router": "_KNOWN_AWS_SERVICE_NAMES extract_access_key_id",
     "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS _physical_name _sfn_definition",
     "ministack.services.iam": "_roles",
     "ministack.services.lambda_svc": (
         "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"
     ),
     "ministack.services.stepfunctions": "_SFN_WAIT_SCALE",
+    "moto.ec2.models.amis": "Ami AmiBackend",
     "moto.ec2.models.elastic_block_store": "EBSBackend Snapshot Volume",
     "moto.ec2.models.instances": "Instance InstanceState",
+    "moto.ec2.responses.amis": "AmisResponse",
     "moto.ec2.responses.elastic_block_store": "ElasticBlockStore",
     "moto.ec2.responses.instances": "InstanceResponse",
 }
