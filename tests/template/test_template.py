@@ -12,7 +12,7 @@ from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, TargetSettings, Vs
 from quiesce.settings import Settings
 from quiesce.sweeping import WORDS
 from tests.support.environment import ENVIRONMENT
-from tests.support.project import ROOT, resources, step_of, template
+from tests.support.project import ROOT, definition, resources, step_of, template
 
 RESOURCES = template()["Resources"]
 PARAMETERS = template()["Parameters"]
@@ -153,6 +153,12 @@ def test_the_guests_document_is_included_from_its_own_file_and_new_versions_take
     assert include == {"Name": "AWS::Include", "Parameters": {"Location": "guest/document.yaml"}}
     assert (ROOT / "guest/document.yaml").exists()
     assert document["Properties"]["UpdateMethod"] == "NewVersion"
+
+
+def test_the_runbook_says_of_every_step_of_a_recovery_what_to_do_where_it_fails():
+    chapter = (ROOT / "docs/runbook.md").read_text().partition("\n## A recovery failed\n")[2]
+    steps = [name for name, state in definition("RecoverMachine")["States"].items() if state["Type"] == "Task"]
+    assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == steps
 
 
 def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
