@@ -18,8 +18,9 @@ HOOKS = {
         "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"
     ),
     "ministack.services.stepfunctions": "_SFN_WAIT_SCALE",
-    "moto.ec2.models.elastic_block_store": "EBSBackend Snapshot Volume",
+    "moto.ec2.models.elastic_block_store": "EBSBackend Snapshot Volume VolumeAttachment",
     "moto.ec2.models.instances": "Instance InstanceState",
+    "moto.ec2.responses": "EC2Response",
     "moto.ec2.responses.elastic_block_store": "ElasticBlockStore",
     "moto.ec2.responses.instances": "InstanceResponse",
 }

@@ -3,12 +3,10 @@
 import random
 
 import pytest
-from moto.ec2.models import ec2_backends
 
 from sandbox.instances import INSTANCES
 from sandbox.servers import DISKS, Disk
 from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
-from tests.support.environment import ACCOUNT, REGION
 from tests.support.factories import a_policy
 
 
@@ -28,8 +26,10 @@ def test_random_servers_come_back_with_each_drives_bytes_at_its_device(machine, 
     server = cloud.add_server("RANDOM", (DISKS[0], *data))
     for drive, volume_id in server.volumes.items():
         cloud.servers.contents[volume_id].write("what.txt", f"this is {drive} {chance.random()}")
-    for volume_id in server.volumes.values():  # as EC2 describes it, and moto does not
-        ec2_backends[ACCOUNT][REGION].volumes[volume_id].attachment.delete_on_termination = chance.random() < 0.5
+    ends = [
+        {"DeviceName": disk.device, "Ebs": {"DeleteOnTermination": chance.random() < 0.5}} for disk in (DISKS[0], *data)
+    ]
+    cloud.ec2.modify_instance_attribute(InstanceId=server.instance_id, BlockDeviceMappings=ends)
     backed = back_up(cloud, machine, server, a_policy(server.instance_id))
     for volume_id in server.volumes.values():
         cloud.servers.contents[volume_id].write("what.txt", "lost")
