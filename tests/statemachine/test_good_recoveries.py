@@ -1,13 +1,7 @@
 """Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
 
-import random
-
-import pytest
-
 from sandbox.instances import INSTANCES
-from sandbox.servers import DISKS, Disk
-from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
-from tests.support.factories import a_policy
+from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 
 
 def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
@@ -15,25 +9,6 @@ def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
     server = assert_recovered(backed, backed.recover())
     assert server["InstanceType"] == "m5.large"
     assert state_of_source(backed) == before
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_random_servers_come_back_with_each_drives_bytes_at_its_device(machine, cloud, seed):
-    chance = random.Random(seed)
-    letters = chance.sample("DEFGHIJKLMNOPQRSTUVWXYZ", chance.randint(0, 12))
-    devices = chance.sample([f"xvd{a}{b}" for a in ("", "b") for b in "bcdefghijklmnop"], len(letters))
-    data = [Disk(device, chance.randint(1, 500), f"{letter}:") for device, letter in zip(devices, letters, strict=True)]
-    server = cloud.add_server("RANDOM", (DISKS[0], *data))
-    for drive, volume_id in server.volumes.items():
-        cloud.servers.contents[volume_id].write("what.txt", f"this is {drive} {chance.random()}")
-    ends = [
-        {"DeviceName": disk.device, "Ebs": {"DeleteOnTermination": chance.random() < 0.5}} for disk in (DISKS[0], *data)
-    ]
-    cloud.ec2.modify_instance_attribute(InstanceId=server.instance_id, BlockDeviceMappings=ends)
-    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
-    for volume_id in server.volumes.values():
-        cloud.servers.contents[volume_id].write("what.txt", "lost")
-    assert_recovered(backed, backed.recover())
 
 
 def test_the_account_says_what_the_server_is(backed):
