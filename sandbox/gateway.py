@@ -122,13 +122,13 @@ class Sandbox:
         from ministack.core import router
         from ministack.services import stepfunctions
 
-        from . import cloudformation, ebs, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
+        from . import attachments, cloudformation, ebs, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
         from .faults import break_off_lost_answers
         from .run_command import RunCommand
         from .servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
-        for part in (snapshots, instances, volumes, images):
+        for part in (snapshots, instances, volumes, attachments, images):
             part.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)

@@ -1,11 +1,11 @@
-"""What moto's EBS volumes lack: time to be made, a making that fails late, one volume a token, and a full device.
+"""What moto's EBS volumes lack: time to be made, a making that fails late, and one volume a token.
 
 Importing `install` and calling it changes moto for the whole process, as `snapshots` does.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
@@ -20,6 +20,10 @@ class VolumeRules:
     """The knobs of simulated volumes; without them everything happens at once and well."""
 
     creating_s: float = 0.0
+    attaching_s: float = 0.0
+    detaching_s: float = 0.0
+    stuck_as: Literal["", "detaching", "busy"] = ""
+    """How EC2 describes a detachment that never ends; empty if each ends."""
     unusable: set[str] = field(default_factory=set)
     """Snapshots whose volumes end in an error, as with a key that EBS may not use."""
 
@@ -88,65 +92,9 @@ def _create_volume(
     return create
 
 
-def _refuse_attachment(self: ElasticBlockStore) -> None:
-    """Refuse what EC2 refuses to attach.
-
-    Source: EC2 API reference, errors: VolumeInUse, IncorrectState, InvalidVolume.ZoneMismatch. A taken device is
-    answered with `InvalidParameterValue`, "Attachment point /dev/sdb is already in use" (seen by many on EC2).
-    """
-    volume = self.ec2_backend.get_volume(self._get_param("VolumeId"))
-    instance, device = self.ec2_backend.get_instance(self._get_param("InstanceId")), self._get_param("Device")
-    if volume.attachment:
-        raise EC2ClientError("VolumeInUse", f"{volume.id} is already attached to an instance")
-    if volume.status != "available":
-        raise EC2ClientError("IncorrectState", f"{volume.id} is not 'available'.")
-    if instance.state not in {"running", "stopped"}:
-        raise EC2ClientError("IncorrectState", f"Instance '{instance.id}' is not 'running'.")
-    if volume.zone.name != instance.placement.zone:
-        words = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
-        raise EC2ClientError("InvalidVolume.ZoneMismatch", words)
-    if device in instance.block_device_mapping:
-        words = f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"
-        raise EC2ClientError("InvalidParameterValue", words)
-
-
-def _attach_volume(
-    original: Callable[[ElasticBlockStore], ActionResult],
-) -> Callable[[ElasticBlockStore], ActionResult]:
-    def attach(self: ElasticBlockStore) -> ActionResult:
-        _refuse_attachment(self)
-        return original(self)
-
-    return attach
-
-
-def _detach_volume(
-    original: Callable[[ElasticBlockStore], ActionResult],
-) -> Callable[[ElasticBlockStore], ActionResult]:
-    """Refuse to take the root from a running server.
-
-    Source: EC2 API reference, DetachVolume: a root device "can't be detached while the instance is running"; answered
-    with `IncorrectState`, "Unable to detach root volume" (reported by users of Terraform).
-    """
-
-    def detach(self: ElasticBlockStore) -> ActionResult:
-        volume = self.ec2_backend.get_volume(self._get_param("VolumeId"))
-        if not volume.attachment:
-            raise EC2ClientError("IncorrectState", f"Volume '{volume.id}' is in the 'available' state.")
-        instance = volume.attachment.instance
-        if volume.attachment.device == instance.root_device_name and instance.state != "stopped":
-            words = f"Unable to detach root volume '{volume.id}' from instance '{instance.id}'"
-            raise EC2ClientError("IncorrectState", words)
-        return original(self)
-
-    return detach
-
-
 def install() -> None:
     """Put these rules into moto; calling it again changes nothing."""
     if moto_ebs.Volume is EbsVolume:
         return
     moto_ebs.Volume = EbsVolume  # type: ignore[misc]
     ElasticBlockStore.create_volume = _create_volume(ElasticBlockStore.create_volume)  # type: ignore[method-assign]
-    ElasticBlockStore.attach_volume = _attach_volume(ElasticBlockStore.attach_volume)  # type: ignore[method-assign]
-    ElasticBlockStore.detach_volume = _detach_volume(ElasticBlockStore.detach_volume)  # type: ignore[method-assign]

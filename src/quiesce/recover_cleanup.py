@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quiesce import recover_ec2, tags
 from quiesce.errors import NotReady
 from quiesce.recover_account import Remains
-from quiesce.recover_ec2 import change, tag_of
+from quiesce.recover_ec2 import CHANGES_PER_TRY, change, tag_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -44,9 +44,10 @@ def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
             with change("ec2:TerminateInstances"):
                 client.terminate_instances(InstanceIds=[server["InstanceId"]])
         raise NotReady(f"{server['InstanceId']} is being terminated")
-    for volume in recover_ec2.find_volumes(client, recovery_id, stack):
-        if tag_of(volume, tags.RECOVERING) and volume["State"] != "deleting":
-            recover_ec2.delete_volume(client, volume["VolumeId"])
+    found = recover_ec2.find_volumes(client, recovery_id, stack)
+    ours = [v["VolumeId"] for v in found if tag_of(v, tags.RECOVERING) and v["State"] != "deleting"]
+    for volume_id in ours[:CHANGES_PER_TRY]:
+        recover_ec2.delete_volume(client, volume_id)
     if group := recover_ec2.find_group(client, recovery_id, stack):
         recover_ec2.delete_group(client, group["GroupId"])
     if left := remains(client, recovery_id, stack):

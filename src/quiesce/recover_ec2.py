@@ -34,6 +34,8 @@ NOT_YET = {
     "InvalidVolume.NotFound",
     "VolumeInUse",
 }
+# A call of the function makes no more of them, one after the other: at 3 seconds each, which is much, it ends in time.
+CHANGES_PER_TRY = 16
 REMEDIES = {
     "InsufficientInstanceCapacity": "start it again later, or with another instance_type or subnet_id in overrides",
     "InstanceLimitExceeded": "raise the account's quota, or choose another instance_type in overrides",
@@ -53,8 +55,12 @@ OTHERWISE = "mend what EC2 names, and start it again under the same recovery_id"
 
 
 @contextmanager
-def change(call: str) -> Iterator[None]:
+def change(call: str, *too_early: str) -> Iterator[None]:
     """Translate the errors of a change that is safe to repeat.
+
+    Args:
+        call: for the message, as IAM spells it.
+        too_early: further error codes with which EC2 says that it is too early for this call.
 
     Raises:
         NotReady: EC2 says that it is too early, or that it is done already.
@@ -66,7 +72,7 @@ def change(call: str) -> Iterator[None]:
             try:
                 yield
             except ClientError as error:
-                if code_of(error) in NOT_YET:
+                if code_of(error) in {*NOT_YET, *too_early}:
                     raise NotReady(f"{call}: {error}") from error
                 if code_of(error) in REMEDIES:
                     raise _refused(call, error) from error
@@ -147,9 +153,16 @@ def run_server(client: "EC2Client", request: dict[str, Any]) -> "InstanceTypeDef
         return client.run_instances(**request)["Instances"][0]
 
 
+def detach(client: "EC2Client", instance_id: str, volume_id: str) -> None:
+    """Begin to detach a volume; EC2 says ``IncorrectState`` if a lost call has done it."""
+    with change("ec2:DetachVolume"):
+        client.detach_volume(InstanceId=instance_id, VolumeId=volume_id)
+
+
 def attach(client: "EC2Client", instance_id: str, volume_id: str, device: str) -> None:
     """Attach a volume; EC2 says ``VolumeInUse`` if a lost call has done it."""
-    with change("ec2:AttachVolume"):
+    # EC2's word for a device that is taken still, though a look no longer shows by what: looks are behind at times.
+    with change("ec2:AttachVolume", "InvalidParameterValue"):
         client.attach_volume(InstanceId=instance_id, VolumeId=volume_id, Device=device)
 
 

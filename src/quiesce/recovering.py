@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from quiesce import recover_ec2, tags
 from quiesce.errors import NotReady, RecoveryBroken
-from quiesce.recover_ec2 import change, tag_of
+from quiesce.recover_ec2 import CHANGES_PER_TRY, change, tag_of
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.recover_requests import launch_request, volume_request
 
@@ -66,13 +66,18 @@ class Recovering:
         if _has_ended(self._server(instance_id)):
             return
         made = self._made()
-        for volume in self.plan.volumes:
-            if volume.device not in made:
-                recover_ec2.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
-        if len(made) < len(self.plan.volumes):
-            raise NotReady(f"{len(self.plan.volumes) - len(made)} volumes were asked for, and are not listed yet")
-        for device, found in made.items():
-            _check_made(device, found)
+        _refuse_failed(made)
+        missing = [volume for volume in self.plan.volumes if volume.device not in made]
+        for volume in missing[:CHANGES_PER_TRY]:
+            recover_ec2.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
+        if missing:
+            asked, wanted = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
+            raise NotReady(
+                f"{len(missing)} of {wanted} volumes were not listed yet, {missing[0].device} among them; {asked} were "
+                "asked for just now; one that never comes may have a key that the recovery can't use"
+            )
+        if creating := [volume["VolumeId"] for volume in made.values() if volume["State"] == "creating"]:
+            raise NotReady(f"{len(creating)} of {len(made)} volumes are being created: {creating[0]} is one of them")
 
     def swap(self, instance_id: str) -> None:
         """Put the volumes in place of the image's own, and give the server its security groups.
@@ -87,9 +92,8 @@ class Recovering:
         if not self._is_in_place(attached):
             if server["State"]["Name"] != "stopped":
                 raise NotReady(f"{instance_id} is {server['State']['Name']}, and has to be stopped")
-            self._detach_foreign(instance_id, attached)
-            self._attach_missing(instance_id, attached)
-            raise NotReady(f"the volumes of {instance_id} are being moved")
+            self._move(instance_id, attached)
+            raise NotReady(self._progress(instance_id, attached))
         recover_ec2.set_ends(self.ec2, instance_id, self.plan)
         recover_ec2.set_groups(self.ec2, instance_id, self.plan.security_group_ids)
 
@@ -153,36 +157,57 @@ class Recovering:
     def _images_own(self) -> list["VolumeTypeDef"]:
         return [v for v in self._found() if not tag_of(v, tags.DEVICE) and tag_of(v, tags.RECOVERING)]
 
-    def _is_in_place(self, attached: list["VolumeTypeDef"]) -> bool:
+    def _in_place(self, attached: list["VolumeTypeDef"]) -> set[str]:
+        """Return the devices at which the plan's volumes are, and have come to rest."""
         mine = self.plan.recovery_id
-        there = {
-            a["Device"]
-            for v in attached
-            for a in v["Attachments"]
-            if _is_of(v, mine, a["Device"]) and a["State"] == "attached"
-        }
-        return there == {volume.device for volume in self.plan.volumes} and len(attached) == len(self.plan.volumes)
+        places = [(volume, a) for volume in attached for a in volume["Attachments"]]
+        return {a["Device"] for volume, a in places if _is_of(volume, mine, a["Device"]) and a["State"] == "attached"}
 
-    def _detach_foreign(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
+    def _is_in_place(self, attached: list["VolumeTypeDef"]) -> bool:
+        wanted = {volume.device for volume in self.plan.volumes}
+        return self._in_place(attached) == wanted and len(attached) == len(wanted)
+
+    def _progress(self, instance_id: str, attached: list["VolumeTypeDef"]) -> str:
+        on_the_way = [
+            f"{volume['VolumeId']} is {a['State']} at {a['Device']}"
+            for volume in attached
+            for a in volume["Attachments"]
+            if a["State"] != "attached"
+        ]
+        in_place = f"{len(self._in_place(attached))} of {len(self.plan.volumes)} volumes are in place on {instance_id}"
+        return "; ".join([in_place, *on_the_way[:1]])
+
+    def _move(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
+        """Detach what is not the plan's, and attach what is missing, as far as one try goes.
+
+        A device is free only when what was there is gone, not while it is detaching.
+        """
+        foreign = self._foreign(instance_id, attached)[:CHANGES_PER_TRY]
+        for volume_id in foreign:
+            recover_ec2.detach(self.ec2, instance_id, volume_id)
+        for device, volume_id in self._missing(attached)[: CHANGES_PER_TRY - len(foreign)]:
+            recover_ec2.attach(self.ec2, instance_id, volume_id, device)
+
+    def _foreign(self, instance_id: str, attached: list["VolumeTypeDef"]) -> list[str]:
+        found = []
         for volume in attached:
-            device, volume_id = volume["Attachments"][0]["Device"], volume["VolumeId"]
-            if _is_of(volume, self.plan.recovery_id, device):
+            attachment, volume_id = volume["Attachments"][0], volume["VolumeId"]
+            if _is_of(volume, self.plan.recovery_id, device := attachment["Device"]):
                 continue
             if tag_of(volume, tags.RECOVERY) != self.plan.recovery_id:
                 raise RecoveryBroken(f"{device} of {instance_id} is taken by {volume_id}, which is not this recovery's")
-            if volume["Attachments"][0]["State"] == "attached":
-                with change("ec2:DetachVolume"):
-                    self.ec2.detach_volume(InstanceId=instance_id, VolumeId=volume_id)
+            if attachment["State"] == "attached":
+                found.append(volume_id)
+        return found
 
-    def _attach_missing(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
+    def _missing(self, attached: list["VolumeTypeDef"]) -> list[tuple[str, str]]:
         taken = {a["Device"] for volume in attached for a in volume["Attachments"]}
-        made = self._made()
-        for volume in self.plan.volumes:
-            if volume.device not in taken:
-                found = made.get(volume.device)
-                if found is None:
-                    raise RecoveryBroken(f"the volume for {volume.device} is gone: somebody has deleted it")
-                recover_ec2.attach(self.ec2, instance_id, found["VolumeId"], volume.device)
+        made, free = self._made(), [v.device for v in self.plan.volumes if v.device not in taken]
+        if gone := [device for device in free if device not in made]:
+            raise RecoveryBroken(
+                f"the volume for {gone[0]} is gone: somebody has deleted it; start a new recovery, under another id"
+            )
+        return [(device, made[device]["VolumeId"]) for device in free]
 
 
 def _has_ended(server: "InstanceTypeDef") -> bool:
@@ -193,14 +218,10 @@ def _is_of(volume: "VolumeTypeDef", recovery_id: str, device: str) -> bool:
     return tag_of(volume, tags.RECOVERY) == recovery_id and tag_of(volume, tags.DEVICE) == device
 
 
-def _check_made(device: str, volume: "VolumeTypeDef") -> None:
-    match state := volume["State"]:
-        case "available" | "in-use":
-            return
-        case "creating":
-            raise NotReady(f"{volume['VolumeId']} for {device} is being created")
-        case _:
+def _refuse_failed(made: dict[str, "VolumeTypeDef"]) -> None:
+    for device, volume in made.items():
+        if (state := volume["State"]) not in ("creating", "available", "in-use"):
             raise RecoveryBroken(
                 f"{volume['VolumeId']} for {device} is {state}: EC2 could not make it; "
-                "if its snapshot is encrypted, may the recovery use its key?"
+                "if its snapshot is encrypted, may the recovery use its key? Then start a new one, under another id"
             )

@@ -47,9 +47,21 @@ def backed(machine, cloud, server):
 
 
 @pytest.fixture
-def slow(monkeypatch, clock, backed):
+def take_time(monkeypatch, clock):
+    """Let EC2 take its time for everything from when this is called on; what is there by then has long been there."""
+
+    def take():
+        clock.now_s += 3600
+        monkeypatch.setattr(INSTANCES, "starting_s", 60.0)
+        monkeypatch.setattr(INSTANCES, "stopping_s", 90.0)
+        monkeypatch.setattr(VOLUMES, "creating_s", 20.0)
+        monkeypatch.setattr(VOLUMES, "attaching_s", 40.0)
+        monkeypatch.setattr(VOLUMES, "detaching_s", 25.0)
+
+    return take
+
+
+@pytest.fixture
+def slow(backed, take_time):
     """EC2 takes its time for everything; the server that was backed up has long been running."""
-    clock.now_s += 3600
-    monkeypatch.setattr(INSTANCES, "starting_s", 60.0)
-    monkeypatch.setattr(INSTANCES, "stopping_s", 90.0)
-    monkeypatch.setattr(VOLUMES, "creating_s", 20.0)
+    take_time()

@@ -107,12 +107,46 @@ def test_what_never_comes_is_told_after_a_bounded_time(backed, monkeypatch, orde
     assert_failed(backed, backed.recover(**fields), "NotReady", words, **left)
 
 
+@pytest.mark.parametrize("state", ["detaching", "busy"])
+def test_a_detachment_that_never_ends_is_told_and_the_recovery_goes_on_once_it_has(backed, machine, state):
+    VOLUMES.stuck_as = state
+    run = backed.recover()
+    [own] = [v for v in made(backed.cloud)["volumes"] if "quiesce:device" not in {tag["Key"] for tag in v["Tags"]}]
+    server = run.input_of("Stop")["launch"]["instance_id"]
+    words = f"2 of 3 volumes are in place on {server}; {own['VolumeId']} is {state} at /dev/sda1"
+    assert_failed(backed, run, "NotReady", words, **ALL)
+    assert machine.wire.count("ec2:DetachVolume") == 1
+    VOLUMES.stuck_as = ""
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_detachment_that_never_ends_keeps_nothing_from_being_cleaned_up(backed):
+    VOLUMES.stuck_as = "busy"
+    run = backed.recover(on_failure="clean-up")
+    assert_failed(backed, run, "NotReady", "is busy at /dev/sda1")
+
+
 def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
     """The key of D: can't be used: EC2 answers well, and the volume ends in an error later."""
     [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
     VOLUMES.unusable.add(of_d["snapshot_id"])
     run = backed.recover()
     assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
+
+
+def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(backed, machine):
+    """The other way in which a key that can't be used may show."""
+
+    def made_and_gone(_request, effect):
+        answer = effect()
+        with machine.wire.listen(on=False):
+            [volume] = [v for v in made(backed.cloud)["volumes"] if v["State"] == "available"]
+            backed.cloud.ec2.delete_volume(VolumeId=volume["VolumeId"])
+        return answer
+
+    machine.wire.on("ec2:CreateVolume", made_and_gone, nth=4)
+    words = "1 of 3 volumes were not listed yet, /dev/sda1 among them; 1 were asked for just now; one that never comes"
+    assert_failed(backed, backed.recover(), "NotReady", words, servers=1, volumes=3, groups=1)
 
 
 def attach_foreign(backed, device):

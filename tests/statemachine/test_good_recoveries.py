@@ -1,15 +1,7 @@
 """Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
 
-import random
-
-import pytest
-from moto.ec2.models import ec2_backends
-
 from sandbox.instances import INSTANCES
-from sandbox.servers import DISKS, Disk
-from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
-from tests.support.environment import ACCOUNT, REGION
-from tests.support.factories import a_policy
+from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 
 
 def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
@@ -17,23 +9,6 @@ def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
     server = assert_recovered(backed, backed.recover())
     assert server["InstanceType"] == "m5.large"
     assert state_of_source(backed) == before
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_random_servers_come_back_with_each_drives_bytes_at_its_device(machine, cloud, seed):
-    chance = random.Random(seed)
-    letters = chance.sample("DEFGHIJKLMNOPQRSTUVWXYZ", chance.randint(0, 12))
-    devices = chance.sample([f"xvd{a}{b}" for a in ("", "b") for b in "bcdefghijklmnop"], len(letters))
-    data = [Disk(device, chance.randint(1, 500), f"{letter}:") for device, letter in zip(devices, letters, strict=True)]
-    server = cloud.add_server("RANDOM", (DISKS[0], *data))
-    for drive, volume_id in server.volumes.items():
-        cloud.servers.contents[volume_id].write("what.txt", f"this is {drive} {chance.random()}")
-    for volume_id in server.volumes.values():  # as EC2 describes it, and moto does not
-        ec2_backends[ACCOUNT][REGION].volumes[volume_id].attachment.delete_on_termination = chance.random() < 0.5
-    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
-    for volume_id in server.volumes.values():
-        cloud.servers.contents[volume_id].write("what.txt", "lost")
-    assert_recovered(backed, backed.recover())
 
 
 def test_the_account_says_what_the_server_is(backed):

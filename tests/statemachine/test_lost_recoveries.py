@@ -30,6 +30,9 @@ CHANGES = {
     "sns:Publish": 1,
 }
 
+# How often a slow recovery waits.
+WAITS = 25
+
 
 def assert_stopped(run, state):
     """Check that an execution got no further; moto calls one failed whose function raised as it was stopped."""
@@ -48,12 +51,22 @@ def test_a_recovery_that_is_stopped_anywhere_goes_on_under_its_id(backed, slow, 
     assert state_of_source(backed) == before
 
 
-@pytest.mark.parametrize("wait", range(1, 14))
+@pytest.mark.parametrize("wait", range(1, WAITS + 1))
 def test_a_recovery_that_is_stopped_while_it_waits_goes_on_under_its_id(backed, slow, machine, wait):
+    """The wait is for a server, or for volumes that are made, detached or attached: none is asked for twice."""
     machine.clock.at_next_wait(*[lambda: None] * (wait - 1), machine.stop)
     first = backed.recover()
     assert first.states[-1] in ON_THE_WAY
     assert_recovered(backed, backed.recover())
+    volumes = len(backed.record["snapshots"])
+    once = {"ec2:RunInstances": 2, "ec2:CreateVolume": 2 * volumes, "ec2:DetachVolume": 1, "ec2:AttachVolume": volumes}
+    assert {call: machine.wire.count(call) for call in once} == once  # the dry runs, too, since the plan is kept
+
+
+def test_the_stops_meet_every_wait(backed, slow, machine):
+    before = len(machine.clock.waits)
+    backed.recover()
+    assert len(machine.clock.waits) - before == WAITS
 
 
 @pytest.mark.parametrize("fault", [answer_lost, connection_closed, dies_after, dies_before, unreachable])
@@ -120,6 +133,55 @@ def not_at_first(function, nothing, times=3):
 def test_what_is_not_listed_yet_is_not_made_twice(backed, machine, monkeypatch, call, look, nothing):
     machine.wire.on(call, dies_after, nth=CHANGES[call])
     monkeypatch.setattr(recover_ec2, look, not_at_first(getattr(recover_ec2, look), nothing))
+    assert_recovered(backed, backed.recover())
+
+
+def one_behind(look):
+    """Answer with what the look before saw: EC2's descriptions are eventually consistent."""
+    seen = []
+
+    def looked(*arguments):
+        seen.append(look(*arguments))
+        return seen[-2:][0]
+
+    return looked
+
+
+def test_a_look_that_is_behind_is_taken_for_no_more_than_that(backed, monkeypatch):
+    """What is detached or attached by now is asked for again, and EC2's refusal waited out."""
+    monkeypatch.setattr(recover_ec2, "attached_volumes", one_behind(recover_ec2.attached_volumes))
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_volume_that_is_listed_as_attached_while_it_is_detached_is_waited_for(backed, slow, machine, monkeypatch):
+    machine.wire.on("ec2:DetachVolume", refused("IncorrectState"), nth=2)
+    monkeypatch.setattr(recover_ec2, "attached_volumes", one_behind(recover_ec2.attached_volumes))
+    assert_recovered(backed, backed.recover())
+
+
+def test_a_device_that_is_taken_by_what_is_no_longer_listed_is_waited_for(backed, slow, machine, monkeypatch):
+    attached_volumes = recover_ec2.attached_volumes
+
+    def without_detaching(*arguments):
+        found = attached_volumes(*arguments)
+        return [volume for volume in found if volume["Attachments"][0]["State"] != "detaching"]
+
+    monkeypatch.setattr(recover_ec2, "attached_volumes", without_detaching)
+    assert_recovered(backed, backed.recover())
+    assert machine.wire.count("ec2:AttachVolume") > len(backed.record["snapshots"])
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("ec2:DetachVolume", "IncorrectState"),
+        ("ec2:AttachVolume", "VolumeInUse"),
+        ("ec2:DeleteVolume", "VolumeInUse"),
+        ("ec2:DeleteSecurityGroup", "DependencyViolation"),
+    ],
+)
+def test_what_ec2_calls_too_early_is_asked_for_again(backed, machine, call, code):
+    machine.wire.on(call, refused(code), times=2)
     assert_recovered(backed, backed.recover())
 
 

@@ -1,11 +1,13 @@
 """What the recover machine and the code promise each other: read from both, without running anything."""
 
+import math
 from typing import get_args
 
 import pytest
 
 from quiesce import errors
 from quiesce.errors import QuiesceError
+from quiesce.recover_ec2 import CHANGES_PER_TRY
 from quiesce.recover_state import Step
 from tests.support.project import ROOT, definition, template
 
@@ -15,17 +17,25 @@ FUNCTION = template()["Resources"]["RecoverFunction"]["Properties"]
 # Raised for good by a step before anything was created, or waited for by a backup alone.
 NOT_OF_RECOVERY = {"ServerBusy", "SnapshotTooSoon", "AgentUnreachable"}
 
+# CreateSnapshots takes so many volumes of one server (EBS user guide).
+MOST_VOLUMES = 128
+# How many looks a step takes at most, and how long a call lasts: a change or a look, which is much, and a dry run.
+LOOKS, CALL_S, DRY_RUN_S = 10, 3, 0.5
+# How long volumes may take after the last of them was asked for.
+SLOWEST_S = 15 * 60
+
 
 def retried(state):
     return {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
 
 
+def waits_s(retrier):
+    interval_s, rate, longest_s = (retrier[name] for name in ("IntervalSeconds", "BackoffRate", "MaxDelaySeconds"))
+    return [min(interval_s * rate**n, longest_s) for n in range(retrier["MaxAttempts"])]
+
+
 def longest_s(state):
-    waits = [
-        min(r["IntervalSeconds"] * r["BackoffRate"] ** n, r["MaxDelaySeconds"])
-        for r in state["Retry"]
-        for n in range(r["MaxAttempts"])
-    ]
+    waits = [wait_s for retrier in state["Retry"] for wait_s in waits_s(retrier)]
     return (1 + len(waits)) * 30 + sum(waits)
 
 
@@ -65,6 +75,22 @@ def test_the_function_ends_before_its_state_and_that_before_the_machine(state):
 def test_a_recovery_is_accounted_for_before_the_machine_is_cut_off():
     """With every retrier used up, and each call half a minute long, which is much."""
     assert sum(map(longest_s, TASKS.values())) < definition("RecoverMachine")["TimeoutSeconds"]
+
+
+def test_what_one_try_changes_is_done_within_the_functions_time():
+    assert FUNCTION["Timeout"] > (LOOKS + CHANGES_PER_TRY) * CALL_S
+
+
+def test_the_dry_runs_of_the_most_volumes_are_done_within_the_functions_time():
+    assert FUNCTION["Timeout"] > LOOKS * CALL_S + (1 + MOST_VOLUMES) * DRY_RUN_S
+
+
+@pytest.mark.parametrize(("state", "before"), [("MakeVolumes", 0), ("Swap", 1), ("Account", 1)])
+def test_the_tries_are_enough_for_the_most_volumes_and_the_rest_for_slow_ones(state, before):
+    """A try before the first batch: Swap detaches what is in the way, and Account terminates the server."""
+    [not_ready] = [retrier for retrier in TASKS[state]["Retry"] if retrier["ErrorEquals"] == ["NotReady"]]
+    batches = math.ceil(MOST_VOLUMES / CHANGES_PER_TRY)
+    assert sum(waits_s(not_ready)[before + batches :]) >= SLOWEST_S
 
 
 def test_every_state_but_choices_says_what_it_does():

@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
-from sandbox import images, instances, snapshots, volumes
+from sandbox import attachments, images, instances, snapshots, volumes
 from sandbox.direct_apis import DirectApis
 from sandbox.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
@@ -154,7 +154,7 @@ def _now_s() -> float:
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Give an account in which the stack's table, bucket and topic stand as the template has them."""
-    for part in (snapshots, instances, volumes, images):
+    for part in (snapshots, instances, volumes, attachments, images):
         part.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
         ec2 = client("ec2")
