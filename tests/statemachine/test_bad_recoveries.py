@@ -126,12 +126,25 @@ def test_a_detachment_that_never_ends_keeps_nothing_from_being_cleaned_up(backed
     assert_failed(backed, run, "NotReady", "is busy at /dev/sda1")
 
 
+def test_a_volume_that_somebody_holds_keeps_nothing_else_from_being_cleaned_up(backed, machine):
+    machine.stop_in("MakeVolumes")
+    backed.recover()
+    machine.stop_in("")
+    held = next(v["VolumeId"] for v in made(backed.cloud)["volumes"] if v["State"] == "available")
+    backed.cloud.ec2.attach_volume(InstanceId=backed.server.instance_id, VolumeId=held, Device="xvdz")
+    run = backed.recover(on_failure="clean-up")
+    assert (run.status, run.error, run.states[-1]) == ("FAILED", "NotReady", "AccountFailed")
+    exists = made(backed.cloud)
+    assert (exists["servers"], [v["VolumeId"] for v in exists["volumes"]], exists["groups"]) == ([], [held], [])
+
+
 def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
     """The key of D: can't be used: EC2 answers well, and the volume ends in an error later."""
     [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
     VOLUMES.unusable.add(of_d["snapshot_id"])
     run = backed.recover()
     assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
+    assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryBroken", "for xvdf is error")
 
 
 def attach_foreign(backed, device):
