@@ -6,8 +6,10 @@ from quiesce import recover_ec2
 from sandbox.instances import INSTANCES
 from sandbox.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
+from tests.support.project import definition
 from tests.support.wire import refused
 
+SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
 GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
 
@@ -118,6 +120,12 @@ def test_a_detachment_that_never_ends_is_told_and_the_recovery_goes_on_once_it_h
     assert machine.wire.count("ec2:DetachVolume") == 1
     VOLUMES.stuck_as = ""
     assert_recovered(backed, backed.recover())
+
+
+def test_a_device_that_ec2_never_takes_is_told_in_its_words_after_a_bounded_time(backed, machine):
+    tries = 1 + next(r for r in SWAP["Retry"] if r["ErrorEquals"] == ["NotReady"])["MaxAttempts"]
+    machine.wire.on("ec2:AttachVolume", refused("InvalidParameterValue"), times=tries)
+    assert_failed(backed, backed.recover(), "NotReady", "ec2:AttachVolume: An error occurred (InvalidParameter", **ALL)
 
 
 def test_a_detachment_that_never_ends_keeps_nothing_from_being_cleaned_up(backed):
