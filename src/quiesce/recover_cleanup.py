@@ -45,7 +45,8 @@ def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
                 client.terminate_instances(InstanceIds=[server["InstanceId"]])
         raise NotReady(f"{server['InstanceId']} is being terminated")
     found = recover_ec2.find_volumes(client, recovery_id, stack)
-    ours = [v["VolumeId"] for v in found if tag_of(v, tags.RECOVERING) and v["State"] != "deleting"]
+    # One that somebody holds must not keep the others from going.
+    ours = [v["VolumeId"] for v in found if tag_of(v, tags.RECOVERING) and v["State"] in ("available", "error")]
     for volume_id in ours[:CHANGES_PER_TRY]:
         recover_ec2.delete_volume(client, volume_id)
     if group := recover_ec2.find_group(client, recovery_id, stack):

@@ -6,8 +6,10 @@ from quiesce import recover_ec2
 from sandbox.instances import INSTANCES
 from sandbox.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
+from tests.support.project import definition
 from tests.support.wire import refused
 
+SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
 GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
 
@@ -120,10 +122,28 @@ def test_a_detachment_that_never_ends_is_told_and_the_recovery_goes_on_once_it_h
     assert_recovered(backed, backed.recover())
 
 
+def test_a_device_that_ec2_never_takes_is_told_in_its_words_after_a_bounded_time(backed, machine):
+    tries = 1 + next(r for r in SWAP["Retry"] if r["ErrorEquals"] == ["NotReady"])["MaxAttempts"]
+    machine.wire.on("ec2:AttachVolume", refused("InvalidParameterValue"), times=tries)
+    assert_failed(backed, backed.recover(), "NotReady", "ec2:AttachVolume: An error occurred (InvalidParameter", **ALL)
+
+
 def test_a_detachment_that_never_ends_keeps_nothing_from_being_cleaned_up(backed):
     VOLUMES.stuck_as = "busy"
     run = backed.recover(on_failure="clean-up")
     assert_failed(backed, run, "NotReady", "is busy at /dev/sda1")
+
+
+def test_a_volume_that_somebody_holds_keeps_nothing_else_from_being_cleaned_up(backed, machine):
+    machine.stop_in("MakeVolumes")
+    backed.recover()
+    machine.stop_in("")
+    held = next(v["VolumeId"] for v in made(backed.cloud)["volumes"] if v["State"] == "available")
+    backed.cloud.ec2.attach_volume(InstanceId=backed.server.instance_id, VolumeId=held, Device="xvdz")
+    run = backed.recover(on_failure="clean-up")
+    assert (run.status, run.error, run.states[-1]) == ("FAILED", "NotReady", "AccountFailed")
+    exists = made(backed.cloud)
+    assert (exists["servers"], [v["VolumeId"] for v in exists["volumes"]], exists["groups"]) == ([], [held], [])
 
 
 def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
@@ -132,6 +152,7 @@ def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
     VOLUMES.unusable.add(of_d["snapshot_id"])
     run = backed.recover()
     assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
+    assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryBroken", "for xvdf is error")
 
 
 def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(backed, machine):
