@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from quiesce import ec2, images, initial_image
 from quiesce.aws import ONCE
 from quiesce.calls import counted, take_calls
+from quiesce.recover_checks import misfits_once_available, needs_of
 from quiesce.run import identity_of
 from quiesce.settings import Settings
 from quiesce.state import ImageKept, RunState
@@ -26,7 +27,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not initial_image.is_wanted(state):
         return ImageKept(image_id="", notes=[], calls={}).model_dump(mode="json")
     found = images.find_images(ec2_client, settings.stack_name, run.instance_id)
-    upkeep = initial_image.decide(plan.settings.initial_image, found, now)
+    root = next((volume.device for volume in plan.volumes if volume.root), "")
+    needs = needs_of(plan.source, root)
+    misfits = {image.image_id: misfits_once_available(image, needs) for image in found}
+    upkeep = initial_image.decide(plan.settings.initial_image, found, misfits, now)
     image_id = upkeep.latest
     if upkeep.make:
         server = ec2.describe_server(ec2_client, run.instance_id, ec2_client.meta.region_name)
@@ -36,5 +40,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Last: a server without an image is worse than one with two.
     left = [note for old in (*upkeep.retired, *upkeep.failed) for note in images.deregister(ec2_client, old)]
     logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make, retired=upkeep.retired)
-    notes = [*map(initial_image.failed_note, upkeep.failed), *left]
+    misfit = [initial_image.misfit_note(upkeep)] if upkeep.misfits else []
+    notes = [*map(initial_image.failed_note, upkeep.failed), *misfit, *left]
     return ImageKept(image_id=image_id, notes=notes, calls=take_calls()).model_dump(mode="json")

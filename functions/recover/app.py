@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce.aws import HASTY, REPEATABLE
+from quiesce.aws import REPEATABLE
 from quiesce.recover_reporting import RecoveryDesk
 from quiesce.recover_state import RecoveryState
 from quiesce.recover_steps import RecoverySteps, id_of
@@ -19,7 +19,7 @@ from quiesce.ssm import Guest
 from quiesce.telemetry import logger
 
 settings = Settings.from_env()
-ssm_client = boto3.client("ssm", config=HASTY)
+ssm_client = boto3.client("ssm", config=REPEATABLE)
 recoveries = Recoveries(boto3.client("dynamodb", config=REPEATABLE), settings.table_name)
 desk = RecoveryDesk(
     s3=boto3.client("s3", config=REPEATABLE),

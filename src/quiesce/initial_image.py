@@ -4,7 +4,7 @@ What is on its root volume is nobody's: a recovery swaps it before the server is
 with an image and not with a snapshot: platform and billing, architecture, boot mode, root device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from quiesce.verdict import judge_snapshots
 
 # States of an image that exists, or will: it takes as long as a snapshot of the root does.
 ALIVE = {"available", "pending"}
+RENEWED_AT_MOST_EVERY = timedelta(days=1)
 CAME_TO_NOTHING = {"failed", "error", "invalid"}
 
 
@@ -43,20 +44,27 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What a backup does about a server's images: ``latest`` is the one that exists, ``retired`` are to go."""
+    """What a backup does about a server's images: ``latest`` is what a recovery takes, and ``retired`` are to go."""
 
     latest: str
     make: bool
     retired: tuple[str, ...]
     failed: tuple[str, ...]
+    misfits: tuple[str, ...] = ()
 
 
-def decide(setting: ImageRenewal | Literal["once", "off"], images: Sequence[FoundImage], now: datetime) -> Upkeep:
+def decide(
+    setting: ImageRenewal | Literal["once", "off"],
+    images: Sequence[FoundImage],
+    misfits: Mapping[str, Sequence[str]],
+    now: datetime,
+) -> Upkeep:
     """Decide whether a backup makes an image, and which of its older ones are deregistered.
 
     Args:
         setting: the policy's ``initial_image``, not ``off``.
         images: those of the server, in any order.
+        misfits: in words, by image, what keeps it from being launched for the server as it is now.
         now: in UTC.
 
     Returns:
@@ -64,14 +72,17 @@ def decide(setting: ImageRenewal | Literal["once", "off"], images: Sequence[Foun
         one is needed as long as it may fit a recovery point that the newer ones do not.
     """
     alive = [image for image in images if image.state in ALIVE]
-    latest = max(alive, key=lambda image: image.created_at, default=None)
+    # One that fits, however old, is the one that a recovery takes.
+    latest = max(alive, key=lambda image: (not misfits.get(image.image_id), image.created_at), default=None)
+    wrong = misfits.get(latest.image_id, ()) if latest else ()
     retired = [i.image_id for i in alive if i.by_backup and any(_replaces(newer, i) for newer in alive)]
     failed = [i.image_id for i in images if i.by_backup and i.state in CAME_TO_NOTHING]
     return Upkeep(
         latest=latest.image_id if latest else "",
-        make=latest is None or _is_due(setting, now - latest.created_at),
+        make=latest is None or _is_due(setting, now - latest.created_at) or (bool(wrong) and not _is_new(alive, now)),
         retired=tuple(retired),
         failed=tuple(failed),
+        misfits=tuple(wrong),
     )
 
 
@@ -112,6 +123,12 @@ def image_notes(state: RunState) -> list[str]:
     return state.make_image.notes if state.make_image else []
 
 
+def misfit_note(upkeep: Upkeep) -> str:
+    """Say that the server has changed, and its image has not."""
+    then = "another one was made" if upkeep.make else "another one is made a day after the last"
+    return f"the initial AMI {upkeep.latest} no longer fits the server: it {', '.join(upkeep.misfits)}; {then}"
+
+
 def failed_note(image_id: str) -> str:
     """Say that an image came to nothing."""
     return f"the initial AMI {image_id} came to nothing and was deregistered"
@@ -119,6 +136,11 @@ def failed_note(image_id: str) -> str:
 
 def _is_due(setting: ImageRenewal | Literal["once", "off"], age: timedelta) -> bool:
     return isinstance(setting, ImageRenewal) and age >= timedelta(days=setting.every_days)
+
+
+def _is_new(images: Sequence[FoundImage], now: datetime) -> bool:
+    """Say whether one was made within a day: what keeps all of them from fitting may be nothing that another mends."""
+    return any(image.by_backup and now - image.created_at < RENEWED_AT_MOST_EVERY for image in images)
 
 
 def _replaces(newer: FoundImage, image: FoundImage) -> bool:

@@ -8,6 +8,9 @@ from typing import Literal
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.state import Crossing, Execution
 
+# What to do where the recovery's id is used up: EC2 remembers what was asked for under it.
+OTHER_ID = "start a new recovery, under another id"
+
 
 class Remains(Crossing):
     """Something that a recovery made and that exists: ``what`` says what it is for."""
@@ -60,6 +63,8 @@ def failed(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequen
         state = "Nothing of it exists"
     elif plan and plan.on_failure == "clean-up":
         state = f"Not all could be cleaned up; this exists: {_listed(exists)}"
+    elif OTHER_ID in words:
+        state = f"This exists: {_listed(exists)}; start '{ending.recovery_id}' with clean-up, and it is deleted"
     else:
         remedy = f"go on under recovery_id '{ending.recovery_id}', or start that with clean-up"
         state = f"This exists: {_listed(exists)}; {remedy}"

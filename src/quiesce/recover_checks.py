@@ -1,12 +1,13 @@
 """What stands in the way of a recovery, told from what EC2 has now; nothing is created before this is empty. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quiesce.errors import RecoveryRefused
 from quiesce.initial_image import FoundImage
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.recover_points import RecoveryPoint
+from quiesce.state import Source
 
 OTHER_IMAGE = "name another image in image_id"
 OTHER_POINT = "choose another recovery point"
@@ -63,11 +64,20 @@ def misfits(image: FoundImage, needs: Needs) -> list[str]:
     return [f"{verb} {has or 'nothing'}, not {needed}" for verb, has, needed in differences if has != needed]
 
 
+def needs_of(source: Source | None, root_device: str) -> Needs:
+    """Return what an image has to be for a server."""
+    return Needs(root_device, source.architecture if source else "", source.boot_mode if source else "")
+
+
+def misfits_once_available(image: FoundImage, needs: Needs) -> list[str]:
+    """Return the same of an image that may still be on its way."""
+    return misfits(replace(image, state="available"), needs)
+
+
 def choose_image(images: Sequence[FoundImage], point: RecoveryPoint) -> str | None:
     """Return the latest image of the server that fits a recovery point; if none does, the latest, to say why."""
     root = next((s.volume.device for s in point.snapshots if s.volume and s.volume.root), "")
-    source = point.source
-    needs = Needs(root, source.architecture if source else "", source.boot_mode if source else "")
+    needs = needs_of(point.source, root)
     latest_first = sorted(images, key=lambda image: image.created_at, reverse=True)
     fitting = [image for image in latest_first if not misfits(image, needs)]
     return next((image.image_id for image in (*fitting, *latest_first)), None)

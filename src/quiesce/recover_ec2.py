@@ -14,6 +14,7 @@ from quiesce import tags
 from quiesce.aws import code_of, repeatable
 from quiesce.ec2 import tags_of
 from quiesce.errors import ChangeRefused, NotReady
+from quiesce.recover_account import OTHER_ID
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.recover_requests import tag_specification, tags_for
 
@@ -36,20 +37,23 @@ NOT_YET = {
 }
 # A call of the function makes no more of them, one after the other: at 3 seconds each, which is much, it ends in time.
 CHANGES_PER_TRY = 16
+# Under the same id another input is refused.
+OF_ANOTHER = " in overrides, under a new recovery_id"
 REMEDIES = {
-    "InsufficientInstanceCapacity": "start it again later, or with another instance_type or subnet_id in overrides",
-    "InstanceLimitExceeded": "raise the account's quota, or choose another instance_type in overrides",
-    "VcpuLimitExceeded": "raise the account's quota, or choose another instance_type in overrides",
-    "InsufficientFreeAddressesInSubnet": "name another subnet in overrides.subnet_id",
-    "Unsupported": "choose another instance_type, zone or subnet_id in overrides",
-    "AttachmentLimitExceeded": "choose an instance_type that takes more volumes in overrides",
-    "InvalidVolume.ZoneMismatch": "start a new recovery: a volume of this one is in another zone than its server",
-    "InvalidAMIID.NotFound": "name another image in image_id",
-    "InvalidAMIID.Unavailable": "name another image in image_id",
-    "InvalidSnapshot.NotFound": "choose another recovery point",
-    "InvalidKeyPair.NotFound": "name another key in overrides.key_name",
-    "IdempotentParameterMismatch": "start a new recovery, under another id: this one's server is gone",
-    "InvalidIPAddress.InUse": "name a free address in overrides.private_ip",
+    "InsufficientInstanceCapacity": f"start it again later, or with another instance_type or zone{OF_ANOTHER}",
+    "InstanceLimitExceeded": f"raise the account's quota, or choose another instance_type{OF_ANOTHER}",
+    "VcpuLimitExceeded": f"raise the account's quota, or choose another instance_type{OF_ANOTHER}",
+    "InsufficientFreeAddressesInSubnet": f"name another subnet_id{OF_ANOTHER}",
+    "Unsupported": f"choose another instance_type, zone or subnet_id{OF_ANOTHER}",
+    "AttachmentLimitExceeded": f"choose an instance_type that takes more volumes{OF_ANOTHER}",
+    "InvalidVolume.ZoneMismatch": f"{OTHER_ID}: a volume of this one is in another zone than its server",
+    "InvalidAMIID.NotFound": "name another image in image_id, under a new recovery_id",
+    "InvalidAMIID.Unavailable": "name another image in image_id, under a new recovery_id",
+    "InvalidSnapshot.NotFound": "choose another recovery point, under a new recovery_id",
+    "InvalidKeyPair.NotFound": f"name another key_name{OF_ANOTHER}",
+    "IdempotentParameterMismatch": f"{OTHER_ID}: this one's server is gone",
+    "IdempotentInstanceTerminated": f"{OTHER_ID}: this one's server is gone",
+    "InvalidIPAddress.InUse": f"name a free private_ip{OF_ANOTHER}",
 }
 OTHERWISE = "mend what EC2 names, and start it again under the same recovery_id"
 

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from quiesce import tags
 from quiesce.aws import code_of, repeatable
-from quiesce.errors import RecoveryRefused
+from quiesce.errors import AccessDenied, RecoveryRefused
 from quiesce.images import describe_images
 from quiesce.initial_image import FoundImage
 from quiesce.recover_checks import Found, FoundSnapshot, FoundSubnet
@@ -17,6 +17,10 @@ from quiesce.recover_requests import launch_request, volume_request
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+MISSING_RIGHT = (
+    "for an instance profile name its role in the stack's parameter ServerRoles, "
+    "for a key let the function's role use it by the key's policy (docs/recovery.md, Rights)"
+)
 # Filters take at most so many values (EC2 API reference).
 FILTER_VALUES = 200
 
@@ -52,13 +56,16 @@ def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[Rec
 def _try(call: str, method: Any, request: dict[str, Any]) -> RecoveryRefused | None:
     try:
         with repeatable(f"{call} (DryRun)"):
-            method(DryRun=True, **request)
+            # Without the token: it is the real request's, whose groups are others.
+            method(DryRun=True, **{name: value for name, value in request.items() if name != "ClientToken"})
     except ClientError as error:
         if code_of(error) == "DryRunOperation":
             return None
         return RecoveryRefused(
             call, f"EC2 would refuse it: {error}", REMEDIES.get(code_of(error), "mend what it names")
         )
+    except AccessDenied as error:
+        return RecoveryRefused(call, f"a right is missing: {error}", MISSING_RIGHT)
     return RecoveryRefused(call, "EC2 answered a DryRun as if it had not been one", "report this to quiesce")
 
 

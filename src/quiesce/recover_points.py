@@ -20,12 +20,30 @@ class PointPart(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class PointVolume(Volume):
+    """A volume, as a record of any version has it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PointSource(Source):
+    """The server, as a record of any version has it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PointConsistency(Consistency):
+    """How good it is, as a record of any version has it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
 class PointSnapshot(PointPart):
     """One snapshot of a recovery point, with the volume it was made from, if the run knew it."""
 
     snapshot_id: str
     size_gib: int
-    volume: Volume | None
+    volume: PointVolume | None
 
 
 class PointCopy(PointPart):
@@ -47,10 +65,10 @@ class RecoveryPoint(PointPart):
 
     run_id: str
     status: Literal["Successful", "PartiallySuccessful", "Failed"]
-    consistency: Consistency
+    consistency: PointConsistency
     instance_id: str
     instance_name: str
-    source: Source | None = None
+    source: PointSource | None = None
     shadow: PointShadow | None = None
     snapshots_at: datetime | None
     snapshots: list[PointSnapshot]

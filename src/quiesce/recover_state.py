@@ -35,6 +35,7 @@ class RecoveryState(BaseModel):
     input: Any
     plan: Planned | None = None
     launch: Launched | None = None
+    await_online: Launched | None = None
     failure: Failure | None = None
 
     def needed_plan(self) -> RecoveryPlan:

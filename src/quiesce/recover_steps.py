@@ -144,6 +144,9 @@ class RecoverySteps:
         recovery_id, plan = id_of(state.input, state.execution.name), state.plan.plan if state.plan else None
         cause = cause_of(state.failure) if state.failure else None
         words = f"{cause.error}: {cause.words}" if cause else "no reason was given"
+        if plan and state.await_online:
+            # It is in its real network and at work: what is left to do is nothing to delete it for.
+            plan = plan.model_copy(update={"on_failure": "keep"})
         if plan and plan.on_failure == "clean-up":
             clean_up(self.ec2, recovery_id, self.stack)
         ending = self.desk.ending(recovery_id, state.execution, now)

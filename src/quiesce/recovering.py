@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from quiesce import recover_ec2, tags
 from quiesce.errors import NotReady, RecoveryBroken
+from quiesce.recover_account import OTHER_ID
 from quiesce.recover_ec2 import CHANGES_PER_TRY, change, tag_of
 from quiesce.recover_plan import RecoveryPlan
 from quiesce.recover_requests import launch_request, volume_request
@@ -39,10 +40,7 @@ class Recovering:
             request = launch_request(self.plan, self.stack, [self._isolate()])
             server = recover_ec2.run_server(self.ec2, request)
         if server["State"]["Name"] in GONE:
-            raise RecoveryBroken(
-                f"{server['InstanceId']} was made by this recovery and is {server['State']['Name']}; "
-                "start a new recovery, under another id"
-            )
+            raise RecoveryBroken(f"{server['InstanceId']}, made by this recovery, is {_end_of(server)}; {OTHER_ID}")
         return server["InstanceId"]
 
     def stop(self, instance_id: str) -> None:
@@ -117,15 +115,18 @@ class Recovering:
 
     def finish(self, instance_id: str) -> None:
         """Delete what only the recovery needed, and hand the server over: nothing deletes it from now on."""
-        if _has_ended(self._server(instance_id)):
-            return
-        for volume in self._images_own():
-            recover_ec2.delete_volume(self.ec2, volume["VolumeId"])
-        if group := recover_ec2.find_group(self.ec2, self.plan.recovery_id, self.stack):
-            recover_ec2.delete_group(self.ec2, group["GroupId"])
-        # The server last: its tag says that the recovery has not ended.
-        recover_ec2.end_recovering(self.ec2, [volume["VolumeId"] for volume in self._made().values()])
-        recover_ec2.end_recovering(self.ec2, [instance_id])
+        server, made = self._server(instance_id), self._made()
+        if not _has_ended(server):
+            if unlisted := [volume.device for volume in self.plan.volumes if volume.device not in made]:
+                raise NotReady(f"EC2 does not list the volume for {unlisted[0]} at the moment")
+            for volume in self._images_own():
+                recover_ec2.delete_volume(self.ec2, volume["VolumeId"])
+            if group := recover_ec2.find_group(self.ec2, self.plan.recovery_id, self.stack):
+                recover_ec2.delete_group(self.ec2, group["GroupId"])
+        # In one call: a server of which only the volumes were handed over would still be the recovery's to delete.
+        ids = {instance_id: server} | {volume["VolumeId"]: volume for volume in made.values()}
+        if held := [name for name, resource in ids.items() if tag_of(resource, tags.RECOVERING) is not None]:
+            recover_ec2.end_recovering(self.ec2, held)
 
     def _isolate(self) -> str:
         group = recover_ec2.find_group(self.ec2, self.plan.recovery_id, self.stack)
@@ -141,7 +142,7 @@ class Recovering:
     def _server(self, instance_id: str) -> "InstanceTypeDef":
         server = recover_ec2.describe_server(self.ec2, instance_id)
         if server["State"]["Name"] in GONE:
-            raise RecoveryBroken(f"{instance_id} is {server['State']['Name']}: somebody has terminated it")
+            raise RecoveryBroken(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
         if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
             # Both tags come at its creation: to see neither means that EC2 does not list them yet.
             raise NotReady(f"{instance_id} is not listed with its tags yet")
@@ -203,11 +204,14 @@ class Recovering:
     def _missing(self, attached: list["VolumeTypeDef"]) -> list[tuple[str, str]]:
         taken = {a["Device"] for volume in attached for a in volume["Attachments"]}
         made, free = self._made(), [v.device for v in self.plan.volumes if v.device not in taken]
-        if gone := [device for device in free if device not in made]:
-            raise RecoveryBroken(
-                f"the volume for {gone[0]} is gone: somebody has deleted it; start a new recovery, under another id"
-            )
+        if unlisted := [device for device in free if device not in made]:
+            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if somebody has deleted it, {OTHER_ID}")
         return [(device, made[device]["VolumeId"]) for device in free]
+
+
+def _end_of(server: "InstanceTypeDef") -> str:
+    """Say how a server ended, and why, as EC2 has it: by a person, or since EC2 could not launch it."""
+    return f"{server['State']['Name']} ({server.get('StateReason', {}).get('Message') or 'EC2 gives no reason'})"
 
 
 def _has_ended(server: "InstanceTypeDef") -> bool:
@@ -223,5 +227,5 @@ def _refuse_failed(made: dict[str, "VolumeTypeDef"]) -> None:
         if (state := volume["State"]) not in ("creating", "available", "in-use"):
             raise RecoveryBroken(
                 f"{volume['VolumeId']} for {device} is {state}: EC2 could not make it; "
-                "if its snapshot is encrypted, may the recovery use its key? Then start a new one, under another id"
+                "if its snapshot is encrypted, may the recovery use its key? Let it, and {OTHER_ID}"
             )

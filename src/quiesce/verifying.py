@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
+# Of one shadow copy or snapshot: 160 of them go through a state document of 256 KiB, beside everything else.
+MAX_WORDS = 300
+
 
 @dataclass(frozen=True)
 class _Opened:
@@ -79,7 +82,8 @@ def _expected(state: RunState, copies: Sequence[ShadowCopy], snapshots: Sequence
 
 
 def _told(evidence: Evidence, copy: ShadowCopy, snapshots: Mapping[str, Snapshot]) -> VerifiedCopy:
-    told = VerifiedCopy(shadow_id=copy.shadow_id, path=copy.path, verdict=evidence.verdict, reason=evidence.reason)
+    reason = _bounded(evidence.reason)
+    told = VerifiedCopy(shadow_id=copy.shadow_id, path=copy.path, verdict=evidence.verdict, reason=reason)
     found = evidence.found
     if found is None:
         return told
@@ -102,5 +106,9 @@ def _read(opened: _Opened) -> ReadSnapshot:
         snapshot_id=opened.snapshot.snapshot_id,
         volume_id=opened.snapshot.volume_id,
         blocks=opened.blocks.fetched if opened.blocks else 0,
-        problem="; ".join(str(fault) for fault in faults if fault),
+        problem=_bounded("; ".join(str(fault) for fault in faults if fault)),
     )
+
+
+def _bounded(words: str) -> str:
+    return words if len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 3]}..."

@@ -228,3 +228,11 @@ def test_while_it_is_pending_a_recovery_is_told_to_wait(machine, cloud, server, 
     run = machine.recover({"instance_id": server.instance_id, "at": "latest"})
     assert run.error == "RecoveryRefused"
     assert "is pending, not available. Remedy: wait until it is available" in run.cause
+
+
+def test_a_server_that_its_image_no_longer_fits_gets_another_one_or_its_record_says_so(machine, cloud, request_for):
+    """By policy ``once``: told only by a recovery, it is told when no image can be made any more."""
+    old = machine.start(request_for).output["initial_image"]
+    cloud.servers.backend().amis[old].root_device_name = "/dev/xvda"  # the server was moved since
+    run = machine.start(request_for)
+    assert run.output["initial_image"] != old or run.output["notes"] != []

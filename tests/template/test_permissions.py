@@ -141,6 +141,13 @@ def test_a_recovery_creates_nothing_without_its_tag_and_reads_the_snapshots_of_i
     assert conditions["HandOver"]["ForAllValues:StringEquals"] == {"aws:TagKeys": ["quiesce:recovering"]}
 
 
+@pytest.mark.parametrize("kind", ["subnet", "vpc"])
+def test_a_recovery_may_use_a_network_that_another_account_shares(kind):
+    """A shared subnet's ARN has its owner's account (terraform-aws-iam's issue 227, runs-on's issue 463)."""
+    resources = [r for s in statements("RecoverFunction") for r in listed(s["Resource"]) if f":{kind}/" in str(r)]
+    assert [r["Fn::Sub"] for r in resources] == [f"arn:${{AWS::Partition}}:ec2:${{AWS::Region}}:*:{kind}/*"]
+
+
 def test_a_recovery_passes_only_roles_that_the_template_was_given_and_only_to_ec2():
     [passing] = [s for s in statements("RecoverFunction") if s["Action"] == "iam:PassRole"]
     assert passing["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ServerRoles}"}

@@ -57,7 +57,8 @@ def a_point(run_id: str = "run-1", hours: int = 0, volumes: int = 2, **changes: 
         "source": a_source(),
         "snapshots_at": NOW + timedelta(hours=hours),
         "snapshots": [
-            {"snapshot_id": snapshot_id(n), "size_gib": 8, "volume": volume} for n, volume in enumerate(of_volumes)
+            {"snapshot_id": snapshot_id(n), "size_gib": 8, "volume": volume and volume.model_dump()}
+            for n, volume in enumerate(of_volumes)
         ],
     }
     return RecoveryPoint.model_validate({**fields, **changes})

@@ -31,7 +31,7 @@ RUN = RunIdentity("files-nightly-i-0123456789abcdef0-20260314T013000Z", "files-n
 @pytest.mark.parametrize("state", [None, "failed", "invalid", "error", "deregistered", "disabled"])
 def test_a_server_without_an_image_gets_one(setting: Any, state: str | None) -> None:
     images = [an_image("ami-1", state=state)] if state else []
-    upkeep = decide(setting, images, NOW)
+    upkeep = decide(setting, images, {}, NOW)
     assert (upkeep.make, upkeep.latest) == (True, "")
 
 
@@ -40,41 +40,41 @@ def test_a_server_without_an_image_gets_one(setting: Any, state: str | None) -> 
     ("setting", "days", "made"), [("once", 3650, False), (MONTHLY, 29, False), (MONTHLY, 30, True), (MONTHLY, 31, True)]
 )
 def test_another_one_is_made_as_often_as_the_policy_says(setting: Any, days: int, made: bool, state: str) -> None:
-    upkeep = decide(setting, [an_image("ami-1", days=days, state=state), an_image("ami-0", days=100)], NOW)
+    upkeep = decide(setting, [an_image("ami-1", days=days, state=state), an_image("ami-0", days=100)], {}, NOW)
     assert (upkeep.make, upkeep.latest) == (made, "ami-1" if days < 100 else "ami-0")
 
 
 def test_an_older_image_goes_as_soon_as_a_newer_one_of_the_same_traits_is_available() -> None:
     images = [an_image("ami-1", days=60), an_image("ami-2", days=30), an_image("ami-3")]
-    assert decide("once", images, NOW).retired == ("ami-1", "ami-2")
+    assert decide("once", images, {}, NOW).retired == ("ami-1", "ami-2")
 
 
 @pytest.mark.parametrize("trait", ["root_device", "architecture", "boot_mode", "platform", "billing"])
 def test_it_stays_where_recovery_points_may_need_it(trait: str) -> None:
     """What was backed up before the change fits the older image only."""
     images = [an_image("ami-1", days=60, **{trait: "as it was"}), an_image("ami-2", days=30)]
-    assert decide("once", images, NOW).retired == ()
+    assert decide("once", images, {}, NOW).retired == ()
 
 
 @pytest.mark.parametrize("state", ["pending", "failed"])
 def test_it_stays_while_the_newer_one_is_not_available(state: str) -> None:
-    assert decide("once", [an_image("ami-1", days=60), an_image("ami-2", state=state)], NOW).retired == ()
+    assert decide("once", [an_image("ami-1", days=60), an_image("ami-2", state=state)], {}, NOW).retired == ()
 
 
 def test_an_image_that_a_person_made_and_tagged_is_used_and_never_deregistered() -> None:
     images = [an_image("ami-1", days=60, by_backup=False), an_image("ami-2", state="failed", by_backup=False)]
-    upkeep = decide("once", [*images, an_image("ami-3", days=30)], NOW)
+    upkeep = decide("once", [*images, an_image("ami-3", days=30)], {}, NOW)
     assert (upkeep.retired, upkeep.failed) == ((), ())
-    assert decide("once", images, NOW).latest == "ami-1"
+    assert decide("once", images, {}, NOW).latest == "ami-1"
 
 
 def test_one_that_came_to_nothing_goes() -> None:
-    upkeep = decide("once", [an_image("ami-1", state="failed")], NOW)
+    upkeep = decide("once", [an_image("ami-1", state="failed")], {}, NOW)
     assert (upkeep.failed, upkeep.make) == (("ami-1",), True)
 
 
 def test_two_of_the_same_moment_never_replace_each_other() -> None:
-    assert decide("once", [an_image("ami-1"), an_image("ami-2")], NOW + timedelta(days=1)).retired == ()
+    assert decide("once", [an_image("ami-1"), an_image("ami-2")], {}, NOW + timedelta(days=1)).retired == ()
 
 
 def test_the_image_holds_the_root_alone_and_nothing_is_rebooted() -> None:

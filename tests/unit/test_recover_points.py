@@ -93,3 +93,12 @@ def test_a_time_never_gives_what_is_younger_nor_passes_over_what_is_nearer(
 def test_a_record_that_says_more_than_is_known_here_is_read_all_the_same() -> None:
     later = a_point().model_dump(mode="json") | {"colour": "red"}
     assert RecoveryPoint.model_validate(later) == a_point()
+
+
+def test_a_record_of_a_later_version_is_read_whatever_it_says_more_of_a_volume_or_the_server() -> None:
+    """After a stack was rolled back, on a bad day: one such record must not hide all recovery points of a server."""
+    document = a_point().model_dump(mode="json")
+    document["snapshots"][0]["volume"]["multi_attach"] = False
+    document["source"]["tenancy"] = "default"
+    document["consistency"]["evidence"] = "present"
+    assert RecoveryPoint.model_validate(document).run_id == "run-1"
