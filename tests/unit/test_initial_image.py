@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from quiesce import tags
-from quiesce.initial_image import decide, image_notes, image_request, is_wanted
+from quiesce.initial_image import decide, image_notes, image_request, is_wanted, misfit_note
 from quiesce.policy import ImageRenewal
 from quiesce.run import RunIdentity
 from quiesce.state import ImageKept
@@ -118,3 +118,22 @@ def test_a_failure_is_a_note_with_its_true_name_and_words() -> None:
     kept = ImageKept(image_id="ami-1", notes=["a note"], calls={})
     assert image_notes(a_good_state(make_image=kept)) == ["a note"]
     assert image_notes(a_good_state()) == []
+
+
+MISFIT = ("boots by legacy-bios, not uefi",)
+
+
+@pytest.mark.parametrize(("days", "made"), [(0, False), (1, True), (400, True)])
+def test_where_none_fits_the_server_any_more_another_is_made_at_most_once_a_day(days: int, made: bool) -> None:
+    upkeep = decide("once", [an_image("ami-1", days=days)], {"ami-1": MISFIT}, NOW)
+    assert (upkeep.make, upkeep.latest, upkeep.misfits) == (made, "ami-1", MISFIT)
+    told = "another one was made" if made else "another one is made a day after the last"
+    assert misfit_note(upkeep) == (
+        f"the initial AMI ami-1 no longer fits the server: it boots by legacy-bios, not uefi; {told}"
+    )
+
+
+def test_an_older_image_that_fits_is_the_one_that_counts() -> None:
+    images = [an_image("ami-1", days=60), an_image("ami-2", days=2, boot_mode="uefi")]
+    upkeep = decide("once", images, {"ami-2": MISFIT}, NOW)
+    assert (upkeep.make, upkeep.latest, upkeep.misfits) == (False, "ami-1", ())
