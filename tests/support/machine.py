@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -50,7 +50,12 @@ class Run:
     error: str | None
     cause: str | None
     output: Any
-    history: list[dict[str, Any]]
+    look: Callable[[], list[dict[str, Any]]] = field(repr=False, compare=False)
+
+    @cached_property
+    def history(self) -> list[dict[str, Any]]:
+        """The execution's events; told only if asked for, since moto takes as long for them as for many calls."""
+        return self.look()
 
     @property
     def states(self) -> list[str]:
@@ -168,9 +173,13 @@ class Machine:
                 "executionArn"
             ]
         ended = states.describe_execution(executionArn=arn)
-        history = states.get_execution_history(executionArn=arn)["events"]
         output = json.loads(ended["output"]) if "output" in ended else None
-        return Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, history)
+
+        def look() -> list[dict[str, Any]]:
+            events: list[dict[str, Any]] = states.get_execution_history(executionArn=arn)["events"]
+            return events
+
+        return Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, look)
 
     def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
         step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
