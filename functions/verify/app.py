@@ -24,7 +24,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     take_calls()
     state = RunState.model_validate(event)
     begin("verify", identity_of(state))
-    verified = verify(ec2_client, ebs_client, state) if awaits_evidence(state) else NOTHING_TO_VERIFY
+    verified = NOTHING_TO_VERIFY
+    if awaits_evidence(state):
+        verified = verify(ec2_client, ebs_client, state, context.get_remaining_time_in_millis)
     blocks = {read.snapshot_id: read.blocks for read in verified.snapshots}
     logger.info("verified", verdict=verified.verdict, reason=verified.reason, blocks=blocks)
     return verified.model_copy(update={"calls": take_calls()}).model_dump(mode="json")

@@ -106,7 +106,7 @@ def _judge_found(one: ExpectedCopy, claims: list[_Claim]) -> Evidence:
 
 def _first(faults: Sequence[str]) -> str:
     """Name the first of several faults: each copy says it, and all of it has to fit into the state document."""
-    return faults[0] + (f" (and {len(faults) - 1} more)" if faults[1:] else "")
+    return f" ({len(faults)} places): {faults[0]}" if faults[1:] else f": {faults[0]}"
 
 
 def _claims(one: ExpectedCopy, copies: Iterable[ShadowCopy]) -> list[_Claim]:
@@ -133,7 +133,7 @@ class _Search:
         if one.disk is not None and one.disk not in {disk.name for disk in self.disks}:
             return "absent", f"{one.disk}, with the volume that it is a copy of, is not in the recovery point"
         if unread := self._unread(one.disk):
-            return "not verifiable", f"it may be where nothing could be read: {_first(unread)}"
+            return "not verifiable", f"it may be where nothing could be read{_first(unread)}"
         nameless = [copy for copy in self.copies if copy.store is None]
         doubts = [self._doubt(copy) for copy in nameless if one.disk in (None, copy.original.disk)]
         doubts.sort(key=lambda doubt: GRAVEST_DOUBT_FIRST.index(doubt[0]))
@@ -163,7 +163,7 @@ class _Search:
         if wanted in self._volume_ids():
             return "damaged", f"{listed}, and its storage is missing on volume {wanted}"
         if unread := self._unread(None):
-            return "not verifiable", f"{listed}, and its storage may be where nothing could be read: {_first(unread)}"
+            return "not verifiable", f"{listed}, and its storage may be where nothing could be read{_first(unread)}"
         return "absent", f"{listed}, and keeps its storage on volume {wanted}, which is not in the recovery point"
 
     def _volume_ids(self) -> set[UUID]:

@@ -5,7 +5,7 @@ What could not be had is `NotRead`, and never zeros: zeros are only what the lis
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PAGE_BLOCKS = 100
 # Far more than a recovery point needs where all is well, and what a function has the time for.
 MAX_CALLS = 2000
+# One call may take 20 s, is tried again, and what was read has to be told.
+RESERVE_MS = 60_000
 # What is kept of each snapshot: structures lie beside each other, and a server may have 128 volumes.
 KEPT_BLOCKS = 8
 # How often a block is fetched that does not have its checksum.
@@ -36,16 +38,24 @@ class _TokenRefused(NotRead):
 
 @dataclass
 class Allowance:
-    """How many more calls may be sent for all snapshots of a run together."""
+    """How many more calls may be sent for all snapshots of a run together, and for how long.
 
+    Attributes:
+        remaining_ms: how long the function may still run, as Lambda says.
+        calls: how many are left.
+    """
+
+    remaining_ms: Callable[[], int]
     calls: int = MAX_CALLS
 
     def take(self) -> None:
         """Use up one call.
 
         Raises:
-            NotRead: there is none left.
+            NotRead: there is none left, or no time: what was read until then is told all the same.
         """
+        if self.remaining_ms() < RESERVE_MS:
+            raise NotRead("the function's time did not suffice to read it")
         if self.calls <= 0:
             raise NotRead(f"more than {MAX_CALLS} calls of the EBS direct APIs would be needed")
         self.calls -= 1

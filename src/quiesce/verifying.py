@@ -1,6 +1,6 @@
 """Verify's work: look for the shadow copies of a run in its snapshots, and tell what was found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -32,7 +32,9 @@ class _Opened:
     blocks: SnapshotBlocks | None
 
 
-def verify(ec2_client: "EC2Client", ebs_client: "EBSClient", state: RunState) -> Verified:
+def verify(
+    ec2_client: "EC2Client", ebs_client: "EBSClient", state: RunState, remaining_ms: Callable[[], int]
+) -> Verified:
     """Look for each shadow copy of a run in all of its snapshots: a store may be on any.
 
     A snapshot that can't be read makes what it may hold `not verifiable`.
@@ -44,7 +46,7 @@ def verify(ec2_client: "EC2Client", ebs_client: "EBSClient", state: RunState) ->
     if shadow is None or not shadow.copies:
         return NOTHING_TO_VERIFY
     now = {s.snapshot_id: s for s in ec2.describe_snapshots(ec2_client, [s.snapshot_id for s in snapshots])}
-    allowance = Allowance()
+    allowance = Allowance(remaining_ms)
     opened = [_open(ebs_client, snapshot, now.get(snapshot.snapshot_id), allowance) for snapshot in snapshots]
     evidence = examine([each.disk for each in opened], _expected(state, shadow.copies, snapshots))
     of_id = {snapshot.snapshot_id: snapshot for snapshot in snapshots}

@@ -98,6 +98,21 @@ def test_a_shadow_copy_that_windows_shows_and_the_snapshot_lacks_is_found_out(
     }
 
 
+def test_where_the_functions_time_does_not_suffice_what_was_read_is_told_and_the_rest_is_not_known(
+    machine, shop, request_with
+):
+    def late(_request, effect):
+        machine.remaining_ms = 10_000
+        return effect()
+
+    machine.wire.on("ebs:GetSnapshotBlock", late, nth=3)
+    run = machine.start(request_with())
+    assert_consistent(run, shop, "not verifiable")
+    assert machine.wire.count("ebs:GetSnapshotBlock") == 3
+    assert "the function's time did not suffice to read it" in run.output["evidence"]["reason"]
+    assert machine.invocations.count("verify") == 1
+
+
 def test_a_store_that_is_not_whole_is_found_out(machine, cloud, shop, request_with):
     def overwrite():
         disk = cloud.servers.disks[snapshot_of(cloud, shop).id]

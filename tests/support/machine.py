@@ -88,6 +88,8 @@ class Machine:
     """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
     swept: list[dict[str, Any]] = field(default_factory=list)
     """The events that sweep was started with."""
+    remaining_ms: int = 120_000
+    """How long each function may still run, as Lambda tells it."""
     _stop_in: str = ""
     _state: str = ""
     _environment: Any = None
@@ -123,7 +125,7 @@ class Machine:
         """Start sweep, or what sweeps recoveries, with an event."""
         self.swept.append(event)
         with self.wire.listen():
-            APPS[step].handler(json.loads(json.dumps(event)), _context(step))
+            APPS[step].handler(json.loads(json.dumps(event)), self._context(step))
 
     def sweep_recovery(self, run: Run) -> None:
         """Start the recover function as EventBridge does when an execution was stopped, timed out or failed."""
@@ -209,10 +211,18 @@ class Machine:
         order = orders.pop(0) if orders else None
         if order and not order.after_the_call:
             raise order
-        result = APPS[step].handler(event, _context(step))
+        result = APPS[step].handler(event, self._context(step))
         if order:
             raise order
         return result
+
+    def _context(self, step: str) -> Any:
+        return SimpleNamespace(
+            aws_request_id=str(uuid.uuid4()),
+            function_name=step,
+            memory_limit_in_mb=1024,
+            get_remaining_time_in_millis=lambda: self.remaining_ms,
+        )
 
 
 def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any]:
@@ -246,7 +256,3 @@ def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any
         "resources": [arn],
         "detail": detail,
     }
-
-
-def _context(step: str) -> Any:
-    return SimpleNamespace(aws_request_id=str(uuid.uuid4()), function_name=step, memory_limit_in_mb=1024)

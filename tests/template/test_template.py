@@ -10,6 +10,7 @@ import quiesce.errors
 from quiesce import verbs
 from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, TargetSettings, Vss
 from quiesce.settings import Settings
+from quiesce.snapshot_blocks import RESERVE_MS
 from quiesce.sweeping import WORDS
 from tests.support.environment import ENVIRONMENT
 from tests.support.project import ROOT, definition, resources, step_of, template
@@ -120,6 +121,10 @@ def test_who_sweeps_is_started_by_every_end_that_may_leave_something_untold(func
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
     assert pattern["detail"]["stateMachineArn"] == [{"Ref": machine}]
     assert set(pattern["detail"]["status"]) == set(WORDS)
+
+
+def test_verify_has_twice_as_much_time_to_read_as_it_keeps_to_tell():
+    assert FUNCTIONS["VerifyFunction"]["Properties"]["Timeout"] * 1000 >= 3 * RESERVE_MS
 
 
 def test_a_function_has_time_for_its_longest_waits():

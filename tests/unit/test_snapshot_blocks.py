@@ -16,12 +16,22 @@ from botocore.validate import ParamValidator
 from quiesce.aws import REPEATABLE
 from quiesce.errors import AwsThrottled, AwsUnavailable, QuiesceError
 from quiesce.raw_disk import BLOCK_BYTES, NotRead
-from quiesce.snapshot_blocks import KEPT_BLOCKS, MAX_CALLS, PAGE_BLOCKS, TRIES, ZEROS, Allowance, SnapshotBlocks
+from quiesce.snapshot_blocks import (
+    KEPT_BLOCKS,
+    MAX_CALLS,
+    PAGE_BLOCKS,
+    RESERVE_MS,
+    TRIES,
+    ZEROS,
+    Allowance,
+    SnapshotBlocks,
+)
 from sandbox.direct_apis import BLOCK_TOKEN_S, ApiError, DirectApis, respond
 from sandbox.sparse_disk import SparseDisk
 
 SNAPSHOT = "snap-0123456789abcdef0"
 SIZE_GIB = 8
+TIME = lambda: 180_000  # noqa: E731 - of which there is enough
 LAST_BLOCK = SIZE_GIB * 2048 - 1
 MODEL = botocore.session.get_session().get_service_model("ebs")
 
@@ -43,7 +53,7 @@ class Ebs:
             self.disk.write(index * BLOCK_BYTES, index.to_bytes(8, "big") * 64)
 
     def open(self, **changes: Any) -> SnapshotBlocks:
-        return SnapshotBlocks(self.client, SNAPSHOT, Allowance(**changes))
+        return SnapshotBlocks(self.client, SNAPSHOT, Allowance(TIME, **changes))
 
     def count(self, operation: str) -> int:
         return sum(one.startswith(operation) for one in self.asked)
@@ -240,12 +250,12 @@ WRONG = {
 @pytest.mark.parametrize("listing", WRONG.values(), ids=WRONG)
 def test_a_listing_that_is_not_as_documented_is_not_believed(listing: Callable[..., dict[str, Any]]) -> None:
     with pytest.raises(NotRead):
-        SnapshotBlocks(SimpleNamespace(list_snapshot_blocks=listing), SNAPSHOT, Allowance())  # type: ignore[arg-type]
+        SnapshotBlocks(SimpleNamespace(list_snapshot_blocks=listing), SNAPSHOT, Allowance(TIME))  # type: ignore[arg-type]
 
 
 def test_a_listing_that_begins_before_what_was_asked_for_is_not_believed() -> None:
     client: Any = SimpleNamespace(list_snapshot_blocks=a_page(NextToken="next"))
-    snapshot = SnapshotBlocks(client, SNAPSHOT, Allowance())
+    snapshot = SnapshotBlocks(client, SNAPSHOT, Allowance(TIME))
     with pytest.raises(NotRead, match="from block 9 on is in no order"):
         snapshot.read(9 * BLOCK_BYTES, 8)
 
@@ -253,15 +263,26 @@ def test_a_listing_that_begins_before_what_was_asked_for_is_not_believed() -> No
 def test_a_listing_without_end_ends_with_the_allowance() -> None:
     client: Any = SimpleNamespace(list_snapshot_blocks=a_page(indexes=(), NextToken="next"))
     with pytest.raises(NotRead, match=f"more than {MAX_CALLS} calls"):
-        SnapshotBlocks(client, SNAPSHOT, Allowance())
+        SnapshotBlocks(client, SNAPSHOT, Allowance(TIME))
 
 
 def test_all_snapshots_of_a_run_share_one_allowance(ebs: Ebs) -> None:
-    allowance = Allowance(calls=3)
+    allowance = Allowance(TIME, calls=3)
     for _ in range(3):
         SnapshotBlocks(ebs.client, SNAPSHOT, allowance)
     with pytest.raises(NotRead, match="calls of the EBS direct APIs"):
         SnapshotBlocks(ebs.client, SNAPSHOT, allowance)
+
+
+def test_what_was_read_before_the_functions_time_is_over_stays_read(ebs: Ebs) -> None:
+    ebs.write(0, 9)
+    left = [RESERVE_MS] * 2 + [RESERVE_MS - 1]
+    snapshot = SnapshotBlocks(ebs.client, SNAPSHOT, Allowance(lambda: left.pop(0)))
+    assert snapshot.read(0, 8) == bytes(8)
+    with pytest.raises(NotRead, match="the function's time did not suffice"):
+        snapshot.read(9 * BLOCK_BYTES, 8)
+    assert snapshot.read(0, 8) == bytes(8)
+    assert ebs.count("GetSnapshotBlock") == 1
 
 
 @pytest.mark.parametrize("operation", ["ListSnapshotBlocks", "GetSnapshotBlock"])

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from quiesce import verifying
 from quiesce.state import ShadowCopy, ShadowOutcome
+from quiesce.verifying import MAX_WORDS
 from tests.unit.factories import a_freeze, a_plan, a_snapshot, a_state, an_awaited
 
 # Step Functions' limit of what one state hands to the next; what is over it ends the execution, past any Catch.
@@ -43,6 +44,11 @@ def test_what_verify_says_of_snapshots_that_nobody_may_read_fits_into_the_state(
     monkeypatch.setattr(verifying.ec2, "describe_snapshots", lambda *_: snapshots)
     state = a_state(plan=a_plan(VOLUMES), freeze=a_freeze(shadow=shadow), await_snapshots=an_awaited(*snapshots))
     client: Any = SimpleNamespace(list_snapshot_blocks=deny)
-    verified = verifying.verify(client, client, state)
+    verified = verifying.verify(client, client, state, lambda: 180_000)
     assert verified.verdict == "not verifiable"
     assert len(verified.model_dump_json().encode()) < MAX_STATE_BYTES
+    assert all(
+        copy.reason.startswith("it may be where nothing could be read (26 places): ") for copy in verified.copies
+    )
+    words = [*(copy.reason for copy in verified.copies), *(read.problem for read in verified.snapshots)]
+    assert max(map(len, words)) == MAX_WORDS
