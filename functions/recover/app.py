@@ -16,6 +16,7 @@ from quiesce.recover_steps import RecoverySteps, id_of
 from quiesce.recover_table import Recoveries
 from quiesce.settings import Settings
 from quiesce.ssm import Guest
+from quiesce.sweeping import input_of
 from quiesce.telemetry import logger
 
 settings = Settings.from_env()
@@ -39,8 +40,9 @@ steps = RecoverySteps(
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
     now = datetime.now(UTC)
     if "detail" in event:
-        logger.append_keys(step="recover.sweep", recovery_id=event["detail"]["name"])
-        account = steps.sweep(event["detail"], now)
+        detail = event["detail"]
+        logger.append_keys(step="recover.sweep", recovery_id=id_of(input_of(detail), detail["name"]))
+        account = steps.sweep(detail, now)
         logger.info("swept", reason=account.reason if account else "nothing to sweep")
         return None
     state = RecoveryState.model_validate({**event["document"], "step": event["step"]})

@@ -95,18 +95,12 @@ def record_key(run: RunIdentity) -> str:
     return f"records/{run.instance_id}/{run.run_id}.json"
 
 
-def write_record(client: "S3Client", bucket: str, run: RunIdentity, text: str) -> None:
-    """Write a run's record; repeated, it is a new version of the same object."""
-    with repeatable("s3:PutObject"):
-        client.put_object(Bucket=bucket, Key=record_key(run), Body=text.encode(), ContentType="application/json")
-
-
 def account_key(recovery_id: str, execution_name: str) -> str:
     """Return where the account of one execution of a recovery lies in the bucket."""
     return f"recoveries/{recovery_id}/{execution_name}.json"
 
 
-def write_account(client: "S3Client", bucket: str, key: str, text: str) -> None:
-    """Write a recovery's account; repeated, it is a new version of the same object."""
+def write_json(client: "S3Client", bucket: str, key: str, text: str) -> None:
+    """Write a record or an account; repeated, it is a new version of the same object."""
     with repeatable("s3:PutObject"):
         client.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="application/json")

@@ -79,7 +79,7 @@ def decide(
     failed = [i.image_id for i in images if i.by_backup and i.state in CAME_TO_NOTHING]
     return Upkeep(
         latest=latest.image_id if latest else "",
-        make=latest is None or _is_due(setting, now - latest.created_at) or (bool(wrong) and not _is_new(alive, now)),
+        make=latest is None or ((bool(wrong) or _is_due(setting, now - latest.created_at)) and not _is_new(alive, now)),
         retired=tuple(retired),
         failed=tuple(failed),
         misfits=tuple(wrong),

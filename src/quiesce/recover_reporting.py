@@ -53,7 +53,7 @@ class RecoveryDesk:
             if kept.status == account.status and (kept.status == "Recovered" or kept.execution == account.execution):
                 return kept
         key = bucket.account_key(account.recovery_id, execution_name)
-        bucket.write_account(self.s3, self.settings.bucket_name, key, account.model_dump_json(indent=2))
+        bucket.write_json(self.s3, self.settings.bucket_name, key, account.model_dump_json(indent=2))
         # Before it is kept: a crash between them tells twice, never not at all.
         notice = notice_of_recovery(account)
         topic.publish(self.sns, self.settings.topic_arn, notice.subject, notice.text)

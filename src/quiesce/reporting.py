@@ -77,5 +77,6 @@ class Desk:
     def _publish(self, record: Record, run: RunIdentity) -> Record:
         untagged = [note for note in ec2.tag_snapshots(self.ec2, record) if note not in record.notes]
         written = record.model_copy(update={"notes": [*record.notes, *untagged]})
-        bucket.write_record(self.s3, self.settings.bucket_name, run, written.model_dump_json(indent=2))
+        text = written.model_dump_json(indent=2)
+        bucket.write_json(self.s3, self.settings.bucket_name, bucket.record_key(run), text)
         return written

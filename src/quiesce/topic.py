@@ -1,4 +1,4 @@
-"""The topic: who wants to know gets a mail of every run that is not Successful, and of the first good one after it."""
+"""The topic: who wants to know gets a mail of what went wrong, and of every recovery."""
 
 from typing import TYPE_CHECKING
 

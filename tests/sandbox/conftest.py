@@ -1,4 +1,4 @@
-"""The probe: a small stack whose function does what a test tells it."""
+"""A client that asks once, a server, and the probe: a small stack whose function does what a test tells it."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.deployment import deploy
+
+
+@pytest.fixture
+def ec2(aws):
+    return aws.client("ec2", retries={"total_max_attempts": 1})
+
+
+@pytest.fixture
+def server(aws):
+    return aws.servers.add("files", application=False)
 
 
 class Probe:

@@ -1,20 +1,10 @@
 """The rules of simulated attachments of volumes: what is described while one comes and goes, and refused meanwhile."""
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.snapshots import RULES
 from sandbox.volumes import VOLUMES
-
-
-@pytest.fixture
-def ec2(aws):
-    return aws.client("ec2", retries={"total_max_attempts": 1})
-
-
-@pytest.fixture
-def server(aws):
-    return aws.servers.add("files", application=False)
+from tests.sandbox.refusals import refused
 
 
 @pytest.fixture
@@ -22,12 +12,6 @@ def volume(ec2, server):
     """A volume that nobody has, in the server's zone."""
     zone = ec2.describe_volumes(VolumeIds=[server.volumes["C:"]])["Volumes"][0]["AvailabilityZone"]
     return ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
-
-
-def refused(call, *args, **kwargs):
-    with pytest.raises(ClientError) as refusal:
-        call(*args, **kwargs)
-    return refusal.value.response["Error"]["Code"]
 
 
 def attach(ec2, server, volume, device="xvdz"):

@@ -5,11 +5,6 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 
 @pytest.fixture
-def ec2(aws):
-    return aws.client("ec2", retries={"total_max_attempts": 1})
-
-
-@pytest.fixture
 def server(aws):
     return aws.servers.add("files")
 

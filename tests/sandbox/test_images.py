@@ -1,23 +1,13 @@
 """The rules of simulated images of servers, each as AWS documents it."""
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.images import IMAGES
 from sandbox.snapshots import RULES
+from tests.sandbox.refusals import refused
 
 OURS = [{"Key": "run", "Value": "1"}]
 ROOT_ONLY = [{"DeviceName": device, "NoDevice": ""} for device in ("xvdf", "xvdg")]
-
-
-@pytest.fixture
-def ec2(aws):
-    return aws.client("ec2", retries={"total_max_attempts": 1})
-
-
-@pytest.fixture
-def server(aws):
-    return aws.servers.add("files", application=False)
 
 
 def create(ec2, server, name="first", **more):
@@ -43,12 +33,6 @@ def existing(ec2, snapshot_ids):
     """Return which of these snapshots exist."""
     found = ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": list(snapshot_ids)}])["Snapshots"]
     return {snapshot["SnapshotId"] for snapshot in found}
-
-
-def refused(call, *args, **kwargs):
-    with pytest.raises(ClientError) as refusal:
-        call(*args, **kwargs)
-    return refusal.value.response["Error"]["Code"]
 
 
 @pytest.mark.parametrize("end", ["available", "failed"])

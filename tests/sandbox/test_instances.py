@@ -1,27 +1,9 @@
 """The rules of simulated instances and volumes that a recovery meets, each as AWS documents it."""
 
-import pytest
-from botocore.exceptions import ClientError
-
 from sandbox.instances import INSTANCES
 from sandbox.snapshots import RULES, Fate
 from sandbox.volumes import VOLUMES
-
-
-@pytest.fixture
-def ec2(aws):
-    return aws.client("ec2", retries={"total_max_attempts": 1})
-
-
-@pytest.fixture
-def server(aws):
-    return aws.servers.add("files", application=False)
-
-
-def refused(call, *args, **kwargs):
-    with pytest.raises(ClientError) as refusal:
-        call(*args, **kwargs)
-    return refusal.value.response["Error"]["Code"]
+from tests.sandbox.refusals import refused
 
 
 def state(ec2, server):

@@ -3,17 +3,12 @@
 import itertools
 
 import pytest
-from botocore.exceptions import ClientError
 
 from sandbox.servers import DISKS
 from sandbox.snapshots import RULES, Fate, SnapshotRules
+from tests.sandbox.refusals import refused
 
 OURS = [{"ResourceType": "snapshot", "Tags": [{"Key": "run", "Value": "1"}]}]
-
-
-@pytest.fixture
-def ec2(aws):
-    return aws.client("ec2", retries={"total_max_attempts": 1})
 
 
 @pytest.fixture
@@ -33,12 +28,6 @@ def take(ec2, server, *, dry_run=False, **specification):
 def states(ec2):
     found = ec2.describe_snapshots(Filters=[{"Name": "tag:run", "Values": ["1"]}])["Snapshots"]
     return sorted((snapshot["State"], snapshot["Progress"]) for snapshot in found)
-
-
-def refused(call, *args, **kwargs):
-    with pytest.raises(ClientError) as refusal:
-        call(*args, **kwargs)
-    return refusal.value.response["Error"]["Code"]
 
 
 def test_a_set_has_one_start_time_and_is_pending_when_the_call_returns(ec2, server, monkeypatch):

@@ -282,12 +282,14 @@ def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypa
     assert counts(backed.cloud)["volumes"] == left > 0
 
 
-def test_a_clean_up_that_fails_says_what_exists(backed, machine):
+def test_a_clean_up_that_fails_keeps_the_first_error_and_its_words_and_deletes_no_part(backed, machine):
     machine.wire.on("ec2:StartInstances", refused("InsufficientInstanceCapacity", 500), times=4)
     machine.wire.on("ec2:TerminateInstances", refused("OperationNotPermitted"), times=1)
     run = backed.recover(on_failure="clean-up")
     assert (run.status, run.error) == ("FAILED", "ChangeRefused")
     assert run.states[-1] == "AccountFailed"
+    assert "InsufficientInstanceCapacity" in run.cause
+    assert counts(backed.cloud) == {"servers": 1, "volumes": 4, "groups": 1}
 
 
 def test_a_group_that_somebody_opened_is_not_used(backed, machine):

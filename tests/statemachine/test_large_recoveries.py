@@ -7,6 +7,7 @@ import pytest
 from quiesce.recover_ec2 import CHANGES_PER_TRY
 from sandbox.servers import DISKS, Disk
 from tests.statemachine.recoveries import assert_recovered, back_up, made
+from tests.support.environment import MAX_STATE_BYTES
 from tests.support.factories import a_policy
 from tests.support.machine import APPS
 from tests.support.wire import refused
@@ -16,8 +17,8 @@ MOST = 128
 # EC2's names for volumes of Windows servers: xvdb to xvdz, xvdba to xvdbz, and so on (EC2 user guide).
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DEVICES = [f"xvd{letter}" for letter in LETTERS[1:]] + [f"xvd{a}{b}" for a in "bcde" for b in LETTERS]
-# What Step Functions takes of a state document, in bytes, and of a cause, in characters.
-MAX_STATE_BYTES, MAX_CAUSE = 256 * 1024, 32_768
+# What Step Functions takes of a cause, in characters.
+MAX_CAUSE = 32_768
 
 
 def backed_with(cloud, machine, volumes):

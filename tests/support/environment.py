@@ -8,6 +8,9 @@ BUCKET = "quiesce-bucket"
 DOCUMENT = "quiesce-GuestDocument"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:quiesce-topic"
 
+# Step Functions' limit of what one state hands to the next; what is over it ends the execution, past any Catch.
+MAX_STATE_BYTES = 256 * 1024
+
 ENVIRONMENT = {
     "STACK_NAME": STACK,
     "TABLE_NAME": TABLE,

@@ -133,6 +133,12 @@ def test_where_none_fits_the_server_any_more_another_is_made_at_most_once_a_day(
     )
 
 
+def test_a_renewed_image_that_does_not_fit_is_not_made_again_with_every_backup() -> None:
+    images = [an_image("ami-1", days=60), an_image("ami-2", boot_mode="uefi")]
+    assert not decide(MONTHLY, images, {"ami-2": MISFIT}, NOW).make
+    assert decide(MONTHLY, images, {"ami-2": MISFIT}, NOW + timedelta(days=1)).make
+
+
 def test_an_older_image_that_fits_is_the_one_that_counts() -> None:
     images = [an_image("ami-1", days=60), an_image("ami-2", days=2, boot_mode="uefi")]
     upkeep = decide("once", images, {"ami-2": MISFIT}, NOW)

@@ -10,6 +10,7 @@ from quiesce.session import GuestShadowCopy, Session, Shadow, ShadowStorage
 from quiesce.state import ShadowCopy, ShadowOutcome, ShadowPlan, ShadowVolume, Volume
 from quiesce.verdict import judge
 from quiesce.verified import ReadSnapshot, Verified, VerifiedCopy
+from tests.support.environment import MAX_STATE_BYTES
 from tests.unit.factories import (
     NOW,
     NOW_MS,
@@ -28,8 +29,6 @@ from tests.unit.factories import (
     volume_id,
 )
 
-# Step Functions' limit of what one state hands to the next; what is over it ends the execution, past any Catch.
-MAX_STATE_BYTES = 256 * 1024
 # Root and 127 data volumes (EBS User Guide, multi-volume snapshots).
 VOLUMES = 128
 

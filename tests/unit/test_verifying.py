@@ -10,10 +10,9 @@ from botocore.exceptions import ClientError
 from quiesce import verifying
 from quiesce.state import ShadowCopy, ShadowOutcome
 from quiesce.verifying import MAX_WORDS
+from tests.support.environment import MAX_STATE_BYTES
 from tests.unit.factories import a_freeze, a_plan, a_snapshot, a_state, an_awaited
 
-# Step Functions' limit of what one state hands to the next; what is over it ends the execution, past any Catch.
-MAX_STATE_BYTES = 256 * 1024
 # As many volumes as a Xen server with Windows has at most (EC2 User Guide).
 VOLUMES = 26
 DENIED = (
