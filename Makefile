@@ -32,19 +32,19 @@ test: .venv/ready ## all tests
 
 contracts: .venv/ready ## the guest in a real PowerShell against its contract, and the 5.1 checker (needs pwsh)
 	@python -m tests.guest.contracts
-	@if command -v pwsh >/dev/null; then python -m tests.guest.checker; fi
+	@if command -v pwsh >/dev/null; then python -m tools.guest.checker; fi
 
 mutations: .venv/ready ## break the guest on purpose, and see each break caught (needs pwsh)
-	@python -m tests.guest.mutations
+	@python -m tools.guest.mutations
 
 check: lint test ## what CI runs: format, types, linters, tests, and where pwsh is at hand the contracts that changed
 	@python -m tests.guest.contracts --changed
-	@if command -v pwsh >/dev/null; then python -m tests.guest.checker; fi
+	@if command -v pwsh >/dev/null; then python -m tools.guest.checker; fi
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
 		git ls-files $$of | grep -vE '\.(json|txt)$$' | xargs cat | wc -l; done)
 
 fuzz: .venv/ready ## read 50,000 damaged disks for shadow copies, seeded
-	@PYTHONPATH=src python -m tests.unit.shadow_fuzz
+	@PYTHONPATH=src python -m tests.unit.disks.shadow_fuzz
 
 lint: .venv/ready
 	@ruff format --check --quiet . && ruff check --quiet . && mypy --no-error-summary src functions

@@ -14,14 +14,23 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
-from quiesce.evidence import ExpectedCopy, examine
-from quiesce.raw_disk import BLOCK_BYTES
-from quiesce.shadow_volumes import read_disk
-from quiesce.snapshot_blocks import MAX_CALLS, Allowance, SnapshotBlocks
-from sandbox.direct_apis import DirectApis
-from sandbox.shadow_structures import SimulatedVolume
-from sandbox.sparse_disk import SparseDisk, write_extended
-from tests.unit.shadow_disks import CREATED_AT, GIB, SET_ID, a_server, a_volume, an_expected_copy, an_id, volumes_of
+from quiesce.aws.snapshot_blocks import MAX_CALLS, Allowance, SnapshotBlocks
+from quiesce.disks.raw import BLOCK_BYTES
+from quiesce.disks.search import ExpectedCopy, examine
+from quiesce.disks.shadow_copies import read_disk
+from sandbox.aws.direct_apis import DirectApis
+from sandbox.disks.shadow_structures import SimulatedVolume
+from sandbox.disks.sparse_disk import SparseDisk, write_extended
+from tests.unit.disks.shadow_disks import (
+    CREATED_AT,
+    GIB,
+    SET_ID,
+    a_server,
+    a_volume,
+    an_expected_copy,
+    an_id,
+    volumes_of,
+)
 
 ROUNDS = 50
 SNAPSHOT = "snap-0123456789abcdef0"

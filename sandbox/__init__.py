@@ -1,5 +1,5 @@
 """A local AWS with simulated Windows servers, to deploy a real template on and to test it."""
 
-from .gateway import Sandbox
+from sandbox.gateway import Sandbox
 
 __all__ = ["Sandbox"]

@@ -6,8 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from .environment import credentials
-from .gateway import PortTakenError, Sandbox
+from sandbox.environment import credentials
+from sandbox.gateway import PortTakenError, Sandbox
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .gateway import Sandbox
+from sandbox.gateway import Sandbox
 
 LOOK_EVERY_S = 0.02
 

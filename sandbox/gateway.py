@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.request import urlopen
 
-from . import environment
-from .faults import Faults
+from sandbox import environment
+from sandbox.aws.faults import Faults
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
@@ -101,10 +101,10 @@ class Sandbox:
         """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""
         from moto.ec2.models import ec2_backends
 
-        from .images import IMAGES
-        from .instances import INSTANCES
-        from .snapshots import RULES
-        from .volumes import VOLUMES
+        from sandbox.aws.images import IMAGES
+        from sandbox.aws.instances import INSTANCES
+        from sandbox.aws.snapshots import RULES
+        from sandbox.aws.volumes import VOLUMES
 
         ec2_backends.reset()
         for rules in (RULES, INSTANCES, VOLUMES, IMAGES):
@@ -115,17 +115,29 @@ class Sandbox:
 
     def _assemble(self) -> Any:
         """Put our parts into MiniStack; what they hook is looked for first."""
-        from .hooks import check_hooks
+        from sandbox.aws.hooks import check_hooks
 
         check_hooks()
         from ministack import app as ministack
         from ministack.core import router
         from ministack.services import stepfunctions
 
-        from . import attachments, cloudformation, ebs, ec2, iam, images, instances, lambdas, snapshots, ssm, volumes
-        from .faults import break_off_lost_answers
-        from .run_command import RunCommand
-        from .servers import Servers
+        from sandbox.aws import (
+            attachments,
+            cloudformation,
+            ebs,
+            ec2,
+            iam,
+            images,
+            instances,
+            lambdas,
+            snapshots,
+            ssm,
+            volumes,
+        )
+        from sandbox.aws.faults import break_off_lost_answers
+        from sandbox.aws.run_command import RunCommand
+        from sandbox.servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
         for part in (snapshots, instances, volumes, attachments, images):

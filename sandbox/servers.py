@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
-from .collection import Put
-from .direct_apis import DirectApis
-from .disks import VolumeContent
-from .guest import put_nowhere
-from .instances import INSTANCES
-from .inventory import nvme_drives
-from .snapshot_disks import DiskShape, DiskWriter
-from .snapshots import RULES, EbsSnapshot
-from .sparse_disk import SparseDisk
-from .vss import ShadowCopy, VssWriter
-from .windows import Windows
+from sandbox.aws.direct_apis import DirectApis
+from sandbox.aws.instances import INSTANCES
+from sandbox.aws.snapshots import RULES, EbsSnapshot
+from sandbox.disks.content import VolumeContent
+from sandbox.disks.sparse_disk import SparseDisk
+from sandbox.snapshot_disks import DiskShape, DiskWriter
+from sandbox.windows.application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
+from sandbox.windows.collection import Put
+from sandbox.windows.guest import put_nowhere
+from sandbox.windows.inventory import nvme_drives
+from sandbox.windows.system import Windows
+from sandbox.windows.vss import ShadowCopy, VssWriter
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

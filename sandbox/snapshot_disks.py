@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from .shadow_structures import CLIENT_ACCESSIBLE, PERSISTENT_WITH_WRITERS, SimulatedVolume
-from .sparse_disk import SparseDisk, write_gpt
-from .vss import SYSTEM_PROVIDER, Server, ShadowCopy
+from sandbox.disks.shadow_structures import CLIENT_ACCESSIBLE, PERSISTENT_WITH_WRITERS, SimulatedVolume
+from sandbox.disks.sparse_disk import SparseDisk, write_gpt
+from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowCopy
 
 # Context, attributes, and the id that stands in such a store (published descriptions of the format).
 PERSISTENT_WITHOUT_WRITERS = (0x19, 0x00420019, PERSISTENT_WITH_WRITERS[2])

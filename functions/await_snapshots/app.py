@@ -6,13 +6,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import awaiting, ec2
-from quiesce.aws import REPEATABLE
+from quiesce.aws import snapshots
+from quiesce.aws.clients import REPEATABLE
+from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S, Table
+from quiesce.backup import awaiting
+from quiesce.backup.run import identity_of
+from quiesce.backup.state import RunState
 from quiesce.calls import add_calls, counted, take_calls
-from quiesce.run import identity_of
 from quiesce.settings import Settings
-from quiesce.state import RunState
-from quiesce.table import ASKING_LEASE_S, LEASE_S, Table
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -27,9 +28,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     begin("await_snapshots", run)
     known = awaiting.known_snapshots(state)
     if known:
-        found = ec2.describe_snapshots(ec2_client, [snapshot.snapshot_id for snapshot in known])
+        found = snapshots.describe_snapshots(ec2_client, [snapshot.snapshot_id for snapshot in known])
     else:
-        found = ec2.find_snapshots(ec2_client, run, settings.stack_name) if awaiting.may_exist(state) else []
+        found = snapshots.find_snapshots(ec2_client, run, settings.stack_name) if awaiting.may_exist(state) else []
     answer = awaiting.answer(state, found, now)
     hold_s = ASKING_LEASE_S if state.plan and state.plan.freezes else LEASE_S
     held = answer.lease_held and table.renew_lease(run, now + timedelta(seconds=answer.wait_s + hold_s))

@@ -5,18 +5,18 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import verbs
-from quiesce.aws import HASTY
+from quiesce.aws.clients import HASTY
+from quiesce.aws.ssm import Guest
+from quiesce.backup.run import identity_of
+from quiesce.backup.session_problems import was_asked
+from quiesce.backup.shadow_copies import ending_words, log_of
+from quiesce.backup.state import Complete, RunState
+from quiesce.backup.verdict import succeeded_so_far
 from quiesce.calls import counted, take_calls
-from quiesce.freezing import was_asked
-from quiesce.run import identity_of
-from quiesce.session import session_of
+from quiesce.guest.answers import session_of
+from quiesce.guest.patience import complete_wait, session_parameters
 from quiesce.settings import Settings
-from quiesce.shadowing import ending_words, log_of
-from quiesce.ssm import Guest
-from quiesce.state import Complete, RunState
 from quiesce.telemetry import begin, logger
-from quiesce.verdict import succeeded_so_far
 
 settings = Settings.from_env()
 ssm_client = counted(boto3.client("ssm", config=HASTY))
@@ -30,8 +30,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     session, ending = None, ""
     if was_asked(state):
         plan = state.needed_plan()
-        wait_s, patience = verbs.complete_wait(plan.settings.limits)
-        parameters = verbs.session_parameters(plan, state.attempt, wait_s) | {"Succeeded": str(succeeded).lower()}
+        wait_s, patience = complete_wait(plan.settings.limits)
+        parameters = session_parameters(plan, state.attempt, wait_s) | {"Succeeded": str(succeeded).lower()}
         guest = Guest(ssm_client, settings.document_name, run.instance_id)
         answer = guest.ask("complete", parameters, patience)
         session, ending = session_of(answer), ending_words(log_of(answer))

@@ -7,17 +7,17 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import verbs
-from quiesce.aws import HASTY, REPEATABLE
+from quiesce.aws.clients import HASTY, REPEATABLE
+from quiesce.aws.runs import ASKING_LEASE_S, Table
+from quiesce.aws.ssm import Guest
+from quiesce.backup.run import identity_of
+from quiesce.backup.session_problems import decide, earlier_attempts
+from quiesce.backup.shadow_copies import log_of, outcome_of
+from quiesce.backup.state import Freeze, RunState
 from quiesce.calls import add_calls, counted, take_calls
-from quiesce.freezing import decide, earlier_attempts
-from quiesce.run import identity_of
-from quiesce.session import session_of
+from quiesce.guest.answers import session_of
+from quiesce.guest.patience import freeze_wait, session_parameters
 from quiesce.settings import Settings
-from quiesce.shadowing import log_of, outcome_of
-from quiesce.ssm import Guest
-from quiesce.state import Freeze, RunState
-from quiesce.table import ASKING_LEASE_S, Table
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -32,9 +32,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     begin("freeze", run)
     attempt = state.freeze.attempt + 1 if state.freeze else 1
     table.begin_attempt(run, str(attempt), now, now + timedelta(seconds=ASKING_LEASE_S))
-    wait_s, patience = verbs.freeze_wait(plan.settings.limits)
+    wait_s, patience = freeze_wait(plan.settings.limits)
     guest = Guest(ssm_client, settings.document_name, run.instance_id)
-    answer = guest.ask("freeze", verbs.session_parameters(plan, attempt, wait_s), patience)
+    answer = guest.ask("freeze", session_parameters(plan, attempt, wait_s), patience)
     session, known_at = session_of(answer), datetime.now(UTC)
     shadow = outcome_of(session, log_of(answer), plan.shadow) if plan.shadow else None
     decision = decide(plan, session, shadow, attempt)

@@ -6,13 +6,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import ec2, images, initial_image
-from quiesce.aws import ONCE
+from quiesce.aws import images, snapshots
+from quiesce.aws.clients import ONCE
+from quiesce.backup import initial_image
+from quiesce.backup.run import identity_of
+from quiesce.backup.state import ImageKept, RunState
 from quiesce.calls import counted, take_calls
-from quiesce.recover_checks import misfits_once_available, needs_of
-from quiesce.run import identity_of
+from quiesce.recovery.obstacles import misfits_once_available, needs_of
 from quiesce.settings import Settings
-from quiesce.state import ImageKept, RunState
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -33,7 +34,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     upkeep = initial_image.decide(plan.settings.initial_image, found, misfits, now)
     image_id = upkeep.latest
     if upkeep.make:
-        server = ec2.describe_server(ec2_client, run.instance_id, ec2_client.meta.region_name)
+        server = snapshots.describe_server(ec2_client, run.instance_id, ec2_client.meta.region_name)
         devices = [mapping["DeviceName"] for mapping in server["BlockDeviceMappings"]]
         request = initial_image.image_request(run, plan, server["RootDeviceName"], devices)
         image_id = images.create_image(ec2_client, request)

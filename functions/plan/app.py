@@ -6,19 +6,20 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import ec2, planning
-from quiesce.aws import HASTY, LINKS, REPEATABLE
-from quiesce.bucket import read_policy_bytes
+from quiesce.aws import snapshots
+from quiesce.aws.bucket import read_policy_bytes
+from quiesce.aws.clients import HASTY, LINKS, REPEATABLE
+from quiesce.aws.runs import LEASE_S, Table
+from quiesce.aws.ssm import Guest
+from quiesce.backup import planning
+from quiesce.backup.run import check_run_id, identity_of
+from quiesce.backup.state import RunState
+from quiesce.backup.volumes import select
 from quiesce.calls import counted, take_calls
-from quiesce.preparing import ScriptStore, prepare
-from quiesce.request import choose_target, read_policy, read_policy_file, read_request
-from quiesce.run import check_run_id, identity_of
+from quiesce.policy.file import choose_target, read_policy, read_policy_file, read_request
 from quiesce.settings import Settings
-from quiesce.ssm import Guest
-from quiesce.state import RunState
-from quiesce.table import LEASE_S, Table
+from quiesce.steps.backup.prepare import ScriptStore, prepare
 from quiesce.telemetry import begin, logger
-from quiesce.volumes import select
 
 settings = Settings.from_env()
 ec2_client = counted(boto3.client("ec2", config=REPEATABLE))
@@ -42,11 +43,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         policy = read_policy(request.policy, "policy")
     chosen = choose_target(policy, request)
     table.claim_run(run, state.execution.id, now)
-    instance = ec2.describe_server(ec2_client, run.instance_id, ec2_client.meta.region_name)
-    server = ec2.server_of(instance)
-    selection = select(ec2.describe_volumes(ec2_client, instance), chosen.volumes)
+    instance = snapshots.describe_server(ec2_client, run.instance_id, ec2_client.meta.region_name)
+    server = snapshots.server_of(instance)
+    selection = select(snapshots.describe_volumes(ec2_client, instance), chosen.volumes)
     plan = planning.decide(run, policy, chosen, server, selection, planning.Origin(settings.stack_name, now))
-    ec2.try_create_snapshots(ec2_client, ec2.request_of(plan, vss=plan.freezes))
+    snapshots.try_create_snapshots(ec2_client, snapshots.request_of(plan, vss=plan.freezes))
     table.take_lease(run, state.execution.id, now, now + timedelta(seconds=LEASE_S))
     if plan.freezes:
         plan = prepare(Guest(ssm_client, settings.document_name, run.instance_id), scripts, plan)

@@ -9,14 +9,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce.aws import REPEATABLE
-from quiesce.recover_reporting import RecoveryDesk
-from quiesce.recover_state import RecoveryState
-from quiesce.recover_steps import RecoverySteps, id_of
-from quiesce.recover_table import Recoveries
+from quiesce.aws.clients import REPEATABLE
+from quiesce.aws.recoveries import Recoveries
+from quiesce.aws.ssm import Guest
+from quiesce.backup.swept import input_of
+from quiesce.recovery.state import RecoveryState
 from quiesce.settings import Settings
-from quiesce.ssm import Guest
-from quiesce.sweeping import input_of
+from quiesce.steps.recovery.machine import RecoverySteps, id_of
+from quiesce.steps.recovery.report import RecoveryDesk
 from quiesce.telemetry import logger
 
 settings = Settings.from_env()

@@ -6,14 +6,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce.aws import HASTY, LINKS, REPEATABLE
-from quiesce.collecting import LogStore
-from quiesce.reporting import Desk
-from quiesce.run import identity_of
+from quiesce.aws.clients import HASTY, LINKS, REPEATABLE
+from quiesce.aws.runs import Table
+from quiesce.aws.ssm import Guest
+from quiesce.backup.run import identity_of
+from quiesce.backup.state import RunState
 from quiesce.settings import Settings
-from quiesce.ssm import Guest
-from quiesce.state import RunState
-from quiesce.table import Table
+from quiesce.steps.backup.collect import LogStore
+from quiesce.steps.backup.report import Desk
 from quiesce.telemetry import begin
 
 settings = Settings.from_env()

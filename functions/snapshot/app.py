@@ -6,15 +6,15 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import ec2
-from quiesce.aws import ONCE, REPEATABLE
+from quiesce.aws.clients import ONCE, REPEATABLE
+from quiesce.aws.runs import Table
+from quiesce.aws.snapshots import create_snapshots, request_of
+from quiesce.backup.run import identity_of
+from quiesce.backup.shadow_copies import has_good_shadow_copies
+from quiesce.backup.state import RunState, SnapshotSet
 from quiesce.calls import counted, take_calls
 from quiesce.errors import OutcomeUnknown, QuiesceError
-from quiesce.run import identity_of
 from quiesce.settings import Settings
-from quiesce.shadowing import has_good_shadow_copies
-from quiesce.state import RunState, SnapshotSet
-from quiesce.table import Table
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     begin("snapshot", run)
     table.mark_snapshot(run, context.aws_request_id, requested_at)
     try:
-        snapshots = ec2.create_snapshots(ec2_client, ec2.request_of(plan, vss=has_good_shadow_copies(state)))
+        snapshots = create_snapshots(ec2_client, request_of(plan, vss=has_good_shadow_copies(state)))
     except OutcomeUnknown:
         raise
     except QuiesceError:

@@ -9,15 +9,15 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import sweeping
-from quiesce.aws import HASTY, LINKS, REPEATABLE
-from quiesce.collecting import LogStore
-from quiesce.freezing import was_asked
-from quiesce.reporting import Desk
-from quiesce.run import identify
+from quiesce.aws.clients import HASTY, LINKS, REPEATABLE
+from quiesce.aws.runs import Table
+from quiesce.aws.ssm import Guest
+from quiesce.backup import swept
+from quiesce.backup.run import identify
+from quiesce.backup.session_problems import was_asked
 from quiesce.settings import Settings
-from quiesce.ssm import Guest
-from quiesce.table import Table
+from quiesce.steps.backup.collect import LogStore
+from quiesce.steps.backup.report import Desk
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -36,17 +36,17 @@ desk = Desk(
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     detail, now = event["detail"], datetime.now(UTC)
-    run = identify(sweeping.execution_of(detail), sweeping.input_of(detail))
+    run = identify(swept.execution_of(detail), swept.input_of(detail))
     begin("sweep", run)
     item = table.run(run)
     if "record" in item or item.get("execution", detail["executionArn"]) != detail["executionArn"]:
         logger.info("nothing to sweep")
         return
     table.bar(run)
-    state = sweeping.left_by(detail, table.run(run))
+    state = swept.left_by(detail, table.run(run))
     guest = Guest(ssm_client, settings.document_name, run.instance_id)
     session, problem = (
-        sweeping.end_session(guest, state.plan, state.attempt) if state.plan and was_asked(state) else (None, "")
+        swept.end_session(guest, state.plan, state.attempt) if state.plan and was_asked(state) else (None, "")
     )
     found = desk.find_snapshots(run, guest.sleep)
-    desk.end(sweeping.with_end(state, session, problem, found, now), guest, now)
+    desk.end(swept.with_end(state, session, problem, found, now), guest, now)

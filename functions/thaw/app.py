@@ -5,15 +5,15 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce import verbs
-from quiesce.aws import HASTY
+from quiesce.aws.clients import HASTY
+from quiesce.aws.ssm import Guest
+from quiesce.backup.run import identity_of
+from quiesce.backup.session_problems import was_asked
+from quiesce.backup.state import RunState, Thaw
 from quiesce.calls import counted, take_calls
-from quiesce.freezing import was_asked
-from quiesce.run import identity_of
-from quiesce.session import session_of
+from quiesce.guest.answers import session_of
+from quiesce.guest.patience import session_parameters, thaw_wait
 from quiesce.settings import Settings
-from quiesce.ssm import Guest
-from quiesce.state import RunState, Thaw
 from quiesce.telemetry import begin, logger
 
 settings = Settings.from_env()
@@ -28,9 +28,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     session = None
     if was_asked(state):
         plan = state.needed_plan()
-        wait_s, patience = verbs.thaw_wait(plan.settings.limits)
+        wait_s, patience = thaw_wait(plan.settings.limits)
         guest = Guest(ssm_client, settings.document_name, run.instance_id)
-        parameters = verbs.session_parameters(plan, state.attempt, wait_s)
+        parameters = session_parameters(plan, state.attempt, wait_s)
         if state.given_up:
             parameters["AbortShadowCopies"] = "true"
         session = session_of(guest.ask("thaw", parameters, patience))

@@ -5,15 +5,15 @@ from typing import Any
 import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce.aws import REPEATABLE
+from quiesce.aws.clients import REPEATABLE
+from quiesce.backup.run import identity_of
+from quiesce.backup.state import RunState
+from quiesce.backup.verdict import awaits_evidence
 from quiesce.calls import counted, take_calls
-from quiesce.run import identity_of
+from quiesce.points.evidence import NOTHING_TO_VERIFY
 from quiesce.settings import Settings
-from quiesce.state import RunState
+from quiesce.steps.backup.verify import verify
 from quiesce.telemetry import begin, logger
-from quiesce.verdict import awaits_evidence
-from quiesce.verified import NOTHING_TO_VERIFY
-from quiesce.verifying import verify
 
 settings = Settings.from_env()
 ec2_client = counted(boto3.client("ec2", config=REPEATABLE))

@@ -3,7 +3,7 @@
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from quiesce.run import RunIdentity
+from quiesce.backup.run import RunIdentity
 
 logger = Logger(service="quiesce")
 metrics = Metrics(namespace="Quiesce", service="quiesce")

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.snapshots import RULES
+from sandbox.aws.snapshots import RULES
 
 
 def record_of(ended):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sandbox.snapshots import RULES
+from sandbox.aws.snapshots import RULES
 
 STAGES = ("before", "after", "complete")
 PATIENCE_S = 120

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from sandbox.aws.snapshots import RULES
 from sandbox.executions import wait_for
-from sandbox.snapshots import RULES
 
 HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
 

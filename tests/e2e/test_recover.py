@@ -5,8 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.aws.instances import INSTANCES
 from sandbox.executions import follow
-from sandbox.instances import INSTANCES
 from tests.support.fixtures import Quiesce
 
 PATIENCE_S = 120

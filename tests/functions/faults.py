@@ -2,7 +2,7 @@
 
 import pytest
 
-from quiesce.aws import REPEATABLE
+from quiesce.aws.clients import REPEATABLE
 from tests.support.wire import Fault, refused, unreachable
 
 # What boto3 sends in all of a call that is safe to repeat.

@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from quiesce import errors
-from quiesce.table import LEASE_S
+from quiesce.aws.runs import LEASE_S
+from sandbox.aws.snapshots import RULES, Fate
 from sandbox.servers import Server
-from sandbox.snapshots import RULES, Fate
 from tests.functions.conftest import a_document
 from tests.functions.faults import each_fault
 from tests.support.clock import Clock

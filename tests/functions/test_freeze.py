@@ -3,9 +3,9 @@
 import pytest
 
 from quiesce import errors
-from quiesce.table import ASKING_LEASE_S, LEASE_S
+from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S
 from tests.functions.conftest import a_document
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 
 
 @pytest.fixture

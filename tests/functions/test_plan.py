@@ -12,14 +12,14 @@ from botocore.exceptions import ClientError
 from moto.ec2.models import ec2_backends
 
 from quiesce import errors
-from quiesce.table import LEASE_S
+from quiesce.aws.runs import LEASE_S
 from sandbox.servers import Disk, Server
 from tests.functions.conftest import EXECUTIONS, a_document
 from tests.functions.faults import ATTEMPTS, each_fault
 from tests.support.clock import Clock
 from tests.support.cloud import Cloud
 from tests.support.environment import ACCOUNT, BUCKET, REGION
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import Wire, answer_lost, refused
 
 CALLS = [

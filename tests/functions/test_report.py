@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from quiesce import errors
+from sandbox.aws.snapshots import RULES, Fate
 from sandbox.servers import Server
-from sandbox.snapshots import RULES, Fate
 from tests.functions.conftest import EXECUTIONS, a_document
 from tests.functions.faults import each_fault
 from tests.support.clock import Clock

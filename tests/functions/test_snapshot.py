@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from quiesce import errors
-from quiesce.table import LEASE_S
+from quiesce.aws.runs import LEASE_S
 from sandbox.servers import Server
 from tests.functions.conftest import a_document
 from tests.functions.faults import ATTEMPTS, DENIED, FAULT, THROTTLED, each_fault

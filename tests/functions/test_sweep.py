@@ -8,7 +8,7 @@ import pytest
 
 from quiesce import errors
 from tests.functions.conftest import EXECUTIONS, a_document
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.machine import APPS, ended_event
 from tests.support.wire import answer_lost, refused
 

@@ -23,11 +23,10 @@ from pathlib import Path
 
 from tests.guest import cases
 from tests.guest.cases import Case, Json
-from tests.guest.machine import GUEST, Machine
+from tests.guest.machine import GUEST, STANDINS, Machine
 from tests.guest.metadata import Metadata
 from tests.guest.real_server import RealServer
 
-STANDINS = Path(__file__).with_name("standins")
 RECORDINGS = Path(__file__).with_name("recordings.json")
 # Most of a case is waiting, so more cases than cores run at once.
 AT_ONCE = 2 * (os.cpu_count() or 1)

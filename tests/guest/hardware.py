@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.inventory import WINDOWS, Drive, nvme_drives, volume_guid
+from sandbox.windows.inventory import WINDOWS, Drive, nvme_drives, volume_guid
 from tests.guest import shadows
 
 FIXED, CD_ROM = 3, 5

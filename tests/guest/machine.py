@@ -18,12 +18,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from sandbox.agent import MAX_OUTPUT_BYTES
+from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from tests.guest.customer import Script
 from tests.guest.metadata import Metadata
 
-HERE = Path(__file__).resolve().parent
-GUEST = HERE.parent.parent / "guest"
+PROJECT = Path(__file__).resolve().parents[2]
+GUEST, STANDINS = PROJECT / "guest", PROJECT / "tools" / "guest" / "standins"
 INSTANCE = "i-0123456789abcdef0"
 BUCKET_ORIGIN = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?"
 # Long enough for the slowest machine: nothing waits for these where things go as they should.
@@ -88,7 +88,7 @@ class Machine:
             "FAKE_WINDOWS": str(home),
             "SystemRoot": str(home / "Windows"),
             "ProgramData": str(home / "ProgramData"),
-            "PSModulePath": str(HERE / "standins" / "modules"),
+            "PSModulePath": str(STANDINS / "modules"),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin(self.name),
             "HOME": os.environ.get("HOME", "/"),
             "PATH": os.environ["PATH"],
@@ -107,11 +107,11 @@ class Machine:
         system = self.home / "Windows" / "System32"
         self.powershell = system / "WindowsPowerShell" / "v1.0" / "powershell.exe"
         self.powershell.parent.mkdir(parents=True)
-        python = f'exec "{sys.executable}" -IS "{HERE / "standins" / "windows.py"}"'
+        python = f'exec "{sys.executable}" -IS "{STANDINS / "windows.py"}"'
         for program in ("icacls", "schtasks", "taskkill", "cmd", "wevtutil", "vssadmin"):
             self.program(system / f"{program}.exe", f'{python} {program} "$@"')
         self.diskshadow = system / "diskshadow.exe"
-        self.program(self.diskshadow, f'exec "{sys.executable}" -I "{HERE / "standins" / "diskshadow.py"}" "$@"')
+        self.program(self.diskshadow, f'exec "{sys.executable}" -I "{STANDINS / "diskshadow.py"}" "$@"')
         self.program(self.home / "get-acl", f'{python} get-acl "$@"')
         self.program(
             self.powershell,
@@ -260,7 +260,7 @@ class Machine:
 
     def start_task(self, name: str) -> None:
         """Start a task as Task Scheduler does."""
-        standin = [sys.executable, HERE / "standins" / "windows.py", "schtasks", "/run", "/tn", f"\\Quiesce\\{name}"]
+        standin = [sys.executable, STANDINS / "windows.py", "schtasks", "/run", "/tn", f"\\Quiesce\\{name}"]
         subprocess.run(standin, env=self.environment, check=True)
 
     def close(self) -> None:

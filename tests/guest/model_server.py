@@ -6,8 +6,8 @@ from pathlib import PurePosixPath, PureWindowsPath
 from threading import Lock
 from urllib.parse import urlsplit
 
-from sandbox.guest import Guest
-from sandbox.host import Outcome
+from sandbox.windows.guest import Guest
+from sandbox.windows.host import Outcome
 from tests.guest import hardware, shadows, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script

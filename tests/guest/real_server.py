@@ -8,10 +8,10 @@ from threading import Lock
 
 from tests.guest import hardware, uploads
 from tests.guest.cases import Case, Json
-from tests.guest.checker.task_rules import task_findings
 from tests.guest.incidents import Incidents
 from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Machine, wait_for
 from tests.guest.metadata import Metadata
+from tools.guest.checker.task_rules import task_findings
 
 # What stage left, by its inputs: most cases begin with the same stage, and a second of PowerShell each.
 STAGED: dict[str, tuple[str, dict[str, str]]] = {}

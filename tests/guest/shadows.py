@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sandbox.vss import SYSTEM_PROVIDER, Server, ShadowCopy, ShadowStorage, VssWriter
+from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowCopy, ShadowStorage, VssWriter
 
-GOLDEN = Path(__file__).parents[1] / "unit" / "diskshadow" / "session.dsh"
+GOLDEN = Path(__file__).parents[1] / "unit" / "vss" / "diskshadow" / "session.dsh"
 # What ``fault`` breaks of VSS, by its name in the cases.
 FAULTS: dict[str, dict[str, Any]] = {
     "create": {"create_fails": ("80042313", "VSS_E_FLUSH_WRITES_TIMEOUT")},

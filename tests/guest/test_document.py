@@ -17,7 +17,7 @@ from guest.document import (
     SHADOW_SCRIPT_MAX_CHARS,
     document,
 )
-from quiesce.diskshadow_script import MAX_VOLUMES, script_parameter, session_script
+from quiesce.vss.script import MAX_VOLUMES, script_parameter, session_script
 from tests.support.shadow_session import D, E
 
 LIMIT_BYTES = 64 * 1024  # of the document and its parameters together: Systems Manager's quota

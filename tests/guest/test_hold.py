@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from guest.document import SCRIPT
-from tests.guest.standins.batch import UnknownLine, run_batch
+from tools.guest.standins.batch import UnknownLine, run_batch
 
 ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
 

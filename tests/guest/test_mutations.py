@@ -4,7 +4,7 @@ import pytest
 
 from guest.document import SCRIPT
 from tests.guest import cases
-from tests.guest.mutations import CHECKER, Mutation, load
+from tools.guest.mutations import CHECKER, Mutation, load
 
 MUTATIONS = load()
 ENOUGH = 26

@@ -10,7 +10,7 @@ import pytest
 
 from tests.guest import hardware
 
-STANDIN = Path(__file__).parent / "standins" / "windows.py"
+STANDIN = Path(__file__).parents[2] / "tools" / "guest" / "standins" / "windows.py"
 CIM = STANDIN.parent / "modules" / "CimCmdlets" / "CimCmdlets.psm1"
 READ_REGISTRY = "Invoke-CimMethod -Namespace root/cimv2 -ClassName {0} -MethodName {1} -OperationTimeoutSec 20"
 READ_REGISTRY += " -Arguments @{{ hDefKey = {2}; sSubKeyName = '{3}'; sValueName = '{4}' }}"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sandbox.agent import MAX_RESUMPTIONS, Agent, Command, Ended
+from sandbox.windows.agent import MAX_RESUMPTIONS, Agent, Command, Ended
 
 
 class Script:

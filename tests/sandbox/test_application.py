@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.application import BusyApplication, examine
-from sandbox.disks import VolumeContent
+from sandbox.disks.content import VolumeContent
+from sandbox.windows.application import BusyApplication, examine
 
 SEEDS = st.integers(0, 10_000)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.snapshots import RULES
-from sandbox.volumes import VOLUMES
+from sandbox.aws.snapshots import RULES
+from sandbox.aws.volumes import VOLUMES
 from tests.sandbox.refusals import refused
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from quiesce.diskshadow_log import read_log
-from quiesce.diskshadow_outcome import creation_of, ending_of
-from quiesce.diskshadow_script import SYSTEM_PROVIDER, deletion_script
-from sandbox.diskshadow import DiskShadow, Unseen, lines_of
-from sandbox.vss import Server, ShadowStorage, VssWriter
+from quiesce.vss.log import read_log
+from quiesce.vss.outcome import creation_of, ending_of
+from quiesce.vss.script import SYSTEM_PROVIDER, deletion_script
+from sandbox.windows.diskshadow import DiskShadow, Unseen, lines_of
+from sandbox.windows.vss import Server, ShadowStorage, VssWriter
 from tests.support.shadow_session import AWS_PROVIDER, FOLDER, FOREIGN, C, D, E, a_server, let_go, script_of, writer_of
 
-LOGS = Path(__file__).parents[1] / "unit" / "diskshadow"
+LOGS = Path(__file__).parents[1] / "unit" / "vss" / "diskshadow"
 SCRIPT, COPY_ONLY = (script_of(copy_only=copy_only) for copy_only in (False, True))
 KNOB = pytest.mark.parametrize("after_error", ["stop", "continue"])
 

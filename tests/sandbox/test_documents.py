@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from sandbox.documents import Document, SsmError
+from sandbox.aws.documents import Document, SsmError
 
 CONTENT = {
     "schemaVersion": "2.2",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from sandbox.hooks import HOOKS, MissingHookError, check_hooks
+from sandbox.aws.hooks import HOOKS, MissingHookError, check_hooks
 from tests.sandbox.processes import running_with
 
 PROJECT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def test_every_hooked_name_is_there(running_sandbox):
 
 def test_a_name_that_is_gone_is_named():
     with pytest.raises(MissingHookError, match=r"sandbox\.disks\.Cylinder"):
-        check_hooks({"sandbox.disks": "VolumeContent Cylinder"})
+        check_hooks({"sandbox.disks.content": "VolumeContent Cylinder"})
 
 
 def test_a_second_sandbox_in_the_process_is_refused(running_sandbox, tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.images import IMAGES
-from sandbox.snapshots import RULES
+from sandbox.aws.images import IMAGES
+from sandbox.aws.snapshots import RULES
 from tests.sandbox.refusals import refused
 
 OURS = [{"Key": "run", "Value": "1"}]

@@ -1,8 +1,8 @@
 """The rules of simulated instances and volumes that a recovery meets, each as AWS documents it."""
 
-from sandbox.instances import INSTANCES
-from sandbox.snapshots import RULES, Fate
-from sandbox.volumes import VOLUMES
+from sandbox.aws.instances import INSTANCES
+from sandbox.aws.snapshots import RULES, Fate
+from sandbox.aws.volumes import VOLUMES
 from tests.sandbox.refusals import refused
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sandbox.aws.not_enforced import NOT_ENFORCED
 from sandbox.executions import wait_for
-from sandbox.not_enforced import NOT_ENFORCED
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
+from sandbox.aws.snapshots import RULES
 from sandbox.servers import Servers
-from sandbox.snapshots import RULES
 
 TORN_SEED, CONSISTENT_SEED = 2, 1
 

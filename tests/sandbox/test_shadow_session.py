@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from quiesce.diskshadow_log import read_log
-from quiesce.diskshadow_outcome import creation_of, ending_of
-from quiesce.diskshadow_script import MAX_VOLUMES, script_parameter, session_script
-from sandbox.guest import Guest
-from sandbox.host import Outcome
-from sandbox.inventory import nvme_drives
-from sandbox.vss import Server, ShadowCopy
+from quiesce.vss.log import read_log
+from quiesce.vss.outcome import creation_of, ending_of
+from quiesce.vss.script import MAX_VOLUMES, script_parameter, session_script
+from sandbox.windows.guest import Guest
+from sandbox.windows.host import Outcome
+from sandbox.windows.inventory import nvme_drives
+from sandbox.windows.vss import Server, ShadowCopy
 from tests.support.shadow_session import FOREIGN, a_server, writer_of
 
 SERVER = "i-0123456789abcdef0"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from quiesce.shadow_volumes import read_copies
-from sandbox.shadow_structures import CLIENT_ACCESSIBLE, SimulatedVolume
-from sandbox.sparse_disk import PAGE_BYTES, Place, SparseDisk, write_extended, write_gpt, write_mbr
-from tests.unit.shadow_disks import CREATED_AT, GIB, a_server, a_volume, an_id, seen, volumes_of
+from quiesce.disks.shadow_copies import read_copies
+from sandbox.disks.shadow_structures import CLIENT_ACCESSIBLE, SimulatedVolume
+from sandbox.disks.sparse_disk import PAGE_BYTES, Place, SparseDisk, write_extended, write_gpt, write_mbr
+from tests.unit.disks.shadow_disks import CREATED_AT, GIB, a_server, a_volume, an_id, seen, volumes_of
 
 SANDBOX = Path(__file__).parents[2] / "sandbox"
 
@@ -142,7 +142,7 @@ def test_a_sparse_disk_saves_itself_as_it_reads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures"])
 def test_the_writer_shares_nothing_with_the_parser(module: str) -> None:
-    tree = ast.parse((SANDBOX / f"{module}.py").read_text())
+    tree = ast.parse((SANDBOX / "disks" / f"{module}.py").read_text())
     names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert not {name for name in names if name.startswith(("quiesce", "src"))}

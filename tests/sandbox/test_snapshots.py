@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from sandbox.aws.snapshots import RULES, Fate, SnapshotRules
 from sandbox.servers import DISKS
-from sandbox.snapshots import RULES, Fate, SnapshotRules
 from tests.sandbox.refusals import refused
 
 OURS = [{"ResourceType": "snapshot", "Tags": [{"Key": "run", "Value": "1"}]}]

@@ -24,7 +24,7 @@ def documents(aws):
 @pytest.fixture
 def get(aws):
     """How a server follows a link."""
-    return importlib.import_module("sandbox.ssm").BucketLinks(aws.endpoint).get
+    return importlib.import_module("sandbox.aws.ssm").BucketLinks(aws.endpoint).get
 
 
 @pytest.fixture

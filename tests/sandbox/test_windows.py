@@ -7,16 +7,16 @@ import zipfile
 import pytest
 from botocore.exceptions import ClientError
 
+from quiesce.aws.ssm import Guest
 from quiesce.errors import AgentUnreachable, CommandRefused
-from quiesce.ssm import Guest
-from quiesce.verbs import Patience
-from sandbox.application import BusyApplication, examine
-from sandbox.customer_scripts import outcome_of
-from sandbox.disks import VolumeContent
-from sandbox.host import Outcome
-from sandbox.inventory import nvme_drives
-from sandbox.run_command import RunCommand
-from sandbox.windows import Windows
+from quiesce.guest.patience import Patience
+from sandbox.aws.run_command import RunCommand
+from sandbox.disks.content import VolumeContent
+from sandbox.windows.application import BusyApplication, examine
+from sandbox.windows.customer_scripts import outcome_of
+from sandbox.windows.host import Outcome
+from sandbox.windows.inventory import nvme_drives
+from sandbox.windows.system import Windows
 from tests.support.ssm import client_of, guest_document
 
 BUCKET, REGION = "quiesce-bucket", "eu-central-1"

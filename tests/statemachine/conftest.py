@@ -2,10 +2,10 @@
 
 import pytest
 
-from sandbox.instances import INSTANCES
-from sandbox.volumes import VOLUMES
+from sandbox.aws.instances import INSTANCES
+from sandbox.aws.volumes import VOLUMES
 from tests.statemachine.recoveries import back_up
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.machine import Machine
 
 

@@ -4,10 +4,10 @@ from enum import Enum
 
 import pytest
 
-from quiesce.awaiting import SNAPSHOT_LIMIT_S
-from sandbox.snapshots import RULES, Fate
+from quiesce.backup.awaiting import SNAPSHOT_LIMIT_S
+from sandbox.aws.snapshots import RULES, Fate
 from tests.statemachine.truth import assert_failed
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import refused
 
 

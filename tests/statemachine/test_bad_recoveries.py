@@ -2,10 +2,10 @@
 
 import pytest
 
-from quiesce import recover_ec2
-from quiesce.recover_account import OTHER_ID
-from sandbox.instances import INSTANCES
-from sandbox.volumes import VOLUMES
+from quiesce.aws import recovery_changes
+from quiesce.recovery.account import OTHER_ID
+from sandbox.aws.instances import INSTANCES
+from sandbox.aws.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 from tests.support.project import definition
 from tests.support.wire import refused
@@ -275,7 +275,7 @@ def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypa
     first = backed.recover()
     backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
     left = counts(backed.cloud)["volumes"]
-    monkeypatch.setattr(recover_ec2, "find_server", lambda *_: None)
+    monkeypatch.setattr(recovery_changes, "find_server", lambda *_: None)
     run = backed.recover(on_failure="clean-up")
     assert run.error == "ChangeRefused"
     assert "start a new recovery, under another id" in run.cause

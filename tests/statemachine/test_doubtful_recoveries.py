@@ -3,9 +3,9 @@
 import pytest
 from moto.ec2.models.instances import StateReason
 
-from quiesce import recover_ec2
-from quiesce.recover_ec2 import tag_of
-from sandbox.instances import INSTANCES
+from quiesce.aws import recovery_changes
+from quiesce.aws.recovery_changes import tag_of
+from sandbox.aws.instances import INSTANCES
 from tests.statemachine.recoveries import assert_recovered, made
 from tests.support.wire import refused
 
@@ -91,14 +91,14 @@ def backend_instances(backed):
 @pytest.fixture
 def hide_after(machine, monkeypatch):
     """Let EC2 leave a volume out, in the first look by tag after a call."""
-    find = recover_ec2.find_volumes
+    find = recovery_changes.find_volumes
 
     def without_one(*arguments):
-        monkeypatch.setattr(recover_ec2, "find_volumes", find)
+        monkeypatch.setattr(recovery_changes, "find_volumes", find)
         return [v for v in find(*arguments) if tag_of(v, "quiesce:device") != "xvdf"]
 
     def spoil(_request, effect):
-        monkeypatch.setattr(recover_ec2, "find_volumes", without_one)
+        monkeypatch.setattr(recovery_changes, "find_volumes", without_one)
         return effect()
 
     return lambda call: machine.wire.on(call, spoil)

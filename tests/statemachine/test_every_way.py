@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from quiesce import errors
-from quiesce.verbs import SESSION_LIMIT_S
+from quiesce.guest.patience import SESSION_LIMIT_S
 from tests.statemachine.transitions import possible, taken
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.project import definition, step_of
 from tests.support.wire import dies_after, refused, unreachable
 

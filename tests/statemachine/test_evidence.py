@@ -2,10 +2,10 @@
 
 import pytest
 
-from sandbox.direct_apis import ApiError
+from sandbox.aws.direct_apis import ApiError
 from tests.statemachine.truth import record_of
 from tests.support.cloud import backend
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import answer_lost, dies_after, refused, unreachable
 
 MOST_BLOCKS = 7

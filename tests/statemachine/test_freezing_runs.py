@@ -6,7 +6,7 @@ import pytest
 
 from tests.statemachine.truth import record_of
 from tests.support.environment import BUCKET
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 
 
 def test_a_server_with_scripts_gets_an_application_consistent_recovery_point(machine, cloud, shop, frozen_request):

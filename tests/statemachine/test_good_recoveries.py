@@ -1,6 +1,6 @@
 """Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
 
-from sandbox.instances import INSTANCES
+from sandbox.aws.instances import INSTANCES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 
 

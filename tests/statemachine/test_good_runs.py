@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox.snapshots import RULES
+from sandbox.aws.snapshots import RULES
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import refused
 
 SCHEDULED = "2026-11-24T01:30:00Z"

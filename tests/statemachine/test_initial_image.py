@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from sandbox.images import IMAGES
-from sandbox.snapshots import RULES
+from sandbox.aws.images import IMAGES
+from sandbox.aws.snapshots import RULES
 from tests.statemachine.recoveries import assert_recovered, back_up
 from tests.statemachine.truth import assert_successful, record_of
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
 
 LOST = [answer_lost, connection_closed, dies_after, dies_before, unreachable]

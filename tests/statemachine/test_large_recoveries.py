@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from quiesce.recover_ec2 import CHANGES_PER_TRY
+from quiesce.aws.recovery_changes import CHANGES_PER_TRY
 from sandbox.servers import DISKS, Disk
 from tests.statemachine.recoveries import assert_recovered, back_up, made
 from tests.support.environment import MAX_STATE_BYTES
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.machine import APPS
 from tests.support.wire import refused
 

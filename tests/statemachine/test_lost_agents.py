@@ -6,9 +6,9 @@ gets 1 only if everything before it is known to have succeeded.
 
 import pytest
 
-from quiesce.verbs import SESSION_LIMIT_S
-from sandbox.run_command import RunCommand
-from sandbox.windows import Windows
+from quiesce.guest.patience import SESSION_LIMIT_S
+from sandbox.aws.run_command import RunCommand
+from sandbox.windows.system import Windows
 from tests.statemachine.truth import record_of
 
 FREEZE_LIMIT_S = 120

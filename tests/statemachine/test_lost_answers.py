@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
+from sandbox.aws.snapshots import RULES
 from sandbox.servers import DISKS
-from sandbox.snapshots import RULES
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from sandbox.snapshots import RULES
+from sandbox.aws.snapshots import RULES
 from tests.statemachine.truth import record_of
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
 

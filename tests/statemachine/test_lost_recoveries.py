@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from quiesce import recover_ec2
+from quiesce.aws import recovery_changes
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 from tests.support.project import definition
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
@@ -132,7 +132,7 @@ def not_at_first(function, nothing, times=3):
 )
 def test_what_is_not_listed_yet_is_not_made_twice(backed, machine, monkeypatch, call, look, nothing):
     machine.wire.on(call, dies_after, nth=CHANGES[call])
-    monkeypatch.setattr(recover_ec2, look, not_at_first(getattr(recover_ec2, look), nothing))
+    monkeypatch.setattr(recovery_changes, look, not_at_first(getattr(recovery_changes, look), nothing))
     assert_recovered(backed, backed.recover())
 
 
@@ -149,24 +149,24 @@ def one_behind(look):
 
 def test_a_look_that_is_behind_is_taken_for_no_more_than_that(backed, monkeypatch):
     """What is detached or attached by now is asked for again, and EC2's refusal waited out."""
-    monkeypatch.setattr(recover_ec2, "attached_volumes", one_behind(recover_ec2.attached_volumes))
+    monkeypatch.setattr(recovery_changes, "attached_volumes", one_behind(recovery_changes.attached_volumes))
     assert_recovered(backed, backed.recover())
 
 
 def test_a_volume_that_is_listed_as_attached_while_it_is_detached_is_waited_for(backed, slow, machine, monkeypatch):
     machine.wire.on("ec2:DetachVolume", refused("IncorrectState"), nth=2)
-    monkeypatch.setattr(recover_ec2, "attached_volumes", one_behind(recover_ec2.attached_volumes))
+    monkeypatch.setattr(recovery_changes, "attached_volumes", one_behind(recovery_changes.attached_volumes))
     assert_recovered(backed, backed.recover())
 
 
 def test_a_device_that_is_taken_by_what_is_no_longer_listed_is_waited_for(backed, slow, machine, monkeypatch):
-    attached_volumes = recover_ec2.attached_volumes
+    attached_volumes = recovery_changes.attached_volumes
 
     def without_detaching(*arguments):
         found = attached_volumes(*arguments)
         return [volume for volume in found if volume["Attachments"][0]["State"] != "detaching"]
 
-    monkeypatch.setattr(recover_ec2, "attached_volumes", without_detaching)
+    monkeypatch.setattr(recovery_changes, "attached_volumes", without_detaching)
     assert_recovered(backed, backed.recover())
     assert machine.wire.count("ec2:AttachVolume") > len(backed.record["snapshots"])
 
@@ -186,13 +186,13 @@ def test_what_ec2_calls_too_early_is_asked_for_again(backed, machine, call, code
 
 
 def test_a_server_that_is_listed_without_its_tags_is_not_taken_for_handed_over(backed, machine, monkeypatch):
-    describe = recover_ec2.describe_server
+    describe = recovery_changes.describe_server
 
     def bare(client, instance_id):
         return {**describe(client, instance_id), "Tags": []}
 
-    monkeypatch.setattr(recover_ec2, "describe_server", bare)
-    machine.clock.at_next_wait(lambda: None, lambda: monkeypatch.setattr(recover_ec2, "describe_server", describe))
+    monkeypatch.setattr(recovery_changes, "describe_server", bare)
+    machine.clock.at_next_wait(lambda: None, lambda: monkeypatch.setattr(recovery_changes, "describe_server", describe))
     assert_recovered(backed, backed.recover())
 
 

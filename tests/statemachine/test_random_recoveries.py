@@ -12,7 +12,7 @@ import pytest
 from sandbox.servers import ROOT_DEVICE, Disk
 from tests.statemachine.recoveries import assert_recovered, back_up
 from tests.support.cloud import backend
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.project import definition
 
 LETTERS = "bcdefghijklmnopqrstuvwxyz"

@@ -6,9 +6,9 @@ from typing import get_args
 import pytest
 
 from quiesce import errors
+from quiesce.aws.recovery_changes import CHANGES_PER_TRY
 from quiesce.errors import QuiesceError
-from quiesce.recover_ec2 import CHANGES_PER_TRY
-from quiesce.recover_state import Step
+from quiesce.recovery.state import Step
 from tests.support.project import ROOT, definition, template
 
 STATES = definition("RecoverMachine")["States"]

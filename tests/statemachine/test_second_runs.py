@@ -2,10 +2,10 @@
 
 import pytest
 
-from quiesce.table import LEASE_S
+from quiesce.aws.runs import LEASE_S
 from tests.statemachine.transitions import visits
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import dies_before
 
 SCHEDULED = "2026-11-24T01:30:00Z"

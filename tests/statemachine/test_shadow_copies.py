@@ -2,12 +2,12 @@
 
 import pytest
 
-from quiesce.diskshadow_script import script_file, session_script
-from sandbox.application import examine
-from sandbox.diskshadow import DiskShadow
+from quiesce.vss.script import script_file, session_script
 from sandbox.servers import SHOP_WRITER, SHOP_WRITER_ID
+from sandbox.windows.application import examine
+from sandbox.windows.diskshadow import DiskShadow
 from tests.statemachine.truth import record_of
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.wire import refused
 
 TIMEOUT = ("80042314", "VSS_E_HOLD_WRITES_TIMEOUT")

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from quiesce.aws.runs import LEASE_S
 from quiesce.errors import LeaseLost
-from quiesce.table import LEASE_S
-from quiesce.verbs import SESSION_LIMIT_S
-from sandbox.session import Session
-from sandbox.snapshots import RULES
+from quiesce.guest.patience import SESSION_LIMIT_S
+from sandbox.aws.snapshots import RULES
+from sandbox.windows.session import Session
 from tests.statemachine.truth import record_of
 from tests.support.environment import ACCOUNT, REGION
 from tests.support.machine import APPS, ended_event

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.guest import LANGUAGE_MODE
+from sandbox.windows.guest import LANGUAGE_MODE
 from tests.statemachine.truth import assert_failed, record_of
 from tests.support.environment import BUCKET
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 
 
 def stopped(cloud, shop):

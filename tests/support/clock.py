@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.snapshots import RULES
+from sandbox.aws.snapshots import RULES
 
 
 class Clock:

@@ -15,9 +15,9 @@ from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.sns.models import sns_backends
 
-from sandbox import attachments, images, instances, snapshots, volumes
-from sandbox.direct_apis import DirectApis
-from sandbox.run_command import RunCommand
+from sandbox.aws import attachments, images, instances, snapshots, volumes
+from sandbox.aws.direct_apis import DirectApis
+from sandbox.aws.run_command import RunCommand
 from sandbox.servers import DISKS, Disk, Server, Servers
 from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
 from tests.support.project import template

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import Sandbox
-from sandbox.interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
+from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
 
 CODE = {
     "AWS::Serverless::Function": "CodeUri",

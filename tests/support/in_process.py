@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox import direct_apis
-from sandbox.run_command import respond
-from sandbox.snapshots import RULES
+from sandbox.aws import direct_apis
+from sandbox.aws.run_command import respond
+from sandbox.aws.snapshots import RULES
 from tests.support import cloud as clouds
 from tests.support.clock import Clock
 from tests.support.machine import APPS

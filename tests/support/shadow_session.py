@@ -5,9 +5,9 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from quiesce.diskshadow_script import SYSTEM_PROVIDER, script_file, session_script
-from sandbox.diskshadow import DiskShadow
-from sandbox.vss import Server, ShadowCopy, VssWriter
+from quiesce.vss.script import SYSTEM_PROVIDER, script_file, session_script
+from sandbox.windows.diskshadow import DiskShadow
+from sandbox.windows.vss import Server, ShadowCopy, VssWriter
 
 C = r"\\?\Volume{6cd5140b-0000-0000-0000-602200000000}" + "\\"
 D = r"\\?\Volume{1b77e212-0000-0000-0000-100000000000}" + "\\"

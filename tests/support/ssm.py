@@ -9,7 +9,7 @@ import boto3
 import yaml
 from botocore.config import Config
 
-from sandbox.run_command import RunCommand, respond
+from sandbox.aws.run_command import RunCommand, respond
 
 DOCUMENT = Path(__file__).parents[2] / "guest" / "document.yaml"
 

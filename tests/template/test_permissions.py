@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from sandbox.not_enforced import SERVICES_NOT_ENFORCED
+from sandbox.aws.not_enforced import SERVICES_NOT_ENFORCED
 from tests.support.project import ROOT, resources, step_of, template
 from tests.template.permissions import listed, permissions, statements, table
 

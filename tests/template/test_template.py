@@ -7,11 +7,11 @@ from dataclasses import fields
 import pytest
 
 import quiesce.errors
-from quiesce import verbs
-from quiesce.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, TargetSettings, Vss
+from quiesce.aws.snapshot_blocks import RESERVE_MS
+from quiesce.backup.swept import WORDS
+from quiesce.guest import patience
+from quiesce.policy.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, TargetSettings, Vss
 from quiesce.settings import Settings
-from quiesce.snapshot_blocks import RESERVE_MS
-from quiesce.sweeping import WORDS
 from tests.support.environment import ENVIRONMENT
 from tests.support.project import ROOT, definition, resources, step_of, template
 
@@ -131,12 +131,12 @@ def test_a_function_has_time_for_its_longest_waits():
     """For the longest scripts that a policy may have; what is left is for calls that are answered at once."""
     limits = longest_limits()
     waits = {
-        "PlanFunction": verbs.INVENTORY_PATIENCE.limit_s + verbs.STAGE_PATIENCE.limit_s,
-        "FreezeFunction": verbs.freeze_wait(limits)[1].limit_s,
-        "ThawFunction": verbs.thaw_wait(limits)[1].limit_s,
-        "CompleteFunction": verbs.complete_wait(limits)[1].limit_s,
-        "ReportFunction": verbs.COLLECT_PATIENCE.limit_s,
-        "SweepFunction": verbs.sweep_wait(limits)[1].limit_s + verbs.COLLECT_PATIENCE.limit_s + 30,
+        "PlanFunction": patience.INVENTORY_PATIENCE.limit_s + patience.STAGE_PATIENCE.limit_s,
+        "FreezeFunction": patience.freeze_wait(limits)[1].limit_s,
+        "ThawFunction": patience.thaw_wait(limits)[1].limit_s,
+        "CompleteFunction": patience.complete_wait(limits)[1].limit_s,
+        "ReportFunction": patience.COLLECT_PATIENCE.limit_s,
+        "SweepFunction": patience.sweep_wait(limits)[1].limit_s + patience.COLLECT_PATIENCE.limit_s + 30,
     }
     for function, wait_s in waits.items():
         assert wait_s + 20 <= FUNCTIONS[function]["Properties"]["Timeout"], function
@@ -189,7 +189,7 @@ def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
 def test_what_the_schedule_sends_is_an_input_that_plan_reads():
     import json
 
-    from quiesce.request import read_request
+    from quiesce.policy.file import read_request
 
     text = schedule()["Properties"]["Input"]["Fn::Sub"]
     filled = text.replace("${SchedulePolicy}", "files-nightly").replace("${ScheduleInstanceId}", "i-0123456789abcdef0")

@@ -5,11 +5,11 @@ import re
 import pytest
 from pydantic import BaseModel
 
-from quiesce import sweeping, verdict
+from quiesce.backup import swept, verdict
+from quiesce.backup.freeze_window import FreezeWindow
+from quiesce.backup.recording import Logs, Record, SnapshotRecord
 from quiesce.errors import QuiesceError
-from quiesce.policy import Policy, Scripts, Target, VolumeChoice
-from quiesce.record import Logs, Record, SnapshotRecord
-from quiesce.window import FreezeWindow
+from quiesce.policy.policy import Policy, Scripts, Target, VolumeChoice
 from tests.support.project import ROOT
 from tests.unit.test_errors import leaves
 
@@ -37,7 +37,7 @@ def test_every_field_of_a_record_is_explained(field: str) -> None:
 
 
 OF_RUNS = [verdict.NOT_FROZEN, verdict.SNAPSHOTS_INCOMPLETE, verdict.PLAN_MISSING]
-ERRORS = [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in sweeping.WORDS.values()]
+ERRORS = [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in swept.WORDS.values()]
 
 
 @pytest.mark.parametrize("error", ERRORS)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.guest.checker.lexer import UnfinishedScriptError, kinds, only
-from tests.guest.checker.source_rules import SOURCE_RULES, source_findings
+from tools.guest.checker.lexer import UnfinishedScriptError, kinds, only
+from tools.guest.checker.source_rules import SOURCE_RULES, source_findings
 
-GUEST = sorted((Path(__file__).parents[3] / "guest").glob("*.ps1"))
-SAMPLES = YAML(typ="safe").load(Path(__file__).with_name("source_samples.yaml"))
+PROJECT = Path(__file__).parents[3]
+GUEST = sorted((PROJECT / "guest").glob("*.ps1"))
+SAMPLES = YAML(typ="safe").load(PROJECT / "tools" / "guest" / "checker" / "source_samples.yaml")
 REFUSED = [(rule, script) for rule, samples in SAMPLES.items() for script in samples["refuse"]]
 ACCEPTED = [(rule, script) for rule, samples in SAMPLES.items() for script in samples["accept"]]
 

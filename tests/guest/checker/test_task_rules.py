@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.guest.checker.task_rules import task_findings
+from tools.guest.checker.task_rules import task_findings
 
 WATCHDOG = r"""<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">

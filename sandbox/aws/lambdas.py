@@ -1,0 +1,94 @@
+"""Lambda functions on AWS's own runtime client, so that a Python exception keeps its name and a layer is a layer.
+
+MiniStack's worker reports every exception as `Runtime.HandlerError`, and gives functions the packages of its own
+interpreter. Its worker for custom runtimes speaks Lambda's Runtime API: a function becomes a custom runtime whose
+bootstrap is `lambda_bootstrap.py`.
+"""
+
+import io
+import shlex
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+
+from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME, make_runtime_folder
+
+# What Lambda itself sets, beside the function's own variables: nothing else of this process reaches a function.
+SET_BY_LAMBDA = [
+    "_HANDLER",
+    "LAMBDA_TASK_ROOT",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+]
+
+# Cold starts compete for two cores, and Lambda allows ten seconds for each: more wait for their turn.
+_turns = threading.BoundedSemaphore(8)
+
+
+class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
+    """One execution environment."""
+
+    runtime_folder: Path
+
+    def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
+        super().__init__(func_name, config, self._with_bootstrap(config, code_zip))
+
+    def _with_bootstrap(self, config: dict[str, Any], code_zip: bytes) -> bytes:
+        layers = [lambda_svc._resolve_layer_zip(layer) for layer in config.get("Layers", [])]
+        folders = [lambda_svc._docker_extracted_dir(layer, "layer") for layer in layers]
+        variables = config.get("Environment", {}).get("Variables", {})
+        kept = ",".join([*SET_BY_LAMBDA, *variables])
+        start = Path(__file__).with_name("lambda_bootstrap.py")
+        arguments = [sys.executable, "-I", "-S", str(start), str(self.runtime_folder), kept, *folders]
+        package = io.BytesIO(code_zip)
+        with zipfile.ZipFile(package, "a") as archive:
+            archive.writestr("bootstrap", f"#!/bin/sh\nexec {shlex.join(arguments)}\n")
+        return package.getvalue()
+
+    def _build_handler_class(self, generation: int, pending: Any) -> type:
+        """Buffer what is written: else each invocation waits 40 ms for a delayed acknowledgement."""
+        handler: Any = super()._build_handler_class(generation, pending)
+        handler.disable_nagle_algorithm, handler.wbufsize = True, -1
+        return handler  # type: ignore[no-any-return]
+
+    def _drain_stderr_bounded(
+        self, first_line_wait: float = 0.004, idle_confirm: float = 0.002, hard_cap: float = 0.25
+    ) -> str:
+        """Wait less for log lines than the 50 ms that MiniStack allows."""
+        return super()._drain_stderr_bounded(first_line_wait, idle_confirm, hard_cap)  # type: ignore[no-any-return]
+
+
+def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+    """Run one invocation; a function for another runtime or machine is refused, not run on what happens to be here."""
+    config = function.get("config") or function
+    wanted = (config.get("Runtime"), (config.get("Architectures") or ["x86_64"])[0])
+    if wanted != (RUNTIME, ARCHITECTURE):
+        message = f"This sandbox runs {RUNTIME} on {ARCHITECTURE}; the function wants {wanted[0]} on {wanted[1]}"
+        return {"error": True, "body": {"errorType": "Sandbox.OtherRuntime", "errorMessage": message}}
+    with _turns:
+        result: dict[str, Any] = lambda_svc._execute_function_provided_warm(function, event, request_id)
+    body = result.get("body")
+    if isinstance(body, dict) and body.get("errorType") == "Sandbox.Timedout":
+        body["errorMessage"] = f"{request_id} {body['errorMessage']}"  # as Lambda words it
+    return result
+
+
+def install(runtime_folder: Path) -> None:
+    """Run every Python function of MiniStack this way."""
+    RuntimeClientWorker.runtime_folder = make_runtime_folder(runtime_folder)
+    lambda_runtime._worker_class_for = lambda _config: RuntimeClientWorker
+    lambda_svc._execute_function_warm = _execute

@@ -1,0 +1,177 @@
+"""SSM Run Command, without a socket: its API on documents, agents and a clock.
+
+Used behind MiniStack's front by `ssm.py`, and in-process by tests through `respond`.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from threading import RLock
+from typing import Any, Protocol
+
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.model import OperationModel
+from botocore.validate import ParamValidator
+
+from sandbox.aws.documents import Document, SsmError
+from sandbox.windows.agent import Agent, Command
+
+# API reference, GetCommandInvocation: "an eventual consistency model"; how long it takes is not published.
+VISIBLE_AFTER_S = 0.1
+DEFAULT_DELIVERY_S = 3600
+# StatusDetails whose Status has another name (API reference, CommandInvocation).
+STATUS_OF = {"In Progress": "InProgress", "Delivery Timed Out": "TimedOut", "Execution Timed Out": "TimedOut"}
+
+
+class ManagedServer(Protocol):
+    """A server as SSM sees it."""
+
+    @property
+    def agent(self) -> Agent:
+        """The agent on it."""
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen on it that is due by now."""
+
+
+@dataclass
+class RunCommand:
+    """The service.
+
+    `state_of` tells EC2's state of an instance, None if there is no such instance; `clock` is in seconds since 1970.
+    """
+
+    servers: Mapping[str, ManagedServer]
+    state_of: Callable[[str], str | None]
+    clock: Callable[[], float]
+    documents: dict[str, list[Document]] = field(default_factory=dict)
+    lock: Any = field(default_factory=RLock)
+
+    def put_document(self, name: str, content: Mapping[str, Any]) -> Document:
+        """Add a version to a document, which becomes its default."""
+        versions = self.documents.setdefault(name, [])
+        versions.append(Document.parse(name, len(versions) + 1, content))
+        return versions[-1]
+
+    def call(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Answer an API call.
+
+        Raises:
+            SsmError: what SSM refuses; `ValidationException` also for parameters that the sandbox does not know.
+        """
+        calls = {
+            "SendCommand": self._send,
+            "GetCommandInvocation": self._get_invocation,
+            "DescribeInstanceInformation": self._describe,
+        }
+        if operation not in calls:
+            raise SsmError("UnknownOperationException", f"the sandbox has no ssm:{operation}")
+        report = ParamValidator().validate(given, _model(operation).input_shape)
+        if report.has_errors():
+            raise SsmError("ValidationException", report.generate_report())
+        with self.lock:
+            now_s = self.clock()
+            for server in self.servers.values():
+                server.advance(now_s)
+            return calls[operation](given, now_s)
+
+    def _send(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
+        _only(given, "DocumentName", "InstanceIds", "Parameters", "TimeoutSeconds", "Comment")
+        versions = self.documents.get(given["DocumentName"])
+        if not versions:
+            raise SsmError("InvalidDocument", given["DocumentName"])
+        if len(given["InstanceIds"]) != 1:
+            raise SsmError("ValidationException", "the sandbox sends a command to one server")
+        server, document = self._managed(given["InstanceIds"][0]), versions[-1]
+        delivery_s = given.get("TimeoutSeconds", DEFAULT_DELIVERY_S)
+        script = document.script_with(given.get("Parameters", {}))
+        command = Command(str(uuid.uuid4()), script, now_s, delivery_s, document.execution_limit_s)
+        server.agent.commands.append(command)
+        sent = {"CommandId": command.command_id, "DocumentName": document.name, "Status": "Pending"}
+        return {"Command": {**sent, "StatusDetails": "Pending", "ExpiresAfter": command.expires_s}}
+
+    def _managed(self, instance_id: str) -> ManagedServer:
+        """API reference, InvalidInstanceId: no agent registered, or neither running, pending, stopped nor stopping."""
+        state, server = self.state_of(instance_id), self.servers.get(instance_id)
+        if server is None or state not in {"running", "pending", "stopped", "stopping"}:
+            raise SsmError("InvalidInstanceId", f"{instance_id} is not a managed node in a valid state")
+        return server
+
+    def _get_invocation(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
+        _only(given, "CommandId", "InstanceId")
+        server = self.servers.get(given["InstanceId"])
+        sent = [c for c in server.agent.commands if c.command_id == given["CommandId"]] if server else []
+        if not sent or now_s < sent[0].sent_s + VISIBLE_AFTER_S:
+            raise SsmError("InvocationDoesNotExist", "")
+        command = sent[0]
+        return {
+            "CommandId": command.command_id,
+            "InstanceId": given["InstanceId"],
+            "Status": STATUS_OF.get(command.status, command.status),
+            "StatusDetails": command.status,
+            "ResponseCode": command.exit_code,
+            "ExecutionStartDateTime": _time(command.started_s),
+            "ExecutionEndDateTime": _time(command.ended_s),
+            "StandardOutputContent": command.stdout,
+            "StandardErrorContent": command.stderr,
+        }
+
+    def _describe(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
+        """API reference: nothing of stopped and terminated nodes; an id that is none is an error."""
+        _only(given, "Filters")
+        if [f["Key"] for f in given.get("Filters", [])] != ["InstanceIds"]:
+            raise SsmError("ValidationException", "the sandbox knows the filter InstanceIds")
+        ids = given["Filters"][0]["Values"]
+        if unknown := [i for i in ids if self.state_of(i) is None]:
+            raise SsmError("InvalidInstanceId", f"{unknown}")
+        found = [i for i in ids if i in self.servers and self.state_of(i) == "running"]
+        return {"InstanceInformationList": [_information(i, self.servers[i].agent, now_s) for i in found]}
+
+
+def _information(instance_id: str, agent: Agent, now_s: float) -> dict[str, Any]:
+    return {
+        "InstanceId": instance_id,
+        "PingStatus": "Online" if agent.seems_online(now_s) else "ConnectionLost",
+        "LastPingDateTime": agent.last_ping_s,
+        "AgentVersion": agent.version,
+        "PlatformType": "Windows",
+        "PlatformName": "Microsoft Windows Server 2022 Datacenter",
+        "PlatformVersion": "10.0.20348",
+        "ResourceType": "EC2Instance",
+    }
+
+
+def _only(given: dict[str, Any], *known: str) -> None:
+    if unknown := set(given) - set(known):
+        raise SsmError("ValidationException", f"the sandbox does not know {sorted(unknown)} here")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds else ""
+
+
+@cache
+def _model(operation: str) -> OperationModel:
+    return botocore.session.get_session().get_service_model("ssm").operation_model(operation)
+
+
+def answer(service: RunCommand, target: str, body: bytes) -> tuple[int, bytes]:
+    """Answer a request of the JSON protocol: HTTP status and body."""
+    try:
+        return 200, json.dumps(service.call(target.rpartition(".")[2], json.loads(body))).encode()
+    except SsmError as error:
+        return 400, json.dumps({"__type": error.code, "message": error.message}).encode()
+
+
+def respond(service: RunCommand, request: AWSPreparedRequest) -> AWSResponse:
+    """Answer a request as botocore's event `before-send.ssm` hands it over, instead of the network."""
+    target, body = request.headers["X-Amz-Target"], request.body or b"{}"
+    target = target.decode() if isinstance(target, bytes) else target
+    status, content = answer(service, target, body if isinstance(body, bytes) else body.encode())
+    response = AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, None)
+    response._content = content
+    return response

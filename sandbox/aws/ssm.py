@@ -1,0 +1,98 @@
+"""Systems Manager behind MiniStack's front: Run Command over HTTP, its permissions, and documents from CloudFormation.
+
+It takes the place of MiniStack's own SSM, which runs a command's shell text on this machine.
+"""
+
+import asyncio
+import json
+from typing import Any, NamedTuple
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services.cloudformation import provisioners
+
+from sandbox.aws import iam
+from sandbox.aws.faults import Answer, Handler
+from sandbox.aws.run_command import RunCommand, answer
+
+LINK_TIMEOUT_S = 30
+
+
+def handler(service: RunCommand) -> Handler:
+    """The handler of SSM's requests."""
+
+    async def handle(_method: str, _path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
+        target = headers["x-amz-target"]
+        permissions = needed(target.rpartition(".")[2], json.loads(body))
+        refused = iam.refuse("ssm", permissions, headers, query)
+        if refused:
+            return refused
+        # Not in the server's own thread: a simulated server may fetch from the bucket meanwhile.
+        status, content = await asyncio.to_thread(answer, service, target, body)
+        return status, {"Content-Type": "application/x-amz-json-1.1"}, content
+
+    return handle
+
+
+def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
+    """The permissions that a call needs; all must be granted.
+
+    Source: AWS, service authorization reference for Systems Manager: SendCommand wants the document and each instance,
+    GetCommandInvocation and DescribeInstanceInformation know no resources.
+    """
+    action, resources = f"ssm:{operation}", ["*"]
+    if operation == "SendCommand":
+        where = f"{get_region()}:{get_account_id()}"
+        instances = [f"arn:aws:ec2:{where}:instance/{i}" for i in given.get("InstanceIds", [])]
+        resources = [f"arn:aws:ssm:{where}:document/{given.get('DocumentName')}", *instances]
+    return [(action, resource, {}) for resource in resources]
+
+
+def install_documents(service: RunCommand) -> None:
+    """Let CloudFormation make documents; Ref gives the name, an update adds a version and makes it the default."""
+
+    def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
+        name = provisioners._physical_name(stack_name, logical_id)
+        service.put_document(name, properties["Content"])
+        return name, {}
+
+    def update(name: str, old: dict[str, Any], new: dict[str, Any], _stack_name: str) -> tuple[str, dict[str, Any]]:
+        if {key for key in old | new if old.get(key) != new.get(key)} != {"Content"}:
+            raise ValueError("The sandbox knows an update of a document's Content only")
+        if new.get("UpdateMethod") != "NewVersion":
+            raise ValueError("The sandbox knows the UpdateMethod NewVersion only")
+        service.put_document(name, new["Content"])
+        return name, {}
+
+    def delete(name: str, _properties: dict[str, Any]) -> None:
+        service.documents.pop(name, None)
+
+    provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"] = {"create": create, "update": update, "delete": delete}
+
+
+class BucketLinks(NamedTuple):
+    """How a server follows a presigned link: to the sandbox instead of the host that stands in it, which is signed."""
+
+    endpoint: str
+
+    def get(self, link: str) -> bytes | None:
+        """Return what the link leads to, None where a server would get an error."""
+        return self._follow(link, "GET", None)
+
+    def put(self, link: str, content: bytes) -> bool:
+        """Put something there; False where a server would get an error."""
+        return self._follow(link, "PUT", content) is not None
+
+    def _follow(self, link: str, method: str, content: bytes | None) -> bytes | None:
+        parts = urlsplit(link)
+        where = f"{self.endpoint}{parts.path}?{parts.query}"
+        request = Request(where, content, {"Host": parts.netloc}, method=method)
+        try:
+            with urlopen(request, timeout=LINK_TIMEOUT_S) as answered:
+                found: bytes = answered.read()
+                return found
+        except HTTPError as refused:
+            refused.close()
+            return None

@@ -1,0 +1,1 @@
+"""The demo: a Windows server backed up and recovered."""

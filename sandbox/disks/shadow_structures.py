@@ -1,0 +1,176 @@
+"""Genuine VSS structures on simulated disks: what volsnap leaves on the volumes of a server that made shadow copies.
+
+Written from published descriptions of the format and from images that Windows wrote.
+It shares nothing with the product's parser, so that a mistake in one shows in the other.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from sandbox.disks.sparse_disk import Place, SparseDisk
+
+VOLSNAP = UUID("3808876b-c176-4e48-b7ae-04046e6cc752").bytes_le
+BLOCK = 0x4000
+HEAD = 0x80
+# A bit of the bitmap is one block of the volume.
+BLOCKS_PER_BITMAP = (BLOCK - HEAD) * 8
+HEADER_AT = 0x1E00
+CATALOG_AT = 0x830000
+CATALOG_BLOCKS = 4
+ENTRIES_PER_BLOCK = BLOCK // HEAD - 1
+FIRST_STORE_AT = 0x1560000
+# What a new store may fill with old data before it has to grow.
+STORE_DATA_BYTES = 0x10000
+TYPE_HEADER, TYPE_CATALOG, TYPE_LIST, TYPE_STORE, TYPE_RANGES, TYPE_BITMAP = 1, 2, 3, 4, 5, 6
+# As Windows 8 and later set them on a live shadow copy; 0x100 marks one that is deleted.
+LIVE_FLAGS, DELETED_FLAG = 0x440, 0x100
+FREE_ENTRY = struct.pack("<Q", 1).ljust(HEAD, b"\0")
+# Persistent with writers: context, attributes, and the id that stands in such a store.
+PERSISTENT_WITH_WRITERS = (0x9, 0x00420009, UUID("ae9a9337-0048-4ed6-9874-71500654b7b3"))
+CLIENT_ACCESSIBLE = (0x1D, 0x0002001D, UUID("e5de7d45-49f2-40a4-817c-7dc82b72587f"))
+# What stands in a store whose shadow copy is marked as deleted.
+DELETED = UUID("f12142b4-9a4b-49af-a851-700c42fdc2be")
+OEM_NAMES = {"NTFS": b"NTFS    ", "ReFS": b"ReFS\0\0\0\0", "BitLocker": b"-FVE-FS-"}
+CLUSTER_BYTES = 4096
+FILE_REFERENCE = 0x100000000002A
+
+
+@dataclass
+class SimulatedVolume:
+    """A volume of a simulated server: its boot sector, and what volsnap keeps on it.
+
+    Attributes:
+        volume_id: volsnap's own id of the volume.
+        next_store_at: where the next store on this volume begins.
+    """
+
+    disk: SparseDisk
+    place: Place
+    volume_id: UUID
+    file_system: str = "NTFS"
+    next_store_at: int = FIRST_STORE_AT
+    _storage: "SimulatedVolume | None" = None
+    _entries: dict[tuple[int, UUID], bytes] = field(default_factory=dict)
+    _orders: int = 0
+
+    def __post_init__(self) -> None:
+        """Format the volume."""
+        sector = self._boot_sector()
+        self._write(0, sector)
+        if self.file_system == "NTFS":
+            self._write(self.place.length - self.disk.sector_bytes, sector)
+
+    def add_shadow_copy(
+        self,
+        copy_id: UUID,
+        set_id: UUID,
+        created_at: datetime,
+        *,
+        storage: "SimulatedVolume | None" = None,
+        made_as: tuple[int, int, UUID] = PERSISTENT_WITH_WRITERS,
+        machine: str = "EC2AMAZ-QUIESCE",
+    ) -> UUID:
+        """Make a shadow copy of this volume, and return its store's id.
+
+        Args:
+            copy_id: the id of the shadow copy, as DiskShadow would print it.
+            set_id: the id of its set.
+            created_at: with its time zone.
+            storage: the volume that holds its storage; this one by default.
+            made_as: context, attributes, and the id that Windows writes into such a store.
+            machine: the server's name.
+        """
+        store_id = uuid5(NAMESPACE_OID, f"store of {copy_id}")
+        holder = storage or self
+        self._storage = holder
+        self._orders += 1
+        times = (self._orders, LIVE_FLAGS, _filetime(created_at))
+        entry = struct.pack("<QQ16sQQQ", 2, self.place.length, store_id.bytes_le, *times)
+        self._entries[2, store_id] = entry.ljust(HEAD, b"\0")
+        holder._add_store(store_id, self.place.length, _information(copy_id, set_id, made_as, machine))
+        self._write_catalog()
+        return store_id
+
+    def mark_deleted(self, store_id: UUID) -> None:
+        """Mark a shadow copy as deleted, its entry and store left where they are."""
+        entry = bytearray(self._entries[2, store_id])
+        (flags,) = struct.unpack_from("<Q", entry, 40)
+        struct.pack_into("<Q", entry, 40, flags | DELETED_FLAG)
+        self._entries[2, store_id] = bytes(entry)
+        self._write_catalog()
+        holder = self._storage or self
+        (store_at,) = struct.unpack_from("<Q", holder._entries[3, store_id], 32)
+        holder._write(store_at + HEAD, DELETED.bytes_le)
+
+    def delete_shadow_copy(self, store_id: UUID) -> None:
+        """Delete a shadow copy as Windows does: both entries are free, the store's bytes stay where they were."""
+        for volume, kind in ((self, 2), (self._storage or self, 3)):
+            volume._entries[kind, store_id] = FREE_ENTRY
+            volume._write_catalog()
+
+    def _add_store(self, store_id: UUID, copied_bytes: int, information: bytes) -> None:
+        start = self.next_store_at
+        block_list, ranges, bitmap = (start + number * BLOCK for number in (1, 2, 3))
+        bitmaps = -(-copied_bytes // (BLOCK * BLOCKS_PER_BITMAP))
+        end = bitmap + bitmaps * BLOCK + STORE_DATA_BYTES
+        self._write(start, _block(TYPE_STORE, 0, start, 0, information, size=len(information)))
+        self._write(block_list, _block(TYPE_LIST, BLOCK, block_list, 0))
+        free = struct.pack("<QQQ", end - STORE_DATA_BYTES, end - STORE_DATA_BYTES - start, STORE_DATA_BYTES)
+        self._write(ranges, _block(TYPE_RANGES, 2 * BLOCK, ranges, 0, free))
+        for at in range(bitmap, bitmap + bitmaps * BLOCK, BLOCK):
+            following = at + BLOCK if at + BLOCK < bitmap + bitmaps * BLOCK else 0
+            self._write(at, _block(TYPE_BITMAP, at - start, at, following))
+        offsets = struct.pack("<QQQQ", start, ranges, bitmap, FILE_REFERENCE)
+        entry = struct.pack("<QQ16s", 3, block_list, store_id.bytes_le) + offsets + struct.pack("<Q", end - start)
+        self._entries[3, store_id] = entry.ljust(HEAD, b"\0")
+        self.next_store_at = end
+        self._write_catalog()
+
+    def _write_catalog(self) -> None:
+        entries = list(self._entries.values())
+        blocks = max(CATALOG_BLOCKS, -(-len(entries) // ENTRIES_PER_BLOCK))
+        for number in range(blocks):
+            at = CATALOG_AT + number * BLOCK
+            body = b"".join(entries[number * ENTRIES_PER_BLOCK : (number + 1) * ENTRIES_PER_BLOCK])
+            following = at + BLOCK if number + 1 < blocks else 0
+            self._write(at, _block(TYPE_CATALOG, number * BLOCK, at, following, body))
+        holder = self._storage or self
+        head = VOLSNAP + struct.pack("<IIQQQQQ", 1, TYPE_HEADER, HEADER_AT, HEADER_AT, 0, CATALOG_AT, 0)
+        elsewhere = struct.pack("<I", holder is not self)
+        ids = self.volume_id.bytes_le + holder.volume_id.bytes_le
+        self._write(HEADER_AT, (head + ids + elsewhere).ljust(512, b"\0"))
+
+    def _boot_sector(self) -> bytes:
+        sector = bytearray(b"\xeb\x52\x90" + OEM_NAMES[self.file_system].ljust(509, b"\0"))
+        if self.file_system == "NTFS":
+            sector_bytes = self.disk.sector_bytes
+            struct.pack_into("<HB", sector, 11, sector_bytes, CLUSTER_BYTES // sector_bytes)
+            struct.pack_into("<QQQ", sector, 40, self.place.length // sector_bytes - 1, 4, 2)
+            sector[64], sector[68] = 0xF6, 1
+        sector[510:] = b"\x55\xaa"
+        return bytes(sector)
+
+    def _write(self, offset: int, data: bytes) -> None:
+        if offset + len(data) > self.place.length:
+            raise ValueError(f"the volume of {self.place.length:#x} bytes has no room at {offset:#x}")
+        self.disk.write(self.place.start + offset, data)
+
+
+def _block(kind: int, relative: int, own: int, following: int, body: bytes = b"", *, size: int = 0) -> bytes:
+    head = VOLSNAP + struct.pack("<IIQQQQ", 1, kind, relative, own, following, size)
+    return head.ljust(HEAD, b"\0") + body.ljust(BLOCK - HEAD, b"\0")
+
+
+def _information(copy_id: UUID, set_id: UUID, made_as: tuple[int, int, UUID], machine: str) -> bytes:
+    context, attributes, application = made_as
+    ids = application.bytes_le + copy_id.bytes_le + set_id.bytes_le
+    name = machine.encode("utf-16-le")
+    text = struct.pack("<H", len(name)) + name
+    return ids + struct.pack("<IIII", context, 1, attributes, 0) + text + text
+
+
+def _filetime(at: datetime) -> int:
+    since = at - datetime(1601, 1, 1, tzinfo=UTC)
+    return (since.days * 86400 + since.seconds) * 10_000_000 + since.microseconds * 10

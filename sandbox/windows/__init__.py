@@ -1,0 +1,1 @@
+"""Windows on a simulated server: the guest, its sessions, VSS, and a busy application."""

@@ -1,0 +1,244 @@
+"""A model of the guest on a simulated server: its folder, its runs and tasks, its drives, and the verbs that AWS sends.
+
+It answers as guest/quiesce.ps1 does, for the same parameters, which the contract cases prove.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sandbox.windows.answers import Request, with_log
+from sandbox.windows.collection import Put, collect
+from sandbox.windows.host import Host, Json, Runner
+from sandbox.windows.inventory import Drive, inventory
+from sandbox.windows.session import Run, Session
+from sandbox.windows.shadow_session import storage_of
+from sandbox.windows.staging import ROOT, Refused, Scripts, manifest
+from sandbox.windows.vss import Server, VssWriter
+
+# A run's folder stays on the server for as long as the agent keeps its own output.
+KEPT_S = 14 * 86400
+LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
+
+
+# Says whether a verb's wait is over: "" for done, an error, or None.
+Poll = Callable[[float], str | None]
+
+
+def put_nowhere(_link: str, _content: bytes) -> bool:
+    """Refuse every link: there is no bucket."""
+    return False
+
+
+@dataclass
+class Guest:
+    """The guest of one server. ``instance_id`` is the server's true one; the flags say what is wrong with it."""
+
+    instance_id: str
+    scripts: Scripts
+    put: Put = put_nowhere
+    drives: list[Drive] = field(default_factory=list)
+    vss: Server = field(default_factory=lambda: Server({}, [VssWriter.of_windows()]))
+    """VSS there; its volumes are the drives if it is given none."""
+    locked: set[str] = field(default_factory=set)
+    """Files of sessions that somebody has open and does not share."""
+    runs: dict[str, Run] = field(default_factory=dict)
+    disk_full: bool = False
+    metadata_answers: bool = True
+    agent_tells: bool = True
+    folder_trusted: bool = True
+    language_full: bool = True
+    task_created: bool = True
+    task_run: bool = True
+    task_starts: bool = True
+    cim_answers: bool = True
+    has_storage_api: bool = True
+
+    def __post_init__(self) -> None:
+        self.vss.volumes = self.vss.volumes or {drive.volume_guid: drive.path for drive in self.drives}
+
+    def sessions(self) -> list[Session]:
+        """Return every session that was ever begun here, in order."""
+        return [session for run in self.runs.values() for session in run.sessions.values()]
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen that is due by now."""
+        for session in self.sessions():
+            session.advance(now_s)
+
+    def ask(self, parameters: dict[str, str], now_s: float) -> Request:
+        """Send a verb, with the parameters of the SSM document."""
+        self.advance(now_s)
+        base = {"quiesce": 1, "verb": parameters["Verb"], "run": parameters["RunId"], "attempt": parameters["Attempt"]}
+        if not self.language_full:
+            return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
+        of_session: dict[str, Json] = {}
+        try:
+            if parameters["Verb"] in ("inventory", "stage"):
+                return self._at_once({**base, "ok": True, "error": ""} | self._of_server(parameters, now_s), now_s)
+            run = self._open(parameters)
+            of_session = {"session": None}
+            self._require_certain(run, parameters["Verb"])
+            if parameters["Verb"] == "collect":
+                sent = collect(run, parameters, self.put, self.locked)
+                return self._at_once({**base, "ok": True, "error": ""} | sent, now_s)
+            return self._begin(run, parameters, base, now_s)
+        except Refused as error:
+            return self._at_once({**base, "ok": False, "error": str(error)} | of_session | error.known, now_s)
+
+    def _begin(self, run: Run, parameters: dict[str, str], base: dict[str, Json], now_s: float) -> Request:
+        begin = {"freeze": self._freeze, "thaw": self._thaw, "complete": self._complete}[parameters["Verb"]]
+        session, poll = begin(run, parameters, now_s)
+        deadline_s = now_s + int(parameters["WaitSeconds"])
+        late = "NotFrozen" if parameters["Verb"] == "freeze" else "NotYet"
+
+        def answer(at_s: float) -> dict[str, Json] | None:
+            self.advance(at_s)
+            error = poll(at_s)
+            if error is None and at_s >= deadline_s:
+                error = f"{late}: the session is {session.phase}"
+            return None if error is None else with_log({**base, "ok": not error, "error": error}, session)
+
+        return Request(answer, deadline_s)
+
+    @staticmethod
+    def _at_once(answer: dict[str, Json], now_s: float) -> Request:
+        return Request(lambda _now_s: answer, now_s)
+
+    # ---- inventory, stage
+
+    def _of_server(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+        if not self._certain(parameters["InstanceId"], told=self.agent_tells):
+            raise Refused("IdentityUnknown")
+        if parameters["Verb"] == "stage":
+            return {"staged": self._stage(parameters, now_s)}
+        if not self.cim_answers:
+            raise Refused("InventoryUnreadable: CIM answers nothing")
+        more = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss)}
+        return {"inventory": inventory(self.drives, with_disks=self.has_storage_api) | more}
+
+    def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+        if not self.folder_trusted:
+            raise Refused(f"FolderNotTrusted: {ROOT}")
+        for name, old in list(self.runs.items()):
+            if old.staged_s < now_s - KEPT_S and all(session.phase == "ended" for session in old.sessions.values()):
+                del self.runs[name]
+        run = self.runs.get(parameters["RunId"])
+        if run is None:
+            self._require_nothing_open(parameters["RunId"], parameters["InstanceId"], int(parameters["Attempt"]))
+            run = self.runs[parameters["RunId"]] = Run(manifest(parameters, self.scripts), now_s)
+        if run.manifest["instance"] != parameters["InstanceId"]:
+            raise Refused(f"ForeignServer: {parameters['RunId']} was staged on {run.manifest['instance']}")
+        return run.manifest
+
+    # ---- freeze, thaw, complete: each begins, and returns the session and what its wait asks
+
+    def _freeze(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
+        session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        if session.phase == "created" and session.runner is None:
+            self._start_runner(session, now_s)
+
+        def poll(_now_s: float) -> str | None:
+            if session.phase == "frozen":
+                return ""
+            dead = session.phase == "before" and session.runner is None
+            return f"NotFrozen: the session is {session.phase}" if session.reached("frozen") or dead else None
+
+        return session, poll
+
+    def _thaw(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
+        session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        if not session.thaw_asked:
+            session.thaw_asked, session.abort_asked = True, parameters["AbortShadowCopies"] == "true"
+        return session, self._wait_for(session, "thawed")
+
+    def _complete(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
+        session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        session.complete_asked = session.complete_asked or ("1" if parameters["Succeeded"] == "true" else "0")
+        return session, self._wait_for(session, "ended")
+
+    def _wait_for(self, session: Session, phase: str) -> Poll:
+        """Wait for the runner, or do its work if it is gone."""
+
+        def poll(now_s: float) -> str | None:
+            if not session.reached(phase) and session.runner is None:
+                session.enter(self._runner("verb", phase, session, now_s))
+                session.advance(now_s)
+            return "" if session.reached(phase) else None
+
+        return poll
+
+    def _open(self, parameters: dict[str, str]) -> Run:
+        run = self.runs.get(parameters["RunId"])
+        if run is None:
+            raise Refused(f"NotStaged: {parameters['RunId']}")
+        if not self.folder_trusted:
+            raise Refused(f"FolderNotTrusted: {ROOT}")
+        self._certain(run.manifest["instance"], told=self.agent_tells)
+        return run
+
+    def _require_certain(self, run: Run, verb: str) -> None:
+        """Only thaw goes on where nobody can tell whose server this is."""
+        if verb != "thaw" and not self._certain(run.manifest["instance"], told=self.agent_tells):
+            raise Refused("IdentityUnknown")
+
+    def _attempt(self, run: Run, attempt: int, now_s: float) -> Session:
+        """Return the attempt's session, begun now if it is the first time that anybody asks for it."""
+        if attempt in run.sessions:
+            return run.sessions[attempt]
+        if run.complete_claim:
+            raise Refused(f"RunCompleted: {run.manifest['run']}")
+        self._require_nothing_open(run.manifest["run"], run.manifest["instance"], attempt)
+        if run.tampered:
+            raise Refused(f"StagedFileChanged: {run.tampered}")
+        host = Host(lambda: self.disk_full, self.scripts.run, self.vss, lambda: self.cim_answers)
+        return run.sessions.setdefault(attempt, Session(run, attempt, now_s, host))
+
+    def _require_nothing_open(self, run_id: str, owner: str, attempt: int) -> None:
+        """One session at a time on a server; an earlier attempt of the same run only has to be thawed."""
+        for other in self.sessions():
+            earlier = other.state["run"] == run_id and other.attempt < attempt and other.phase == "thawed"
+            if other.state["instance"] == owner and other.phase != "ended" and not earlier:
+                raise Refused(f"SessionOpen: {other.state['run']} attempt {other.attempt} is {other.phase}")
+
+    # ---- tasks, and what happens to a server
+
+    def _start_runner(self, session: Session, now_s: float) -> None:
+        if not self.task_created:
+            raise Refused("TaskNotCreated: schtasks ended with 1", session=session.saved)
+        session.tasks = {f"{task}-{session.state['run']}-{session.attempt}" for task in ("session", "watchdog")}
+        if not self.task_run:
+            raise Refused("TaskNotStarted: schtasks ended with 1", session=session.saved)
+        if self.task_starts:
+            self.start_task("session", session, now_s)
+
+    def start_task(self, name: str, session: Session, now_s: float) -> None:
+        """Start one of a session's two tasks, if it is registered and this is the session's own server."""
+        owner = session.state["instance"]
+        clone = self.metadata_answers and self.instance_id != owner
+        if session.tasks and not clone:
+            session.enter(self._runner(name, "ended", session, now_s))
+            session.advance(now_s)
+
+    def start_watchdogs(self, now_s: float) -> None:
+        """Fire the time triggers, or the boot triggers, of every watchdog."""
+        for session in self.sessions():
+            self.start_task("watchdog", session, now_s)
+
+    def reboot(self, now_s: float) -> None:
+        """End everything that runs on the server, then boot it."""
+        for session in self.sessions():
+            session.lose_power(now_s)
+        self.start_watchdogs(now_s)
+
+    def _runner(self, name: str, until: str, session: Session, now_s: float) -> Runner:
+        told = name == "verb" and self.agent_tells
+        owner = session.state["instance"]
+        sure = self._certain(owner, told=told)  # once sure, always: a process does not move to another server
+        return Runner(name, until, lambda: sure or self._certain(owner, told=told), now_s)
+
+    def _certain(self, owner: str, *, told: bool) -> bool:
+        """Say whether this is surely the owner's server; the agent tells commands, and nobody tells tasks but IMDS."""
+        known = self.metadata_answers or told
+        if known and self.instance_id != owner:
+            raise Refused(f"ForeignServer: this is {self.instance_id}, not {owner}")
+        return known

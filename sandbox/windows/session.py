@@ -1,0 +1,250 @@
+"""A model of one session on a simulated server: its phases, its three scripts, and whoever runs it.
+
+The guest (guest/quiesce.ps1) is the original. The contract cases prove that both answer alike, field by field.
+Time is an input: nothing happens but in ``advance``, and nothing here sleeps.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+from sandbox.windows.host import STAGES, Host, Json, Process, Runner, record
+from sandbox.windows.shadow_session import ShadowSession, new_entry
+
+PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
+
+
+@dataclass
+class Run:
+    """What ``stage`` put on the server for a run, and which attempt may run complete."""
+
+    manifest: dict[str, Json]
+    staged_s: float
+    sessions: dict[int, "Session"] = field(default_factory=dict)
+    complete_claim: int = 0
+    tampered: str = ""
+
+    def folder_of(self, attempt: int) -> str:
+        """Return an attempt's folder on the server."""
+        return rf"C:\ProgramData\Quiesce\runs\{self.manifest['run']}\{attempt}"
+
+
+class Session:
+    """The session of one attempt. ``saved`` is the state file, ``state`` what its runner knows."""
+
+    def __init__(self, run: Run, attempt: int, now_s: float, host: Host) -> None:
+        self.run, self.attempt, self.host = run, attempt, host
+        self.limits: dict[str, int] = run.manifest["limitSeconds"]
+        script = run.manifest["shadowScript"]
+        shadow = None if script == "none" else new_entry()
+        self.state: dict[str, Json] = {
+            "run": run.manifest["run"],
+            "attempt": attempt,
+            "instance": run.manifest["instance"],
+            "phase": "created",
+            "autoThawed": False,
+            "runnerLost": False,
+            "createdMs": int(now_s * 1000),
+            "frozenMs": 0,
+            "endedMs": 0,
+            **dict.fromkeys(STAGES),
+            "shadow": shadow,
+        }
+        self.shadow = ShadowSession(host.vss, script, self.limits, shadow, host.cim_answers) if shadow else None
+        self.saved: dict[str, Json] = {}  # and older, the one before
+        self.save()
+        self.created_s = self.frozen_s = self.before_ended_s = now_s
+        self.thaw_asked, self.abort_asked, self.complete_asked = False, False, ""
+        self.runner: Runner | None = None
+        self.process: Process | None = None
+        self.tasks: set[str] = set()
+        self.output: dict[str, bytes] = {}
+
+    @property
+    def phase(self) -> str:
+        """The phase in the state file."""
+        return str(self.saved["phase"])
+
+    def reached(self, phase: str) -> bool:
+        """Whether the state file says that the session is in this phase or past it."""
+        return PHASES.index(self.phase) >= PHASES.index(phase)
+
+    def save(self) -> bool:
+        """Write the state file as a whole; False, and the old one stays, if the disk is full."""
+        self.unsaved = self.host.disk_full()
+        if not self.unsaved:
+            self.older = self.saved
+            self.saved = deepcopy(self.state)
+        return not self.unsaved
+
+    def enter(self, runner: Runner) -> None:
+        """Let somebody run the session from where its state file says that it stands, unless somebody does already."""
+        if self.runner is None and not (runner.started_it and self.phase != "created"):
+            self.state = deepcopy(self.saved)
+            self.runner = runner
+            if self.shadow:
+                self.shadow.entry = self.state["shadow"]
+
+    def lose_power(self, now_s: float) -> None:
+        """End all that runs for it."""
+        self.runner = self.process = None
+        if self.shadow and self.shadow.process:
+            self.shadow.process.kill(now_s)
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen that is due by now."""
+        waits = self.runner and self.runner.started_it and self.phase in ("frozen", "thawed")
+        if waits and self.shadow and self.shadow.watch(now_s):
+            self.save()
+        while self.runner is not None and getattr(self, f"_from_{self.state['phase']}")(self.runner, now_s):
+            if self.runner is not None and self.state["phase"] == self.runner.until == "thawed":
+                self.runner = None
+        if self.runner and self.unsaved:
+            self.save()
+
+    def _enter_phase(self, phase: str) -> bool:
+        self.state["phase"] = phase
+        return self.save()
+
+    def _start(self, stage: str, argument: str, now_s: float) -> bool:
+        """Begin a script; what comes to nothing ends at once. Only after runs though its state cannot be saved."""
+        self.state[stage] = entry = record("Interrupted", argument, now_s)
+        if not self._enter_phase(stage) and stage != "after":
+            self.runner = None  # and with it all that it had not saved
+            return False
+        path = self.run.manifest["scripts"][stage]
+        if self.run.manifest["source"] == "off":
+            entry |= {"succeeded": True, "reason": "Off"}
+            return True
+        outcome = self.host.run_script(path, stage, argument) if path else None
+        if outcome is None or outcome.exit_code is None:
+            entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"
+            return True
+        assert self.runner is not None
+        self.process = Process(self.runner, outcome.exit_code, now_s + outcome.duration_s)
+        self.output |= zip((f"{stage}.out", f"{stage}.err"), outcome.printed, strict=True)
+        entry["processId"] = 4000 + STAGES.index(stage)
+        self.save()
+        return True
+
+    def _end(self, stage: str, runner: Runner, now_s: float) -> float | None:
+        """Return when the stage's script ended, its record filled in; None while it is waited for."""
+        entry, process, ended_s = self.state[stage], self.process, now_s
+        if process is not None:
+            own = process.runner is runner
+            # A before that has lost its runner is ended; the others may finish what they have begun.
+            grace_s = 0 if stage == "before" and not own else self.limits[stage]
+            limit_s = (entry["startedMs"] / 1000 if own else runner.since_s) + grace_s
+            ended_s = min(process.ends_s, limit_s)
+            if now_s < ended_s:
+                return None
+            if own and process.ends_s > limit_s:
+                entry["reason"] = "TimedOut"
+            elif own:
+                succeeded = process.exit_code == 0
+                reason = "" if succeeded else "ExitCode"
+                entry.update(succeeded=succeeded, exitCode=process.exit_code, reason=reason)
+            self.process = None
+        entry["endedMs"] = int(ended_s * 1000)
+        return ended_s
+
+    def _freeze(self, runner: Runner, now_s: float) -> bool:
+        if runner.started_it:
+            self.frozen_s = now_s
+            self.state["frozenMs"] = int(now_s * 1000)
+        self._enter_phase("frozen")
+        return True
+
+    def _from_created(self, runner: Runner, now_s: float) -> bool:
+        if runner.started_it:
+            return self._start("before", "", now_s)
+        self.state["before"] = record("NotStarted", "", now_s)
+        return self._freeze(runner, now_s)
+
+    def _from_before(self, runner: Runner, now_s: float) -> bool:
+        vss = self.shadow if runner.started_it else None
+        if not self.state["before"]["endedMs"]:
+            ended_s = self._end("before", runner, now_s)
+            if ended_s is None:
+                return False
+            self.before_ended_s = ended_s
+            if vss:
+                vss.start(self.run.folder_of(self.attempt), ended_s)
+                self.save()
+        settled_s = vss.settled_s(now_s) if vss else self.before_ended_s
+        return settled_s is not None and self._freeze(runner, max(settled_s, self.before_ended_s))
+
+    def _from_frozen(self, runner: Runner, now_s: float) -> bool:
+        """The deadline is the starting runner's; who comes after its death thaws at once."""
+        asked = self.thaw_asked or bool(self.complete_asked)
+        deadline_s = max(self.frozen_s, self.before_ended_s + self.limits["freeze"]) if runner.started_it else now_s
+        if not asked and now_s < deadline_s:
+            return False
+        self.state.update(autoThawed=not asked, runnerLost=not runner.started_it)
+        self._start("after", "1" if self.state["before"]["succeeded"] else "0", now_s if asked else deadline_s)
+        return True
+
+    def _from_after(self, runner: Runner, now_s: float) -> bool:
+        ended_s = self._end("after", runner, now_s)
+        if ended_s is None:
+            return False
+        if self.shadow:
+            self.shadow.look_at_thaw()
+        if self.abort_asked and runner.started_it:
+            self._close_shadow(runner, now_s)
+        self._take_over(runner, now_s)
+        self._enter_phase("thawed")
+        return True
+
+    def _take_over(self, runner: Runner, now_s: float) -> None:
+        """Who comes after the runner's death ends what it has left, once the application goes on."""
+        if self.shadow and not runner.started_it and runner.certain():
+            self.shadow.close("RunnerLost", now_s)
+            self.save()
+
+    def _from_thawed(self, runner: Runner, now_s: float) -> bool:
+        """The first of: complete, a later attempt, the end of the session's time."""
+        overtaken = self.attempt + 1 in self.run.sessions
+        self._take_over(runner, now_s)
+        if not self.complete_asked and not overtaken and now_s >= self.created_s + self.limits["session"]:
+            self.complete_asked = "0"
+        if self.complete_asked:
+            return self._start_complete(runner, now_s)
+        if overtaken:
+            self._close_shadow(runner, now_s)
+            return self._close(now_s, "Superseded")
+        return False
+
+    def _start_complete(self, runner: Runner, now_s: float) -> bool:
+        if not runner.certain():
+            return self._close(now_s, "IdentityUnknown")
+        self.run.complete_claim = self.run.complete_claim or self.attempt
+        if self.run.complete_claim != self.attempt:
+            self._close_shadow(runner, now_s)
+            return self._close(now_s, "AlreadyRun")
+        vss = self.shadow if self.complete_asked == "1" else None
+        told = vss.end_backup(now_s) if vss else True
+        if told is None:
+            return False
+        self._close_shadow(runner, now_s)
+        earlier = self.state["before"]["succeeded"] and self.state["after"]["succeeded"]
+        return self._start("complete", "1" if told and earlier and self.complete_asked == "1" else "0", now_s)
+
+    def _close_shadow(self, runner: Runner, now_s: float) -> None:
+        if self.shadow and runner.certain():
+            self.shadow.close("Aborted", now_s)
+
+    def _from_complete(self, runner: Runner, now_s: float) -> bool:
+        ended_s = self._end("complete", runner, now_s)
+        return ended_s is not None and self._close(ended_s)
+
+    def _close(self, now_s: float, instead_of_complete: str = "") -> bool:
+        if instead_of_complete:
+            self.state["complete"] = record(instead_of_complete, "", now_s)
+        self.state["endedMs"] = self.state["endedMs"] or int(now_s * 1000)
+        self._enter_phase("ended")
+        return True
+
+    def _from_ended(self, _runner: Runner, _now_s: float) -> bool:
+        if not self.unsaved:
+            self.tasks, self.runner = set(), None
+        return False

@@ -1,0 +1,115 @@
+"""Windows on a simulated server: the SSM agent, the guest with its tasks, its owner's scripts, and its own time."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sandbox.windows.agent import Agent, Ended
+from sandbox.windows.application import BusyApplication
+from sandbox.windows.collection import Put
+from sandbox.windows.customer_scripts import CustomerScripts
+from sandbox.windows.guest import Guest, Request, put_nowhere
+from sandbox.windows.inventory import Drive
+from sandbox.windows.session import Session
+
+# How finely time passes while something is under way, while nothing is, and while nobody waits for anything soon.
+TICK_S, LULL_S, QUIET_S = 0.1, 5.0, 120.0
+# guest/quiesce.ps1, Start-Runner: the watchdog comes so long after what it waits for.
+WATCHDOG_GRACE_S = 30
+PARAMETER = re.compile(r"^ +(\w+) = '([^']*)'$", re.MULTILINE)
+
+
+@dataclass
+class Verb:
+    """A verb of the guest as a process of the agent."""
+
+    request: Request
+
+    def poll(self, now_s: float) -> Ended | None:
+        """How it ended: with the guest's line, and 1 if it refused."""
+        answer = self.request.answer(now_s)
+        if answer is None:
+            return None
+        return Ended(0 if answer["ok"] else 1, json.dumps(answer, separators=(",", ":")) + "\r\n")
+
+
+class Windows:
+    """One server, switched on; `now_s` is its clock, in seconds since 1970."""
+
+    def __init__(
+        self,
+        instance_id: str,
+        application: BusyApplication | None,
+        get: Callable[[str], bytes | None],
+        now_s: float,
+        *,
+        put: Put = put_nowhere,
+        drives: Iterable[Drive] = (),
+    ) -> None:
+        """Switch it on.
+
+        Args:
+            instance_id: what the instance metadata says.
+            application: what its owner's scripts hold and let go on.
+            get: follows a link into the bucket, and gives None where a server would get an error.
+            now_s: in seconds since 1970.
+            put: puts what the server sends to a link into the bucket; False where a server would get an error.
+            drives: what Windows sees of its volumes.
+        """
+        self.scripts = CustomerScripts(application, get)
+        self.guest = Guest(instance_id, self.scripts, put, list(drives))
+        self.agent = Agent(self._start_script, last_ping_s=now_s)
+        self.now_s, self.on = now_s, True
+        self._boots_s: float | None = None
+
+    def advance(self, now_s: float) -> None:
+        """Let everything happen that is due by now."""
+        while self.now_s < now_s:
+            before_s = self.now_s
+            self.now_s = min(before_s + self._step_s(), now_s)
+            if self._boots_s is not None and self.now_s >= self._boots_s:
+                self.boot()
+            if self.on:
+                self._fire_watchdogs(before_s)
+                self.guest.advance(self.now_s)
+            self.agent.advance(self.now_s)
+
+    def _step_s(self) -> float:
+        if self.agent.busy:
+            return TICK_S
+        resting = all(session.phase in ("thawed", "ended") for session in self.guest.sessions())
+        return QUIET_S if resting and self._boots_s is None else LULL_S
+
+    def switch_off(self) -> None:
+        """Cut its power: everything that runs there ends."""
+        self.on, self._boots_s = False, None
+        self.agent.stop()
+        for session in self.guest.sessions():
+            session.runner = session.process = None
+
+    def boot(self) -> None:
+        """Switch it on: tasks with a boot trigger start, and the agent goes on with what it was at."""
+        self.on, self._boots_s = True, None
+        self.guest.reboot(self.now_s)
+        self.agent.begin(self.now_s)
+
+    def reboot(self, down_s: float = 60.0) -> None:
+        """Switch it off, and on again later."""
+        self.switch_off()
+        self._boots_s = self.now_s + down_s
+
+    def _start_script(self, script: str, now_s: float) -> Verb:
+        """Start what the document makes of a command; the guest gets what its prologue sets."""
+        prologue = script.partition("\n}")[0]
+        return Verb(self.guest.ask(dict(PARAMETER.findall(prologue)), now_s))
+
+    def _fire_watchdogs(self, since_s: float) -> None:
+        for session in self.guest.sessions():
+            if session.tasks and any(since_s < due_s <= self.now_s for due_s in _deadlines_s(session)):
+                self.guest.start_task("watchdog", session, self.now_s)
+
+
+def _deadlines_s(session: Session) -> tuple[float, float]:
+    limits, grace_s = session.limits, session.created_s + WATCHDOG_GRACE_S
+    return grace_s + limits["before"] + limits["freeze"], grace_s + limits["session"]

@@ -1,0 +1,91 @@
+"""EC2's images: which there are of a server, and one made or deregistered."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from quiesce import tags
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.snapshots import TOO_SOON, tags_of
+from quiesce.backup.initial_image import FoundImage
+from quiesce.errors import ImageRefused, SnapshotTooSoon
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import ImageTypeDef
+
+TAKEN = "InvalidAMIName.Duplicate"
+GONE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}
+
+
+def find_images(client: "EC2Client", stack: str, instance_id: str) -> list[FoundImage]:
+    """Return the images of a server by their tags; right after its creation one may not be listed yet."""
+    ours = {tags.STACK: stack, tags.INSTANCE: instance_id}
+    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
+    return describe_images(client, filters, ["self"])
+
+
+def describe_images(client: "EC2Client", filters: Any, owners: Sequence[str] = ()) -> list[FoundImage]:
+    """Return the images that filters fit."""
+    with repeatable("ec2:DescribeImages"):
+        pages = client.get_paginator("describe_images").paginate(Owners=list(owners), Filters=filters)
+        return [_found(image) for page in pages for image in page["Images"]]
+
+
+def create_image(client: "EC2Client", request: dict[str, Any]) -> str:
+    """Ask for an image, and do not wait for it; the name in the request sees to it that there is only one.
+
+    Returns:
+        Its id, or nothing if an earlier call has made it, whose answer was lost, and EC2 does not list it yet.
+
+    Raises:
+        SnapshotTooSoon: nothing was created; retried after EBS's 15 seconds.
+        AwsThrottled, AwsUnavailable, AccessDenied: as ``repeatable`` has them.
+        ImageRefused: nothing was created; not retried.
+    """
+    try:
+        with repeatable("ec2:CreateImage"):
+            return client.create_image(**request)["ImageId"]
+    except ClientError as error:
+        if code_of(error) == TAKEN:
+            return ""
+        if code_of(error) in TOO_SOON:
+            raise SnapshotTooSoon(f"ec2:CreateImage: {error}") from error
+        raise ImageRefused("CreateImage", f"EC2 refused it: {error}", "mend what EC2 names") from error
+
+
+def deregister(client: "EC2Client", image_id: str) -> list[str]:
+    """Deregister an image and delete its snapshots; IAM allows it for those that a backup of this stack made.
+
+    Returns:
+        What a person should know of snapshots that stay.
+
+    Raises:
+        ImageRefused: EC2 refuses it; what is gone already is success.
+    """
+    try:
+        with repeatable("ec2:DeregisterImage"):
+            answer = client.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
+    except ClientError as error:
+        if code_of(error) in GONE:
+            return []
+        raise ImageRefused("DeregisterImage", f"EC2 refused it: {error}", "mend what EC2 names") from error
+    left = [result for result in answer.get("DeleteSnapshotResults", []) if result["ReturnCode"] != "success"]
+    return [f"{r['SnapshotId']} of the deregistered image {image_id} is still there: {r['ReturnCode']}" for r in left]
+
+
+def _found(image: "ImageTypeDef") -> FoundImage:
+    found = tags_of(image)
+    return FoundImage(
+        image_id=image["ImageId"],
+        created_at=datetime.fromisoformat(image["CreationDate"]),
+        state=image["State"],
+        root_device=image.get("RootDeviceName", ""),
+        architecture=image.get("Architecture", ""),
+        boot_mode=image.get("BootMode", ""),
+        platform=image.get("Platform", "").lower(),
+        billing=image.get("UsageOperation", ""),
+        by_backup=tags.RUN in found,
+    )

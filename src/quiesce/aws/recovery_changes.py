@@ -1,0 +1,220 @@
+"""EC2 and EBS for a recovery: what it looks at and what it changes, and what EC2 refuses in our words.
+
+A change that takes a token gets one made of the recovery's id; before every other one, what is there is looked at.
+Everything that is made carries the recovery's tags from its creation.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from quiesce import tags
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.snapshots import tags_of
+from quiesce.errors import ChangeRefused, NotReady
+from quiesce.recovery.account import OTHER_ID
+from quiesce.recovery.plan import RecoveryPlan
+from quiesce.recovery.requests import tag_specification, tags_for
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, SecurityGroupTypeDef, VolumeTypeDef
+
+# EC2's words for: not yet, or already done by a call whose answer was lost. The next look tells which.
+NOT_YET = {
+    "DependencyViolation",
+    "IncorrectInstanceState",
+    "IncorrectState",
+    "InvalidGroup.Duplicate",
+    "InvalidGroup.InUse",
+    "InvalidGroup.NotFound",
+    "InvalidInstanceID.NotFound",
+    "InvalidPermission.NotFound",
+    "InvalidVolume.NotFound",
+    "VolumeInUse",
+}
+# A call of the function makes no more of them, one after the other: at 3 seconds each, which is much, it ends in time.
+CHANGES_PER_TRY = 16
+# Under the same id another input is refused.
+OF_ANOTHER = " in overrides, under a new recovery_id"
+REMEDIES = {
+    "InsufficientInstanceCapacity": f"start it again later, or with another instance_type or zone{OF_ANOTHER}",
+    "InstanceLimitExceeded": f"raise the account's quota, or choose another instance_type{OF_ANOTHER}",
+    "VcpuLimitExceeded": f"raise the account's quota, or choose another instance_type{OF_ANOTHER}",
+    "InsufficientFreeAddressesInSubnet": f"name another subnet_id{OF_ANOTHER}",
+    "Unsupported": f"choose another instance_type, zone or subnet_id{OF_ANOTHER}",
+    "AttachmentLimitExceeded": f"choose an instance_type that takes more volumes{OF_ANOTHER}",
+    "InvalidVolume.ZoneMismatch": f"{OTHER_ID}: a volume of this one is in another zone than its server",
+    "InvalidAMIID.NotFound": "name another image in image_id, under a new recovery_id",
+    "InvalidAMIID.Unavailable": "name another image in image_id, under a new recovery_id",
+    "InvalidSnapshot.NotFound": "choose another recovery point, under a new recovery_id",
+    "InvalidKeyPair.NotFound": f"name another key_name{OF_ANOTHER}",
+    "IdempotentParameterMismatch": f"{OTHER_ID}: this one's server is gone",
+    "IdempotentInstanceTerminated": f"{OTHER_ID}: this one's server is gone",
+    "InvalidIPAddress.InUse": f"name a free private_ip{OF_ANOTHER}",
+}
+OTHERWISE = "mend what EC2 names, and start it again under the same recovery_id"
+
+
+@contextmanager
+def change(call: str, *too_early: str) -> Iterator[None]:
+    """Translate the errors of a change that is safe to repeat.
+
+    Args:
+        call: for the message, as IAM spells it.
+        too_early: further error codes with which EC2 says that it is too early for this call.
+
+    Raises:
+        NotReady: EC2 says that it is too early, or that it is done already.
+        ChangeRefused: EC2 refuses it, in its words and with a remedy; missing capacity, too, which it calls a fault.
+        AwsThrottled, AwsUnavailable, AccessDenied: as ``repeatable`` has them.
+    """
+    try:
+        with repeatable(call):
+            try:
+                yield
+            except ClientError as error:
+                if code_of(error) in {*NOT_YET, *too_early}:
+                    raise NotReady(f"{call}: {error}") from error
+                if code_of(error) in REMEDIES:
+                    raise _refused(call, error) from error
+                raise
+    except ClientError as error:
+        raise _refused(call, error) from error
+
+
+def _refused(call: str, error: ClientError) -> ChangeRefused:
+    return ChangeRefused(call, f"EC2 refused it: {error}", REMEDIES.get(code_of(error), OTHERWISE))
+
+
+def find_server(client: "EC2Client", recovery_id: str, stack: str) -> "InstanceTypeDef | None":
+    """Return the server of a recovery by its tags, None if EC2 lists none; right after its launch it may not yet."""
+    with repeatable("ec2:DescribeInstances"):
+        pages = client.get_paginator("describe_instances").paginate(Filters=_of_recovery(recovery_id, stack))
+        found = [i for page in pages for reservation in page["Reservations"] for i in reservation["Instances"]]
+    return found[0] if found else None
+
+
+def describe_server(client: "EC2Client", instance_id: str) -> "InstanceTypeDef":
+    """Return the server as EC2 describes it.
+
+    Raises:
+        NotReady: EC2 does not know it yet.
+    """
+    with change("ec2:DescribeInstances"):
+        reservations = client.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    return reservations[0]["Instances"][0]
+
+
+def find_volumes(client: "EC2Client", recovery_id: str, stack: str) -> list["VolumeTypeDef"]:
+    """Return the volumes that carry a recovery's tags, the image's own, too."""
+    return _volumes(client, _of_recovery(recovery_id, stack))
+
+
+def attached_volumes(client: "EC2Client", instance_id: str) -> list["VolumeTypeDef"]:
+    """Return the volumes that hang on a server now."""
+    return _volumes(client, [{"Name": "attachment.instance-id", "Values": [instance_id]}])
+
+
+def find_group(client: "EC2Client", recovery_id: str, stack: str) -> "SecurityGroupTypeDef | None":
+    """Return the security group without traffic that a recovery made, None if there is none."""
+    with repeatable("ec2:DescribeSecurityGroups"):
+        found = client.describe_security_groups(Filters=_of_recovery(recovery_id, stack))["SecurityGroups"]
+    return found[0] if found else None
+
+
+def make_group(client: "EC2Client", plan: RecoveryPlan, stack: str) -> None:
+    """Make the recovery's security group; its name is the recovery's, so that EC2 makes no second one."""
+    with change("ec2:CreateSecurityGroup"):
+        client.create_security_group(
+            GroupName=f"quiesce recovery {plan.recovery_id}",
+            Description="No traffic: a server in recovery before its volumes are in place",
+            VpcId=plan.vpc_id,
+            TagSpecifications=[tag_specification("security-group", tags_for(plan, stack))],
+        )
+
+
+def silence_group(client: "EC2Client", group: "SecurityGroupTypeDef") -> None:
+    """Take every outgoing rule from a group: EC2 gives new ones a rule that lets everything out."""
+    with change("ec2:RevokeSecurityGroupEgress"):
+        client.revoke_security_group_egress(
+            GroupId=group["GroupId"],
+            IpPermissions=group["IpPermissionsEgress"],
+        )
+
+
+def create_volume(client: "EC2Client", request: dict[str, Any]) -> str:
+    """Create a volume, or return the one that this token has created already; it may fail later, by its state."""
+    with change("ec2:CreateVolume"):
+        return client.create_volume(**request)["VolumeId"]
+
+
+def run_server(client: "EC2Client", request: dict[str, Any]) -> "InstanceTypeDef":
+    """Launch the server, or return the one that this token has launched already, even if it is terminated by now."""
+    with change("ec2:RunInstances"):
+        return client.run_instances(**request)["Instances"][0]
+
+
+def detach(client: "EC2Client", instance_id: str, volume_id: str) -> None:
+    """Begin to detach a volume; EC2 says ``IncorrectState`` if a lost call has done it."""
+    with change("ec2:DetachVolume"):
+        client.detach_volume(InstanceId=instance_id, VolumeId=volume_id)
+
+
+def attach(client: "EC2Client", instance_id: str, volume_id: str, device: str) -> None:
+    """Attach a volume; EC2 says ``VolumeInUse`` if a lost call has done it."""
+    # EC2's word for a device that is taken still, though a look no longer shows by what: looks are behind at times.
+    with change("ec2:AttachVolume", "InvalidParameterValue"):
+        client.attach_volume(InstanceId=instance_id, VolumeId=volume_id, Device=device)
+
+
+def set_ends(client: "EC2Client", instance_id: str, plan: RecoveryPlan) -> None:
+    """Say of each attached volume whether it goes with the server: attaching says no of all."""
+    mappings: Any = [
+        {"DeviceName": volume.device, "Ebs": {"DeleteOnTermination": volume.delete_on_termination}}
+        for volume in plan.volumes
+    ]
+    with change("ec2:ModifyInstanceAttribute"):
+        client.modify_instance_attribute(InstanceId=instance_id, BlockDeviceMappings=mappings)
+
+
+def set_groups(client: "EC2Client", instance_id: str, group_ids: Sequence[str]) -> None:
+    """Give the server these security groups instead of those it has."""
+    with change("ec2:ModifyInstanceAttribute"):
+        client.modify_instance_attribute(InstanceId=instance_id, Groups=list(group_ids))
+
+
+def delete_volume(client: "EC2Client", volume_id: str) -> None:
+    """Delete a volume of a recovery that has not ended; IAM allows no other."""
+    with change("ec2:DeleteVolume"):
+        client.delete_volume(VolumeId=volume_id)
+
+
+def delete_group(client: "EC2Client", group_id: str) -> None:
+    """Delete a recovery's security group."""
+    with change("ec2:DeleteSecurityGroup"):
+        client.delete_security_group(GroupId=group_id)
+
+
+def end_recovering(client: "EC2Client", resource_ids: Sequence[str]) -> None:
+    """Take off the tag with which a recovery may delete what it made."""
+    with change("ec2:DeleteTags"):
+        client.delete_tags(Resources=list(resource_ids), Tags=[{"Key": tags.RECOVERING}])
+
+
+def tag_of(resource: Any, key: str) -> str | None:
+    """Return one tag of a described resource, None if it does not have it."""
+    return tags_of(resource).get(key)
+
+
+def _volumes(client: "EC2Client", filters: Any) -> list["VolumeTypeDef"]:
+    with repeatable("ec2:DescribeVolumes"):
+        pages = client.get_paginator("describe_volumes").paginate(Filters=filters, PaginationConfig={"PageSize": 200})
+        return [volume for page in pages for volume in page["Volumes"]]
+
+
+def _of_recovery(recovery_id: str, stack: str) -> Any:
+    ours = {tags.RECOVERY: recovery_id, tags.STACK: stack}
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]

@@ -1,0 +1,105 @@
+"""What EC2 has of what a recovery's plan names, and whether it would take the plan: by Describe and DryRun only."""
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from quiesce import tags
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.images import describe_images
+from quiesce.aws.recovery_changes import REMEDIES
+from quiesce.backup.initial_image import FoundImage
+from quiesce.errors import AccessDenied, RecoveryRefused
+from quiesce.recovery.obstacles import Found, FoundSnapshot, FoundSubnet
+from quiesce.recovery.plan import RecoveryPlan
+from quiesce.recovery.requests import launch_request, volume_request
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+MISSING_RIGHT = (
+    "for an instance profile name its role in the stack's parameter ServerRoles, "
+    "for a key let the function's role use it by the key's policy (docs/recovery.md, Rights)"
+)
+# Filters take at most so many values (EC2 API reference).
+FILTER_VALUES = 200
+
+
+def look(client: "EC2Client", plan: RecoveryPlan) -> Found:
+    """Return what EC2 has of what the plan names; by filters, since a name that is gone must be no error here."""
+    return Found(_snapshots(client, plan), _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
+
+
+def find_instance(client: "EC2Client", stack: str, run_id: str) -> str | None:
+    """Return which server a run backed up, as its snapshots say; None if none of them exists."""
+    ours = {tags.STACK: stack, tags.RUN: run_id}
+    filters: Any = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
+    with repeatable("ec2:DescribeSnapshots"):
+        found = client.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+    return next((t["Value"] for s in found for t in s.get("Tags", []) if t["Key"] == tags.INSTANCE), None)
+
+
+def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:
+    """Return the subnets of a VPC; empty if it does not exist any more."""
+    return _subnets(client, "vpc-id", vpc_id)
+
+
+def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[RecoveryRefused]:
+    """Ask EC2 by DryRun whether it would launch the server and create its volumes; return what it would refuse."""
+    attempts: list[tuple[str, Any, dict[str, Any]]] = [
+        ("ec2:RunInstances", client.run_instances, launch_request(plan, stack, plan.security_group_ids)),
+        *(("ec2:CreateVolume", client.create_volume, volume_request(plan, stack, v)) for v in plan.volumes),
+    ]
+    return [refusal for call, method, request in attempts if (refusal := _try(call, method, request))]
+
+
+def _try(call: str, method: Any, request: dict[str, Any]) -> RecoveryRefused | None:
+    try:
+        with repeatable(f"{call} (DryRun)"):
+            # Without the token: it is the real request's, whose groups are others.
+            method(DryRun=True, **{name: value for name, value in request.items() if name != "ClientToken"})
+    except ClientError as error:
+        if code_of(error) == "DryRunOperation":
+            return None
+        return RecoveryRefused(
+            call, f"EC2 would refuse it: {error}", REMEDIES.get(code_of(error), "mend what it names")
+        )
+    except AccessDenied as error:
+        return RecoveryRefused(call, f"a right is missing: {error}", MISSING_RIGHT)
+    return RecoveryRefused(call, "EC2 answered a DryRun as if it had not been one", "report this to quiesce")
+
+
+def _snapshots(client: "EC2Client", plan: RecoveryPlan) -> dict[str, FoundSnapshot]:
+    wanted, found = [volume.snapshot_id for volume in plan.volumes], {}
+    for start in range(0, len(wanted), FILTER_VALUES):
+        filters: Any = [{"Name": "snapshot-id", "Values": wanted[start : start + FILTER_VALUES]}]
+        with repeatable("ec2:DescribeSnapshots"):
+            pages = client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+            for snapshot in (s for page in pages for s in page["Snapshots"]):
+                tier = str(snapshot.get("StorageTier", "standard"))
+                found[snapshot["SnapshotId"]] = FoundSnapshot(str(snapshot["State"]), tier)
+    return found
+
+
+def _image(client: "EC2Client", plan: RecoveryPlan) -> FoundImage | None:
+    found = describe_images(client, [{"Name": "image-id", "Values": [plan.image_id]}])
+    return found[0] if found else None
+
+
+def _subnet(client: "EC2Client", plan: RecoveryPlan) -> FoundSubnet | None:
+    found = _subnets(client, "subnet-id", plan.subnet_id)
+    return found[0] if found else None
+
+
+def _subnets(client: "EC2Client", name: str, value: str) -> list[FoundSubnet]:
+    with repeatable("ec2:DescribeSubnets"):
+        pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": name, "Values": [value]}])
+        found = [subnet for page in pages for subnet in page["Subnets"]]
+    return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
+
+
+def _group_vpcs(client: "EC2Client", plan: RecoveryPlan) -> dict[str, str]:
+    filters: Any = [{"Name": "group-id", "Values": plan.security_group_ids}]
+    with repeatable("ec2:DescribeSecurityGroups"):
+        groups = client.describe_security_groups(Filters=filters)["SecurityGroups"]
+    return {group["GroupId"]: group.get("VpcId", "") for group in groups}

@@ -1,0 +1,154 @@
+"""Systems Manager: one verb to one server and its answer. Sending a verb twice is safe: the server does it once."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
+from quiesce.guest.agent import Agent
+from quiesce.guest.answers import Answer, Question, read_answer
+from quiesce.guest.patience import Patience
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+# As SSM names them, blanks removed: the guide and the API write some of them differently.
+UNDER_WAY = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
+ANSWERED = frozenset({"Success", "Failed"})
+LOST = frozenset(
+    [
+        "DeliveryTimedOut",
+        "ExecutionTimedOut",
+        "TimedOut",
+        "Undeliverable",
+        "Terminated",
+        "Cancelled",
+        "InvalidPlatform",
+        "AccessDenied",
+        "RateExceeded",
+        "Incomplete",
+        "NoInstancesInTag",
+    ]
+)
+# What SSM says of a document and parameters that do not fit together, or not into 64 KB.
+MISFITS = frozenset({"InvalidDocument", "InvalidParameters", "MaxDocumentSizeExceeded"})
+# What SSM says of a server that it does not know, or no longer.
+UNREACHABLE = frozenset({"InvalidInstanceId", "UnsupportedPlatformType"})
+# SSM refuses less.
+SHORTEST_DELIVERY_S = 30
+# The document's default, for verbs that are no attempt's.
+FIRST_ATTEMPT = "1"
+# After a look that SSM did not answer: it asks for slower calls, and publishes no number.
+UNANSWERED_LOOK_S = 1.0
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A server, the document that speaks to it, and the clock by which we wait for it."""
+
+    client: "SSMClient"
+    document: str
+    instance_id: str
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+    def describe_agent(self) -> Agent | None:
+        """Return what SSM knows of the agent, None if it knows no such server."""
+        filters: Any = [{"Key": "InstanceIds", "Values": [self.instance_id]}]
+        try:
+            with repeatable("ssm:DescribeInstanceInformation"):
+                found = self.client.describe_instance_information(Filters=filters)["InstanceInformationList"]
+        except ClientError as error:
+            if code_of(error) not in ("InvalidInstanceId", "InvalidInstanceInformationFilterValue"):
+                raise
+            return None
+        if not found:
+            return None
+        info = found[0]
+        return Agent(
+            online=info.get("PingStatus") == "Online",
+            version=info.get("AgentVersion", ""),
+            platform=info.get("PlatformType", ""),
+            windows=f"{info.get('PlatformName', '')} {info.get('PlatformVersion', '')}".strip(),
+        )
+
+    def ask(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Answer:
+        """Send one verb and wait for its answer.
+
+        Args:
+            verb: of guest/document.yaml.
+            parameters: of the document; all values are text.
+            patience: the command is not begun on the server after ``limit_s`` either (SSM takes no less than 30 s).
+
+        Raises:
+            AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
+            AnswerUnreadable: an answer that is not ours; not retried.
+            CommandRefused: the document does not take these parameters; not retried.
+            AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
+        """
+        until = self.monotonic() + patience.limit_s
+        command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
+        ended = self._await_end(command_id, f"{verb} on {self.instance_id} (command {command_id})", patience, until)
+        question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)
+        answer = read_answer(ended.get("StandardOutputContent", ""), ended.get("StandardErrorContent", ""), question)
+        if answer.ok != (ended["Status"] == "Success" and ended["ResponseCode"] == 0):
+            how = f"{ended['Status']} with exit code {ended['ResponseCode']}"
+            raise AnswerUnreadable(f"{verb} on {self.instance_id} says ok = {answer.ok}, and ended as {how}")
+        return answer
+
+    def _send(self, verb: str, parameters: Mapping[str, str], delivery_s: int) -> str:
+        try:
+            with repeatable("ssm:SendCommand"):
+                answer = self.client.send_command(
+                    DocumentName=self.document,
+                    InstanceIds=[self.instance_id],
+                    TimeoutSeconds=delivery_s,
+                    Comment=f"quiesce {verb} {parameters['RunId']}"[:100],
+                    Parameters={"Verb": [verb], **{name: [value] for name, value in parameters.items()}},
+                )
+        except ClientError as error:
+            if code_of(error) in UNREACHABLE:
+                raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
+            if code_of(error) in MISFITS:
+                raise CommandRefused(f"SSM takes no {verb} with {self.document}: {error}") from error
+            raise
+        return answer["Command"]["CommandId"]
+
+    def _await_end(self, command_id: str, what: str, patience: Patience, until: float) -> Any:
+        """Return the invocation when the server has answered; ``until`` is by ``monotonic``, and has the last look."""
+        while True:
+            unanswered: Exception | None = None
+            try:
+                if found := self._look(command_id, what):
+                    return found
+            except (AwsThrottled, AwsUnavailable) as error:  # the command goes on; the next look may see it
+                unanswered = error
+            left_s = until - self.monotonic()
+            if left_s <= 0:
+                raise AgentUnreachable(f"no answer to {what} within {patience.limit_s:.0f} s") from unanswered
+            pause_s = max(patience.look_every_s, UNANSWERED_LOOK_S) if unanswered else patience.look_every_s
+            self.sleep(min(pause_s, left_s))
+
+    def _look(self, command_id: str, what: str) -> Any:
+        """Return the invocation if the server has answered, None while it may still do so."""
+        try:
+            with repeatable("ssm:GetCommandInvocation"):
+                found = self.client.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
+        except ClientError as error:
+            if code_of(error) == "InvocationDoesNotExist":  # so it is for a moment after SendCommand
+                return None
+            if code_of(error) in UNREACHABLE:
+                raise AgentUnreachable(f"{what}: SSM no longer knows the server: {error}") from error
+            raise
+        status = (found.get("StatusDetails") or found["Status"]).replace(" ", "")
+        if status in UNDER_WAY:
+            return None
+        if status in LOST:
+            raise AgentUnreachable(f"{what} ended as {status}")
+        if status not in ANSWERED:
+            raise AnswerUnreadable(f"{what} has a status that nobody knows: {status}")
+        return found

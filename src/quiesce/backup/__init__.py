@@ -1,0 +1,1 @@
+"""What the backup machine decides; pure."""

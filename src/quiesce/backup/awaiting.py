@@ -1,0 +1,99 @@
+"""AwaitSnapshots' decision: what is known of the snapshots, whether waiting has an end, and when to look again."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from quiesce.backup.state import Awaited, RunState, Snapshot
+
+# A set whose answer was lost is found by its tag, perhaps late: EC2's look-ups are eventually consistent.
+ADOPTION_S, ADOPTION_WAIT_S = 30, 5
+# For so long EC2 may not list a snapshot that it has just created.
+VANISHED_AFTER_S = 300
+# Below the machine's own limit, so that a run is judged and not cut off.
+SNAPSHOT_LIMIT_S = 24 * 3600
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
+# After these errors of Snapshot nothing can exist: only a try that is the first to send can end in them.
+# After any other, the run's tag is looked for: an earlier try may have sent and died.
+NOTHING_CREATED = frozenset({"SnapshotRefused", "SnapshotTooSoon"})
+GOOD_SO_FAR = frozenset({"pending", "completed"})
+
+
+def known_snapshots(state: RunState) -> list[Snapshot]:
+    """Return the snapshots that are known to be this run's, as last seen; empty if their answer was lost."""
+    if state.await_snapshots and state.await_snapshots.snapshots:
+        return state.await_snapshots.snapshots
+    return state.snapshot.snapshots if state.snapshot else []
+
+
+def may_exist(state: RunState) -> bool:
+    """Say whether snapshots of this run exist or may exist."""
+    if state.freeze_failure is not None:
+        return False
+    freeze = state.freeze
+    if freeze is not None and not freeze.go_on and not (state.retry_failure and freeze.crash_allowed):
+        return False
+    failure = state.snapshot_failure
+    return failure is None or failure.Error not in NOTHING_CREATED
+
+
+def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited:
+    """Tell what AwaitSnapshots knows after one look.
+
+    Args:
+        state: with the plan; the last answer, if there was one, is in it.
+        found: what EC2 listed: by id where the snapshots are known, else by the run's tag.
+        now: in UTC.
+
+    Returns:
+        Done when all snapshots are completed, one is bad, none can exist, or ``SNAPSHOT_LIMIT_S`` has passed.
+    """
+    before = state.await_snapshots
+    looking_since = before.looking_since if before else now
+    known = known_snapshots(state)
+    adopted = before.adopted if before else False
+    if not known and may_exist(state):
+        if not _is_whole(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
+            return _awaited(before, looking_since, wait_s=ADOPTION_WAIT_S)
+        known, adopted = list(found), bool(found)
+    snapshots = _refreshed(known, found, now)
+    elapsed_s = max((now - s.started_at).total_seconds() for s in snapshots) if snapshots else 0.0
+    timed_out = elapsed_s >= SNAPSHOT_LIMIT_S
+    bad = any(s.state not in GOOD_SO_FAR for s in snapshots)
+    pending = any(s.state == "pending" for s in snapshots)
+    wait_s = growing_wait_s(elapsed_s) if pending and not bad and not timed_out else 0
+    answered = _awaited(before, looking_since, wait_s=wait_s)
+    return answered.model_copy(update={"snapshots": snapshots, "adopted": adopted, "timed_out": timed_out and pending})
+
+
+def growing_wait_s(elapsed_s: float) -> int:
+    """Return how long to wait before the next look: a third of what has passed, 10 s to 15 min."""
+    return int(min(max(elapsed_s / 3, SHORTEST_WAIT_S), LONGEST_WAIT_S))
+
+
+def _is_whole(state: RunState, found: Sequence[Snapshot]) -> bool:
+    planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
+    return planned <= {snapshot.volume_id for snapshot in found}
+
+
+def _refreshed(known: Sequence[Snapshot], found: Sequence[Snapshot], now: datetime) -> list[Snapshot]:
+    seen = {snapshot.snapshot_id: snapshot for snapshot in found}
+    return [seen.get(s.snapshot_id) or _not_seen(s, now) for s in known]
+
+
+def _not_seen(snapshot: Snapshot, now: datetime) -> Snapshot:
+    if now - snapshot.started_at < timedelta(seconds=VANISHED_AFTER_S):
+        return snapshot
+    return snapshot.model_copy(update={"state": "vanished"})
+
+
+def _awaited(before: Awaited | None, looking_since: datetime, *, wait_s: int) -> Awaited:
+    return Awaited(
+        done=wait_s == 0,
+        wait_s=wait_s,
+        snapshots=[],
+        adopted=False,
+        looking_since=looking_since,
+        lease_held=before.lease_held if before else True,
+        rounds=(before.rounds if before else 0) + 1,
+        calls=before.calls if before else {},
+    )

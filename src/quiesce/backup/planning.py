@@ -1,0 +1,90 @@
+"""Plan's decision: what is backed up, how good it can be, and why. Nothing here changes anything."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from quiesce import tags
+from quiesce.backup.run import RunIdentity
+from quiesce.backup.state import Consistency, Plan, Source
+from quiesce.backup.volumes import Selection
+from quiesce.errors import ServerRefused
+from quiesce.policy.policy import Policy, TargetSettings
+
+
+@dataclass(frozen=True)
+class Server:
+    """What EC2 says of the server."""
+
+    name: str
+    state: Literal["running", "stopped"]
+    platform: str
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which stack plans, and when."""
+
+    stack: str
+    planned_at: datetime
+
+
+def possible_consistency(state: Literal["running", "stopped"], settings: TargetSettings) -> Consistency:
+    """Say how good this backup can be, and why not better."""
+    if settings.freezes and state == "running":
+        asked = ["VSS"] if settings.vss != "off" else []
+        asked += ["the before script"] if settings.scripts != "off" else []
+        return Consistency(level="application", reason=f"{' and '.join(asked)} will be asked to hold the application")
+    if state == "stopped":
+        return Consistency(
+            level="crash", reason="the server was stopped: nothing was writing, and no application was asked"
+        )
+    return Consistency(
+        level="crash", reason="the server was running and no application was asked: what a power failure would leave"
+    )
+
+
+def decide(
+    run: RunIdentity, policy: Policy, settings: TargetSettings, server: Server, selection: Selection, origin: Origin
+) -> Plan:
+    """Put together what was found and decided; the step adds the calls it made."""
+    return Plan(
+        run_id=run.run_id,
+        policy=policy.name,
+        owner=policy.owner,
+        instance_id=run.instance_id,
+        instance_name=server.name,
+        instance_state=server.state,
+        platform=server.platform,
+        settings=settings,
+        source=server.source,
+        tags=tags.of_snapshot_set(
+            stack=origin.stack,
+            run_id=run.run_id,
+            policy=policy.name,
+            owner=policy.owner,
+            instance_id=run.instance_id,
+            extra=policy.tags,
+        ),
+        volumes=selection.chosen,
+        excluded=selection.excluded,
+        consistency=possible_consistency(server.state, settings),
+        freezes=settings.freezes,
+        notes=selection.notes,
+        planned_at=origin.planned_at,
+        calls={},
+    )
+
+
+def without_asking(plan: Plan, obstacle: str) -> Plan:
+    """Return the plan of a crash-consistent backup, because the application can't be asked.
+
+    Raises:
+        ServerRefused: the policy takes nothing less than application consistency.
+    """
+    if plan.settings.consistency == "application":
+        remedy = "mend it, or set consistency to application-or-crash in the policy"
+        raise ServerRefused("consistency", f"the policy wants application consistency, and {obstacle}", remedy)
+    reason = f"the application could not be asked: {obstacle}"
+    return plan.model_copy(update={"freezes": False, "consistency": Consistency(level="crash", reason=reason)})

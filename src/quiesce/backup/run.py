@@ -1,0 +1,70 @@
+"""Who a run is: its id, told from the execution's input and name alone, so that every step and every retry agrees."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from quiesce.backup.state import Execution, RunState
+from quiesce.errors import PolicyRefused
+from quiesce.policy.policy import INSTANCE_ID_PATTERN, NAME_PATTERN
+
+UNKNOWN = "unknown"
+# What Step Functions, EC2 tags, S3 keys, CloudWatch and folders on the server all take.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+# As EventBridge Scheduler writes it.
+SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """A run's id with its policy and server; ``unknown`` where the input does not say."""
+
+    run_id: str
+    policy: str
+    instance_id: str
+
+
+def identify(execution: Execution, raw: Any) -> RunIdentity:
+    """Tell who a run is, from whatever the input is: also of a run that Plan refuses, which needs a record, too.
+
+    Returns:
+        ``run_id`` is ``<policy>-<instance>-<scheduled time>`` if the schedule passed a time, else the execution's name.
+    """
+    data = raw if isinstance(raw, dict) else {}
+    policy = data.get("policy")
+    inline = policy if isinstance(policy, dict) else {}
+    name = _text(inline.get("name") if inline else policy, NAME_PATTERN)
+    given = data.get("instance_id")
+    instance_id = _text(_only_target(inline) if given is None else given, INSTANCE_ID_PATTERN)
+    time = re.sub(r"[:-]", "", _text(data.get("scheduled_time"), SCHEDULED_TIME_PATTERN))
+    scheduled = UNKNOWN not in (name, instance_id, time)
+    return RunIdentity(f"{name}-{instance_id}-{time}" if scheduled else execution.name, name, instance_id)
+
+
+def identity_of(state: RunState) -> RunIdentity:
+    """Tell who the run of a state document is."""
+    return identify(state.execution, state.input)
+
+
+def check_run_id(run_id: str) -> None:
+    """Refuse an execution name that could not stand in tags, keys and metrics.
+
+    Raises:
+        PolicyRefused: with the characters that are allowed.
+    """
+    if not RUN_ID.fullmatch(run_id):
+        raise PolicyRefused(
+            "execution name",
+            f"{run_id!r} has characters beside letters, digits, '-' and '_'",
+            "start it under another name",
+        )
+
+
+def _only_target(inline: dict[Any, Any]) -> Any:
+    targets = inline.get("targets")
+    one = targets[0] if isinstance(targets, list) and len(targets) == 1 else None
+    return one.get("instance_id") if isinstance(one, dict) else None
+
+
+def _text(value: Any, pattern: str) -> str:
+    return value if isinstance(value, str) and re.fullmatch(pattern, value) else UNKNOWN

@@ -1,0 +1,243 @@
+"""What an attempt's shadow copies are worth, told from the server's words, and at last from the snapshots themselves.
+
+The server's words are the session's state, Win32_ShadowCopy and DiskShadow's log.
+"""
+
+import base64
+import zlib
+from collections.abc import Sequence
+
+from quiesce.backup.state import RunState, ShadowCopy, ShadowOutcome, ShadowPlan
+from quiesce.executions import cause_of
+from quiesce.guest.answers import Answer, Session, Shadow
+from quiesce.points.evidence import Verified
+from quiesce.vss.hresults import TEN_MINUTES_S
+from quiesce.vss.log import Log, Writer, read_log
+from quiesce.vss.outcome import creation_of, ending_of
+from quiesce.vss.script import SYSTEM_PROVIDER
+
+# Windows' own writers ("In-Box VSS Writers", VSS documentation): what they have lies on the system volume, and the boot
+# partition that ASR Writer wants is in no set. A writer that is not among them belongs to an application.
+WINDOWS_WRITERS = frozenset(
+    {
+        "ASR Writer",
+        "BITS Writer",
+        "COM+ REGDB Writer",
+        "MSSearch Service Writer",
+        "Performance Counters Writer",
+        "Registry Writer",
+        "Shadow Copy Optimization Writer",
+        "System Writer",
+        "Task Scheduler Writer",
+        "VSS Metadata Store Writer",
+        "WMI Writer",
+    }
+)
+# More than any log that fits into an answer can unpack to, unless somebody made it for that.
+MAX_LOG_BYTES = 4 * 1024 * 1024
+KILLED = "DiskShadow ended while it should have held the shadow copies: somebody or some endpoint protection ended it"
+TOO_SLOW = "the shadow copies were not made within vss.create_limit_s"
+WORDS = {
+    "Lost": KILLED,
+    "TimedOut": TOO_SLOW,
+    "RunnerLost": "the session lost its runner, and its shadow copies were given up",
+    "Aborted": "the shadow copies were given up, as asked",
+    "EndTimedOut": "DiskShadow did not end after the backup",
+}
+
+
+def log_of(answer: Answer) -> Log | None:
+    """Return DiskShadow's log out of an answer, None if there is none, it was cut or is not what the guest packs."""
+    if answer.disk_shadow_log is None or answer.disk_shadow_log_cut:
+        return None
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        data = unpacker.decompress(base64.b64decode(answer.disk_shadow_log, validate=True), MAX_LOG_BYTES)
+    except (ValueError, zlib.error):
+        return None
+    return read_log(data) if unpacker.eof else None
+
+
+def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOutcome:
+    """Judge an attempt's shadow copies when the session says that it is frozen."""
+    shadow = session.shadow
+    if shadow is None:
+        return _bad("not-asked", "the session made no shadow copies, though the policy wants them")
+    if shadow.reason == "TimedOut":
+        return _bad("timed-out", TOO_SLOW, TEN_MINUTES_S)
+    if shadow.reason not in ("", "EndedEarly"):
+        return _bad("lost", WORDS.get(shadow.reason, shadow.reason))
+    if log is None:
+        return _bad("unreadable", "DiskShadow's log did not come whole from the server")
+    made = creation_of(log, [volume.volume_guid for volume in plan.volumes], plan.excluded_writers)
+    if made.kind != "created" or shadow.reason or not shadow.created_ms:
+        reason = made.reason if made.kind != "created" else "DiskShadow ended before it held the shadow copies"
+        return _bad(made.kind, reason, made.wait_s).model_copy(update={"hresults": [h.hex for h in made.hresults]})
+    excluded = {status.name for status in log.statuses if status.writer_id in plan.excluded_writers}
+    incomplete = [writer for writer in log.incomplete if writer.name not in excluded]
+    problems = [*_of_copies(shadow, log, plan), *_of_storage(shadow, plan), *_of_writers(incomplete)]
+    problems += _of_required(log, plan)
+    return ShadowOutcome(
+        good=not problems,
+        kind="created" if not problems else "wanting",
+        reason="; ".join(problems) or made.reason,
+        set_id=shadow.set_id or "",
+        copies=_copies(shadow, plan),
+        writers=[writer.name for writer in log.writers if writer.included],
+        notes=[
+            *(f"writer {writer.name} took no part, or not with all it has" for writer in incomplete),
+            *(f"writer {name} is excluded by the policy: its application was not at rest" for name in sorted(excluded)),
+        ],
+    )
+
+
+def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> list[str]:
+    """Return what became wrong with good shadow copies until the thaw: they must have been there all the time."""
+    if session is None or outcome is None or not outcome.good:
+        return []
+    shadow = session.shadow
+    if shadow is None:
+        return ["the server said nothing of its shadow copies at the thaw"]
+    if shadow.reason in ("Lost", "RunnerLost", "TimedOut"):
+        return [WORDS[shadow.reason]]
+    if shadow.copies_at_thaw is None:
+        return ["it is not known whether the shadow copies were still there after the snapshots"]
+    there = {shadow_id.lower() for shadow_id in shadow.copies_at_thaw}
+    gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in there]
+    return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
+            "storage is full"] if gone else []  # fmt: skip
+
+
+def evidence_of(state: RunState) -> Verified | None:
+    """Return what was found in the snapshots, None if nobody had to look; a look that failed found nothing out."""
+    if state.verify_failure:
+        cause = cause_of(state.verify_failure)
+        return Verified(verdict="not verifiable", reason=f"Verify gave no answer ({cause.error}: {cause.words})")
+    return state.verify if state.verify and state.verify.verdict else None
+
+
+def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
+    """Return what the snapshots themselves have against the shadow copies that they should hold.
+
+    Args:
+        found: None if nobody looked.
+        required: whether the policy takes nothing less than having seen them.
+    """
+    if found is None or found.verdict == "not verifiable":
+        words = "it was not shown that the snapshots hold the shadow copies, and the policy requires that"
+        return [f"{words}: {_why_not_shown(found)}"] if required else []
+    if found.verdict != "present":
+        return [f"the snapshots do not hold the shadow copies as VSS made them: {found.reason}"]
+    without = [copy.path or copy.shadow_id for copy in found.copies if copy.writers_involved is False]
+    return [f"the shadow copies of {', '.join(without)} in the snapshots were made without writers"] if without else []
+
+
+def evidence_words(found: Verified | None) -> str:
+    """Return how far shadow copies, against which nothing speaks, were seen in the snapshots."""
+    if found and found.verdict == "present":
+        return "and they were read back out of the snapshots"
+    return f"but it was not shown that the snapshots hold them: {_why_not_shown(found)}"
+
+
+def _why_not_shown(found: Verified | None) -> str:
+    return found.reason if found else "nobody looked"
+
+
+def ending_problems(session: Session | None, ending: str) -> list[str]:
+    """Return what is wrong with a session's end, where everything had succeeded until then."""
+    shadow = session.shadow if session else None
+    if shadow is None:
+        return ["it is not known whether the writers were told that the backup is complete"]
+    left = ["the shadow copies were not deleted on the server"] if shadow.deleted is False else []
+    if ending == "completed" and not shadow.reason:
+        return left
+    reason = WORDS.get(shadow.reason, shadow.reason) or "DiskShadow's log does not show it"
+    return [
+        f"the writers were not told that the backup is complete ({reason}): they will not truncate their logs",
+        *left,
+    ]
+
+
+def ending_words(log: Log | None) -> str:
+    """Return what the log says of the session's end, empty if it says nothing."""
+    return ending_of(log) if log else ""
+
+
+def has_good_shadow_copies(state: RunState) -> bool:
+    """Say whether this attempt's shadow copies show applications at rest, as far as is known before the snapshots."""
+    if state.freeze is None or state.shadow is None or state.given_up:
+        return False
+    before = state.freeze.session.before
+    return state.shadow.good and before is not None and before.succeeded
+
+
+def _of_copies(shadow: Shadow, log: Log, plan: ShadowPlan) -> list[str]:
+    """Compare the log with what Win32_ShadowCopy says."""
+    listed = {copy.shadow_id for copy in log.shadow_copies}
+    there = {copy.id.lower() for copy in shadow.copies}
+    if listed != there:
+        return [f"DiskShadow made {', '.join(sorted(listed))}, Windows has {', '.join(sorted(there)) or 'none'}"]
+    if {(shadow.set_id or "").lower()} != {copy.set_id.lower() for copy in shadow.copies} | set(log.set_ids):
+        return ["the server and DiskShadow's log speak of different shadow sets"]
+    made = sorted(copy.volume_guid.lower() for copy in shadow.copies)
+    if made != sorted(volume.volume_guid.lower() for volume in plan.volumes):
+        return [f"Windows has shadow copies of {', '.join(made)} instead of those that were asked for"]
+    wrong = [
+        copy.id
+        for copy in shadow.copies
+        if not copy.persistent or copy.client_accessible or copy.no_writers or not _is_ours(copy.provider_id)
+    ]
+    return [
+        f"Windows does not say of {', '.join(wrong)} that it is persistent, with writers and of the System Provider"
+    ] * bool(wrong)
+
+
+def _is_ours(provider_id: str | None) -> bool:
+    return (provider_id or "").lower() == SYSTEM_PROVIDER
+
+
+def _of_storage(shadow: Shadow, plan: ShadowPlan) -> list[str]:
+    """Name storage that lies outside of the recovery point: the copies would be empty shells in it."""
+    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
+    problems = []
+    for volume in plan.volumes:
+        name, home = volume.path or volume.volume_guid, storage.get(volume.volume_guid.lower())
+        if home is None:
+            problems.append(f"Windows does not say where the shadow storage of {name} is")
+        elif home not in plan.homes:
+            where = plan.elsewhere.get(home, home)
+            problems.append(f"the shadow storage of {name} is on {where}, which is not in the backup: it would be lost")
+    return problems
+
+
+def _of_writers(incomplete: Sequence[Writer]) -> list[str]:
+    names = [writer.name for writer in incomplete if writer.name not in WINDOWS_WRITERS]
+    return [f"{name} was not at rest: it has data on volumes that are not in the backup" for name in names]
+
+
+def _of_required(log: Log, plan: ShadowPlan) -> list[str]:
+    """Name the writers that the policy requires, and that took no part or not with all they have."""
+    names = {status.writer_id: status.name for status in log.statuses}
+    whole = {writer.name for writer in log.writers if writer.included} - {writer.name for writer in log.incomplete}
+    missing = [writer for writer in plan.required_writers if names.get(writer) not in whole]
+    return [f"writer {names.get(writer, writer)}, which the policy requires, took no part" for writer in missing]
+
+
+def _copies(shadow: Shadow, plan: ShadowPlan) -> list[ShadowCopy]:
+    volumes = {volume.volume_guid.lower(): volume for volume in plan.volumes}
+    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
+    return [
+        ShadowCopy(
+            shadow_id=copy.id.lower(),
+            volume_guid=copy.volume_guid.lower(),
+            path=volumes[guid].path if guid in volumes else "",
+            volume_id=volumes[guid].volume_id if guid in volumes else "",
+            storage_guid=storage.get(guid, ""),
+        )
+        for copy in shadow.copies
+        for guid in [copy.volume_guid.lower()]
+    ]
+
+
+def _bad(kind: str, reason: str, wait_s: int | None = None) -> ShadowOutcome:
+    return ShadowOutcome(good=False, kind=kind, reason=reason, wait_s=wait_s)

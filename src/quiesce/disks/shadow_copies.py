@@ -1,0 +1,209 @@
+"""Shadow copies as they stand on disks: each volume is read by itself, then joined with the one that holds its storage.
+
+A shadow copy is listed on the volume that it is a copy of; its ids stand only on the volume that holds its storage.
+``python -m quiesce.disks.shadow_copies IMAGE [IMAGE ...]`` shows what images or block devices hold (docs/shadow-volumes.md).
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from quiesce.disks.boot_sector import check_volume
+from quiesce.disks.listing import describe, is_complete
+from quiesce.disks.partitions import Partition, read_partitions
+from quiesce.disks.raw import Extent, Malformed, NotSupported, RawDisk, StructureError
+from quiesce.disks.volsnap import (
+    Catalog,
+    CopyEntry,
+    StorageEntry,
+    StoreHeader,
+    VolumeHeader,
+    check_store_blocks,
+    read_catalog,
+    read_header,
+    read_store,
+)
+
+# Partitions that hold no volume which Windows could copy.
+WITHOUT_VOLUME = {"EFI system", "Microsoft reserved"}
+# Volumes in these lie across partitions, in a way that is not read here.
+ACROSS_PARTITIONS = {"dynamic disk", "Storage Spaces"}
+DESCRIPTION = "Show the shadow copies in disk images or block devices. Give all disks of a server together."
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume, with what volsnap keeps on it; ``fault`` is what kept that from being read.
+
+    Attributes:
+        disk: the name of its disk.
+        header: None if volsnap was never used here, or if there is a fault.
+    """
+
+    disk: str
+    extent: Extent
+    partition: Partition
+    file_system: str
+    header: VolumeHeader | None
+    catalog: Catalog
+    fault: StructureError | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of a recovery point; ``fault`` is what kept it, or some of its volumes, from being found."""
+
+    name: str
+    scheme: str
+    volumes: tuple[Volume, ...]
+    fault: StructureError | None
+    blocks_read: set[int]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A store, on the volume that holds it."""
+
+    volume: Volume
+    entry: StorageEntry
+
+
+@dataclass(frozen=True)
+class ShadowCopy:
+    """A shadow copy as its two volumes tell it; ``fault`` is what is wrong with its store, or kept it from being read.
+
+    Attributes:
+        original: the volume that it is a copy of.
+        storage: the volume that holds its storage; None if none of the disks does.
+        store: None if the store's header could not be read.
+    """
+
+    original: Volume
+    entry: CopyEntry
+    storage: Volume | None
+    store: StoreHeader | None
+    fault: StructureError | None
+
+
+def read_disk(name: str, read: Callable[[int, int], bytes], size_bytes: int) -> Disk:
+    """Read a disk's partitions and what volsnap keeps on its volumes, but no store.
+
+    Args:
+        name: how the disk is called in all that is told of it: a snapshot's id, a path.
+        read: returns exactly the bytes at (offset, length); raises OSError or NotRead where it can't.
+        size_bytes: of the whole disk.
+
+    Returns:
+        The disk; what could not be read is a fault of the disk or of its volume.
+    """
+    disk = RawDisk(read, size_bytes)
+    whole = Extent(disk, 0, size_bytes)
+    try:
+        table = read_partitions(whole)
+    except StructureError as error:
+        return Disk(name, "unknown", (), error, disk.blocks)
+    volumes = tuple(_read_volume(name, disk, p) for p in table.partitions if p.kind not in WITHOUT_VOLUME)
+    return Disk(name, table.scheme, volumes, table.fault, disk.blocks)
+
+
+def unread_disk(name: str, fault: StructureError) -> Disk:
+    """Return a disk of the recovery point that could not be opened: what it may hold is not known."""
+    return Disk(name, "unknown", (), fault, set())
+
+
+def _read_volume(name: str, disk: RawDisk, partition: Partition) -> Volume:
+    extent = Extent(disk, partition.start, partition.length)
+    file_system = "unknown"
+    try:
+        if partition.kind in ACROSS_PARTITIONS:
+            raise NotSupported(f"{partition.kind}: its volumes may lie across partitions")
+        file_system = check_volume(extent)
+        header = read_header(extent, file_system)
+        catalog = read_catalog(extent, header) if header else Catalog()
+    except StructureError as error:
+        return Volume(name, extent, partition, file_system, None, Catalog(), error)
+    return Volume(name, extent, partition, file_system, header, catalog, None)
+
+
+class Stores:
+    """The stores of all disks of a recovery point, joined with the shadow copies that they belong to."""
+
+    def __init__(self, disks: Iterable[Disk]) -> None:
+        volumes = [volume for disk in disks for volume in disk.volumes]
+        self.listed = [(volume, entry) for volume in volumes for entry in volume.catalog.copies]
+        self._storages: dict[UUID, list[Storage]] = defaultdict(list)
+        for volume in volumes:
+            for entry in volume.catalog.storages:
+                self._storages[entry.store_id].append(Storage(volume, entry))
+
+    def read_copy(self, original: Volume, entry: CopyEntry) -> ShadowCopy:
+        """Join a listed shadow copy with its store, and read the store's start."""
+        storages = self._storages.get(entry.store_id)
+        if not storages:
+            return ShadowCopy(original, entry, None, None, Malformed(f"no catalog has storage {entry.store_id}"))
+        store, fault = _read_store(storages[0])
+        if len(storages) > 1:
+            fault = Malformed(f"more than one volume has storage {entry.store_id}")
+        return ShadowCopy(original, entry, storages[0].volume, store, fault)
+
+    def read_orphans(self) -> list[StoreHeader]:
+        """Return the stores of shadow copies that no volume lists; those that can't be read are left out."""
+        listed = {entry.store_id for _, entry in self.listed}
+        orphans = [storage for store_id, found in self._storages.items() if store_id not in listed for storage in found]
+        return [store for storage in orphans if (store := _read_store(storage)[0])]
+
+
+def _read_store(storage: Storage) -> tuple[StoreHeader | None, StructureError | None]:
+    store = None
+    try:
+        store = read_store(storage.volume.extent, storage.entry)
+        check_store_blocks(storage.volume.extent, storage.entry)
+    except StructureError as error:
+        return store, error
+    return store, None
+
+
+def read_copies(disks: Iterable[Disk]) -> list[ShadowCopy]:
+    """Return every shadow copy that the disks list, joined over all of them."""
+    stores = Stores(disks)
+    return [stores.read_copy(volume, entry) for volume, entry in stores.listed]
+
+
+def main(arguments: list[str]) -> int:
+    """Show the shadow copies in disk images or block devices; all disks of a server are best given together.
+
+    Returns:
+        0 if all that the disks hold was read, 1 if something was not, or is damaged; a wrong call, or an image that
+        can't be opened, ends with 2.
+    """
+    parser = argparse.ArgumentParser(prog="python -m quiesce.disks.shadow_copies", description=DESCRIPTION)
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="a raw disk image, or a block device")
+    with ExitStack() as opened:
+        disks = [_open_image(parser, opened, path) for path in parser.parse_args(arguments).images]
+        copies = read_copies(disks)
+        sys.stdout.write(describe(disks, copies))
+    return 0 if is_complete(disks, copies) else 1
+
+
+def _open_image(parser: argparse.ArgumentParser, opened: ExitStack, path: Path) -> Disk:
+    try:
+        # Without a buffer: nothing but what is asked for is read off a device.
+        image = opened.enter_context(path.open("rb", buffering=0))
+        size_bytes = image.seek(0, 2)
+    except OSError as error:
+        parser.error(str(error))
+
+    def read(offset: int, length: int) -> bytes:
+        image.seek(offset)
+        return image.read(length)
+
+    return read_disk(str(path), read, size_bytes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,214 @@
+"""What the server says of a session: the one line of JSON that every verb ends with, and the truth in it."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from quiesce.errors import AnswerUnreadable, GuestRefused
+from quiesce.guest.scripts import Stage
+
+Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
+# So much of each stream is quoted where there is no answer in it.
+MAX_QUOTED = 300
+PHASES: tuple[Phase, ...] = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
+
+Part = TypeVar("Part")
+
+
+class GuestModel(BaseModel):
+    """What all parts of an answer share: camelCase there, nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class ScriptResult(GuestModel):
+    """One script of the customer: times in milliseconds since 1970, by the server's clock; no reason on success."""
+
+    succeeded: bool
+    reason: str
+    exit_code: int | None
+    argument: str
+    process_id: int
+    started_ms: int
+    ended_ms: int
+
+
+class GuestShadowCopy(GuestModel):
+    """One shadow copy of the session's set, as Win32_ShadowCopy has it; None for what it does not say."""
+
+    id: str
+    set_id: str
+    volume_guid: str
+    device_object: str | None
+    provider_id: str | None
+    persistent: bool | None
+    client_accessible: bool | None
+    no_auto_release: bool | None
+    no_writers: bool | None
+
+
+class ShadowStorage(GuestModel):
+    """Where a volume's shadow copies keep what the volume no longer has; sizes in bytes, None if not told."""
+
+    volume_guid: str
+    storage_guid: str
+    used_bytes: int | None
+    allocated_bytes: int | None
+    max_bytes: int | None
+
+
+class Shadow(GuestModel):
+    """What became of a session's shadow copies; ``reason`` is empty while all goes as it was asked.
+
+    ``created_ms`` is 0 unless DiskShadow came as far as to hold; ``copies_at_thaw`` are the ids that were still there
+    after the after script, None if nobody looked; ``deleted`` says whether none is left, None if nobody tried.
+    """
+
+    reason: str
+    process_id: int
+    exit_code: int | None
+    started_ms: int
+    created_ms: int
+    ended_ms: int
+    set_id: str | None
+    copies: list[GuestShadowCopy]
+    storage: list[ShadowStorage] | None
+    copies_at_thaw: list[str] | None
+    storage_at_thaw: list[ShadowStorage] | None
+    deleted: bool | None
+
+
+class Session(GuestModel):
+    """One attempt's session, as its state file on the server has it."""
+
+    run: str
+    attempt: int
+    instance: str
+    phase: Phase
+    auto_thawed: bool
+    runner_lost: bool
+    created_ms: int
+    frozen_ms: int
+    ended_ms: int
+    before: ScriptResult | None
+    after: ScriptResult | None
+    complete: ScriptResult | None
+    shadow: Shadow | None
+
+    def reached(self, phase: Phase) -> bool:
+        """Say whether the session is in this phase or past it."""
+        return PHASES.index(self.phase) >= PHASES.index(phase)
+
+
+class StagedFile(GuestModel):
+    """A file of the run's folder, and what it must be when it is used."""
+
+    name: str
+    sha256: str
+
+
+class Staged(GuestModel):
+    """The manifest of what stage put onto the server: what the first stage of a run did stands for all later ones."""
+
+    run: str
+    instance: str
+    policy: str
+    source: Literal["off", "bucket", "server"]
+    scripts: dict[Stage, str]
+    files: list[StagedFile]
+    shadow_script: str
+    limit_seconds: dict[str, int]
+
+    def missing(self) -> list[Stage]:
+        """Return the scripts that the server has not got."""
+        return [stage for stage, path in self.scripts.items() if not path]
+
+
+class Answer(GuestModel):
+    """The line: ``error`` is empty if ``ok``; stage says ``staged``, inventory ``inventory``, the others ``session``.
+
+    A server whose PowerShell is constrained can say no more than its error.
+    """
+
+    quiesce: Literal[1]
+    verb: str = ""
+    run: str = ""
+    attempt: str = ""
+    ok: bool
+    error: str = ""
+    staged: Staged | None = None
+    inventory: dict[str, object] | None = None
+    collected: dict[str, object] | None = None
+    disk_shadow_log: str | None = None
+    disk_shadow_log_cut: bool = False
+    session: Session | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked of which server: what an answer must speak of to be taken for one."""
+
+    verb: str
+    run: str
+    attempt: str
+    instance: str
+
+
+def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
+    """Read a command's output: exactly one line of ours must be in it, and it must answer this question.
+
+    Raises:
+        AnswerUnreadable: there is none, more than one, it is not what the guest writes, or it answers something else.
+    """
+    lines = [line for line in stdout.splitlines() if line.startswith('{"quiesce":')]
+    if len(lines) != 1:
+        said = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
+        raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {said}")
+    try:
+        answer = Answer.model_validate_json(lines[0], strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise AnswerUnreadable(f"the server's answer is not what quiesce.ps1 writes: {error}") from error
+    if spoken_of := _other_than(question, answer):
+        asked = f"{question.verb} of run {question.run}, attempt {question.attempt}, on {question.instance}"
+        raise AnswerUnreadable(f"asked for {asked}, the server answers {spoken_of}")
+    return answer
+
+
+def session_of(answer: Answer) -> Session:
+    """Return the session of a good answer.
+
+    Raises:
+        GuestRefused: the server said no; the message has its words.
+        AnswerUnreadable: a good answer without a session.
+    """
+    return _needed(answer, answer.session, "session")
+
+
+def staged_of(answer: Answer) -> Staged:
+    """Return the manifest of a good answer; raises as ``session_of`` does."""
+    return _needed(answer, answer.staged, "manifest")
+
+
+def _needed(answer: Answer, part: Part | None, name: str) -> Part:
+    if not answer.ok:
+        raise GuestRefused(answer.error)
+    if part is None:
+        raise AnswerUnreadable(f"the server's good answer has no {name}")
+    return part
+
+
+def _other_than(question: Question, answer: Answer) -> str:
+    """Return what an answer speaks of if it is not what was asked, else nothing."""
+    asked = (question.run, question.attempt, question.instance)
+    said = (answer.verb, answer.run, answer.attempt)
+    anonymous = not answer.ok and said == ("", "", "")
+    if said != (question.verb, question.run, question.attempt) and not anonymous:
+        return f"{answer.verb!r} of run {answer.run!r}, attempt {answer.attempt!r}"
+    session, staged = answer.session, answer.staged
+    if session and (session.run, str(session.attempt), session.instance) != asked:
+        return f"with the session of run {session.run!r}, attempt {session.attempt}, on {session.instance!r}"
+    if staged and (staged.run, staged.instance) != (question.run, question.instance):
+        return f"with what was staged for run {staged.run!r} on {staged.instance!r}"
+    return ""

@@ -1,0 +1,1 @@
+"""What a person wants: the policy, its parts and its file."""

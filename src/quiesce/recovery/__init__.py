@@ -1,0 +1,1 @@
+"""What the recover machine decides; pure."""

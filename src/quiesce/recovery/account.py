@@ -1,0 +1,111 @@
+"""The account of a recovery: what exists now, and why it ended. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from quiesce.backup.state import Crossing, Execution
+from quiesce.recovery.plan import RecoveryPlan
+
+# What to do where the recovery's id is used up: EC2 remembers what was asked for under it.
+OTHER_ID = "start a new recovery, under another id"
+
+
+class Remains(Crossing):
+    """Something that a recovery made and that exists: ``what`` says what it is for."""
+
+    kind: Literal["server", "volume", "security group"]
+    resource_id: str
+    state: str
+    what: str
+
+
+class Account(Crossing):
+    """How a recovery ended; every field is explained in docs/recovery.md."""
+
+    recovery_id: str
+    status: Literal["Recovered", "Failed"]
+    reason: str
+    recovery_point: str
+    from_instance_id: str
+    snapshots_at: datetime | None
+    instance_id: str
+    exists: list[Remains]
+    execution: str
+    started_at: datetime
+    ended_at: datetime
+    account: str
+    untold: str = ""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Which execution of which recovery ends, when, and where its account is kept."""
+
+    recovery_id: str
+    execution: Execution
+    ended_at: datetime
+    place: str
+
+
+def recovered(ending: Ending, plan: RecoveryPlan, instance_id: str, exists: Sequence[Remains]) -> Account:
+    """Return the account of a recovery that went well."""
+    at = f"{plan.snapshots_at:%Y-%m-%d %H:%M:%S} UTC"
+    caution = f"; {plan.caution}" if plan.caution else ""
+    reason = f"{instance_id} runs with the volumes of {plan.from_instance_id} of {at}{caution}"
+    return _account(ending, plan, "Recovered", reason, instance_id, exists)
+
+
+def failed(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+    """Return the account of a recovery that failed: its reason ends with what exists, and what to do with it."""
+    if not exists:
+        state = "Nothing of it exists"
+    elif plan and plan.on_failure == "clean-up":
+        state = f"Not all could be cleaned up; this exists: {_listed(exists)}"
+    elif OTHER_ID in words:
+        state = f"This exists: {_listed(exists)}; start '{ending.recovery_id}' with clean-up, and it is deleted"
+    else:
+        remedy = f"go on under recovery_id '{ending.recovery_id}', or start that with clean-up"
+        state = f"This exists: {_listed(exists)}; {remedy}"
+    return _account(ending, plan, "Failed", f"{words.rstrip('.')}. {state}.", _server(exists), exists)
+
+
+def cut_off(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+    """Return the account of a recovery whose execution was cut off: nothing is cleaned up, and a step may run on."""
+    state = f"This exists: {_listed(exists)}" if exists else "Nothing of it is listed"
+    remedy = f"go on under recovery_id '{ending.recovery_id}'"
+    reason = f"{words}. {state}; a step that ran then may add to it, under the same tag quiesce:recovery; {remedy}."
+    return _account(ending, plan, "Failed", reason, _server(exists), exists)
+
+
+def _listed(exists: Sequence[Remains]) -> str:
+    return ", ".join(f"{r.kind} {r.resource_id} ({r.state})" for r in exists)
+
+
+def _server(exists: Sequence[Remains]) -> str:
+    return next((r.resource_id for r in exists if r.kind == "server"), "")
+
+
+def _account(
+    ending: Ending,
+    plan: RecoveryPlan | None,
+    status: Literal["Recovered", "Failed"],
+    reason: str,
+    instance_id: str,
+    exists: Sequence[Remains],
+) -> Account:
+    return Account(
+        recovery_id=ending.recovery_id,
+        status=status,
+        reason=reason,
+        recovery_point=plan.recovery_point if plan else "",
+        from_instance_id=plan.from_instance_id if plan else "",
+        snapshots_at=plan.snapshots_at if plan else None,
+        instance_id=instance_id,
+        exists=list(exists),
+        execution=ending.execution.id,
+        started_at=ending.execution.started_at,
+        ended_at=ending.ended_at,
+        account=ending.place,
+    )

@@ -1,0 +1,153 @@
+"""What stands in the way of a recovery, told from what EC2 has now; nothing is created before this is empty. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from quiesce.backup.initial_image import FoundImage
+from quiesce.backup.state import Source
+from quiesce.errors import RecoveryRefused
+from quiesce.points.point import RecoveryPoint
+from quiesce.recovery.plan import RecoveryPlan
+
+OTHER_IMAGE = "name another image in image_id"
+OTHER_POINT = "choose another recovery point"
+# An image says which boot modes it bears; a server has one of them.
+EITHER_BOOT_MODE = {"", "uefi-preferred"}
+
+
+@dataclass(frozen=True)
+class FoundSnapshot:
+    """A snapshot as EC2 has it: its state, and ``standard`` or ``archive``."""
+
+    state: str
+    tier: str
+
+
+@dataclass(frozen=True)
+class FoundSubnet:
+    """A subnet as EC2 has it."""
+
+    subnet_id: str
+    zone: str
+    vpc_id: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What EC2 has of what a plan names; what is missing does not exist."""
+
+    snapshots: Mapping[str, FoundSnapshot]
+    image: FoundImage | None
+    subnet: FoundSubnet | None
+    group_vpcs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the server was, and an image for it has to be; empty where the recovery point does not say."""
+
+    root_device: str
+    architecture: str
+    boot_mode: str
+
+
+def misfits(image: FoundImage, needs: Needs) -> list[str]:
+    """Return in words what keeps an image from being launched for a recovery; empty if it fits."""
+    either = needs.boot_mode in EITHER_BOOT_MODE or image.boot_mode in EITHER_BOOT_MODE
+    differences = [
+        ("is", image.state, "available"),
+        ("has its root at", image.root_device, needs.root_device),
+        ("is for", image.architecture, needs.architecture or image.architecture),
+        ("boots by", image.boot_mode, image.boot_mode if either else needs.boot_mode),
+        ("is of platform", image.platform or "Linux", "windows"),
+    ]
+    return [f"{verb} {has or 'nothing'}, not {needed}" for verb, has, needed in differences if has != needed]
+
+
+def needs_of(source: Source | None, root_device: str) -> Needs:
+    """Return what an image has to be for a server."""
+    return Needs(root_device, source.architecture if source else "", source.boot_mode if source else "")
+
+
+def misfits_once_available(image: FoundImage, needs: Needs) -> list[str]:
+    """Return the same of an image that may still be on its way."""
+    return misfits(replace(image, state="available"), needs)
+
+
+def choose_image(images: Sequence[FoundImage], point: RecoveryPoint) -> str | None:
+    """Return the latest image of the server that fits a recovery point; if none does, the latest, to say why."""
+    root = next((s.volume.device for s in point.snapshots if s.volume and s.volume.root), "")
+    needs = needs_of(point.source, root)
+    latest_first = sorted(images, key=lambda image: image.created_at, reverse=True)
+    fitting = [image for image in latest_first if not misfits(image, needs)]
+    return next((image.image_id for image in (*fitting, *latest_first)), None)
+
+
+def choose_subnet(zone: str, vpc_id: str, subnets: Sequence[FoundSubnet]) -> str:
+    """Return the VPC's only subnet in a zone.
+
+    Raises:
+        RecoveryRefused: there is none, or more than one: which is a person's choice.
+    """
+    found = sorted(s.subnet_id for s in subnets if (s.zone, s.vpc_id) == (zone, vpc_id))
+    if not found:
+        has = ", ".join(sorted({f"{s.subnet_id} in {s.zone}" for s in subnets if s.vpc_id == vpc_id})) or "none at all"
+        problem = f"{vpc_id or 'the VPC of the recovery point'} has no subnet in {zone}; it has {has}"
+        raise RecoveryRefused("overrides.zone", problem, "name another zone, or a subnet in overrides.subnet_id")
+    if found[1:]:
+        problem = f"{vpc_id} has {len(found)} subnets in {zone}: {', '.join(found)}"
+        raise RecoveryRefused("overrides.zone", problem, "name one of them in overrides.subnet_id")
+    return found[0]
+
+
+def obstacles(plan: RecoveryPlan, found: Found, zone: str | None = None) -> list[RecoveryRefused]:
+    """Return everything that makes the plan impossible now, each with its remedy; empty if nothing does.
+
+    Args:
+        plan: what is to be done.
+        found: what EC2 has of it.
+        zone: where it is to be, None if that was left open.
+    """
+    return [*_of_snapshots(plan, found), *_of_image(plan, found), *_of_network(plan, found), *_of_zone(found, zone)]
+
+
+def _of_snapshots(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+    for volume in plan.volumes:
+        snapshot, name = found.snapshots.get(volume.snapshot_id), f"{volume.snapshot_id} of {volume.device}"
+        if snapshot is None:
+            yield RecoveryRefused("recovery_point", f"the snapshot {name} does not exist any more", OTHER_POINT)
+        elif snapshot.tier == "archive":
+            remedy = f"restore it (aws ec2 restore-snapshot-tier --snapshot-id {volume.snapshot_id}), or {OTHER_POINT}"
+            yield RecoveryRefused("recovery_point", f"the snapshot {name} is archived", remedy)
+        elif snapshot.state != "completed":
+            yield RecoveryRefused("recovery_point", f"the snapshot {name} is {snapshot.state}", OTHER_POINT)
+
+
+def _of_image(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+    if found.image is None:
+        yield RecoveryRefused("image_id", f"{plan.image_id} does not exist, or was deregistered", OTHER_IMAGE)
+        return
+    for words in misfits(found.image, Needs(plan.root_device, plan.architecture, plan.boot_mode)):
+        remedy = f"wait until it is available, or {OTHER_IMAGE}" if found.image.state == "pending" else OTHER_IMAGE
+        yield RecoveryRefused("image_id", f"{plan.image_id} {words}", remedy)
+
+
+def _of_network(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+    if found.subnet is None:
+        problem = f"{plan.subnet_id} does not exist any more"
+        yield RecoveryRefused("overrides.subnet_id", problem, "name another subnet in overrides.subnet_id")
+        return
+    remedy = f"name groups of {found.subnet.vpc_id} in overrides.security_group_ids"
+    for group in plan.security_group_ids:
+        vpc_id = found.group_vpcs.get(group)
+        if vpc_id is None:
+            yield RecoveryRefused("overrides.security_group_ids", f"{group} does not exist any more", remedy)
+        elif vpc_id != found.subnet.vpc_id:
+            problem = f"{group} is of {vpc_id}, and {plan.subnet_id} of {found.subnet.vpc_id}"
+            yield RecoveryRefused("overrides.security_group_ids", problem, remedy)
+
+
+def _of_zone(found: Found, zone: str | None) -> Iterator[RecoveryRefused]:
+    if zone and found.subnet and found.subnet.zone != zone:
+        problem = f"{found.subnet.subnet_id} is in {found.subnet.zone}, not in {zone}"
+        yield RecoveryRefused("overrides.zone", problem, "leave out the zone or the subnet, or name two that fit")

@@ -1,0 +1,205 @@
+"""A recovery's plan: what is made from what, where, at which device, and what stands in its way. Pure."""
+
+from datetime import datetime
+from typing import Literal
+
+from quiesce.backup.state import Consistency, Crossing, Volume
+from quiesce.errors import RecoveryRefused
+from quiesce.points.point import PointSnapshot, RecoveryPoint
+from quiesce.recovery.input import RecoveryRequest
+
+# EC2 takes IOPS and throughput for these only (EC2 API reference, CreateVolume), and describes them for others, too.
+WITH_IOPS = {"gp3", "io1", "io2"}
+WITH_THROUGHPUT = {"gp3"}
+
+
+class PlannedVolume(Crossing):
+    """A volume to make from a snapshot, and where to attach it."""
+
+    snapshot_id: str
+    device: str
+    root: bool
+    size_gib: int
+    volume_type: str
+    iops: int | None
+    throughput_mibps: int | None
+    kms_key_id: str | None
+    initialization_rate_mibps: int | None
+    delete_on_termination: bool
+
+
+class RecoveryPlan(Crossing):
+    """Everything that later states need; kept under the recovery's id, so that starting it again means the same."""
+
+    recovery_id: str
+    recovery_point: str
+    snapshots_at: datetime
+    consistency: Consistency
+    from_instance_id: str
+    instance_name: str
+    mode: Literal["instance", "dry-run"]
+    on_failure: Literal["keep", "clean-up"]
+    agent: Literal["ssm", "none"]
+    image_id: str
+    root_device: str
+    architecture: str
+    boot_mode: str
+    instance_type: str
+    subnet_id: str
+    vpc_id: str = ""
+    zone: str = ""
+    security_group_ids: list[str]
+    key_name: str | None
+    instance_profile_arn: str | None
+    private_ip: str | None
+    tags: dict[str, str]
+    volumes: list[PlannedVolume]
+    shadow_copies: list[str]
+
+    @property
+    def caution(self) -> str:
+        """What the recovered volumes are not, empty if they are what the recovery point says."""
+        if not self.shadow_copies:
+            return ""
+        copies = ", ".join(self.shadow_copies)
+        return (
+            "the volumes are as after a power failure: the application-consistent state is in the shadow copies inside "
+            f"them ({copies}), and nobody has gone back to these yet (docs/recovery.md says how)"
+        )
+
+    @property
+    def root(self) -> PlannedVolume:
+        """The volume that the server boots from."""
+        return next(volume for volume in self.volumes if volume.root)
+
+
+def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, image_id: str | None) -> RecoveryPlan:
+    """Put together a recovery: the server as it was, with what the request wants otherwise.
+
+    Args:
+        recovery_id: who the recovery is.
+        request: what the person wrote.
+        point: the recovery point that it means.
+        image_id: the server's initial AMI, if one was found; the request's own stands over it.
+
+    Raises:
+        RecoveryRefused: the recovery point has no root volume, or something is neither recorded nor asked for.
+    """
+    wanted, source, volumes = request.overrides, point.source, _volumes(request, point)
+    if not any(volume.root for volume in volumes):
+        problem = f"'{point.run_id}' has no snapshot of the root volume: no server can boot from it"
+        raise RecoveryRefused("recovery_point", problem, "choose one with the root, or attach its volumes by hand")
+    return RecoveryPlan(
+        recovery_id=recovery_id,
+        recovery_point=point.run_id,
+        snapshots_at=point.snapshots_at,
+        consistency=point.consistency,
+        from_instance_id=point.instance_id,
+        instance_name=point.instance_name,
+        mode=request.mode,
+        on_failure=request.on_failure,
+        agent=request.agent,
+        image_id=_needed("image_id", request.image_id or image_id),
+        root_device=next(volume.device for volume in volumes if volume.root),
+        architecture=source.architecture if source else "",
+        boot_mode=source.boot_mode if source else "",
+        instance_type=_needed(
+            "overrides.instance_type", wanted.instance_type or (source.instance_type if source else None)
+        ),
+        subnet_id=_needed("overrides.subnet_id", wanted.subnet_id or (source.subnet_id if source else None)),
+        security_group_ids=_groups(request, point),
+        key_name=wanted.key_name or (source.key_name if source else None),
+        instance_profile_arn=wanted.instance_profile_arn or (source.instance_profile_arn if source else None),
+        private_ip=wanted.private_ip,
+        tags=wanted.tags,
+        volumes=volumes,
+        shadow_copies=_shadow_copies(point),
+    )
+
+
+def describe(plan: RecoveryPlan) -> list[str]:
+    """Say what a recovery does, in its order, for a person to read."""
+    new_ip = f", private address {plan.private_ip}" if plan.private_ip else ""
+    awaited = "Systems Manager hears from it" if plan.agent == "ssm" else "EC2's status checks are passed"
+    lines = [
+        f"Launch {plan.instance_type} from {plan.image_id} in {plan.subnet_id}{new_ip}, key {plan.key_name or 'none'}, "
+        f"profile {plan.instance_profile_arn or 'none'}, into a security group without traffic.",
+        "Stop it as soon as it runs.",
+        *(f"Create a volume of {_words(volume)} from {volume.snapshot_id}." for volume in plan.volumes),
+        f"Detach the image's own volume from {plan.root_device}; it is deleted at the end.",
+        *(f"Attach the volume from {v.snapshot_id} at {v.device}, {_end(v)}." for v in plan.volumes),
+        f"Give it the security groups {', '.join(plan.security_group_ids)}, and start it.",
+        f"Wait until {awaited}.",
+        *([f"{plan.caution[0].upper()}{plan.caution[1:]}."] if plan.caution else []),
+    ]
+    return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
+
+
+def _volumes(request: RecoveryRequest, point: RecoveryPoint) -> list[PlannedVolume]:
+    known = {s.volume.device: (s, s.volume) for s in point.snapshots if s.volume}
+    if len(known) < len(point.snapshots):
+        problem = f"'{point.run_id}' does not say for each snapshot at which device its volume was"
+        raise RecoveryRefused("recovery_point", problem, "choose another, or attach its volumes by hand")
+    if foreign := [device for device in request.overrides.volumes if device not in known]:
+        problem = f"{foreign[0]} is no device of the recovery point"
+        raise RecoveryRefused("overrides.volumes", problem, f"write one of {', '.join(known)}")
+    return [_volume(request, snapshot, volume) for snapshot, volume in known.values()]
+
+
+def _volume(request: RecoveryRequest, snapshot: PointSnapshot, volume: Volume) -> PlannedVolume:
+    wanted = request.overrides.volumes.get(volume.device)
+    volume_type = (wanted and wanted.volume_type) or volume.volume_type
+    same = volume_type == volume.volume_type  # what the old type had means nothing to another
+    iops = (wanted and wanted.iops) or (volume.iops if same else None)
+    throughput = (wanted and wanted.throughput_mibps) or (volume.throughput_mibps if same else None)
+    return PlannedVolume(
+        snapshot_id=snapshot.snapshot_id,
+        device=volume.device,
+        root=volume.root,
+        size_gib=snapshot.size_gib,
+        volume_type=volume_type,
+        iops=iops if volume_type in WITH_IOPS else None,
+        throughput_mibps=throughput if volume_type in WITH_THROUGHPUT else None,
+        kms_key_id=request.overrides.kms_key_id,
+        initialization_rate_mibps=request.overrides.initialization_rate_mibps,
+        delete_on_termination=volume.delete_on_termination,
+    )
+
+
+def _shadow_copies(point: RecoveryPoint) -> list[str]:
+    if point.shadow is None or not point.shadow.good or point.consistency.level != "application":
+        return []
+    return [f"{copy.path} {copy.shadow_id}".strip() for copy in point.shadow.copies]
+
+
+def _groups(request: RecoveryRequest, point: RecoveryPoint) -> list[str]:
+    groups = request.overrides.security_group_ids or (point.source.security_group_ids if point.source else [])
+    if not groups:
+        _needed("overrides.security_group_ids", None)
+    return list(groups)
+
+
+def _needed(field: str, value: str | None) -> str:
+    if not value:
+        if field == "image_id":
+            problem, remedy = (
+                "no initial AMI of the server was found",
+                "back the server up, or name an image of its Windows",
+            )
+        else:
+            problem, remedy = "is neither in the recovery point's record nor in the input", "add it to the input"
+        raise RecoveryRefused(field, problem, remedy)
+    return value
+
+
+def _words(volume: PlannedVolume) -> str:
+    parts = [f"{volume.size_gib} GiB", volume.volume_type]
+    parts += [f"{volume.iops} IOPS"] if volume.iops else []
+    parts += [f"{volume.throughput_mibps} MiB/s"] if volume.throughput_mibps else []
+    parts += [f"key {volume.kms_key_id}"] if volume.kms_key_id else []
+    parts += [f"initialized at {volume.initialization_rate_mibps} MiB/s"] if volume.initialization_rate_mibps else []
+    return ", ".join(parts)
+
+
+def _end(volume: PlannedVolume) -> str:
+    return "deleted with the server" if volume.delete_on_termination else "kept when the server is terminated"

@@ -1,0 +1,64 @@
+"""What a recovery asks EC2 to make: the same, to the letter, whenever it is asked for again. Pure."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from quiesce import tags
+from quiesce.recovery.plan import PlannedVolume, RecoveryPlan
+
+
+def tags_for(plan: RecoveryPlan, stack: str) -> dict[str, str]:
+    """Return the tags of everything that a recovery makes."""
+    ours = {tags.STACK: stack, tags.RECOVERY: plan.recovery_id, tags.RECOVERING: plan.recovery_id}
+    return {**plan.tags, **ours, tags.INSTANCE: plan.from_instance_id}
+
+
+def token_for(plan: RecoveryPlan, stack: str, what: str) -> str:
+    """Return the client token of one thing that a recovery makes: the same whenever it is asked for again."""
+    return hashlib.sha256(f"{stack}/{plan.recovery_id}/{what}".encode()).hexdigest()
+
+
+def launch_request(plan: RecoveryPlan, stack: str, group_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a recovery's one RunInstances."""
+    name = {"Name": plan.instance_name} if plan.instance_name else {}
+    request: dict[str, Any] = {
+        "ImageId": plan.image_id,
+        "InstanceType": plan.instance_type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "SubnetId": plan.subnet_id,
+        "SecurityGroupIds": list(group_ids),
+        "ClientToken": token_for(plan, stack, "server"),
+        "TagSpecifications": [
+            tag_specification("instance", {**name, **tags_for(plan, stack)}),
+            tag_specification("volume", tags_for(plan, stack)),
+        ],
+    }
+    request |= {"KeyName": plan.key_name} if plan.key_name else {}
+    request |= {"IamInstanceProfile": {"Arn": plan.instance_profile_arn}} if plan.instance_profile_arn else {}
+    return request | ({"PrivateIpAddress": plan.private_ip} if plan.private_ip else {})
+
+
+def volume_request(plan: RecoveryPlan, stack: str, volume: PlannedVolume) -> dict[str, Any]:
+    """Return the arguments of CreateVolume for one of a recovery's volumes."""
+    optional = {
+        "Iops": volume.iops,
+        "Throughput": volume.throughput_mibps,
+        "KmsKeyId": volume.kms_key_id,
+        "Encrypted": True if volume.kms_key_id else None,
+        "VolumeInitializationRate": volume.initialization_rate_mibps,
+    }
+    return {
+        "SnapshotId": volume.snapshot_id,
+        "AvailabilityZone": plan.zone,
+        "VolumeType": volume.volume_type,
+        "ClientToken": token_for(plan, stack, volume.device),
+        "TagSpecifications": [tag_specification("volume", {**tags_for(plan, stack), tags.DEVICE: volume.device})],
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def tag_specification(kind: str, tag_set: Mapping[str, str]) -> Any:
+    """Return tags for one kind of resource, as the calls that create it take them."""
+    return {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tag_set.items()]}

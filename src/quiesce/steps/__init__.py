@@ -1,0 +1,1 @@
+"""Decide and do: one package a state machine."""

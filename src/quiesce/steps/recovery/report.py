@@ -1,0 +1,62 @@
+"""How an execution of a recovery ends: its account is kept in the bucket and in the table, and told, once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from quiesce.aws import bucket, topic
+from quiesce.aws.clients import ANY_REFUSAL
+from quiesce.aws.recoveries import Recoveries
+from quiesce.backup.state import Execution
+from quiesce.recovery.account import Account, Ending
+from quiesce.report.mail import notice_of_recovery
+from quiesce.settings import Settings
+from quiesce.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+
+@dataclass(frozen=True)
+class RecoveryDesk:
+    """What is needed to end a recovery: clients, and the stack's own resources."""
+
+    s3: "S3Client"
+    sns: "SNSClient"
+    recoveries: Recoveries
+    settings: Settings
+
+    def ending(self, recovery_id: str, execution: Execution, now: datetime) -> Ending:
+        """Return which execution ends, and where its account will be."""
+        key = bucket.account_key(recovery_id, execution.name)
+        return Ending(recovery_id, execution, now, f"s3://{self.settings.bucket_name}/{key}")
+
+    def is_told(self, recovery_id: str, execution_id: str) -> bool:
+        """Return whether an execution has its account."""
+        return any(kept.execution == execution_id for kept in self.recoveries.accounts(recovery_id))
+
+    def try_to_end(self, account: Account, execution_name: str) -> Account:
+        """End a recovery; that nobody could be told is a note, since it changes nothing of what was recovered."""
+        try:
+            return self.end(account, execution_name)
+        except ANY_REFUSAL as error:
+            logger.exception("the account was not kept, or nobody was told")
+            return account.model_copy(update={"untold": f"the account was not kept, or nobody was told: {error}"})
+
+    def end(self, account: Account, execution_name: str) -> Account:
+        """Keep an account and tell it, or return the one that stands; repeated after a crash, nothing is lost.
+
+        What was recovered is told once, whichever execution of the recovery comes to see it.
+        """
+        for kept in self.recoveries.accounts(account.recovery_id):
+            if kept.status == account.status and (kept.status == "Recovered" or kept.execution == account.execution):
+                return kept
+        key = bucket.account_key(account.recovery_id, execution_name)
+        bucket.write_json(self.s3, self.settings.bucket_name, key, account.model_dump_json(indent=2))
+        # Before it is kept: a crash between them tells twice, never not at all.
+        notice = notice_of_recovery(account)
+        topic.publish(self.sns, self.settings.topic_arn, notice.subject, notice.text)
+        self.recoveries.keep_account(account, execution_name)
+        logger.info("recovery ended", status=account.status, reason=account.reason)
+        return account

@@ -1,0 +1,338 @@
+"""What an attempt's shadow copies are worth: never better than the state, Windows and DiskShadow's log all say."""
+
+import base64
+import gzip
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quiesce.backup.shadow_copies import (
+    KILLED,
+    TOO_SLOW,
+    ending_problems,
+    ending_words,
+    has_good_shadow_copies,
+    log_of,
+    outcome_of,
+    thaw_problems,
+)
+from quiesce.backup.state import Retrying, ShadowOutcome, ShadowPlan, ShadowVolume
+from quiesce.guest.answers import Answer, GuestShadowCopy, Session, Shadow, ShadowStorage
+from quiesce.vss.log import Log, read_log
+from quiesce.vss.script import SYSTEM_PROVIDER
+from sandbox.windows.vss import Server
+from tests.support.factories.run import a_freeze, a_plan, a_session, a_state
+from tests.support.shadow_session import SQL_WRITER, C, D, E, a_server, session_log, writer_of
+
+VOLUMES = {"D:": D, "E:": E}
+PLAN = ShadowPlan(
+    volumes=[ShadowVolume(volume_guid=guid, path=path, volume_id="") for path, guid in VOLUMES.items()],
+    homes=sorted(guid.lower() for guid in (C, D, E)),
+)
+
+
+def made(change: Callable[[Server], object] = lambda server: None, excluded: Sequence[str] = ()) -> tuple[Log, Shadow]:
+    """What a session of the real script says on the modelled server, and what Windows then lists."""
+    server = a_server()
+    before = set(server.shadow_copies)
+    change(server)
+    log = read_log(session_log(server, excluded=excluded))
+    copies = [copy for copy in server.shadow_copies if copy not in before]
+    return log, a_shadow(
+        set_id=copies[0].set_id if copies else None,
+        copies=[
+            GuestShadowCopy(
+                id=copy.shadow_id.upper(),  # CIM and DiskShadow differ in case
+                set_id=copy.set_id.upper(),
+                volume_guid=copy.volume,
+                device_object=None,
+                provider_id=copy.provider,
+                persistent=True,
+                client_accessible=False,
+                no_auto_release=True,
+                no_writers=False,
+            )
+            for copy in copies
+        ],
+        copies_at_thaw=[copy.shadow_id.upper() for copy in copies],
+    )
+
+
+def a_shadow(**changes: Any) -> Shadow:
+    fields = {
+        "reason": "",
+        "process_id": 42,
+        "exit_code": None,
+        "started_ms": 1,
+        "created_ms": 2,
+        "ended_ms": 0,
+        "set_id": None,
+        "copies": [],
+        "storage": [
+            ShadowStorage(volume_guid=v, storage_guid=v, used_bytes=1, allocated_bytes=2, max_bytes=3) for v in (D, E)
+        ],
+        "copies_at_thaw": None,
+        "storage_at_thaw": None,
+        "deleted": None,
+    }
+    return Shadow.model_validate({**fields, **changes})
+
+
+def judged(shadow: Shadow | None, log: Log | None, **writers: list[str]) -> ShadowOutcome:
+    return outcome_of(a_session(shadow=shadow), log, PLAN.model_copy(update=writers))
+
+
+def test_copies_that_log_and_windows_agree_on_are_good_and_have_all_that_a_recovery_needs() -> None:
+    log, shadow = made()
+    outcome = judged(shadow, log)
+    assert (outcome.good, outcome.kind, outcome.wait_s) == (True, "created", None)
+    assert [(copy.path, copy.volume_guid, copy.storage_guid) for copy in outcome.copies] == [
+        ("D:", D.lower(), D.lower()),
+        ("E:", E.lower(), E.lower()),
+    ]
+    assert {copy.shadow_id for copy in outcome.copies} == {copy.shadow_id for copy in log.shadow_copies}
+    assert outcome.writers == ["SqlServerWriter"]
+
+
+SQL = f"{{{SQL_WRITER}}}"
+ASR = "{be000cbe-11fe-4426-9c58-531aa6355fc4}"
+FAILED_WRITER = {"state": "9 (VSS_WS_FAILED_AT_FREEZE)", "failure": "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"}
+
+
+def fail_sql(server: Server) -> None:
+    for name, value in FAILED_WRITER.items():
+        setattr(writer_of(server, "SqlServerWriter"), name, value)
+
+
+def test_a_writer_that_the_policy_excludes_takes_no_part_and_its_failure_is_of_no_account() -> None:
+    log, shadow = made(fail_sql, excluded=[SQL])
+    outcome = judged(shadow, log, excluded_writers=[SQL])
+    assert outcome.good
+    assert outcome.writers == []
+    assert any("SqlServerWriter is excluded by the policy" in note for note in outcome.notes)
+
+
+def test_a_writer_that_fails_counts_unless_it_is_the_one_that_is_excluded() -> None:
+    log, shadow = made(fail_sql)
+    assert judged(shadow, log, excluded_writers=[ASR]).kind == "writers-failed"
+
+
+def test_a_writer_that_the_policy_requires_must_have_taken_part() -> None:
+    log, shadow = made()
+    assert judged(shadow, log, required_writers=[SQL]).good
+    outcome = judged(shadow, log, required_writers=[SQL, ASR])
+    assert not outcome.good
+    assert outcome.reason == "writer ASR Writer, which the policy requires, took no part"
+
+
+def test_a_required_writer_that_the_server_does_not_have_is_missed_by_its_id() -> None:
+    log, shadow = made()
+    absent = "{00000000-0000-0000-0000-000000000001}"
+    assert absent in judged(shadow, log, required_writers=[absent]).reason
+
+
+def changed(copy: GuestShadowCopy, **changes: Any) -> GuestShadowCopy:
+    return copy.model_copy(update=changes)
+
+
+WRONG: dict[str, tuple[Callable[[Shadow], dict[str, Any]], str]] = {
+    "Windows has none": (lambda s: {"copies": []}, "Windows has none"),
+    "Windows has one less": (lambda s: {"copies": s.copies[:1]}, "DiskShadow made"),
+    "not persistent": (lambda s: {"copies": [changed(s.copies[0], persistent=False), s.copies[1]]}, "persistent"),
+    "nobody says so": (lambda s: {"copies": [changed(s.copies[0], persistent=None), s.copies[1]]}, "persistent"),
+    "without writers": (lambda s: {"copies": [changed(s.copies[0], no_writers=True), s.copies[1]]}, "with writers"),
+    "client-accessible": (lambda s: {"copies": [changed(s.copies[0], client_accessible=True), s.copies[1]]}, "Windows"),
+    "another provider": (
+        lambda s: {"copies": [changed(s.copies[0], provider_id=None), s.copies[1]]},
+        "System Provider",
+    ),
+    "another volume": (lambda s: {"copies": [changed(s.copies[0], volume_guid=C), s.copies[1]]}, "instead of those"),
+    "another set": (lambda s: {"set_id": "{00000000-0000-0000-0000-000000000000}"}, "different shadow sets"),
+    "no set": (lambda s: {"set_id": None}, "different shadow sets"),
+    "storage unknown": (lambda s: {"storage": s.storage[:1]}, "does not say where the shadow storage of E: is"),
+    "storage elsewhere": (
+        lambda s: {"storage": [s.storage[0], s.storage[1].model_copy(update={"storage_guid": r"\\?\Volume{f}" "\\"})]},
+        "the shadow storage of E: is on",
+    ),
+    "never held": (lambda s: {"created_ms": 0}, "DiskShadow ended before it held"),
+    "ended early": (lambda s: {"reason": "EndedEarly"}, "DiskShadow ended before it held"),
+    "killed": (lambda s: {"reason": "Lost"}, KILLED),
+    "not started": (lambda s: {"reason": "NotStarted: access denied"}, "NotStarted: access denied"),
+    "the runner was lost": (lambda s: {"reason": "RunnerLost"}, "lost its runner"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), WRONG.values(), ids=WRONG)
+def test_whatever_speaks_against_a_copy_makes_it_bad_and_is_named(
+    change: Callable[[Shadow], dict[str, Any]], words: str
+) -> None:
+    log, shadow = made()
+    outcome = judged(shadow.model_copy(update=change(shadow)), log)
+    assert not outcome.good
+    assert words in outcome.reason
+    assert outcome.wait_s is None
+
+
+def test_without_its_log_nothing_is_good() -> None:
+    assert judged(made()[1], None).kind == "unreadable"
+
+
+def test_a_session_without_shadow_copies_is_not_good() -> None:
+    assert judged(None, None).kind == "not-asked"
+
+
+def test_a_create_that_took_too_long_is_worth_another_try() -> None:
+    outcome = judged(a_shadow(reason="TimedOut", created_ms=0), None)
+    assert (outcome.good, outcome.reason, outcome.wait_s) == (False, TOO_SLOW, 600)
+
+
+def test_a_writer_that_timed_out_is_worth_another_try() -> None:
+    def fail(server: Server) -> None:
+        writer = writer_of(server, "SqlServerWriter")
+        writer.state, writer.failure = "9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"
+
+    log, shadow = made(fail)
+    outcome = judged(shadow, log)
+    assert (outcome.good, outcome.kind, outcome.hresults, outcome.wait_s) == (
+        False,
+        "writers-failed",
+        ["0x800423F2"],
+        600,
+    )
+
+
+def test_a_create_that_windows_refused_says_why_and_when_to_try_again() -> None:
+    def refuse(server: Server) -> None:
+        server.create_fails = ("80042316", "VSS_E_SNAPSHOT_SET_IN_PROGRESS")
+
+    log, shadow = made(refuse)
+    outcome = judged(shadow.model_copy(update={"reason": "EndedEarly", "created_ms": 0}), log)
+    assert (outcome.kind, outcome.hresults, outcome.wait_s) == ("failed", ["0x80042316"], 30)
+
+
+def test_an_applications_writer_with_data_elsewhere_was_not_at_rest() -> None:
+    def spread(server: Server) -> None:
+        writer_of(server, "SqlServerWriter").needs = frozenset({C, D})
+
+    log, shadow = made(spread)
+    outcome = judged(shadow, log)
+    assert not outcome.good
+    assert "SqlServerWriter was not at rest" in outcome.reason
+
+
+def test_windows_own_writers_that_take_no_part_are_noted_only() -> None:
+    outcome = judged(*made()[::-1])
+    assert outcome.good
+    assert any("ASR Writer" in note for note in outcome.notes)
+
+
+# ---- The log on its way ----------------------------------------------------------------------------------------------
+
+
+def an_answer_with(log: str | None, *, cut: bool = False) -> Answer:
+    return Answer(quiesce=1, ok=True, disk_shadow_log=log, disk_shadow_log_cut=cut)
+
+
+def packed(data: bytes) -> str:
+    return base64.b64encode(gzip.compress(data, mtime=0)).decode()
+
+
+def test_a_log_comes_as_it_was_written() -> None:
+    data = session_log(a_server())
+    assert log_of(an_answer_with(packed(data))) == read_log(data)
+
+
+@pytest.mark.parametrize("data", [None, "", "?", "AAAA", packed(b"log")[:-8], packed(b"x" * 5_000_000)])
+def test_a_log_that_is_not_whole_is_none(data: str | None) -> None:
+    assert log_of(an_answer_with(data)) is None
+
+
+def test_a_log_that_was_cut_is_none() -> None:
+    assert log_of(an_answer_with(packed(session_log(a_server())), cut=True)) is None
+
+
+@given(st.text(max_size=200))
+def test_whatever_the_server_sends_as_a_log_is_read_or_none(data: str) -> None:
+    log_of(an_answer_with(data))
+
+
+# ---- Until the thaw, and the end -------------------------------------------------------------------------------------
+
+
+def thawed(**changes: Any) -> tuple[Session, ShadowOutcome]:
+    log, shadow = made()
+    return a_session("thawed", shadow=shadow.model_copy(update=changes)), judged(shadow, log)
+
+
+def test_copies_that_were_there_after_the_snapshots_have_no_problem() -> None:
+    assert thaw_problems(*thawed()) == []
+
+
+def test_a_copy_that_was_gone_after_the_snapshots_is_named() -> None:
+    session, outcome = thawed()
+    assert session.shadow
+    assert session.shadow.copies_at_thaw
+    session, _ = thawed(copies_at_thaw=session.shadow.copies_at_thaw[:1])
+    [problem] = thaw_problems(session, outcome)
+    assert problem.startswith("the shadow copies of E: were gone after the snapshots")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"copies_at_thaw": None}, "it is not known"),
+        ({"reason": "Lost"}, KILLED),
+        ({"reason": "RunnerLost"}, "lost its"),
+    ],
+)
+def test_what_nobody_saw_or_was_lost_is_a_problem(changes: dict[str, Any], words: str) -> None:
+    [problem] = thaw_problems(*thawed(**changes))
+    assert words in problem
+
+
+def test_a_session_that_forgot_its_copies_is_a_problem() -> None:
+    assert thaw_problems(a_session("thawed"), thawed()[1]) != []
+
+
+def test_an_end_that_the_log_shows_is_good() -> None:
+    session, _ = thawed(deleted=True)
+    assert ending_words(read_log(session_log(a_server()))) == "completed"
+    assert ending_problems(session, "completed") == []
+
+
+@pytest.mark.parametrize("ending", ["", "ending", "not-told", "aborted", "held", "not-held"])
+def test_an_end_that_the_log_does_not_show_is_a_problem(ending: str) -> None:
+    [problem] = ending_problems(thawed(deleted=True)[0], ending)
+    assert problem.startswith("the writers were not told")
+
+
+def test_an_end_that_the_session_denies_is_a_problem_whatever_the_log_says() -> None:
+    [problem] = ending_problems(thawed(reason="EndTimedOut")[0], "completed")
+    assert "DiskShadow did not end" in problem
+
+
+def test_copies_that_are_left_on_the_server_are_told() -> None:
+    assert ending_problems(thawed(deleted=False)[0], "completed") == [
+        "the shadow copies were not deleted on the server"
+    ]
+
+
+def test_nothing_said_of_the_end_is_a_problem() -> None:
+    assert ending_problems(None, "completed") != []
+
+
+def test_good_copies_of_an_attempt_that_was_given_up_are_none() -> None:
+    outcome = thawed()[1]
+    state = a_state(plan=a_plan(), freeze=a_freeze(shadow=outcome))
+    assert has_good_shadow_copies(state)
+    assert not has_good_shadow_copies(state.model_copy(update={"retrying": Retrying(attempt=1)}))
+    bad = outcome.model_copy(update={"good": False})
+    assert not has_good_shadow_copies(a_state(freeze=a_freeze(shadow=bad)))
+
+
+def test_the_provider_that_is_asked_for_is_the_one_that_is_checked() -> None:
+    _log, shadow = made()
+    assert {copy.provider_id for copy in shadow.copies} == {SYSTEM_PROVIDER}

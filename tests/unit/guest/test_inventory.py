@@ -1,0 +1,92 @@
+"""What the server says of itself: which drives lie on which EBS volumes, and what a person should know of them."""
+
+import pytest
+
+from quiesce.backup.state import Excluded
+from quiesce.errors import AnswerUnreadable, GuestRefused
+from quiesce.guest.answers import Answer
+from quiesce.guest.inventory import LOW_BYTES, inventory_of, remarks, with_drives
+from sandbox.windows.inventory import Drive, inventory, nvme_drives, volume_guid
+from tests.support.factories.run import a_volume
+
+ROOT_ID, DATA_ID = "vol-0aaaaaaaaaaaaaaaa", "vol-0bbbbbbbbbbbbbbbb"
+OF_VSS = {"programData": "C:\\ProgramData", "shadowStorage": []}
+
+
+def said(*drives, **changes):
+    answer = Answer(
+        quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=inventory(drives) | OF_VSS | changes
+    )
+    return inventory_of(answer)
+
+
+def the_volumes():
+    return [a_volume(volume_id=ROOT_ID, root=True), a_volume(volume_id=DATA_ID, device="xvdf")]
+
+
+def on_nitro(**volumes):
+    return nvme_drives({f"{letter}:": volume_id for letter, volume_id in volumes.items()})
+
+
+def test_a_volume_gets_the_drives_that_lie_on_it():
+    found = said(*on_nitro(C=ROOT_ID, D=DATA_ID), Drive("", volume_guid("hidden"), 0, on_nitro(C=ROOT_ID)[0].serial))
+    drives = {v.volume_id: v.drives for v in with_drives(the_volumes(), found)}
+    assert drives == {ROOT_ID: ["C:", volume_guid("hidden")], DATA_ID: ["D:"]}
+
+
+@pytest.mark.parametrize(
+    ("serial", "volume_id"),
+    [
+        ("vol0aaaaaaaaaaaaaaaa_00000001.", ROOT_ID),
+        ("vol0aaaaaaaaaaaaaaaa", ROOT_ID),
+        (" vol0aaaaaaaaaaaaaaaa_00000001. ", ROOT_ID),
+        ("vol12345678", "vol-12345678"),
+        ("AWS12345678ABCDEF01", None),
+        ("vol0aaa", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_disk_says_which_volume_it_is_or_nothing_is_guessed(serial, volume_id):
+    [drive] = said(Drive("D:", volume_guid("d"), 1, serial)).drives
+    assert drive.volume_id == volume_id
+
+
+def test_a_drive_on_no_volume_of_the_server_is_in_no_backup():
+    found = said(*on_nitro(C=ROOT_ID), Drive("Z:", volume_guid("z"), 5, "AWS12345678ABCDEF01"))
+    [remark] = remarks(the_volumes(), [], found)
+    assert remark.startswith("Z: lies on a disk that is no EBS volume of this server (serial AWS12345678ABCDEF01)")
+
+
+def test_a_drive_on_an_excluded_volume_is_known():
+    excluded = [Excluded(volume_id=DATA_ID, device="xvdf", root=False, reason="volumes.exclude: xvdf")]
+    assert remarks([a_volume(volume_id=ROOT_ID)], excluded, said(*on_nitro(C=ROOT_ID, D=DATA_ID))) == []
+
+
+def test_where_no_disk_says_which_volume_it_is_none_is_called_foreign():
+    on_xen = [Drive("C:", volume_guid("c"), 0, "0001"), Drive("D:", volume_guid("d"), 1, None)]
+    assert remarks(the_volumes(), [], said(*on_xen)) == []
+
+
+@pytest.mark.parametrize(("free", "low"), [(LOW_BYTES - 1, True), (LOW_BYTES, False), (None, False)])
+def test_little_room_for_the_sessions_files_is_told(free, low):
+    told = remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), programDataFreeBytes=free))
+    assert [("511 MiB free" in remark) for remark in told] == ([True] if low else [])
+
+
+def test_drives_that_did_not_fit_are_counted():
+    [remark] = remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), drivesOmitted=3))
+    assert remark == "3 drives did not fit into the server's answer"
+
+
+def test_a_server_that_refuses_has_its_words():
+    with pytest.raises(GuestRefused, match="ForeignServer"):
+        inventory_of(Answer(quiesce=1, ok=False, error="ForeignServer: this is i-1"))
+
+
+@pytest.mark.parametrize("change", [{"drives": None}, {"windows": {}}, {"extra": 1}, {"drivesOmitted": "many"}])
+def test_an_inventory_that_the_guest_does_not_write_is_unreadable(change):
+    with pytest.raises(AnswerUnreadable, match="is not what"):
+        said(**change)
+    with pytest.raises(AnswerUnreadable):
+        inventory_of(Answer(quiesce=1, ok=True))

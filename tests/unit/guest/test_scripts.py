@@ -1,0 +1,87 @@
+"""Which objects of the bucket are a policy's scripts on a server."""
+
+import pytest
+
+from quiesce.errors import PolicyRefused
+from quiesce.guest.scripts import STAGES, choose, places
+from tests.support.factories.run import INSTANCE
+
+OTHER = "i-0fedcba9876543210"
+
+
+def chosen(*keys: str, policy: str = "files", owner: str = "admin") -> dict[str, str | None]:
+    return dict(choose(keys, owner=owner, instance_id=INSTANCE, policy=policy))
+
+
+NONE: dict[str, str | None] = dict.fromkeys(STAGES)
+
+
+def test_the_servers_own_folder_comes_before_the_owners() -> None:
+    assert places("admin", INSTANCE) == (f"scripts/admin/{INSTANCE}/", "scripts/admin/")
+
+
+def test_each_script_is_taken_from_the_first_folder_that_has_it() -> None:
+    own, shared = f"scripts/admin/{INSTANCE}/before_files.ps1", "scripts/admin/before_files.ps1"
+    after = "scripts/admin/after_files.ps1"
+    assert chosen(shared, after, own) == {"before": own, "after": after, "complete": None}
+
+
+@pytest.mark.parametrize(
+    "name", ["before_files.ps1", "before_files.ps", "before_files", "Before_files.PS1", "BEFORE_files.Ps"]
+)
+def test_a_name_with_any_prefixs_case_and_with_or_without_its_extension_is_a_script(name: str) -> None:
+    assert chosen(f"scripts/admin/{name}")["before"] == f"scripts/admin/{name}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "scripts/admin/before_Files.ps1",
+        "scripts/admin/before_files2.ps1",
+        "scripts/admin/before_files.ps1.bak",
+        "scripts/admin/before_files.psm1",
+        "scripts/admin/before_files.cmd",
+        "scripts/admin/before_files.ps1\n",
+        "scripts/admin/before_files.p\u017f1",
+        "scripts/admin/ before_files.ps1",
+        "scripts/admin/xbefore_files.ps1",
+        "scripts/admin/",
+        "scripts/before_files.ps1",
+        "scripts/finance/before_files.ps1",
+        f"scripts/admin/{OTHER}/before_files.ps1",
+        f"scripts/admin/{INSTANCE}/deeper/before_files.ps1",
+        f"scripts/finance/{INSTANCE}/before_files.ps1",
+        "before_files.ps1",
+        "",
+    ],
+)
+def test_what_lies_elsewhere_or_is_called_otherwise_is_no_script(key: str) -> None:
+    assert chosen(key) == NONE
+
+
+def test_a_policys_name_is_no_pattern() -> None:
+    assert chosen("scripts/admin/before_fXles.ps1", policy="f.les") == NONE
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_objects_that_are_the_same_script_are_refused_by_their_keys(stage: str) -> None:
+    first, second = f"scripts/admin/{stage}_files.ps1", f"scripts/admin/{stage.upper()}_files"
+    with pytest.raises(PolicyRefused) as refused:
+        chosen(first, second)
+    assert str(refused.value) == (
+        f"scripts: {first} and {second} are both the {stage} script. Remedy: leave one of them."
+    )
+
+
+def test_a_script_in_each_folder_is_no_doubt() -> None:
+    own = f"scripts/admin/{INSTANCE}/before_files.ps1"
+    assert chosen("scripts/admin/before_files.ps1", own)["before"] == own
+
+
+def test_doubt_in_a_folder_that_is_not_used_does_not_matter() -> None:
+    own = f"scripts/admin/{INSTANCE}/before_files.ps1"
+    assert chosen(own, "scripts/admin/before_files.ps1", "scripts/admin/before_files")["before"] == own
+
+
+def test_an_empty_bucket_has_no_scripts() -> None:
+    assert chosen() == NONE

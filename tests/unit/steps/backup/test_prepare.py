@@ -1,0 +1,197 @@
+"""Plan's last part: a server that can be asked gets what it will need; of any other the reason is known in Plan."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from quiesce.backup.state import Plan
+from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable, PolicyRefused, ServerRefused
+from quiesce.guest.scripts import STAGES, Stage
+from quiesce.steps.backup.prepare import prepare
+from tests.support.factories.run import INSTANCE, a_line, a_manifest, a_plan, an_answer, some_settings
+from tests.support.scripted_ssm import COMMAND_ID, Refusal, ScriptedSsm
+
+ONLINE = {"InstanceId": INSTANCE, "PingStatus": "Online", "AgentVersion": "3.3.3572.0", "PlatformType": "Windows"}
+INVENTORY = {
+    "windows": {"version": "10.0.20348", "name": "Windows Server 2022", "installation": "Server", "productType": 3},
+    "powershell": {"version": "5.1.20348.1", "languageMode": "FullLanguage"},
+    "drives": [],
+    "drivesOmitted": 0,
+    "programData": "C:\\ProgramData",
+    "programDataFreeBytes": 10**10,
+    "shadowStorage": [],
+}
+KEYS: dict[Stage, str | None] = {stage: f"scripts/admin/{stage}_files-nightly.ps1" for stage in STAGES}
+
+
+@dataclass
+class Store:
+    """The bucket with the scripts, without a bucket."""
+
+    keys: dict[Stage, str | None] = field(default_factory=lambda: dict(KEYS))
+    looked: int = 0
+
+    def find(self, _plan: Plan) -> dict[Stage, str | None]:
+        self.looked += 1
+        return self.keys
+
+    def link(self, key: str) -> str:
+        return f"https://bucket/{key}?signed"
+
+
+def a_ssm(*, agent: Any = ONLINE, inventory: Any = None, stage: Any = None) -> ScriptedSsm:
+    """SSM that knows this agent, and whose server answers so; each answer is an object, or what SSM says instead."""
+    ssm = ScriptedSsm()
+    if not isinstance(agent, Refusal):
+        agent = {"InstanceInformationList": [agent] if agent else []}
+    ssm.says("DescribeInstanceInformation", agent)
+    for verb, answer in (("inventory", inventory), ("stage", stage)):
+        answers(
+            ssm,
+            an_answer(verb, **({"inventory": INVENTORY} if verb == "inventory" else {})) if answer is None else answer,
+        )
+    return ssm
+
+
+def answers(ssm: ScriptedSsm, answer: Any) -> None:
+    if not isinstance(answer, dict):
+        ssm.says("SendCommand", answer)
+        return
+    ssm.takes_the_command()
+    status, code = ("Success", 0) if answer["ok"] else ("Failed", 1)
+    said = {"Status": status, "StatusDetails": status, "ResponseCode": code, "StandardOutputContent": a_line(answer)}
+    ssm.says("GetCommandInvocation", {"CommandId": COMMAND_ID, **said})
+
+
+def asking(consistency: str = "application-or-crash", source: str = "bucket", **changes: Any) -> Plan:
+    settings = some_settings(scripts={"from": source}, consistency=consistency)
+    return a_plan(settings=settings, **changes)
+
+
+def prepared(ssm: ScriptedSsm, plan: Plan | None = None, store: Store | None = None) -> Plan:
+    return prepare(ssm.guest(), store or Store(), plan or asking())  # type: ignore[arg-type]
+
+
+def sent(ssm: ScriptedSsm) -> list[str]:
+    return [body["Parameters"]["Verb"][0] for operation, body in ssm.sent if operation == "SendCommand"]
+
+
+def test_a_server_that_can_be_asked_says_what_it_is_and_is_staged() -> None:
+    ssm = a_ssm()
+    plan = prepared(ssm)
+    assert (plan.freezes, plan.consistency.level, plan.notes) == (True, "application", [])
+    assert plan.windows == "Windows Server 2022 10.0.20348"
+    assert sent(ssm) == ["inventory", "stage"]
+    staged = next(body for operation, body in ssm.sent[::-1] if operation == "SendCommand")["Parameters"]
+    assert [staged[f"{stage.capitalize()}Link"] for stage in STAGES] == [
+        [f"https://bucket/{KEYS[s]}?signed"] for s in STAGES
+    ]
+
+
+def test_a_script_that_is_missing_is_noted_and_staged_as_missing() -> None:
+    scripts = {"before": "before_files-nightly.ps1", "after": "", "complete": ""}
+    ssm = a_ssm(stage=an_answer("stage", staged=a_manifest(scripts=scripts)))
+    plan = prepared(ssm, asking(notes=["kept"]), Store({**KEYS, "after": None, "complete": None}))
+    folders = f"scripts/admin/{INSTANCE}/ or scripts/admin/"
+    assert plan.freezes
+    assert plan.notes == ["kept"] + [f"there is no {s} script in the bucket ({folders})" for s in ("after", "complete")]
+
+
+def test_scripts_that_lie_on_the_server_are_looked_for_there_and_not_in_the_bucket() -> None:
+    scripts = {"before": "C:\\ProgramData\\Quiesce\\scripts\\before_files-nightly.cmd", "after": "", "complete": "x"}
+    store = Store()
+    ssm = a_ssm(stage=an_answer("stage", staged=a_manifest(source="server", scripts=scripts)))
+    plan = prepared(ssm, asking(source="server"), store)
+    assert (store.looked, plan.notes) == (0, ["there is no after script on the server"])
+
+
+CLONE = "ForeignServer: this is i-0fedcba9876543210, not i-0123456789abcdef0"
+OBSTACLES = {
+    "no agent": ({"agent": None}, "Systems Manager does not know the server"),
+    "never heard of": ({"agent": Refusal("InvalidInstanceId")}, "Systems Manager does not know the server"),
+    "offline": ({"agent": {**ONLINE, "PingStatus": "ConnectionLost"}}, "has lost its connection"),
+    "too old": ({"agent": {**ONLINE, "AgentVersion": "2.3.1319.0"}}, "2.3.1319.0 is older than 3.0.502"),
+    "gone meanwhile": ({"inventory": Refusal("InvalidInstanceId")}, "SSM takes no command for"),
+    "no such document": ({"inventory": Refusal("InvalidDocument")}, "SSM takes no inventory with the-document"),
+    "a clone": ({"inventory": an_answer("inventory", ok=False, error=CLONE)}, f"the server refused: {CLONE}"),
+    "constrained": (
+        {"inventory": {"quiesce": 1, "ok": False, "error": "LanguageMode: PowerShell is constrained"}},
+        "the server refused: LanguageMode: PowerShell is constrained",
+    ),
+    "an inventory of another kind": (
+        {"inventory": an_answer("inventory", inventory={"windows": 11})},
+        "is not what quiesce.ps1 writes",
+    ),
+    "no way to the bucket": (
+        {"stage": an_answer("stage", ok=False, error="ScriptNotFetched: before: timed out", staged=None)},
+        "the server refused: ScriptNotFetched: before: timed out",
+    ),
+    "a yes without a manifest": (
+        {"stage": an_answer("stage", staged=None)},
+        "the server's good answer has no manifest",
+    ),
+    "another run's manifest": ({"stage": an_answer("stage", staged=a_manifest(run="run-2"))}, "staged for run 'run-2'"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "words"), OBSTACLES.values(), ids=OBSTACLES)
+def test_what_keeps_the_server_from_being_asked_makes_a_crash_consistent_plan_with_the_reason(
+    behaviour: dict[str, Any], words: str
+) -> None:
+    plan = prepared(a_ssm(**behaviour))
+    assert (plan.freezes, plan.consistency.level) == (False, "crash")
+    assert plan.consistency.reason.startswith("the application could not be asked: ")
+    assert words in plan.consistency.reason
+
+
+@pytest.mark.parametrize(("behaviour", "words"), OBSTACLES.values(), ids=OBSTACLES)
+def test_and_a_refusal_where_the_policy_takes_nothing_less(behaviour: dict[str, Any], words: str) -> None:
+    with pytest.raises(ServerRefused) as refused:
+        prepared(a_ssm(**behaviour), asking("application"))
+    assert words in str(refused.value)
+
+
+def test_a_stopped_server_is_asked_nothing() -> None:
+    ssm = ScriptedSsm()
+    plan = prepared(ssm, asking(instance_state="stopped"))
+    assert (plan.freezes, ssm.sent) == (False, [])
+    assert plan.consistency.reason == "the application could not be asked: the server was stopped"
+
+
+def test_a_server_that_ssm_thinks_is_windows_and_ec2_does_not_is_sent_nothing() -> None:
+    ssm = a_ssm()
+    assert not prepared(ssm, asking(platform="Linux/UNIX")).freezes
+    assert sent(ssm) == []
+
+
+def test_a_server_that_cannot_say_what_it_is_is_asked_all_the_same() -> None:
+    silent = an_answer("inventory", ok=False, error="InventoryUnreadable: CIM answers nothing")
+    plan = prepared(a_ssm(inventory=silent))
+    assert plan.freezes
+    assert plan.notes == ["the server can't say what it is: InventoryUnreadable: CIM answers nothing"]
+
+
+@pytest.mark.parametrize("verb", ["inventory", "stage"])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Refusal("ThrottlingException"), AwsThrottled),
+        (Refusal("InternalServerError", 500), AwsUnavailable),
+        (Refusal("AccessDeniedException"), AccessDenied),
+    ],
+)
+def test_what_is_no_fault_of_the_servers_is_no_reason_for_less(
+    verb: str, answer: Refusal, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        prepared(a_ssm(**{verb: answer}))
+
+
+def test_a_doubtful_script_is_the_policys_fault_and_no_reason_for_less() -> None:
+    class Doubtful(Store):
+        def find(self, _plan: Plan) -> dict[Stage, str | None]:
+            raise PolicyRefused("scripts", "two objects are both the before script", "leave one of them")
+
+    with pytest.raises(PolicyRefused):
+        prepared(a_ssm(), store=Doubtful())

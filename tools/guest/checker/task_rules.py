@@ -1,0 +1,94 @@
+"""What a scheduled task must say, so that the session on the server starts, stays and is watched.
+
+Source of names, order and defaults: learn.microsoft.com/windows/win32/taskschd/task-scheduler-schema.
+"""
+
+import re
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+from tools.guest.checker.source_rules import Finding
+
+NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+DECLARATION = '<?xml version="1.0" encoding="UTF-16"?>'
+
+# A setting, the value it must have, and what its default would do to a session.
+SETTINGS = (
+    ("Priority", "4", "7 is below normal, with low I/O priority: the freeze would take longer"),
+    ("ExecutionTimeLimit", "PT0S", "the default ends the task after 72 hours"),
+    ("DisallowStartIfOnBatteries", "false", "a server on its UPS would not be backed up"),
+    ("StopIfGoingOnBatteries", "false", "the session would be ended by a power failure"),
+    ("StartWhenAvailable", "true", "a deadline that passes while the server is down would be lost"),
+    ("MultipleInstancesPolicy", "IgnoreNew", "two runners would run the scripts twice"),
+)
+# The order in which the schema wants what stands in a trigger.
+TRIGGER_ORDER = ("Enabled", "StartBoundary", "EndBoundary", "Repetition", "ExecutionTimeLimit", "Delay", "RandomDelay")
+# "." for a separator: where the tests run it is a slash.
+COMMAND = r".+.System32.WindowsPowerShell.v1\.0.powershell\.exe"
+ARGUMENTS = r"-NoProfile -NonInteractive -ExecutionPolicy Bypass -File \"[^\"]+\".*"
+
+
+def task_findings(definition: bytes, *, watchdog: bool) -> list[Finding]:
+    """Judge the definition of a task as it is handed to ``schtasks.exe /create /xml``.
+
+    Args:
+        definition: the bytes of the file.
+        watchdog: the task is the second watchdog, which must also start when the server does.
+
+    Returns:
+        What was found; the lines are not told apart.
+    """
+    try:
+        text = definition.decode("utf-16" if definition.startswith(b"\xff\xfe") else "ascii")
+        task = ElementTree.fromstring(text.removeprefix(DECLARATION))
+    except (UnicodeDecodeError, ElementTree.ParseError) as error:
+        return [Finding(1, "task-xml", str(error))]
+    found = [*_encoding(definition, text), *_principal(task), *_settings(task), *_triggers(task, watchdog=watchdog)]
+    return [*found, *_action(task)]
+
+
+def _encoding(definition: bytes, text: str) -> Iterator[Finding]:
+    if not definition.startswith(b"\xff\xfe") or not text.startswith(DECLARATION):
+        yield Finding(1, "task-encoding", "schtasks wants UTF-16, little endian, with its byte order mark, and told so")
+
+
+def _principal(task: ElementTree.Element) -> Iterator[Finding]:
+    if _text(task, "Principals/Principal/UserId") != "S-1-5-18":
+        yield Finding(1, "task-principal", "UserId must be S-1-5-18: the names of accounts are localised")
+    if _text(task, "Principals/Principal/RunLevel") != "HighestAvailable":
+        yield Finding(1, "task-principal", "RunLevel must be HighestAvailable")
+    if _text(task, "Principals/Principal/LogonType") is not None:
+        yield Finding(1, "task-principal", "the schema has no LogonType for SYSTEM")
+
+
+def _settings(task: ElementTree.Element) -> Iterator[Finding]:
+    for name, value, why in SETTINGS:
+        if _text(task, f"Settings/{name}") != value:
+            yield Finding(1, "task-settings", f"{name} must be {value}: {why}")
+
+
+def _triggers(task: ElementTree.Element, *, watchdog: bool) -> Iterator[Finding]:
+    triggers = list(task.iterfind(f"{NAMESPACE}Triggers/*"))
+    enabled = [trigger for trigger in triggers if _text(trigger, "Enabled") in (None, "true")]
+    kinds = {trigger.tag.removeprefix(NAMESPACE) for trigger in enabled}
+    if watchdog and not {"BootTrigger", "TimeTrigger"} <= kinds:
+        yield Finding(1, "task-trigger", "the watchdog must start at the deadline and at boot")
+    for trigger in triggers:
+        names = [child.tag.removeprefix(NAMESPACE) for child in trigger]
+        if names != [name for name in TRIGGER_ORDER if name in names]:
+            yield Finding(1, "task-trigger", f"{', '.join(names)}: unknown, or not in the schema's order")
+        start = _text(trigger, "StartBoundary")
+        if start is not None and not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z", start):
+            yield Finding(1, "task-trigger", f"{start}: a time without Z follows the server's time zone and its clock")
+
+
+def _action(task: ElementTree.Element) -> Iterator[Finding]:
+    if not re.fullmatch(COMMAND, _text(task, "Actions/Exec/Command") or ""):
+        yield Finding(1, "task-action", "Command must be Windows PowerShell by its full path: SYSTEM never uses PATH")
+    if not re.fullmatch(ARGUMENTS, _text(task, "Actions/Exec/Arguments") or ""):
+        yield Finding(1, "task-action", f"Arguments must be {ARGUMENTS}")
+
+
+def _text(element: ElementTree.Element, path: str) -> str | None:
+    """Return the text at a path of element names, or ``None`` if there is none."""
+    return element.findtext("/".join(NAMESPACE + name for name in path.split("/")))

@@ -1,0 +1,236 @@
+"""What the guest's syntax trees must not contain: commands, parameters, types and members that 5.1 does not have.
+
+The rules know only what is allowed (``windows_powershell``). They don't see names in variables, splatted parameters,
+or the type of an object whose method is called.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from tools.guest.checker.source_rules import Finding
+from tools.guest.checker.tree import Node, Tree
+from tools.guest.checker.windows_powershell import COMMANDS, COMMON_VALUES, METHODS, SYNTAX, TYPES, Command
+
+HEXADECIMAL = re.compile(r"[^{}]*(?:\{[0-9]:x[0-9]?\}[^{}]*)+")
+
+
+def parse(tree: Tree) -> Iterator[Finding]:
+    """Refuse what does not parse."""
+    for line, text in tree.errors:
+        yield Finding(line, "parse", text)
+
+
+def syntax(tree: Tree) -> Iterator[Finding]:
+    """Refuse syntax that is not on the list, and what 7 added to syntax that is."""
+    for node in tree.nodes:
+        if node.kind not in SYNTAX:
+            yield Finding(node.line, "syntax", f"{node.kind} is not on the list of syntax that the guest may use")
+        if node["IsWorkflow"] or node["CleanBlock"] or node["GenericTypeArguments"]:
+            yield Finding(node.line, "syntax", "workflow (5.1 only), clean block (7.3) or generic arguments (7.3)")
+        if node["Operator"] == "DotDot" and node["Left"].kind == "StringConstantExpressionAst":
+            yield Finding(node.line, "syntax", "a range of characters (6.0)")
+
+
+def command(tree: Tree) -> Iterator[Finding]:
+    """Refuse a command that is neither the script's own nor on the list, in exactly its own spelling."""
+    for node, name in _calls(tree):
+        if name not in COMMANDS:
+            yield Finding(node.line, "command", f"{name}: not on the list, an alias, a program, or spelt otherwise")
+
+
+def call(tree: Tree) -> Iterator[Finding]:
+    """Refuse ``.``, and ``&`` on anything but a script block or a program of Windows by its full path."""
+    for node in tree.of_kind("CommandAst"):
+        target = node["CommandElements"][0]
+        known = (
+            target.kind == "ScriptBlockExpressionAst"
+            or target["VariablePath"] in _script_block_parameters(node)
+            or target.text.startswith("(Get-SystemFile ")
+        )
+        if node["InvocationOperator"] == "Dot" or (node["InvocationOperator"] == "Ampersand" and not known):
+            yield Finding(node.line, "call", f"{node.text}: neither a script block nor a program of Windows")
+
+
+def parameter(tree: Tree) -> Iterator[Finding]:
+    """Refuse parameters that 5.1 does not have or that are shortened, and arguments without a parameter's name."""
+    for node, name in _calls(tree):
+        known = COMMANDS.get(name)
+        if known is None:
+            continue
+        given, positional = _arguments(node, known)
+        allowed = {*known.values.split(), *known.switches.split(), *COMMON_VALUES}
+        for unknown in [one for one in given if one not in allowed]:
+            yield Finding(node.line, "parameter", f"{name} -{unknown}: not on the list, or shortened")
+        if len(positional) > known.positional:
+            yield Finding(node.line, "parameter", f"{name} takes {known.positional} arguments without a name here")
+        if any(element["Splatted"] for element in positional):
+            yield Finding(node.line, "parameter", f"{name} @...: splatted parameters cannot be checked")
+
+
+def required(tree: Tree) -> Iterator[Finding]:
+    """Refuse a call that leaves a parameter to a default of 5.1 that hurts."""
+    for node, name in _calls(tree):
+        known = COMMANDS.get(name)
+        if known is None:
+            continue
+        given, _ = _arguments(node, known)
+        if missing := [one for one in known.required.split() if one not in given]:
+            yield Finding(node.line, "required", f"{name} without -{' -'.join(missing)}: {known.why}")
+
+
+def cim_method(tree: Tree) -> Iterator[Finding]:
+    """Refuse a method of CIM but for reading the registry: others change the server, and Defender blocks some."""
+    for node, name in _calls(tree):
+        words = {element["Value"] for element in node["CommandElements"][1:]}
+        if name == "Invoke-CimMethod" and not {"StdRegProv", "GetStringValue"} <= words:
+            yield Finding(node.line, "cim-method", f"{node.text}: only StdRegProv's GetStringValue")
+
+
+def process_handle(tree: Tree) -> Iterator[Finding]:
+    """Refuse a started process whose handle is not read: in 5.1 its ExitCode is then empty."""
+    for node, name in _calls(tree):
+        if name == "Start-Process" and not _reads_handle(_function(node), tree):
+            yield Finding(node.line, "process-handle", "read .Handle while the process lives, or ExitCode is empty")
+
+
+def type_name(tree: Tree) -> Iterator[Finding]:
+    """Refuse a type that is not on the list, or spelt otherwise."""
+    named = tree.of_kind("TypeExpressionAst", "TypeConstraintAst", "AttributeAst")
+    names = [(node, node["TypeName"].removesuffix("[]")) for node in named]
+    names += [(node, node["CommandElements"][1]["Value"]) for node, name in _calls(tree) if name == "New-Object"]
+    for node, name in names:
+        if name not in TYPES:
+            yield Finding(node.line, "type", f"{name} is not on the list of types of .NET Framework 4.6.2")
+
+
+def number_format(tree: Tree) -> Iterator[Finding]:
+    """Refuse ``-f`` but for hexadecimal numbers: what else it writes follows the server's language."""
+    for node in tree.of_kind("BinaryExpressionAst"):
+        if node["Operator"] == "Format" and not HEXADECIMAL.fullmatch(str(node["Left"]["Value"])):
+            yield Finding(node.line, "number-format", f"{node.text}: use ToString with an invariant culture")
+
+
+def member(tree: Tree) -> Iterator[Finding]:
+    """Refuse a static member, or a method, that is not on the list with this number of arguments."""
+    for node in tree.of_kind("MemberExpressionAst", "InvokeMemberExpressionAst"):
+        name = node["Member"]["Value"]
+        count = len(node["Arguments"] or ())
+        if node["Static"] and count not in _static_members(node).get(name, ()):
+            yield Finding(node.line, "member", f"{node.text}: not on the list for .NET Framework 4.6.2")
+        elif node.kind == "InvokeMemberExpressionAst" and not node["Static"] and count not in METHODS.get(name, ()):
+            yield Finding(node.line, "member", f".{name} with {count} arguments is not on the list")
+
+
+def catch(tree: Tree) -> Iterator[Finding]:
+    """Refuse an empty catch: what went wrong there would never be known."""
+    for node in tree.of_kind("CatchClauseAst"):
+        if not node["Body"]["Statements"]:
+            yield Finding(node.line, "catch", "an empty catch")
+
+
+def file_error(tree: Tree) -> Iterator[Finding]:
+    """Refuse a catch of IOException alone: a file that a scanner holds may answer "access denied" instead."""
+    for node in tree.of_kind("CatchClauseAst"):
+        types = {one["TypeName"] for one in node["CatchTypes"]}
+        if "IO.IOException" in types and "UnauthorizedAccessException" not in types:
+            yield Finding(node.line, "file-error", "catch [UnauthorizedAccessException] too: scanners cause it")
+
+
+def script_parameters(tree: Tree) -> Iterator[Finding]:
+    """Refuse script parameters that -File cannot pass to 5.1, and a script that swallows misspelt ones."""
+    for block in tree.of_kind("ParamBlockAst"):
+        if block["Parent"]["Parent"] is not None:
+            continue
+        if "CmdletBinding" not in [attribute["TypeName"] for attribute in block["Attributes"]]:
+            yield Finding(block.line, "script-parameters", "without [CmdletBinding()] a misspelt parameter is ignored")
+        for one in block["Parameters"]:
+            if {attribute["TypeName"] for attribute in one["Attributes"]} - {"string", "int"} or not one["Attributes"]:
+                yield Finding(one.line, "script-parameters", f"{one.text}: only [string] and [int], neither mandatory")
+
+
+def strict_mode(tree: Tree) -> Iterator[Finding]:
+    """Refuse a script that goes on after an error."""
+    texts = {node.text for node in tree.of_kind("PipelineAst", "AssignmentStatementAst")}
+    for wanted in ("Set-StrictMode -Version Latest", "$ErrorActionPreference = 'Stop'"):
+        if wanted not in texts:
+            yield Finding(1, "strict-mode", f"no {wanted}")
+
+
+TREE_RULES: Mapping[str, Callable[[Tree], Iterator[Finding]]] = {
+    "parse": parse,
+    "syntax": syntax,
+    "command": command,
+    "call": call,
+    "parameter": parameter,
+    "required": required,
+    "cim-method": cim_method,
+    "process-handle": process_handle,
+    "type": type_name,
+    "number-format": number_format,
+    "member": member,
+    "catch": catch,
+    "file-error": file_error,
+    "script-parameters": script_parameters,
+    "strict-mode": strict_mode,
+}
+
+
+def tree_findings(tree: Tree) -> list[Finding]:
+    """Judge the syntax tree of a script; a script that does not parse is judged no further."""
+    if tree.errors:
+        return list(parse(tree))
+    return sorted(finding for rule in TREE_RULES.values() for finding in rule(tree))
+
+
+def _calls(tree: Tree) -> Iterator[tuple[Node, str]]:
+    """Yield the commands that are called by a name, but for the script's own functions."""
+    own = {node["Name"] for node in tree.of_kind("FunctionDefinitionAst")}
+    for node in tree.of_kind("CommandAst"):
+        name = node["CommandElements"][0]["Value"]
+        if isinstance(name, str) and name not in own:
+            yield node, name
+
+
+def _arguments(node: Node, known: Command) -> tuple[set[str], list[Node]]:
+    """Return the names of the parameters that a command is given, and the arguments that have none."""
+    given: set[str] = set()
+    positional: list[Node] = []
+    elements = iter(node["CommandElements"][1:])
+    for element in elements:
+        if element.kind != "CommandParameterAst":
+            positional.append(element)
+            continue
+        given.add(element["ParameterName"])
+        if element["Argument"] is None and element["ParameterName"] in {*known.values.split(), *COMMON_VALUES}:
+            next(elements, None)
+    return given, positional
+
+
+def _static_members(node: Node) -> Mapping[str, tuple[int, ...]]:
+    return TYPES.get(node["Expression"]["TypeName"] or "", {})
+
+
+def _function(node: Node) -> Node | None:
+    """Return the function that a node stands in."""
+    while node is not None and node.kind != "FunctionDefinitionAst":
+        node = node["Parent"]
+    return node
+
+
+def _reads_handle(function: Node | None, tree: Tree) -> bool:
+    reads = [node for node in tree.of_kind("MemberExpressionAst") if node["Member"]["Value"] == "Handle"]
+    return any(_function(node) is function for node in reads)
+
+
+def _script_block_parameters(node: Node) -> set[str]:
+    """Return the names of the parameters, typed [scriptblock], of the function that a node stands in."""
+    function = _function(node)
+    if function is None:
+        return set()
+    inside = function["Body"]["ParamBlock"]
+    parameters = [*(function["Parameters"] or ()), *((inside and inside["Parameters"]) or ())]
+    return {
+        one["Name"]["VariablePath"]
+        for one in parameters
+        if "scriptblock" in [attribute["TypeName"] for attribute in one["Attributes"]]
+    }

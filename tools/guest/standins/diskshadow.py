@@ -1,0 +1,140 @@
+"""Strict stand-in for DiskShadow: ``diskshadow /s FILE /l LOG`` in the folder of both, on the sandbox's model of it.
+
+What the model has not seen is written to the machine's journal as ``refused``, which fails the case.
+"""
+
+import fcntl
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2]))
+from sandbox.windows.diskshadow import DiskShadow, Unseen  # noqa: E402
+from sandbox.windows.vss import Server, ShadowCopy, ShadowStorage  # noqa: E402
+from tests.guest import shadows  # noqa: E402
+from tools.guest.standins.batch import UnknownLine, run_batch  # noqa: E402
+
+MACHINE = Path(os.environ["FAKE_WINDOWS"])
+STATE, CIM = MACHINE / "vss.json", MACHINE / "shadows.json"
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Keep every other DiskShadow of this machine away from its shadow copies."""
+    with (MACHINE / "vss.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def load() -> Server:
+    """Return VSS as it is now."""
+    state = json.loads(STATE.read_text())
+    faults = [file.name for file in (MACHINE / "faults").iterdir()]
+    server = shadows.server(state["volumes"], faults)
+    server.new_id = shadows.identifiers(state["issued"]).__next__
+    server.shadow_copies = [ShadowCopy(**copy) for copy in state["copies"]]
+    server.storage = [ShadowStorage(**storage) for storage in state["storage"]]
+    return server
+
+
+def save(server: Server, issued: int) -> None:
+    """Write it down, and what CIM says of it."""
+    state = {
+        "volumes": server.volumes,
+        "issued": issued,
+        "copies": [asdict(copy) for copy in server.shadow_copies],
+        "storage": [asdict(storage) for storage in server.storage],
+    }
+    for file, content in ((STATE, state), (CIM, shadows.instances(server))):
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(content))
+        draft.replace(file)
+
+
+class Tool:
+    """One DiskShadow of this machine."""
+
+    def __init__(self, script: str, log: str) -> None:
+        self.script, self.log = Path(script), Path(log)
+        self.server = load()
+        self.known = list(self.server.shadow_copies)
+        self.new_id, self.issued = self.server.new_id, 0
+        self.server.new_id = self.issue
+        self.tool = DiskShadow(self.server)
+
+    def issue(self) -> str:
+        """Make up an id."""
+        self.issued += 1
+        return self.new_id()
+
+    def keep(self) -> None:
+        """Write down what this one has made and deleted, whatever others have done meanwhile, and its log."""
+        self.log.write_bytes(self.tool.text())
+        with locked():
+            now, issued = load(), json.loads(STATE.read_text())["issued"]
+            ours = self.server.shadow_copies
+            gone = [copy for copy in self.known if copy not in ours]
+            now.shadow_copies = [copy for copy in now.shadow_copies if copy not in gone]
+            now.add_copies(copy for copy in ours if copy not in self.known)
+            save(now, issued + self.issued)
+        self.known, self.issued = list(ours), 0
+        for file in self.server.files:
+            here(file).write_bytes(b"MSCF")
+
+    def run(self) -> int:
+        """Run the script to its end."""
+        text = self.script.read_bytes().decode("ascii").replace(str(MACHINE), "C:").replace("/", "\\")
+        steps, answer = self.tool.steps(text.encode()), None
+        while True:
+            try:
+                words = steps.send(answer)
+            except StopIteration:
+                break
+            self.keep()
+            answer = self.wait(words)
+        self.keep()
+        sys.stdout.buffer.write(self.tool.text())
+        return self.server.failure_exit_code if self.tool.failed else 0
+
+    def wait(self, words: list[str]) -> int:
+        """Let a line take its time."""
+        if (words[0] == "create" and self.server.create_s) or (words[0] == "end" and self.server.end_s):
+            signal.pause()
+        if words[0] in ("create", "end"):
+            return 0
+        return run_batch(here(words[0]), words[1:], lambda: time.sleep(0.1))
+
+
+def here(path: str) -> Path:
+    """Return where a path of the machine's C: lies."""
+    return MACHINE / path.removeprefix("C:\\").replace("\\", "/")
+
+
+def refuse(why: str) -> int:
+    """Report what nobody has seen."""
+    with (MACHINE / "journal").open("a") as journal:
+        journal.write(json.dumps({"kind": "refused", "program": "diskshadow", "why": why}) + "\n")
+    return 1
+
+
+def main(arguments: list[str]) -> int:
+    """Run DiskShadow with this command line."""
+    match arguments:
+        case ["/s", script, "/l", log] if re.fullmatch(r"\w+\.txt", script) and re.fullmatch(r"\w+\.log", log):
+            try:
+                return Tool(script, log).run()
+            except (Unseen, UnknownLine) as error:
+                return refuse(str(error))
+    return refuse(f"{arguments}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
