@@ -1,14 +1,45 @@
-"""What a Catch of the state machine kept, as an error's true name and words."""
+"""What the document of every machine begins with, what a Catch keeps in it, and the event of an ended execution."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from quiesce.backup.state import Failure
+from pydantic import BaseModel, ConfigDict
+
+# Statuses of the event that can leave an execution without its record; a failed one mostly has it.
+ENDINGS = {
+    "ABORTED": ("ExecutionStopped", "the execution was stopped by hand or by its parent"),
+    "TIMED_OUT": ("ExecutionTimedOut", "the execution ran longer than the state machine allows"),
+    "FAILED": ("ExecutionFailed", "the execution failed before it could record its end"),
+}
+
+
+class Crossing(BaseModel):
+    """What crosses the boundary of a state machine or of its states: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Execution(Crossing):
+    """The Step Functions execution, as its context object names it."""
+
+    id: str
+    name: str
+    started_at: datetime
+
+
+class Failure(Crossing):
+    """What a Catch kept: the error's name, and Lambda's answer as text."""
+
+    Error: str
+    Cause: str = ""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a run failed: the error's true name, and its words."""
+    """Why an execution failed: the error's true name, and its words."""
 
     error: str
     words: str
@@ -22,3 +53,19 @@ def cause_of(failure: Failure) -> Cause:
         answer = None
     words = answer.get("errorMessage") if isinstance(answer, dict) else None
     return Cause(failure.Error, str(words or failure.Cause or "no words were given"))
+
+
+def execution_of(detail: Mapping[str, Any]) -> Execution:
+    """Return the execution that an event speaks of."""
+    started_at = datetime.fromtimestamp(detail["startDate"] / 1000, UTC)
+    return Execution(id=detail["executionArn"], name=detail["name"], started_at=started_at)
+
+
+def input_of(detail: Mapping[str, Any]) -> Any:
+    """Return the execution's input; the event has none if it was too large."""
+    return json.loads(detail.get("input") or "null")
+
+
+def cause_of_ending(detail: Mapping[str, Any]) -> Cause:
+    """Return why an execution ended that an event speaks of, as far as its status says it."""
+    return Cause(*ENDINGS[detail["status"]])

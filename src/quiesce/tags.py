@@ -1,6 +1,7 @@
 """The tags that say what is ours: on everything we create, and the only thing we may change later."""
 
 from collections.abc import Mapping
+from typing import Any
 
 PREFIX = "quiesce:"
 STACK = "quiesce:stack"
@@ -31,3 +32,13 @@ def of_snapshot_set(
 def description(policy: str, instance_id: str, *, vss: bool) -> str:
     """Return the snapshots' description; it can't be changed once they exist."""
     return f"quiesce policy {policy}|instance: {instance_id}|{' VSS snapshot' if vss else ''}"
+
+
+def tag_list(tag_set: Mapping[str, str]) -> list[Any]:
+    """Return tags as EC2's calls take them."""
+    return [{"Key": key, "Value": value} for key, value in tag_set.items()]
+
+
+def tag_specification(kind: str, tag_set: Mapping[str, str]) -> Any:
+    """Return tags for one kind of resource, as the calls that create it take them."""
+    return {"ResourceType": kind, "Tags": tag_list(tag_set)}

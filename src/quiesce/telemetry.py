@@ -3,15 +3,13 @@
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from quiesce.backup.run import RunIdentity
-
 logger = Logger(service="quiesce")
 metrics = Metrics(namespace="Quiesce", service="quiesce")
 
 
-def begin(step: str, run: RunIdentity) -> None:
-    """Put the run on every line that follows."""
-    logger.append_keys(step=step, run_id=run.run_id, instance_id=run.instance_id, policy=run.policy)
+def begin(step: str, **keys: str) -> None:
+    """Put the step and these keys, which say what it works on, on every line that follows."""
+    logger.append_keys(step=step, **keys)
 
 
 def count_run(status: str, *, auto_thawed: bool) -> None:

@@ -7,9 +7,10 @@ import pytest
 
 from quiesce.vss.log import read_log
 from quiesce.vss.outcome import creation_of, ending_of
-from quiesce.vss.script import SYSTEM_PROVIDER, deletion_script
+from quiesce.vss.script import SYSTEM_PROVIDER
 from sandbox.windows.diskshadow import DiskShadow, Unseen, lines_of
 from sandbox.windows.vss import Server, ShadowStorage, VssWriter
+from tests.support.diskshadow_files import deletion_script
 from tests.support.shadow_session import AWS_PROVIDER, FOLDER, FOREIGN, C, D, E, a_server, let_go, script_of, writer_of
 
 LOGS = Path(__file__).parents[1] / "unit" / "vss" / "diskshadow"

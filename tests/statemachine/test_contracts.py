@@ -11,9 +11,9 @@ from statelint.linter import Linter
 from quiesce import errors
 from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S
 from quiesce.backup.awaiting import LONGEST_WAIT_S, NOTHING_CREATED, SNAPSHOT_LIMIT_S
+from quiesce.backup.parameters import SESSION_LIMIT_S
 from quiesce.errors import QuiesceError
-from quiesce.guest.patience import SESSION_LIMIT_S
-from quiesce.policy.policy import Vss
+from quiesce.policy.parts import Vss
 from tests.support.project import ROOT, definition, resources, step_of, template
 
 MACHINES = sorted(resources("AWS::Serverless::StateMachine"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from quiesce import errors
-from quiesce.guest.patience import SESSION_LIMIT_S
+from quiesce.backup.parameters import SESSION_LIMIT_S
 from tests.statemachine.transitions import possible, taken
 from tests.support.factories.policy import a_policy
 from tests.support.project import definition, step_of

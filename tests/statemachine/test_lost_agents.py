@@ -6,7 +6,7 @@ gets 1 only if everything before it is known to have succeeded.
 
 import pytest
 
-from quiesce.guest.patience import SESSION_LIMIT_S
+from quiesce.backup.parameters import SESSION_LIMIT_S
 from sandbox.aws.run_command import RunCommand
 from sandbox.windows.system import Windows
 from tests.statemachine.truth import record_of

@@ -2,11 +2,12 @@
 
 import pytest
 
-from quiesce.vss.script import script_file, session_script
+from quiesce.vss.script import session_script
 from sandbox.servers import SHOP_WRITER, SHOP_WRITER_ID
 from sandbox.windows.application import examine
 from sandbox.windows.diskshadow import DiskShadow
 from tests.statemachine.truth import record_of
+from tests.support.diskshadow_files import script_file
 from tests.support.factories.policy import a_policy
 from tests.support.wire import refused
 

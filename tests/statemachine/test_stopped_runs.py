@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from quiesce.aws.runs import LEASE_S
+from quiesce.backup.parameters import SESSION_LIMIT_S
 from quiesce.errors import LeaseLost
-from quiesce.guest.patience import SESSION_LIMIT_S
 from sandbox.aws.snapshots import RULES
 from sandbox.windows.session import Session
 from tests.statemachine.truth import record_of

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
-from functools import partial
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from quiesce.clock import Clock as StepClock
 from sandbox.aws.snapshots import RULES
 
 
@@ -22,7 +23,7 @@ class Clock:
         self.waits: list[float] = []
         self._actions: list[Callable[[], None]] = []
 
-    def now(self, _zone: tzinfo | None = None) -> datetime:
+    def now(self) -> datetime:
         """Return the time, in UTC."""
         return datetime.fromtimestamp(self.now_s, UTC)
 
@@ -42,12 +43,10 @@ class Clock:
         retrier = import_module("moto.stepfunctions.parser.asl.component.common.retry.retrier_decl")
         waiting = import_module("moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function")
         endpoint = import_module("botocore.endpoint")
+        clock = StepClock(self.now, lambda: self.now_s, self._pass)
         for module in modules:
-            if hasattr(module, "datetime"):
-                monkeypatch.setattr(module, "datetime", SimpleNamespace(now=self.now))
-            if hasattr(module, "Guest"):
-                guest = partial(module.Guest, sleep=self._pass, monotonic=lambda: self.now_s)
-                monkeypatch.setattr(module, "Guest", guest)
+            if hasattr(module.step, "clock"):
+                monkeypatch.setattr(module, "step", replace(module.step, clock=clock))
         monkeypatch.setattr(retrier, "time", SimpleNamespace(sleep=self.wait))
         monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self._pass))
         monkeypatch.setattr(waiting.WaitFunction, "_wait_interval", self._wait_in_state)

@@ -14,6 +14,7 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 from quiesce.aws.ssm import Guest
+from quiesce.clock import Clock
 from tests.support.factories.run import INSTANCE
 
 COMMAND_ID = "11111111-2222-3333-4444-555555555555"
@@ -81,7 +82,7 @@ class ScriptedSsm:
             "ssm", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test", config=once
         )
         client.meta.events.register_first("before-send.ssm", self._answer)
-        return Guest(client, "the-document", INSTANCE, sleep=self._sleep, monotonic=lambda: self.now_s)
+        return Guest(client, "the-document", INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep))
 
     def _sleep(self, seconds: float) -> None:
         assert seconds > 0, "a pause of nothing is a busy loop"

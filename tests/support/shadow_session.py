@@ -5,9 +5,10 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from quiesce.vss.script import SYSTEM_PROVIDER, script_file, session_script
+from quiesce.vss.script import SYSTEM_PROVIDER, session_script
 from sandbox.windows.diskshadow import DiskShadow
 from sandbox.windows.vss import Server, ShadowCopy, VssWriter
+from tests.support.diskshadow_files import script_file
 
 C = r"\\?\Volume{6cd5140b-0000-0000-0000-602200000000}" + "\\"
 D = r"\\?\Volume{1b77e212-0000-0000-0000-100000000000}" + "\\"

@@ -8,9 +8,10 @@ import pytest
 
 import quiesce.errors
 from quiesce.aws.snapshot_blocks import RESERVE_MS
-from quiesce.backup.swept import WORDS
+from quiesce.executions import ENDINGS
 from quiesce.guest import patience
-from quiesce.policy.policy import INSTANCE_ID_PATTERN, NAME_PATTERN, TargetSettings, Vss
+from quiesce.policy.parts import INSTANCE_ID_PATTERN, NAME_PATTERN, Vss
+from quiesce.policy.target import TargetSettings
 from quiesce.settings import Settings
 from tests.support.environment import ENVIRONMENT
 from tests.support.project import ROOT, definition, resources, step_of, template
@@ -120,7 +121,7 @@ def test_who_sweeps_is_started_by_every_end_that_may_leave_something_untold(func
     assert pattern["source"] == ["aws.states"]
     assert pattern["detail-type"] == ["Step Functions Execution Status Change"]
     assert pattern["detail"]["stateMachineArn"] == [{"Ref": machine}]
-    assert set(pattern["detail"]["status"]) == set(WORDS)
+    assert set(pattern["detail"]["status"]) == set(ENDINGS)
 
 
 def test_verify_has_twice_as_much_time_to_read_as_it_keeps_to_tell():
@@ -182,14 +183,14 @@ def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
         "Refused",
     }
     errors -= {"ClassVar"}
-    for word in said_by_the_guest | errors | {word for word, _ in WORDS.values()}:
+    for word in said_by_the_guest | errors | {word for word, _ in ENDINGS.values()}:
         assert f"`{word}`" in runbook, word
 
 
 def test_what_the_schedule_sends_is_an_input_that_plan_reads():
     import json
 
-    from quiesce.policy.file import read_request
+    from quiesce.backup.input import read_request
 
     text = schedule()["Properties"]["Input"]["Fn::Sub"]
     filled = text.replace("${SchedulePolicy}", "files-nightly").replace("${ScheduleInstanceId}", "i-0123456789abcdef0")

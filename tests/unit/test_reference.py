@@ -5,11 +5,12 @@ import re
 import pytest
 from pydantic import BaseModel
 
-from quiesce.backup import swept, verdict
-from quiesce.backup.freeze_window import FreezeWindow
-from quiesce.backup.recording import Logs, Record, SnapshotRecord
+from quiesce import executions
+from quiesce.backup import findings, snapshot_verdict
 from quiesce.errors import QuiesceError
-from quiesce.policy.policy import Policy, Scripts, Target, VolumeChoice
+from quiesce.points.record import FreezeWindow, Logs, Record, SnapshotRecord
+from quiesce.policy.parts import Scripts, VolumeChoice
+from quiesce.policy.policy import Policy, Target
 from tests.support.project import ROOT
 from tests.unit.test_errors import leaves
 
@@ -36,8 +37,10 @@ def test_every_field_of_a_record_is_explained(field: str) -> None:
     assert is_named(field)
 
 
-OF_RUNS = [verdict.NOT_FROZEN, verdict.SNAPSHOTS_INCOMPLETE, verdict.PLAN_MISSING]
-ERRORS = [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in swept.WORDS.values()]
+OF_RUNS = [findings.NOT_FROZEN, snapshot_verdict.SNAPSHOTS_INCOMPLETE, snapshot_verdict.PLAN_MISSING]
+ERRORS = (
+    [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in executions.ENDINGS.values()]
+)
 
 
 @pytest.mark.parametrize("error", ERRORS)

@@ -1,11 +1,14 @@
-"""Clients whose retries we know, and AWS's error codes in our words."""
+"""Clients whose retries are known and whose calls are counted, and AWS's error codes in our words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from quiesce.calls import counted
 from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable, QuiesceError
 
 # A change without a token must not be sent twice: botocore would, after a lost answer (boto3 guide, "Retries").
@@ -20,7 +23,7 @@ LINKS = Config(
 )
 REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
 
-# What a call can end in: an error in our words, or one of AWS's that nobody has put into words.
+# What a call can end in: an error in our words, or one of AWS's for which we have none.
 ANY_REFUSAL = (QuiesceError, ClientError)
 
 THROTTLED = {
@@ -42,6 +45,17 @@ DENIED = {
     "AuthorizationError",
     "AuthorizationErrorException",
 }
+
+
+def client(service: str, config: Config) -> Any:
+    """Return a client of a service, whose calls the record tells.
+
+    Args:
+        service: as boto3 names it.
+        config: how often and for how long it asks: ``ONCE``, ``HASTY``, ``REPEATABLE`` or ``LINKS``.
+    """
+    # boto3's types name each service by a literal of its own.
+    return counted(boto3.client(service, config=config))  # type: ignore[call-overload]
 
 
 def code_of(error: ClientError) -> str:
@@ -71,3 +85,8 @@ def repeatable(call: str) -> Iterator[None]:
         raise
     except BotoCoreError as error:
         raise AwsUnavailable(f"{call}: {error}") from error
+
+
+def tags_of(resource: Any) -> dict[str, str]:
+    """Return the tags of a described resource as a plain mapping."""
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}

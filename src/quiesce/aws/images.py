@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import code_of, repeatable
-from quiesce.aws.snapshots import TOO_SOON, tags_of
-from quiesce.backup.initial_image import FoundImage
+from quiesce.aws.clients import code_of, repeatable, tags_of
+from quiesce.aws.snapshots import TOO_SOON
 from quiesce.errors import ImageRefused, SnapshotTooSoon
+from quiesce.points.image import FoundImage
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import ImageTypeDef
 
 TAKEN = "InvalidAMIName.Duplicate"
-GONE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}
+NOT_FOUND = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}
 
 
 def find_images(client: "EC2Client", stack: str, instance_id: str) -> list[FoundImage]:
@@ -69,7 +69,7 @@ def deregister(client: "EC2Client", image_id: str) -> list[str]:
         with repeatable("ec2:DeregisterImage"):
             answer = client.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
     except ClientError as error:
-        if code_of(error) in GONE:
+        if code_of(error) in NOT_FOUND:
             return []
         raise ImageRefused("DeregisterImage", f"EC2 refused it: {error}", "mend what EC2 names") from error
     left = [result for result in answer.get("DeleteSnapshotResults", []) if result["ReturnCode"] != "success"]

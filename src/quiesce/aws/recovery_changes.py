@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import code_of, repeatable
-from quiesce.aws.snapshots import tags_of
+from quiesce.aws.clients import code_of, repeatable, tags_of
 from quiesce.errors import ChangeRefused, NotReady
 from quiesce.recovery.account import OTHER_ID
 from quiesce.recovery.plan import RecoveryPlan
-from quiesce.recovery.requests import tag_specification, tags_for
+from quiesce.recovery.requests import tags_for
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -92,7 +91,7 @@ def _refused(call: str, error: ClientError) -> ChangeRefused:
 def find_server(client: "EC2Client", recovery_id: str, stack: str) -> "InstanceTypeDef | None":
     """Return the server of a recovery by its tags, None if EC2 lists none; right after its launch it may not yet."""
     with repeatable("ec2:DescribeInstances"):
-        pages = client.get_paginator("describe_instances").paginate(Filters=_of_recovery(recovery_id, stack))
+        pages = client.get_paginator("describe_instances").paginate(Filters=_filters(recovery_id, stack))
         found = [i for page in pages for reservation in page["Reservations"] for i in reservation["Instances"]]
     return found[0] if found else None
 
@@ -110,7 +109,7 @@ def describe_server(client: "EC2Client", instance_id: str) -> "InstanceTypeDef":
 
 def find_volumes(client: "EC2Client", recovery_id: str, stack: str) -> list["VolumeTypeDef"]:
     """Return the volumes that carry a recovery's tags, the image's own, too."""
-    return _volumes(client, _of_recovery(recovery_id, stack))
+    return _volumes(client, _filters(recovery_id, stack))
 
 
 def attached_volumes(client: "EC2Client", instance_id: str) -> list["VolumeTypeDef"]:
@@ -121,7 +120,7 @@ def attached_volumes(client: "EC2Client", instance_id: str) -> list["VolumeTypeD
 def find_group(client: "EC2Client", recovery_id: str, stack: str) -> "SecurityGroupTypeDef | None":
     """Return the security group without traffic that a recovery made, None if there is none."""
     with repeatable("ec2:DescribeSecurityGroups"):
-        found = client.describe_security_groups(Filters=_of_recovery(recovery_id, stack))["SecurityGroups"]
+        found = client.describe_security_groups(Filters=_filters(recovery_id, stack))["SecurityGroups"]
     return found[0] if found else None
 
 
@@ -132,7 +131,7 @@ def make_group(client: "EC2Client", plan: RecoveryPlan, stack: str) -> None:
             GroupName=f"quiesce recovery {plan.recovery_id}",
             Description="No traffic: a server in recovery before its volumes are in place",
             VpcId=plan.vpc_id,
-            TagSpecifications=[tag_specification("security-group", tags_for(plan, stack))],
+            TagSpecifications=[tags.tag_specification("security-group", tags_for(plan, stack))],
         )
 
 
@@ -215,6 +214,6 @@ def _volumes(client: "EC2Client", filters: Any) -> list["VolumeTypeDef"]:
         return [volume for page in pages for volume in page["Volumes"]]
 
 
-def _of_recovery(recovery_id: str, stack: str) -> Any:
+def _filters(recovery_id: str, stack: str) -> Any:
     ours = {tags.RECOVERY: recovery_id, tags.STACK: stack}
     return [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]

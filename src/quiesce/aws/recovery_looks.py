@@ -8,8 +8,8 @@ from quiesce import tags
 from quiesce.aws.clients import code_of, repeatable
 from quiesce.aws.images import describe_images
 from quiesce.aws.recovery_changes import REMEDIES
-from quiesce.backup.initial_image import FoundImage
 from quiesce.errors import AccessDenied, RecoveryRefused
+from quiesce.points.image import FoundImage
 from quiesce.recovery.obstacles import Found, FoundSnapshot, FoundSubnet
 from quiesce.recovery.plan import RecoveryPlan
 from quiesce.recovery.requests import launch_request, volume_request

@@ -1,13 +1,13 @@
 """Systems Manager: one verb to one server and its answer. Sending a verb twice is safe: the server does it once."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from quiesce.aws.clients import code_of, repeatable
+from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
 from quiesce.guest.agent import Agent
 from quiesce.guest.answers import Answer, Question, read_answer
@@ -53,8 +53,7 @@ class Guest:
     client: "SSMClient"
     document: str
     instance_id: str
-    sleep: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = time.monotonic
+    clock: Clock
 
     def describe_agent(self) -> Agent | None:
         """Return what SSM knows of the agent, None if it knows no such server."""
@@ -90,7 +89,7 @@ class Guest:
             CommandRefused: the document does not take these parameters; not retried.
             AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
         """
-        until = self.monotonic() + patience.limit_s
+        until = self.clock.monotonic() + patience.limit_s
         command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
         ended = self._await_end(command_id, f"{verb} on {self.instance_id} (command {command_id})", patience, until)
         question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)
@@ -127,11 +126,11 @@ class Guest:
                     return found
             except (AwsThrottled, AwsUnavailable) as error:  # the command goes on; the next look may see it
                 unanswered = error
-            left_s = until - self.monotonic()
+            left_s = until - self.clock.monotonic()
             if left_s <= 0:
                 raise AgentUnreachable(f"no answer to {what} within {patience.limit_s:.0f} s") from unanswered
             pause_s = max(patience.look_every_s, UNANSWERED_LOOK_S) if unanswered else patience.look_every_s
-            self.sleep(min(pause_s, left_s))
+            self.clock.sleep(min(pause_s, left_s))
 
     def _look(self, command_id: str, what: str) -> Any:
         """Return the invocation if the server has answered, None while it may still do so."""
@@ -150,5 +149,5 @@ class Guest:
         if status in LOST:
             raise AgentUnreachable(f"{what} ended as {status}")
         if status not in ANSWERED:
-            raise AnswerUnreadable(f"{what} has a status that nobody knows: {status}")
+            raise AnswerUnreadable(f"{what} has an unknown status: {status}")
         return found

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from quiesce.backup.state import Awaited, RunState, Snapshot
+from quiesce.backup.state import Awaited, RunState
+from quiesce.points.parts import Snapshot
 
 # A set whose answer was lost is found by its tag, perhaps late: EC2's look-ups are eventually consistent.
 ADOPTION_S, ADOPTION_WAIT_S = 30, 5

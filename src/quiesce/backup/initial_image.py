@@ -7,39 +7,18 @@ with an image and not with a snapshot: platform and billing, architecture, boot 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from quiesce import tags
-from quiesce.backup.run import RunIdentity
-from quiesce.backup.state import Plan, RunState
-from quiesce.backup.verdict import judge_snapshots
+from quiesce.backup.snapshot_verdict import judge_snapshots
+from quiesce.backup.state import RunState
 from quiesce.executions import cause_of
-from quiesce.policy.policy import ImageRenewal
+from quiesce.points.image import FoundImage
+from quiesce.policy.parts import ImageRenewal
 
 # States of an image that exists, or will: it takes as long as a snapshot of the root does.
 ALIVE = {"available", "pending"}
 RENEWED_AT_MOST_EVERY = timedelta(days=1)
 CAME_TO_NOTHING = {"failed", "error", "invalid"}
-
-
-@dataclass(frozen=True)
-class FoundImage:
-    """An image as EC2 has it; ``by_backup`` if a backup made it, and not a person who tagged it."""
-
-    image_id: str
-    created_at: datetime
-    state: str
-    root_device: str
-    architecture: str
-    boot_mode: str
-    platform: str
-    billing: str = ""
-    by_backup: bool = False
-
-    @property
-    def traits(self) -> tuple[str, ...]:
-        """What a recovery point asks of an image: two with the same traits serve the same recovery points."""
-        return (self.root_device, self.architecture, self.boot_mode, self.platform, self.billing)
 
 
 @dataclass(frozen=True)
@@ -94,26 +73,6 @@ def is_wanted(state: RunState) -> bool:
     return judge_snapshots(plan, state.await_snapshots, state.snapshot_failure).status == "Successful"
 
 
-def image_request(run: RunIdentity, plan: Plan, root: str, devices: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of CreateImage: the root volume alone, and without a reboot.
-
-    Args:
-        run: EC2 makes no second image of a name, and this name is the run's: sending it again is safe.
-        plan: its tags go on the image, and on its snapshot without the run's, which is on recovery points only.
-        root: the server's root device.
-        devices: all its devices, as they are now.
-    """
-    of_snapshot = {key: value for key, value in plan.tags.items() if key != tags.RUN}
-    return {
-        "InstanceId": run.instance_id,
-        "Name": f"quiesce {run.instance_id} {run.run_id}",
-        "Description": "Initial AMI: a recovery launches from it and swaps its root volume",
-        "NoReboot": True,
-        "BlockDeviceMappings": [{"DeviceName": device, "NoDevice": ""} for device in devices if device != root],
-        "TagSpecifications": [_tagged("image", plan.tags), _tagged("snapshot", of_snapshot)],
-    }
-
-
 def image_notes(state: RunState) -> list[str]:
     """Return what a record should say of the image; no failure of it is one of the backup."""
     if state.make_image_failure:
@@ -123,15 +82,14 @@ def image_notes(state: RunState) -> list[str]:
     return state.make_image.notes if state.make_image else []
 
 
-def misfit_note(upkeep: Upkeep) -> str:
-    """Say that the server has changed, and its image has not."""
-    then = "another one was made" if upkeep.make else "another one is made a day after the last"
-    return f"the initial AMI {upkeep.latest} no longer fits the server: it {', '.join(upkeep.misfits)}; {then}"
-
-
-def failed_note(image_id: str) -> str:
-    """Say that an image came to nothing."""
-    return f"the initial AMI {image_id} came to nothing and was deregistered"
+def notes_of(upkeep: Upkeep) -> list[str]:
+    """Say which images came to nothing, and that the latest no longer fits the server, if it does not."""
+    notes = [f"the initial AMI {image_id} came to nothing and was deregistered" for image_id in upkeep.failed]
+    if upkeep.misfits:
+        then = "another one was made" if upkeep.make else "another one is made a day after the last"
+        misfits = ", ".join(upkeep.misfits)
+        notes.append(f"the initial AMI {upkeep.latest} no longer fits the server: it {misfits}; {then}")
+    return notes
 
 
 def _is_due(setting: ImageRenewal | Literal["once", "off"], age: timedelta) -> bool:
@@ -145,7 +103,3 @@ def _is_new(images: Sequence[FoundImage], now: datetime) -> bool:
 
 def _replaces(newer: FoundImage, image: FoundImage) -> bool:
     return newer.created_at > image.created_at and newer.state == "available" and newer.traits == image.traits
-
-
-def _tagged(kind: str, tag_set: dict[str, str]) -> dict[str, Any]:
-    return {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tag_set.items()]}

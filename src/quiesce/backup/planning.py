@@ -6,10 +6,12 @@ from typing import Literal
 
 from quiesce import tags
 from quiesce.backup.run import RunIdentity
-from quiesce.backup.state import Consistency, Plan, Source
+from quiesce.backup.state import Plan
 from quiesce.backup.volumes import Selection
 from quiesce.errors import ServerRefused
-from quiesce.policy.policy import Policy, TargetSettings
+from quiesce.points.parts import Consistency, Source
+from quiesce.policy.policy import Policy
+from quiesce.policy.target import TargetSettings
 
 
 @dataclass(frozen=True)

@@ -3,56 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
-
-from quiesce.backup.freeze_window import FreezeWindow, window_of
+from quiesce.backup.findings import Findings
 from quiesce.backup.initial_image import image_notes
-from quiesce.backup.run import UNKNOWN, RunIdentity
-from quiesce.backup.shadow_copies import evidence_of
-from quiesce.backup.state import (
-    Consistency,
-    Crossing,
-    Excluded,
-    FailedAttempt,
-    RunState,
-    ShadowOutcome,
-    Snapshot,
-    Source,
-    Volume,
-)
-from quiesce.backup.verdict import Status, Verdict
+from quiesce.backup.run import UNKNOWN, identity_of
+from quiesce.backup.snapshot_verdict import Verdict
+from quiesce.backup.state import RunState
 from quiesce.calls import add_calls
-from quiesce.guest.answers import Session
-from quiesce.points.evidence import Verified
-
-
-class SnapshotRecord(Crossing):
-    """One snapshot of the recovery point, with the volume it was made from."""
-
-    snapshot_id: str
-    volume_id: str
-    device: str
-    root: bool
-    size_gib: int
-    state: str
-    started_at: datetime
-    completed_at: datetime | None
-    volume: Volume | None
-
-
-class FailureRecord(Crossing):
-    """Why the run failed: what the execution's Fail state shows."""
-
-    error: str
-    cause: str
-
-
-class Logs(Crossing):
-    """Where the session's files lie in the bucket (``s3://.../``) and their names, or why they are not there."""
-
-    place: str
-    files: list[str]
-    problem: str
+from quiesce.points.parts import Snapshot, Volume
+from quiesce.points.record import FailureRecord, Logs, Record, SnapshotRecord
 
 
 @dataclass(frozen=True)
@@ -63,46 +21,12 @@ class Places:
     logs: Logs | None
 
 
-class Record(BaseModel):
-    """One run of one policy on one server; every field is explained in docs/reference.md."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run_id: str
-    status: Status
-    reason: str
-    consistency: Consistency
-    policy: str
-    owner: str
-    instance_id: str
-    instance_name: str
-    windows: str
-    source: Source | None = None
-    started_at: datetime
-    snapshots_at: datetime | None
-    ended_at: datetime
-    snapshots: list[SnapshotRecord]
-    excluded: list[Excluded]
-    session: Session | None
-    attempts: list[FailedAttempt]
-    shadow: ShadowOutcome | None
-    evidence: Verified | None = None
-    freeze_window: FreezeWindow | None
-    logs: Logs | None
-    initial_image: str = ""
-    notes: list[str]
-    failure: FailureRecord | None
-    calls: dict[str, int]
-    execution: str
-    record: str
-
-
-def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime, places: Places) -> Record:
+def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetime, places: Places) -> Record:
     """Write down a run.
 
     Args:
         state: all that the steps left.
-        run: who the run is.
+        findings: what speaks for and against the run.
         verdict: what it is worth.
         now: when it ended, in UTC.
         places: where the record will lie (``s3://...``), and the session's files do.
@@ -110,7 +34,7 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
     Returns:
         ``calls`` counts what the steps before Report sent; of a step that failed nothing is known.
     """
-    plan, snapshots = state.plan, _snapshots(state)
+    run, plan, snapshots = identity_of(state), state.plan, _snapshots(state)
     return Record(
         run_id=run.run_id,
         status=verdict.status,
@@ -127,16 +51,16 @@ def write(state: RunState, run: RunIdentity, verdict: Verdict, *, now: datetime,
         ended_at=now,
         snapshots=snapshots,
         excluded=plan.excluded if plan else [],
-        session=state.session,
+        session=findings.session,
         attempts=state.freeze.earlier if state.freeze else [],
-        shadow=state.shadow,
-        evidence=evidence_of(state),
-        freeze_window=window_of(state),
+        shadow=findings.shadow,
+        evidence=findings.evidence,
+        freeze_window=findings.freeze_window,
         logs=places.logs,
         initial_image=state.make_image.image_id if state.make_image else "",
         notes=[
             *(plan.notes if plan else []),
-            *(state.shadow.notes if state.shadow else []),
+            *(findings.shadow.notes if findings.shadow else []),
             *verdict.notes,
             *image_notes(state),
         ],

@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from quiesce.backup.state import Execution, RunState
+from quiesce.backup.state import RunState
 from quiesce.errors import PolicyRefused
-from quiesce.policy.policy import INSTANCE_ID_PATTERN, NAME_PATTERN
+from quiesce.executions import Execution
+from quiesce.policy.parts import INSTANCE_ID_PATTERN, NAME_PATTERN
 
 UNKNOWN = "unknown"
 # What Step Functions, EC2 tags, S3 keys, CloudWatch and folders on the server all take.

@@ -7,10 +7,10 @@ import base64
 import zlib
 from collections.abc import Sequence
 
-from quiesce.backup.state import RunState, ShadowCopy, ShadowOutcome, ShadowPlan
-from quiesce.executions import cause_of
+from quiesce.backup.shadow_problems import TOO_SLOW, WORDS
+from quiesce.backup.state import ShadowPlan
 from quiesce.guest.answers import Answer, Session, Shadow
-from quiesce.points.evidence import Verified
+from quiesce.points.parts import ShadowCopy, ShadowOutcome
 from quiesce.vss.hresults import TEN_MINUTES_S
 from quiesce.vss.log import Log, Writer, read_log
 from quiesce.vss.outcome import creation_of, ending_of
@@ -35,15 +35,6 @@ WINDOWS_WRITERS = frozenset(
 )
 # More than any log that fits into an answer can unpack to, unless somebody made it for that.
 MAX_LOG_BYTES = 4 * 1024 * 1024
-KILLED = "DiskShadow ended while it should have held the shadow copies: somebody or some endpoint protection ended it"
-TOO_SLOW = "the shadow copies were not made within vss.create_limit_s"
-WORDS = {
-    "Lost": KILLED,
-    "TimedOut": TOO_SLOW,
-    "RunnerLost": "the session lost its runner, and its shadow copies were given up",
-    "Aborted": "the shadow copies were given up, as asked",
-    "EndTimedOut": "DiskShadow did not end after the backup",
-}
 
 
 def log_of(answer: Answer) -> Log | None:
@@ -75,8 +66,8 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
         return _bad(made.kind, reason, made.wait_s).model_copy(update={"hresults": [h.hex for h in made.hresults]})
     excluded = {status.name for status in log.statuses if status.writer_id in plan.excluded_writers}
     incomplete = [writer for writer in log.incomplete if writer.name not in excluded]
-    problems = [*_of_copies(shadow, log, plan), *_of_storage(shadow, plan), *_of_writers(incomplete)]
-    problems += _of_required(log, plan)
+    problems = [*_copy_problems(shadow, log, plan), *_storage_problems(shadow, plan), *_writer_problems(incomplete)]
+    problems += _missing_writers(log, plan)
     return ShadowOutcome(
         good=not problems,
         kind="created" if not problems else "wanting",
@@ -91,87 +82,12 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
     )
 
 
-def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> list[str]:
-    """Return what became wrong with good shadow copies until the thaw: they must have been there all the time."""
-    if session is None or outcome is None or not outcome.good:
-        return []
-    shadow = session.shadow
-    if shadow is None:
-        return ["the server said nothing of its shadow copies at the thaw"]
-    if shadow.reason in ("Lost", "RunnerLost", "TimedOut"):
-        return [WORDS[shadow.reason]]
-    if shadow.copies_at_thaw is None:
-        return ["it is not known whether the shadow copies were still there after the snapshots"]
-    there = {shadow_id.lower() for shadow_id in shadow.copies_at_thaw}
-    gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in there]
-    return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
-            "storage is full"] if gone else []  # fmt: skip
-
-
-def evidence_of(state: RunState) -> Verified | None:
-    """Return what was found in the snapshots, None if nobody had to look; a look that failed found nothing out."""
-    if state.verify_failure:
-        cause = cause_of(state.verify_failure)
-        return Verified(verdict="not verifiable", reason=f"Verify gave no answer ({cause.error}: {cause.words})")
-    return state.verify if state.verify and state.verify.verdict else None
-
-
-def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
-    """Return what the snapshots themselves have against the shadow copies that they should hold.
-
-    Args:
-        found: None if nobody looked.
-        required: whether the policy takes nothing less than having seen them.
-    """
-    if found is None or found.verdict == "not verifiable":
-        words = "it was not shown that the snapshots hold the shadow copies, and the policy requires that"
-        return [f"{words}: {_why_not_shown(found)}"] if required else []
-    if found.verdict != "present":
-        return [f"the snapshots do not hold the shadow copies as VSS made them: {found.reason}"]
-    without = [copy.path or copy.shadow_id for copy in found.copies if copy.writers_involved is False]
-    return [f"the shadow copies of {', '.join(without)} in the snapshots were made without writers"] if without else []
-
-
-def evidence_words(found: Verified | None) -> str:
-    """Return how far shadow copies, against which nothing speaks, were seen in the snapshots."""
-    if found and found.verdict == "present":
-        return "and they were read back out of the snapshots"
-    return f"but it was not shown that the snapshots hold them: {_why_not_shown(found)}"
-
-
-def _why_not_shown(found: Verified | None) -> str:
-    return found.reason if found else "nobody looked"
-
-
-def ending_problems(session: Session | None, ending: str) -> list[str]:
-    """Return what is wrong with a session's end, where everything had succeeded until then."""
-    shadow = session.shadow if session else None
-    if shadow is None:
-        return ["it is not known whether the writers were told that the backup is complete"]
-    left = ["the shadow copies were not deleted on the server"] if shadow.deleted is False else []
-    if ending == "completed" and not shadow.reason:
-        return left
-    reason = WORDS.get(shadow.reason, shadow.reason) or "DiskShadow's log does not show it"
-    return [
-        f"the writers were not told that the backup is complete ({reason}): they will not truncate their logs",
-        *left,
-    ]
-
-
 def ending_words(log: Log | None) -> str:
     """Return what the log says of the session's end, empty if it says nothing."""
     return ending_of(log) if log else ""
 
 
-def has_good_shadow_copies(state: RunState) -> bool:
-    """Say whether this attempt's shadow copies show applications at rest, as far as is known before the snapshots."""
-    if state.freeze is None or state.shadow is None or state.given_up:
-        return False
-    before = state.freeze.session.before
-    return state.shadow.good and before is not None and before.succeeded
-
-
-def _of_copies(shadow: Shadow, log: Log, plan: ShadowPlan) -> list[str]:
+def _copy_problems(shadow: Shadow, log: Log, plan: ShadowPlan) -> list[str]:
     """Compare the log with what Win32_ShadowCopy says."""
     listed = {copy.shadow_id for copy in log.shadow_copies}
     there = {copy.id.lower() for copy in shadow.copies}
@@ -196,7 +112,7 @@ def _is_ours(provider_id: str | None) -> bool:
     return (provider_id or "").lower() == SYSTEM_PROVIDER
 
 
-def _of_storage(shadow: Shadow, plan: ShadowPlan) -> list[str]:
+def _storage_problems(shadow: Shadow, plan: ShadowPlan) -> list[str]:
     """Name storage that lies outside of the recovery point: the copies would be empty shells in it."""
     storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
     problems = []
@@ -210,12 +126,12 @@ def _of_storage(shadow: Shadow, plan: ShadowPlan) -> list[str]:
     return problems
 
 
-def _of_writers(incomplete: Sequence[Writer]) -> list[str]:
+def _writer_problems(incomplete: Sequence[Writer]) -> list[str]:
     names = [writer.name for writer in incomplete if writer.name not in WINDOWS_WRITERS]
     return [f"{name} was not at rest: it has data on volumes that are not in the backup" for name in names]
 
 
-def _of_required(log: Log, plan: ShadowPlan) -> list[str]:
+def _missing_writers(log: Log, plan: ShadowPlan) -> list[str]:
     """Name the writers that the policy requires, and that took no part or not with all they have."""
     names = {status.writer_id: status.name for status in log.statuses}
     whole = {writer.name for writer in log.writers if writer.included} - {writer.name for writer in log.incomplete}

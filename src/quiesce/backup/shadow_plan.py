@@ -28,7 +28,7 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
     inside = [drive for drive in inventory.drives if not tells or drive.volume_id in chosen]
     able = [drive for drive in inside if drive.file_system == FILE_SYSTEM]
     untold = not tells and bool(plan.excluded)
-    if obstacle := _of_server(inventory) or _of_drives(inside, able, untold=untold):
+    if obstacle := _server_obstacle(inventory) or _drive_obstacle(inside, able, untold=untold):
         return ShadowPlanning(None, obstacle)
     volumes = [ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in able]
     homes = sorted(drive.volume_guid.lower() for drive in inside)
@@ -40,7 +40,7 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
     return ShadowPlanning(decided, "", (*([f"VSS: {note}"] if note else []), *_lost_storage(decided, inventory)))
 
 
-def _of_server(inventory: Inventory) -> str:
+def _server_obstacle(inventory: Inventory) -> str:
     abilities = abilities_of(inventory.windows)
     if abilities.vss == "no":
         return f"VSS does not work on {inventory.windows.name or 'this Windows'}: {abilities.note}"
@@ -51,7 +51,7 @@ def _of_server(inventory: Inventory) -> str:
     return ""
 
 
-def _of_drives(inside: list[Drive], able: list[Drive], *, untold: bool) -> str:
+def _drive_obstacle(inside: list[Drive], able: list[Drive], *, untold: bool) -> str:
     if untold:
         return "the server can't tell which of its drives are on the volumes that the policy leaves out"
     if unable := [drive for drive in inside if drive.path and drive not in able]:
@@ -63,11 +63,11 @@ def _of_drives(inside: list[Drive], able: list[Drive], *, untold: bool) -> str:
 
 def _lost_storage(decided: ShadowPlan, inventory: Inventory) -> list[str]:
     """Name the storage that lies on no volume of the recovery point: shadow copies there would be lost."""
-    of = {volume.volume_guid.lower(): volume.path or volume.volume_guid for volume in decided.volumes}
+    names = {volume.volume_guid.lower(): volume.path or volume.volume_guid for volume in decided.volumes}
     return [
-        f"the shadow storage of {of[guid]} is on {decided.elsewhere.get(home, home)}, which is not in the backup"
+        f"the shadow storage of {names[guid]} is on {decided.elsewhere.get(home, home)}, which is not in the backup"
         for guid, home in ((s.volume_guid.lower(), s.storage_guid.lower()) for s in inventory.shadow_storage or [])
-        if guid in of and home not in decided.homes
+        if guid in names and home not in decided.homes
     ]
 
 

@@ -5,74 +5,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from quiesce.executions import Crossing, Execution, Failure
 from quiesce.guest.answers import Session
 from quiesce.points.evidence import Verified
-from quiesce.policy.policy import TargetSettings
+from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Snapshot, Source, Volume
+from quiesce.policy.target import TargetSettings
 
 # Errors of Freeze after which the server was certainly not asked.
 NOTHING_ASKED = frozenset({"LeaseLost"})
-
-
-class Crossing(BaseModel):
-    """What all parts share: frozen, nothing unknown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Execution(Crossing):
-    """The Step Functions execution, as its context object names it."""
-
-    id: str
-    name: str
-    started_at: datetime
-
-
-class Volume(Crossing):
-    """An EBS volume of the server, with what a recovery needs to make it again; ``drives`` only if Windows told."""
-
-    volume_id: str
-    device: str
-    root: bool
-    size_gib: int
-    volume_type: str
-    iops: int | None = None
-    throughput_mibps: int | None = None
-    encrypted: bool
-    kms_key_id: str | None = None
-    delete_on_termination: bool
-    drives: list[str] = []
-
-
-class Source(Crossing):
-    """What the server is besides its volumes: what a recovery needs to launch another like it."""
-
-    instance_type: str
-    architecture: str
-    boot_mode: str = ""
-    image_id: str
-    root_device: str
-    vpc_id: str
-    subnet_id: str
-    availability_zone: str
-    security_group_ids: list[str]
-    key_name: str | None = None
-    instance_profile_arn: str | None = None
-
-
-class Excluded(Crossing):
-    """A volume that the policy leaves out, and why."""
-
-    volume_id: str
-    device: str
-    root: bool
-    reason: str
-
-
-class Consistency(Crossing):
-    """How good a recovery point is, with the reason in words."""
-
-    level: Literal["application", "crash", "none"]
-    reason: str
 
 
 class ShadowVolume(Crossing):
@@ -120,58 +60,6 @@ class Plan(Crossing):
     notes: list[str]
     planned_at: datetime
     calls: dict[str, int]
-
-
-class Snapshot(Crossing):
-    """One EBS snapshot; times in UTC. ``vanished`` is ours: EC2 no longer knows it."""
-
-    snapshot_id: str
-    volume_id: str
-    size_gib: int
-    state: Literal["pending", "completed", "error", "recoverable", "recovering", "vanished"]
-    state_message: str = ""
-    progress: str = ""
-    started_at: datetime
-    completed_at: datetime | None = None
-    archived: bool = False
-
-
-class ShadowCopy(Crossing):
-    """A shadow copy inside the recovery point, with what a recovery needs to find it.
-
-    ``storage_guid`` is the volume on which its storage lies, empty if the server did not say.
-    """
-
-    shadow_id: str
-    volume_guid: str
-    path: str
-    volume_id: str
-    storage_guid: str
-
-
-class ShadowOutcome(Crossing):
-    """What became of an attempt's shadow copies: ``good`` only if nothing speaks against them.
-
-    ``wait_s`` is after how long VSS says that another attempt is worth it, None if it is not.
-    """
-
-    good: bool
-    kind: str
-    reason: str
-    hresults: list[str] = []
-    wait_s: int | None = None
-    set_id: str = ""
-    copies: list[ShadowCopy] = []
-    writers: list[str] = []
-    notes: list[str] = []
-
-
-class FailedAttempt(Crossing):
-    """An attempt that was given up for another one, and why."""
-
-    attempt: int
-    reason: str
-    ended_at: datetime
 
 
 class Freeze(Crossing):
@@ -232,7 +120,6 @@ class SnapshotSet(Crossing):
     """What Snapshot created: the answer of the one CreateSnapshots."""
 
     snapshots: list[Snapshot]
-    requested_at: datetime
     returned_at: datetime
     calls: dict[str, int]
 
@@ -251,11 +138,8 @@ class Awaited(Crossing):
     calls: dict[str, int]
 
 
-class Failure(Crossing):
-    """What a Catch kept: the error's name, and Lambda's answer as text."""
-
-    Error: str
-    Cause: str = ""
+Leaving = Plan | Freeze | SnapshotSet | Thaw | Awaited | Verified | Complete | ImageKept
+"""What a state leaves in the state document, with the calls that it has sent."""
 
 
 class RunState(BaseModel):
@@ -315,8 +199,8 @@ class RunState(BaseModel):
         """Why there are no snapshots, as far as a state's error says it."""
         return self.failure or (self.snapshot_refused if self.snapshot is None else None)
 
-    def steps(self) -> list[Plan | Freeze | SnapshotSet | Thaw | Awaited | Verified | Complete | ImageKept]:
-        """Return what each step left, in the order of the flow."""
+    def steps(self) -> list[Leaving]:
+        """Return what each state left, in the order of the flow."""
         asked = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.verify, self.complete)
         return [part for part in (*asked, self.make_image) if part]
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quiesce.backup.state import Excluded, Volume
 from quiesce.errors import PolicyRefused, ServerRefused
-from quiesce.policy.policy import VolumeChoice
+from quiesce.points.parts import Excluded, Volume
+from quiesce.policy.parts import VolumeChoice
 
 # CreateSnapshots takes at most so many ExcludeDataVolumeIds (EC2 API reference).
 MAX_EXCLUDED_DATA_VOLUMES = 40

@@ -6,13 +6,14 @@ What could not be read is never taken for something that is not there: a fault m
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from quiesce.disks.raw import Malformed
 from quiesce.disks.shadow_copies import Disk, ShadowCopy, Stores
 from quiesce.disks.volsnap import CopyEntry, StoreHeader
-from quiesce.points.evidence import Verdict
 
+Verdict = Literal["present", "absent", "damaged", "not verifiable"]
 # The worst first: a contradiction before a doubt.
 WORST_FIRST: tuple[Verdict, ...] = ("damaged", "absent", "not verifiable", "present")
 # What nobody could read may be what is missing; what is broken may be it, too.

@@ -1,20 +1,15 @@
 """Shadow copies as they stand on disks: each volume is read by itself, then joined with the one that holds its storage.
 
 A shadow copy is listed on the volume that it is a copy of; its ids stand only on the volume that holds its storage.
-``python -m quiesce.disks.shadow_copies IMAGE [IMAGE ...]`` shows what images or block devices hold (docs/shadow-volumes.md).
+``python -m quiesce.disks`` shows them to a person.
 """
 
-import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from quiesce.disks.boot_sector import check_volume
-from quiesce.disks.listing import describe, is_complete
 from quiesce.disks.partitions import Partition, read_partitions
 from quiesce.disks.raw import Extent, Malformed, NotSupported, RawDisk, StructureError
 from quiesce.disks.volsnap import (
@@ -33,7 +28,6 @@ from quiesce.disks.volsnap import (
 WITHOUT_VOLUME = {"EFI system", "Microsoft reserved"}
 # Volumes in these lie across partitions, in a way that is not read here.
 ACROSS_PARTITIONS = {"dynamic disk", "Storage Spaces"}
-DESCRIPTION = "Show the shadow copies in disk images or block devices. Give all disks of a server together."
 
 
 @dataclass(frozen=True)
@@ -172,38 +166,3 @@ def read_copies(disks: Iterable[Disk]) -> list[ShadowCopy]:
     """Return every shadow copy that the disks list, joined over all of them."""
     stores = Stores(disks)
     return [stores.read_copy(volume, entry) for volume, entry in stores.listed]
-
-
-def main(arguments: list[str]) -> int:
-    """Show the shadow copies in disk images or block devices; all disks of a server are best given together.
-
-    Returns:
-        0 if all that the disks hold was read, 1 if something was not, or is damaged; a wrong call, or an image that
-        can't be opened, ends with 2.
-    """
-    parser = argparse.ArgumentParser(prog="python -m quiesce.disks.shadow_copies", description=DESCRIPTION)
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="a raw disk image, or a block device")
-    with ExitStack() as opened:
-        disks = [_open_image(parser, opened, path) for path in parser.parse_args(arguments).images]
-        copies = read_copies(disks)
-        sys.stdout.write(describe(disks, copies))
-    return 0 if is_complete(disks, copies) else 1
-
-
-def _open_image(parser: argparse.ArgumentParser, opened: ExitStack, path: Path) -> Disk:
-    try:
-        # Without a buffer: nothing but what is asked for is read off a device.
-        image = opened.enter_context(path.open("rb", buffering=0))
-        size_bytes = image.seek(0, 2)
-    except OSError as error:
-        parser.error(str(error))
-
-    def read(offset: int, length: int) -> bytes:
-        image.seek(offset)
-        return image.read(length)
-
-    return read_disk(str(path), read, size_bytes)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

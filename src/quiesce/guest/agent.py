@@ -28,10 +28,10 @@ def obstacle(state: Literal["running", "stopped"], platform: str, agent: Agent |
         return f"the server is not Windows but {platform or 'of an unknown platform'}"
     if agent is None:
         return "Systems Manager does not know the server: its agent or its instance profile is missing"
-    return _of_agent(agent)
+    return _agent_obstacle(agent)
 
 
-def _of_agent(agent: Agent) -> str | None:
+def _agent_obstacle(agent: Agent) -> str | None:
     if not agent.online:
         return "the server's SSM agent has lost its connection"
     if agent.platform != "Windows":

@@ -12,7 +12,6 @@ from quiesce.guest.scripts import Stage
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
 # So much of each stream is quoted where there is no answer in it.
 MAX_QUOTED = 300
-PHASES: tuple[Phase, ...] = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 
 Part = TypeVar("Part")
 
@@ -96,10 +95,6 @@ class Session(GuestModel):
     after: ScriptResult | None
     complete: ScriptResult | None
     shadow: Shadow | None
-
-    def reached(self, phase: Phase) -> bool:
-        """Say whether the session is in this phase or past it."""
-        return PHASES.index(self.phase) >= PHASES.index(phase)
 
 
 class StagedFile(GuestModel):

@@ -1,20 +1,12 @@
 """What Verify leaves: the evidence that was read out of the snapshots, as the record tells it."""
 
 from datetime import datetime
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-Verdict = Literal["present", "absent", "damaged", "not verifiable"]
+from quiesce.disks.search import Verdict
+from quiesce.executions import Crossing
 
 
-class VerifiedModel(BaseModel):
-    """What all parts share: frozen, nothing unknown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class VerifiedCopy(VerifiedModel):
+class VerifiedCopy(Crossing):
     """One shadow copy as it stands in the snapshots; None and empty for what was not found.
 
     ``volume_id`` is the EBS volume that it is a copy of, ``storage_volume_id`` the one that holds its storage.
@@ -32,7 +24,7 @@ class VerifiedCopy(VerifiedModel):
     writers_involved: bool | None = None
 
 
-class ReadSnapshot(VerifiedModel):
+class ReadSnapshot(Crossing):
     """What was read of a snapshot, in blocks of 512 KiB, and the ``problem`` that kept some of it from being read."""
 
     snapshot_id: str
@@ -41,7 +33,7 @@ class ReadSnapshot(VerifiedModel):
     problem: str
 
 
-class Verified(VerifiedModel):
+class Verified(Crossing):
     """The evidence for a recovery point: the worst verdict of its shadow copies, None if there are none to look for."""
 
     verdict: Verdict | None

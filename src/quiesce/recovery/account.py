@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from quiesce.backup.state import Crossing, Execution
+from quiesce.executions import Crossing, Execution
 from quiesce.recovery.plan import RecoveryPlan
 
 # What to do where the recovery's id is used up: EC2 remembers what was asked for under it.

@@ -1,12 +1,14 @@
 """A recovery's input, as a person writes it: which recovery point, what to do with it, and what is to differ."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from quiesce.errors import RecoveryRefused
-from quiesce.policy.policy import INSTANCE_ID_PATTERN
+from quiesce.executions import Crossing
+from quiesce.policy.parts import INSTANCE_ID_PATTERN
 from quiesce.tags import PREFIX
 
 EXAMPLE = '{"instance_id": "i-0123456789abcdef0", "at": "latest whole"}'
@@ -23,13 +25,7 @@ def resource_id(prefix: str) -> Any:
     return Annotated[str, StringConstraints(pattern=f"^{prefix}-(?:[0-9a-f]{{17}}|[0-9a-f]{{8}})$", strict=True)]
 
 
-class Asked(BaseModel):
-    """What all parts share: frozen, nothing unknown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class VolumeOverride(Asked):
+class VolumeOverride(Crossing):
     """What is to differ in one volume; IOPS and MiB/s within EBS's own bounds for the type."""
 
     volume_type: Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"] | None = None
@@ -37,7 +33,7 @@ class VolumeOverride(Asked):
     throughput_mibps: Annotated[int, Field(ge=125, le=2000, strict=True)] | None = None
 
 
-class Overrides(Asked):
+class Overrides(Crossing):
     """What is to differ from the server that was backed up; ``zone`` alone means the VPC's subnet there."""
 
     zone: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z0-9]+){2,}$", max_length=40)] | None = None
@@ -61,7 +57,7 @@ class Overrides(Asked):
         return self
 
 
-class RecoveryRequest(Asked):
+class RecoveryRequest(Crossing):
     """The execution's input; ``recovery_id`` is the execution's name if it is left out."""
 
     recovery_point: Id | None = None
@@ -104,3 +100,14 @@ def read_recovery_request(raw: Any) -> RecoveryRequest:
         problem = problem.removeprefix("Value error, ")
         remedy = f"write it as docs/recovery.md shows, for example {EXAMPLE}"
         raise RecoveryRefused(".".join(names) or "input", problem[0].lower() + problem[1:], remedy) from error
+
+
+def id_of(raw: Any, execution_name: str) -> str:
+    """Return who a recovery is, also of one whose input is refused: as it says, or the execution's name."""
+    given = raw.get("recovery_id") if isinstance(raw, dict) else None
+    return given if isinstance(given, str) and re.fullmatch(ID_PATTERN, given) else execution_name
+
+
+def is_dry_run(raw: Any) -> bool:
+    """Say whether an input, which may be refused, asks for a dry run."""
+    return isinstance(raw, dict) and raw.get("mode") == "dry-run"

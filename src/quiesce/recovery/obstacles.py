@@ -1,18 +1,15 @@
 """What stands in the way of a recovery, told from what EC2 has now; nothing is created before this is empty. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from quiesce.backup.initial_image import FoundImage
-from quiesce.backup.state import Source
 from quiesce.errors import RecoveryRefused
+from quiesce.points.image import FoundImage, Needs, misfits, needs_of
 from quiesce.points.point import RecoveryPoint
 from quiesce.recovery.plan import RecoveryPlan
 
 OTHER_IMAGE = "name another image in image_id"
 OTHER_POINT = "choose another recovery point"
-# An image says which boot modes it bears; a server has one of them.
-EITHER_BOOT_MODE = {"", "uefi-preferred"}
 
 
 @dataclass(frozen=True)
@@ -40,38 +37,6 @@ class Found:
     image: FoundImage | None
     subnet: FoundSubnet | None
     group_vpcs: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What the server was, and an image for it has to be; empty where the recovery point does not say."""
-
-    root_device: str
-    architecture: str
-    boot_mode: str
-
-
-def misfits(image: FoundImage, needs: Needs) -> list[str]:
-    """Return in words what keeps an image from being launched for a recovery; empty if it fits."""
-    either = needs.boot_mode in EITHER_BOOT_MODE or image.boot_mode in EITHER_BOOT_MODE
-    differences = [
-        ("is", image.state, "available"),
-        ("has its root at", image.root_device, needs.root_device),
-        ("is for", image.architecture, needs.architecture or image.architecture),
-        ("boots by", image.boot_mode, image.boot_mode if either else needs.boot_mode),
-        ("is of platform", image.platform or "Linux", "windows"),
-    ]
-    return [f"{verb} {has or 'nothing'}, not {needed}" for verb, has, needed in differences if has != needed]
-
-
-def needs_of(source: Source | None, root_device: str) -> Needs:
-    """Return what an image has to be for a server."""
-    return Needs(root_device, source.architecture if source else "", source.boot_mode if source else "")
-
-
-def misfits_once_available(image: FoundImage, needs: Needs) -> list[str]:
-    """Return the same of an image that may still be on its way."""
-    return misfits(replace(image, state="available"), needs)
 
 
 def choose_image(images: Sequence[FoundImage], point: RecoveryPoint) -> str | None:
@@ -108,10 +73,15 @@ def obstacles(plan: RecoveryPlan, found: Found, zone: str | None = None) -> list
         found: what EC2 has of it.
         zone: where it is to be, None if that was left open.
     """
-    return [*_of_snapshots(plan, found), *_of_image(plan, found), *_of_network(plan, found), *_of_zone(found, zone)]
+    return [
+        *_snapshot_obstacles(plan, found),
+        *_image_obstacles(plan, found),
+        *_network_obstacles(plan, found),
+        *_zone_obstacles(found, zone),
+    ]
 
 
-def _of_snapshots(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+def _snapshot_obstacles(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
     for volume in plan.volumes:
         snapshot, name = found.snapshots.get(volume.snapshot_id), f"{volume.snapshot_id} of {volume.device}"
         if snapshot is None:
@@ -123,7 +93,7 @@ def _of_snapshots(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]
             yield RecoveryRefused("recovery_point", f"the snapshot {name} is {snapshot.state}", OTHER_POINT)
 
 
-def _of_image(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+def _image_obstacles(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
     if found.image is None:
         yield RecoveryRefused("image_id", f"{plan.image_id} does not exist, or was deregistered", OTHER_IMAGE)
         return
@@ -132,7 +102,7 @@ def _of_image(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
         yield RecoveryRefused("image_id", f"{plan.image_id} {words}", remedy)
 
 
-def _of_network(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+def _network_obstacles(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
     if found.subnet is None:
         problem = f"{plan.subnet_id} does not exist any more"
         yield RecoveryRefused("overrides.subnet_id", problem, "name another subnet in overrides.subnet_id")
@@ -147,7 +117,7 @@ def _of_network(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
             yield RecoveryRefused("overrides.security_group_ids", problem, remedy)
 
 
-def _of_zone(found: Found, zone: str | None) -> Iterator[RecoveryRefused]:
+def _zone_obstacles(found: Found, zone: str | None) -> Iterator[RecoveryRefused]:
     if zone and found.subnet and found.subnet.zone != zone:
         problem = f"{found.subnet.subnet_id} is in {found.subnet.zone}, not in {zone}"
         yield RecoveryRefused("overrides.zone", problem, "leave out the zone or the subnet, or name two that fit")

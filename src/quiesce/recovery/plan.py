@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from quiesce.backup.state import Consistency, Crossing, Volume
 from quiesce.errors import RecoveryRefused
+from quiesce.executions import Crossing
+from quiesce.points.parts import Consistency, Volume
 from quiesce.points.point import PointSnapshot, RecoveryPoint
 from quiesce.recovery.input import RecoveryRequest
 

@@ -1,7 +1,7 @@
 """What a recovery asks EC2 to make: the same, to the letter, whenever it is asked for again. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from quiesce import tags
@@ -31,8 +31,8 @@ def launch_request(plan: RecoveryPlan, stack: str, group_ids: Sequence[str]) -> 
         "SecurityGroupIds": list(group_ids),
         "ClientToken": token_for(plan, stack, "server"),
         "TagSpecifications": [
-            tag_specification("instance", {**name, **tags_for(plan, stack)}),
-            tag_specification("volume", tags_for(plan, stack)),
+            tags.tag_specification("instance", {**name, **tags_for(plan, stack)}),
+            tags.tag_specification("volume", tags_for(plan, stack)),
         ],
     }
     request |= {"KeyName": plan.key_name} if plan.key_name else {}
@@ -54,11 +54,6 @@ def volume_request(plan: RecoveryPlan, stack: str, volume: PlannedVolume) -> dic
         "AvailabilityZone": plan.zone,
         "VolumeType": volume.volume_type,
         "ClientToken": token_for(plan, stack, volume.device),
-        "TagSpecifications": [tag_specification("volume", {**tags_for(plan, stack), tags.DEVICE: volume.device})],
+        "TagSpecifications": [tags.tag_specification("volume", {**tags_for(plan, stack), tags.DEVICE: volume.device})],
         **{name: value for name, value in optional.items() if value is not None},
     }
-
-
-def tag_specification(kind: str, tag_set: Mapping[str, str]) -> Any:
-    """Return tags for one kind of resource, as the calls that create it take them."""
-    return {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tag_set.items()]}

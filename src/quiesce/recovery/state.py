@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from quiesce.backup.state import Crossing, Execution, Failure
+from quiesce.executions import Crossing, Execution, Failure
 from quiesce.recovery.plan import RecoveryPlan
 
 Step = Literal["plan", "launch", "stop", "make_volumes", "swap", "start", "await_online", "finish", "account"]

@@ -5,19 +5,19 @@ Of runs: every one that is not Successful, and the first good one after it. Of r
 
 from dataclasses import dataclass
 
-from quiesce.backup.recording import Record
+from quiesce.points.record import Record
 from quiesce.recovery.account import Account
 
 
 @dataclass(frozen=True)
-class Notice:
+class Mail:
     """A mail; the subject is made of bounded names, so that it is at most the 100 ASCII characters that SNS takes."""
 
     subject: str
     text: str
 
 
-def notice_of(record: Record, last_status: str | None) -> Notice | None:
+def mail_of(record: Record, last_status: str | None) -> Mail | None:
     """Return the mail that a run deserves, or None.
 
     Args:
@@ -31,15 +31,15 @@ def notice_of(record: Record, last_status: str | None) -> Notice | None:
         headline = "Successful again"
     else:
         return None
-    return Notice(f"{headline}: backup of {record.instance_id}, policy {record.policy}", _text(record, server))
+    return Mail(f"{headline}: backup of {record.instance_id}, policy {record.policy}", _text(record, server))
 
 
-def notice_of_recovery(account: Account) -> Notice:
+def mail_of_recovery(account: Account) -> Mail:
     """Return the mail that an ended recovery deserves: somebody waits for it."""
     headline = "Recovered" if account.status == "Recovered" else "Recovery failed"
     # An execution's name may have other letters, and stands here where the input has no recovery_id.
     recovery_id = account.recovery_id.encode("ascii", "replace").decode()
-    return Notice(f"{headline}: {recovery_id}", _text_of_recovery(account))
+    return Mail(f"{headline}: {recovery_id}", _text_of_recovery(account))
 
 
 def _text_of_recovery(account: Account) -> str:

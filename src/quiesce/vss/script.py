@@ -68,40 +68,6 @@ def script_parameter(lines: Sequence[str]) -> str:
     return LINE_MARK.join(lines)
 
 
-def check_folder(folder: str) -> None:
-    """Check that DiskShadow reads the name of a folder, absolute, as it is.
-
-    Raises:
-        ServerRefused: there could be a letter in it that means something to DiskShadow; nothing was done.
-    """
-    if not FOLDER.fullmatch(folder):
-        problem = f"DiskShadow's files would lie in {folder!r}, and it may not read that name as it is"
-        raise ServerRefused("folder", problem, "move ProgramData to a folder of plain letters, digits, '.', '_', '-'")
-
-
-def script_file(lines: Sequence[str], folder: str) -> bytes:
-    """Return the file that the server makes of a session's script: ASCII, every line ended by CR and LF.
-
-    Raises:
-        ServerRefused: the attempt's folder has a name that could not stand in a script.
-    """
-    check_folder(folder)
-    return _file(*(line.replace(FOLDER_MARK, folder) for line in lines))
-
-
-def deletion_script(set_id: str) -> bytes:
-    """Return the script that deletes one set of shadow copies, and nobody else's.
-
-    Raises:
-        ServerRefused: that is no set's id.
-    """
-    if not GUID.fullmatch(set_id):
-        raise ServerRefused(
-            "shadow set", f"{set_id!r} is not an id", "delete its shadow copies with DiskShadow by hand"
-        )
-    return _file(f"delete shadows set {set_id}", LAST_LINE)
-
-
 def _check_volumes(volumes: Sequence[str]) -> None:
     remedy = "leave it out of the policy's volumes, or turn VSS off"
     for volume in volumes:
@@ -119,7 +85,3 @@ def _check_writers(writers: Sequence[str]) -> None:
         problem = f"{wrong[0]!r} is no writer's id" if wrong else f"{len(writers)} writers, more than can be excluded"
         remedy = f"name at most {MAX_EXCLUDED_WRITERS} by their ids, as diskshadow lists them by 'list writers status'"
         raise ServerRefused("vss.exclude_writers", problem, remedy)
-
-
-def _file(*lines: str) -> bytes:
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")

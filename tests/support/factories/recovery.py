@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from quiesce.backup.initial_image import FoundImage
-from quiesce.backup.state import Execution
+from quiesce.executions import Execution
+from quiesce.points.image import FoundImage
 from quiesce.points.point import RecoveryPoint
 from quiesce.recovery.account import Ending
 from quiesce.recovery.input import RecoveryRequest, read_recovery_request

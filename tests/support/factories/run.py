@@ -5,24 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quiesce.backup.planning import possible_consistency
-from quiesce.backup.recording import Record
-from quiesce.backup.state import (
-    Awaited,
-    Complete,
-    Excluded,
-    Execution,
-    Failure,
-    Freeze,
-    Plan,
-    RunState,
-    Snapshot,
-    SnapshotSet,
-    Thaw,
-    Volume,
-)
+from quiesce.backup.state import Awaited, Complete, Freeze, Plan, RunState, SnapshotSet, Thaw
 from quiesce.backup.volumes import AttachedVolume
+from quiesce.executions import Execution, Failure
 from quiesce.guest.answers import ScriptResult, Session
-from quiesce.policy.policy import Policy, TargetSettings
+from quiesce.points.parts import Excluded, Snapshot, Volume
+from quiesce.points.record import Record
+from quiesce.policy.policy import Policy
+from quiesce.policy.target import TargetSettings
 
 NOW = datetime(2026, 3, 14, 1, 30, tzinfo=UTC)
 INSTANCE = "i-0123456789abcdef0"
@@ -114,7 +104,6 @@ def an_exclusion(number: int, **changes: Any) -> Excluded:
 def a_snapshot_set(*snapshots: Snapshot, **changes: Any) -> SnapshotSet:
     fields = {
         "snapshots": list(snapshots),
-        "requested_at": NOW,
         "returned_at": NOW,
         "calls": {"ec2:CreateSnapshots": 1},
     }

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from quiesce.aws.ssm import FIRST_ATTEMPT, SHORTEST_DELIVERY_S, UNANSWERED_LOOK_S, Guest
+from quiesce.clock import Clock
 from quiesce.errors import (
     AccessDenied,
     AgentUnreachable,
@@ -195,7 +196,7 @@ def test_a_status_without_details_is_enough(ssm: ScriptedSsm) -> None:
 def test_a_status_that_nobody_knows_is_not_guessed_at(ssm: ScriptedSsm, details: str) -> None:
     ssm.takes_the_command()
     ssm.says("GetCommandInvocation", an_invocation(details=details))
-    with pytest.raises(AnswerUnreadable, match=f"a status that nobody knows: {details}"):
+    with pytest.raises(AnswerUnreadable, match=f"an unknown status: {details}"):
         ask(ssm)
 
 
@@ -422,7 +423,9 @@ class Simulated:
         self.agent.advance(now_s)
 
     def guest(self) -> Guest:
-        return Guest(client_of(self.service), "the-document", INSTANCE, self._sleep, lambda: self.now_s)
+        return Guest(
+            client_of(self.service), "the-document", INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep)
+        )
 
     def _start(self, _script: str, now_s: float) -> Running:
         self.started += 1

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.backup import awaiting
-from quiesce.backup.state import Awaited, RunState, Snapshot
+from quiesce.backup.state import Awaited, RunState
+from quiesce.points.parts import Snapshot
 from tests.support.factories.run import (
     NOW,
     a_failure,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.backup.freeze_window import FreezeWindow, window_of
+from quiesce.backup.findings import window_of
 from quiesce.backup.state import RunState
+from quiesce.points.record import FreezeWindow
 from tests.support.factories.run import (
     NOW,
     NOW_MS,

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from quiesce import tags
-from quiesce.backup.initial_image import decide, image_notes, image_request, is_wanted, misfit_note
+from quiesce.backup.initial_image import decide, image_notes, is_wanted, notes_of
+from quiesce.backup.requests import image_request
 from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import ImageKept
-from quiesce.policy.policy import ImageRenewal
+from quiesce.policy.parts import ImageRenewal
 from tests.support.factories.recovery import an_image
 from tests.support.factories.run import (
     INSTANCE,
@@ -128,9 +129,9 @@ def test_where_none_fits_the_server_any_more_another_is_made_at_most_once_a_day(
     upkeep = decide("once", [an_image("ami-1", days=days)], {"ami-1": MISFIT}, NOW)
     assert (upkeep.make, upkeep.latest, upkeep.misfits) == (made, "ami-1", MISFIT)
     told = "another one was made" if made else "another one is made a day after the last"
-    assert misfit_note(upkeep) == (
+    assert notes_of(upkeep) == [
         f"the initial AMI ami-1 no longer fits the server: it boots by legacy-bios, not uefi; {told}"
-    )
+    ]
 
 
 def test_a_renewed_image_that_does_not_fit_is_not_made_again_with_every_backup() -> None:

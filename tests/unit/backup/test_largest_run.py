@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
+from quiesce.backup.findings import gather
 from quiesce.backup.recording import Places, write
-from quiesce.backup.run import identity_of
-from quiesce.backup.state import ShadowCopy, ShadowOutcome, ShadowPlan, ShadowVolume, Volume
+from quiesce.backup.state import ShadowPlan, ShadowVolume
 from quiesce.backup.verdict import judge
 from quiesce.guest.answers import GuestShadowCopy, Session, Shadow, ShadowStorage
 from quiesce.points.evidence import ReadSnapshot, Verified, VerifiedCopy
+from quiesce.points.parts import ShadowCopy, ShadowOutcome, Volume
 from quiesce.vss.script import MAX_VOLUMES
 from tests.support.environment import MAX_STATE_BYTES
 from tests.support.factories.run import (
@@ -115,8 +116,9 @@ def test_the_largest_run_that_goes_well_fits_into_the_state_document_and_so_does
         verify=evidence,
         complete=a_complete(the_session("ended")).model_copy(update={"ending": "completed"}),
     )
-    verdict = judge(state)
+    findings = gather(state)
+    verdict = judge(findings)
     assert verdict.status == "Successful"
-    record = write(state, identity_of(state), verdict, now=NOW, places=Places("s3://bucket/records/r.json", None))
+    record = write(state, findings, verdict, now=NOW, places=Places("s3://bucket/records/r.json", None))
     assert len(state.model_dump_json(exclude_none=True).encode()) < MAX_STATE_BYTES
     assert len(record.model_dump_json().encode()) < MAX_STATE_BYTES

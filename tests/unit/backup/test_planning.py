@@ -9,7 +9,7 @@ from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import select
 from quiesce.errors import ServerRefused
-from quiesce.policy.policy import VolumeChoice
+from quiesce.policy.parts import VolumeChoice
 from tests.support.factories.run import INSTANCE, NOW, a_plan, a_policy, an_attached_volume, some_settings
 
 ATTACHED = [an_attached_volume(0), an_attached_volume(1)]

@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 from quiesce.backup import recording
-from quiesce.backup.freeze_window import FreezeWindow
-from quiesce.backup.recording import Logs, Record
-from quiesce.backup.run import UNKNOWN, identity_of
+from quiesce.backup.findings import gather
+from quiesce.backup.run import UNKNOWN
 from quiesce.backup.state import RunState
 from quiesce.backup.verdict import judge
+from quiesce.points import record
+from quiesce.points.record import FreezeWindow, Logs, Record
 from tests.support.factories.run import (
     EXECUTION,
     INSTANCE,
@@ -34,7 +35,8 @@ LOGS = Logs(place="s3://bucket/logs/i/r/1/", files=["session.log"], problem="")
 
 def written(state: RunState) -> Record:
     places = recording.Places("s3://bucket/records/r.json", LOGS if state.freeze else None)
-    return recording.write(state, identity_of(state), judge(state), now=ENDED, places=places)
+    findings = gather(state)
+    return recording.write(state, findings, judge(findings), now=ENDED, places=places)
 
 
 def a_run_with_scripts() -> RunState:
@@ -114,7 +116,7 @@ def test_a_run_that_plan_refused_has_a_record_of_what_is_known() -> None:
         "",
     )
     assert (refused.snapshots, refused.snapshots_at, refused.excluded, refused.calls) == ([], None, [], {})
-    assert refused.failure == recording.FailureRecord(error="PolicyRefused", cause="input: is str")
+    assert refused.failure == record.FailureRecord(error="PolicyRefused", cause="input: is str")
 
 
 def test_snapshots_are_in_the_record_even_where_nobody_could_look_at_them() -> None:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quiesce.backup.input import choose_target, read_request
 from quiesce.backup.run import RUN_ID, UNKNOWN, RunIdentity, check_run_id, identify, identity_of
 from quiesce.errors import PolicyRefused
-from quiesce.policy.file import choose_target, read_policy, read_request
-from quiesce.policy.policy import INSTANCE_ID_PATTERN, NAME_PATTERN
+from quiesce.policy.file import read_policy
+from quiesce.policy.parts import INSTANCE_ID_PATTERN, NAME_PATTERN
 from tests.support.factories.run import INSTANCE, a_policy_document, a_state, an_execution
 
 TIME = "2026-03-14T01:30:00Z"

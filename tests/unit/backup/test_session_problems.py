@@ -2,17 +2,11 @@
 
 import pytest
 
-from quiesce.backup.session_problems import (
-    WORDS,
-    decide,
-    earlier_attempts,
-    script_problem,
-    session_problems,
-    was_asked,
-    was_held,
-)
-from quiesce.backup.state import Plan, RunState, ShadowOutcome, ShadowPlan, ShadowVolume
+from quiesce.backup.attempts import decide, earlier_attempts
+from quiesce.backup.session_problems import WORDS, script_problem, session_problems, was_asked, was_held
+from quiesce.backup.state import Plan, RunState, ShadowPlan, ShadowVolume
 from quiesce.guest.answers import ScriptResult, Session
+from quiesce.points.parts import ShadowOutcome
 from tests.support.factories.run import (
     NOW,
     a_failure,

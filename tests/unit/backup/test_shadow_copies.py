@@ -9,18 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.backup.shadow_copies import (
-    KILLED,
-    TOO_SLOW,
-    ending_problems,
-    ending_words,
-    has_good_shadow_copies,
-    log_of,
-    outcome_of,
-    thaw_problems,
-)
-from quiesce.backup.state import Retrying, ShadowOutcome, ShadowPlan, ShadowVolume
+from quiesce.backup.shadow_copies import ending_words, log_of, outcome_of
+from quiesce.backup.shadow_problems import KILLED, TOO_SLOW, ending_problems, has_good_shadow_copies, thaw_problems
+from quiesce.backup.state import Retrying, ShadowPlan, ShadowVolume
 from quiesce.guest.answers import Answer, GuestShadowCopy, Session, Shadow, ShadowStorage
+from quiesce.points.parts import ShadowOutcome
 from quiesce.vss.log import Log, read_log
 from quiesce.vss.script import SYSTEM_PROVIDER
 from sandbox.windows.vss import Server

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from quiesce.backup.state import RunState
 from quiesce.guest.answers import Session
-from quiesce.policy.policy import DELIVERY_S, FUNCTION_LIMIT_S, TargetSettings
+from quiesce.policy.parts import DELIVERY_S, FUNCTION_LIMIT_S
+from quiesce.policy.target import TargetSettings
 from tests.support.factories.run import (
     a_complete,
     a_failure,

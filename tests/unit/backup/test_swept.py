@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from quiesce.backup.findings import gather
 from quiesce.backup.run import identify
 from quiesce.backup.session_problems import was_asked
-from quiesce.backup.swept import execution_of, input_of, left_by, with_end
+from quiesce.backup.swept import left_by, with_end
 from quiesce.backup.verdict import judge
+from quiesce.executions import execution_of, input_of
 from quiesce.guest.answers import Session
 from tests.support.factories.run import EXECUTION, INSTANCE, NOW, a_plan, a_session, a_snapshot, some_settings
 
@@ -66,7 +68,7 @@ def test_an_input_that_the_event_had_no_room_for_is_not_known() -> None:
 WORDS = {
     "ABORTED": ("ExecutionStopped", "the execution was stopped by hand or by its parent"),
     "TIMED_OUT": ("ExecutionTimedOut", "the execution ran longer than the state machine allows"),
-    "FAILED": ("ExecutionFailed", "the execution failed before anybody could tell its end"),
+    "FAILED": ("ExecutionFailed", "the execution failed before it could record its end"),
 }
 
 
@@ -111,7 +113,7 @@ def test_what_was_swept_has_failed_for_its_true_reason_whatever_is_found(
 ) -> None:
     problem = "" if session else "no answer; the server thaws and ends its session by itself"
     state = with_end(left_by(an_event(status), an_item()), session, problem, found, NOW)
-    verdict = judge(state)
+    verdict = judge(gather(state))
     assert (verdict.status, verdict.consistency.level) == ("Failed", "none")
     assert verdict.cause
     assert (verdict.cause.error, verdict.reason) == WORDS[status]
@@ -121,7 +123,7 @@ def test_what_was_swept_has_failed_for_its_true_reason_whatever_is_found(
 @pytest.mark.parametrize("found", [[], [a_snapshot(0), a_snapshot(1)]])
 def test_the_record_of_a_sweep_says_what_the_server_did_not_say_and_nothing_that_nobody_knows(found: list[Any]) -> None:
     state = with_end(left_by(an_event(), an_item()), None, "no answer; the server thaws by itself", found, NOW)
-    assert judge(state).notes == (
+    assert judge(gather(state)).notes == (
         "the server said nothing of its session",
         "it is not known whether the complete script ran (no answer; the server thaws by itself)",
     )
@@ -129,7 +131,7 @@ def test_the_record_of_a_sweep_says_what_the_server_did_not_say_and_nothing_that
 
 def test_a_sweep_that_had_nobody_to_ask_complains_of_nothing() -> None:
     state = with_end(left_by(an_event(), an_item_without("attempt")), None, "", [], NOW)
-    assert judge(state).notes == ()
+    assert judge(gather(state)).notes == ()
 
 
 def test_snapshots_that_were_found_are_the_runs() -> None:

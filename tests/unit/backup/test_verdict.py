@@ -9,19 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.backup.state import Awaited, Consistency, Failure, Plan, RunState
-from quiesce.backup.verdict import (
-    ADOPTED,
-    HELD,
-    NOT_FROZEN,
-    SNAPSHOTS_INCOMPLETE,
-    Cause,
-    cause_of,
-    judge,
-    judge_snapshots,
-    succeeded_so_far,
-)
+from quiesce.backup.findings import ADOPTED, NOT_FROZEN, gather
+from quiesce.backup.snapshot_verdict import SNAPSHOTS_INCOMPLETE, judge_snapshots
+from quiesce.backup.state import Awaited, Plan, RunState
+from quiesce.backup.verdict import HELD, judge
+from quiesce.executions import Cause, Failure, cause_of
 from quiesce.guest.answers import ScriptResult, Session
+from quiesce.points.parts import Consistency
 from tests.support.factories.run import (
     NOW,
     a_complete,
@@ -299,7 +293,11 @@ RUNS = {
     "before failed, and the policy takes nothing less": (
         a_run(
             ended(before=a_failed_script("")),
-            freeze=a_freeze(go_on=False, reason="the before script ended with exit code 7"),
+            freeze=a_freeze(
+                a_session(before=a_failed_script("")),
+                go_on=False,
+                reason="the before script ended with exit code 7",
+            ),
             snapshot=None,
             await_snapshots=an_awaited(),
         ),
@@ -409,24 +407,24 @@ RUNS = {
 
 @pytest.mark.parametrize(("state", "judged"), RUNS.values(), ids=RUNS)
 def test_each_way_that_a_run_can_go_has_its_verdict(state: RunState, judged: Judged) -> None:
-    verdict = judge(state)
+    verdict = judge(gather(state))
     assert Judged(verdict.status, verdict.consistency.level, verdict.reason, verdict.notes) == judged
     assert (verdict.cause is None) == (judged.status != "Failed")
 
 
 def test_a_before_script_that_the_policy_could_not_do_without_has_an_error_of_its_own() -> None:
-    verdict = judge(RUNS["before failed, and the policy takes nothing less"][0])
+    verdict = judge(gather(RUNS["before failed, and the policy takes nothing less"][0]))
     assert verdict.cause
     assert verdict.cause.error == NOT_FROZEN
 
 
 def test_an_application_that_was_held_is_told_with_what_shows_it() -> None:
-    assert judge(a_run()).consistency.reason == HELD
+    assert judge(gather(a_run())).consistency.reason == HELD
 
 
 def test_the_first_problem_is_why_the_application_was_not_held() -> None:
     state = a_run(ended(before=a_failed_script(""), complete=a_failed_script("0")))
-    assert judge(state).consistency.reason == "the before script ended with exit code 7"
+    assert judge(gather(state)).consistency.reason == "the before script ended with exit code 7"
 
 
 scripts = st.sampled_from(["good", "failed", "unknown"])
@@ -474,7 +472,7 @@ def a_run_of(way: dict[str, Any]) -> RunState:
 
 @given(whole_runs)
 def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str, Any]) -> None:
-    verdict = judge(a_run_of(way))
+    verdict = judge(gather(a_run_of(way)))
 
     asked = way["asked"] == "asked"
     whole = way["snapshots"] == "good" and (way["go_on"] or not asked)
@@ -491,10 +489,10 @@ def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str
 
 @given(whole_runs)
 def test_the_complete_script_hears_of_success_only_if_all_before_it_succeeded(way: dict[str, Any]) -> None:
-    told = succeeded_so_far(a_run_of(way | {"complete": "unknown"}))
+    told = gather(a_run_of(way | {"complete": "unknown"})).succeeded_so_far
     before_it = a_run_of(way | {"complete": "good", "complete_answered": True})
-    assert told == (judge(before_it).status == "Successful")
+    assert told == (judge(gather(before_it)).status == "Successful")
 
 
 def test_without_a_plan_nothing_succeeded() -> None:
-    assert not succeeded_so_far(a_state())
+    assert not gather(a_state()).succeeded_so_far

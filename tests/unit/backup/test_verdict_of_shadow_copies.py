@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from quiesce.backup.shadow_copies import has_good_shadow_copies
-from quiesce.backup.state import Retrying, RunState, ShadowCopy, ShadowOutcome, ShadowPlan, ShadowVolume
-from quiesce.backup.verdict import awaits_evidence, judge, succeeded_so_far
+from quiesce.backup.findings import gather
+from quiesce.backup.shadow_problems import has_good_shadow_copies
+from quiesce.backup.state import Retrying, RunState, ShadowPlan, ShadowVolume
+from quiesce.backup.verdict import judge
 from quiesce.guest.answers import GuestShadowCopy, Session, Shadow
 from quiesce.points.evidence import Verified, VerifiedCopy
+from quiesce.points.parts import ShadowCopy, ShadowOutcome
 from tests.support.factories.run import (
     a_complete,
     a_failure,
@@ -151,7 +153,7 @@ def the_run(way: Way) -> RunState:
         verify_failure=a_failure("AwsThrottled", "too fast") if way.evidence == "no answer" else None,
         retrying=Retrying(attempt=1) if way.thaw == "given up" else None,
     )
-    succeeded = succeeded_so_far(state)
+    succeeded = gather(state).succeeded_so_far
     ending = way.ending if way.ending == "completed" else "not-told"
     return state.model_copy(
         update={"complete": a_complete(session, succeeded=succeeded).model_copy(update={"ending": ending})}
@@ -171,7 +173,7 @@ def in_words(way: Way) -> str:
 
 @pytest.mark.parametrize("way", ALL + LOOKED, ids=in_words)
 def test_no_way_is_better_than_all_that_happened_on_it(way: Way) -> None:
-    verdict = judge(the_run(way))
+    verdict = judge(gather(the_run(way)))
     smooth = is_consistent(way) and way.scripts in ("off", "good") and way.ending == "completed"
     whole = way.snapshots != "one failed"
     assert verdict.consistency.level == ("none" if not whole else "application" if is_consistent(way) else "crash")
@@ -189,7 +191,7 @@ def test_complete_gets_1_only_where_everything_before_it_went_well(way: Way) -> 
 
 @pytest.mark.parametrize("way", ALL, ids=in_words)
 def test_evidence_is_looked_for_where_nothing_else_is_left_to_show(way: Way) -> None:
-    assert awaits_evidence(the_run(way)) == is_consistent(way)
+    assert gather(the_run(way)).awaits_evidence == is_consistent(way)
 
 
 @pytest.mark.parametrize(
@@ -205,34 +207,34 @@ def test_evidence_is_looked_for_where_nothing_else_is_left_to_show(way: Way) -> 
     ],
 )
 def test_a_consistent_recovery_point_says_whether_its_shadow_copies_were_seen(seen: str, words: str) -> None:
-    verdict = judge(the_run(Way("off", "good", "good", "asked", "completed", seen)))
+    verdict = judge(gather(the_run(Way("off", "good", "good", "asked", "completed", seen))))
     assert verdict.consistency.level == "application"
     assert verdict.consistency.reason.endswith(words)
 
 
 @pytest.mark.parametrize("seen", ["absent", "damaged", "without writers"])
 def test_a_description_is_wrong_where_the_snapshots_contradict_it(seen: str) -> None:
-    verdict = judge(the_run(Way("off", "good", "good", "asked", "completed", seen)))
+    verdict = judge(gather(the_run(Way("off", "good", "good", "asked", "completed", seen))))
     assert any("'VSS snapshot'" in note for note in verdict.notes)
     assert "D:" in verdict.consistency.reason
 
 
 def test_a_description_that_turned_out_wrong_is_named_in_the_record() -> None:
-    verdict = judge(the_run(Way("off", "gone at thaw", "good", "asked", "completed")))
+    verdict = judge(gather(the_run(Way("off", "gone at thaw", "good", "asked", "completed"))))
     assert any("'VSS snapshot'" in note for note in verdict.notes)
 
 
 def test_a_description_that_promised_nothing_is_not() -> None:
     state = the_run(Way("off", "failed", "good", "asked", "completed"))
     assert not has_good_shadow_copies(state)
-    assert not judge(state).notes
+    assert not judge(gather(state)).notes
 
 
 def test_a_thaw_for_another_attempt_that_got_no_answer_is_why_there_was_none() -> None:
     way = Way("off", "failed", "good", "given up", "completed")
     state = the_run(way).model_copy(update={"retry_failure": a_failure("AgentUnreachable", "no answer")})
     state = state.model_copy(update={"freeze": a_freeze(the_session(way), shadow=FAILED, go_on=False, retry=True)})
-    verdict = judge(state)
+    verdict = judge(gather(state))
     assert (verdict.status, verdict.consistency.level) == ("PartiallySuccessful", "crash")
     assert "another attempt, which was not made (no answer)" in verdict.reason
 
@@ -277,7 +279,7 @@ def table() -> list[str]:
     ]
     for words, way in SHOWN.items():
         state = the_run(way)
-        verdict, told = judge(state), bool(state.complete and state.complete.succeeded)
+        verdict, told = judge(gather(state)), bool(state.complete and state.complete.succeeded)
         description = "`VSS snapshot`" if has_good_shadow_copies(state) else "nothing"
         lines.append(f"| {words} | {verdict.status} | `{verdict.consistency.level}` | {description} | {int(told)} |")
     return lines

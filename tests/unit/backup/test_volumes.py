@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from quiesce.backup.volumes import MAX_EXCLUDED_DATA_VOLUMES, AttachedVolume, select
 from quiesce.errors import PolicyRefused, ServerRefused
-from quiesce.policy.policy import VolumeChoice
+from quiesce.policy.parts import VolumeChoice
 from tests.support.factories.run import an_attached_volume, volume_id
 
 ROLES = ("data", "logs", "scratch")

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
+from quiesce.disks.__main__ import main
 from quiesce.disks.listing import describe, is_complete
 from quiesce.disks.raw import NotRead
-from quiesce.disks.shadow_copies import main, read_copies, unread_disk
+from quiesce.disks.shadow_copies import read_copies, unread_disk
 from sandbox.disks.shadow_structures import CATALOG_AT
 from sandbox.disks.sparse_disk import SparseDisk, write_gpt
 from tests.unit.disks.shadow_disks import CREATED_AT, GIB, SET_ID, a_server, a_volume, an_id, seen, volumes_of
@@ -102,7 +103,7 @@ def test_the_command_ends_with_2_if_an_image_cannot_be_opened(
 def test_the_command_needs_nothing_but_python(tmp_path: Path) -> None:
     image = saved(a_server().c.disk, tmp_path / "c.raw")
     # -S: no site packages.
-    command = [sys.executable, "-S", "-m", "quiesce.disks.shadow_copies", image]
+    command = [sys.executable, "-S", "-m", "quiesce.disks", image]
     environment = {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert str(an_id("C")) in shown.stdout

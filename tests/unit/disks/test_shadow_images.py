@@ -13,9 +13,10 @@ from uuid import UUID
 
 import pytest
 
+from quiesce.disks.__main__ import main
 from quiesce.disks.listing import is_complete
 from quiesce.disks.search import ExpectedCopy, examine
-from quiesce.disks.shadow_copies import Disk, ShadowCopy, main, read_copies, read_disk
+from quiesce.disks.shadow_copies import Disk, ShadowCopy, read_copies, read_disk
 
 NAMED = os.environ.get("QUIESCE_VSS_IMAGES")
 FOLDER = Path(NAMED or "/nowhere")

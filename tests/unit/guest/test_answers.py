@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.errors import MAX_WORDS, AnswerUnreadable, GuestRefused
-from quiesce.guest.answers import PHASES, Answer, Question, read_answer, session_of, staged_of
+from quiesce.guest.answers import Answer, Question, read_answer, session_of, staged_of
 from tests.support.factories.run import INSTANCE, a_freeze, a_line, a_manifest, a_script, a_session, a_state, an_answer
 from tests.support.project import ROOT
 
@@ -209,12 +209,6 @@ def test_a_yes_without_its_matter_is_unreadable(part_of: Any, verb: str) -> None
 def test_the_manifest_says_which_scripts_the_server_has_not_got() -> None:
     scripts = {"before": "before_x.ps1", "after": "", "complete": ""}
     assert staged_of(read(an_answer("stage", staged=a_manifest(scripts=scripts)))).missing() == ["after", "complete"]
-
-
-def test_a_session_has_reached_its_phase_and_all_before_it() -> None:
-    for number, phase in enumerate(PHASES):
-        reached = [p for p in PHASES if a_session(before=None, phase=phase).reached(p)]
-        assert reached == list(PHASES[: number + 1])
 
 
 def test_a_session_survives_the_state_document() -> None:

@@ -2,10 +2,11 @@
 
 import pytest
 
-from quiesce.backup.state import Excluded
+from quiesce.backup.drives import LOW_BYTES, remarks, with_drives
 from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer
-from quiesce.guest.inventory import LOW_BYTES, inventory_of, remarks, with_drives
+from quiesce.guest.inventory import inventory_of
+from quiesce.points.parts import Excluded
 from sandbox.windows.inventory import Drive, inventory, nvme_drives, volume_guid
 from tests.support.factories.run import a_volume
 

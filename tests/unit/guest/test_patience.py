@@ -9,22 +9,24 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from quiesce.aws.clients import HASTY
+from quiesce.backup.parameters import (
+    SESSION_LIMIT_S,
+    collect_parameters,
+    inventory_parameters,
+    session_parameters,
+    stage_parameters,
+)
 from quiesce.backup.state import Plan
 from quiesce.guest.patience import (
     COLLECT_PATIENCE,
     INVENTORY_PATIENCE,
-    SESSION_LIMIT_S,
     STAGE_PATIENCE,
-    collect_parameters,
     complete_wait,
     freeze_wait,
-    inventory_parameters,
-    session_parameters,
-    stage_parameters,
     sweep_wait,
     thaw_wait,
 )
-from quiesce.policy.policy import SessionLimits
+from quiesce.policy.target import SessionLimits
 from tests.support.factories.run import INSTANCE, a_plan, some_settings
 from tests.support.project import resources
 from tests.support.ssm import guest_document

@@ -6,17 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from quiesce.backup.input import EXAMPLE, choose_target, read_request
 from quiesce.errors import PolicyRefused
-from quiesce.policy.file import (
-    EXAMPLE,
-    MAX_POLICY_BYTES,
-    MAX_POLICY_DEPTH,
-    choose_target,
-    read_policy,
-    read_policy_file,
-    read_request,
-)
-from quiesce.policy.policy import Policy, VolumeChoice
+from quiesce.policy.file import MAX_POLICY_BYTES, MAX_POLICY_DEPTH, read_policy, read_policy_file
+from quiesce.policy.parts import VolumeChoice
+from quiesce.policy.policy import Policy
 from tests.support.factories.run import INSTANCE, a_policy, a_policy_document
 
 OTHER = "i-0fedcba9876543210"

@@ -9,9 +9,11 @@ from quiesce import tags
 from quiesce.aws.bucket import record_key
 from quiesce.backup.run import RUN_ID, identify
 from quiesce.errors import PolicyRefused
-from quiesce.policy import policy
+from quiesce.policy import target
 from quiesce.policy.file import read_policy, read_policy_file
-from quiesce.policy.policy import Policy, Scripts, TargetSettings, VolumeChoice, Vss
+from quiesce.policy.parts import Scripts, VolumeChoice, Vss
+from quiesce.policy.policy import Policy
+from quiesce.policy.target import TargetSettings
 from tests.support.factories.run import INSTANCE, a_policy, a_policy_document, an_execution, some_settings, volume_id
 from tests.support.project import ROOT, definition
 
@@ -361,9 +363,9 @@ def waits_s(retrier: dict[str, float]) -> list[float]:
 def test_the_bounds_of_the_freeze_limit_are_what_the_state_machine_makes_them() -> None:
     snapshot = definition()["States"]["Snapshot"]
     too_soon, others = map(waits_s, snapshot["Retry"])
-    assert snapshot["TimeoutSeconds"] == policy.SNAPSHOT_S
-    assert policy.SHORTEST_FREEZE_S + sum(too_soon[:3]) <= TargetSettings().freeze_limit_s
-    assert policy.SHORTEST_FREEZE_S + sum(too_soon) + sum(others) <= 150
+    assert snapshot["TimeoutSeconds"] == target.SNAPSHOT_S
+    assert target.SHORTEST_FREEZE_S + sum(too_soon[:3]) <= TargetSettings().freeze_limit_s
+    assert target.SHORTEST_FREEZE_S + sum(too_soon) + sum(others) <= 150
 
 
 SCRIPTS = {"from": "bucket"}

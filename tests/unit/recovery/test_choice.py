@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.errors import RecoveryRefused
-from quiesce.points.point import RecoveryPoint, choose
+from quiesce.points.point import RecoveryPoint
+from quiesce.recovery.choice import choose
 from tests.support.factories.recovery import a_point, a_request
 from tests.support.factories.run import INSTANCE, NOW
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.backup.initial_image import FoundImage
-from quiesce.backup.state import Consistency
 from quiesce.errors import RecoveryRefused
+from quiesce.points.image import FoundImage
+from quiesce.points.parts import Consistency
 from quiesce.points.point import PointCopy, PointShadow
 from quiesce.recovery.account import recovered
 from quiesce.recovery.obstacles import FoundSnapshot, FoundSubnet, choose_image, choose_subnet, obstacles

@@ -4,10 +4,9 @@ from typing import get_args
 
 import pytest
 
-from quiesce.backup.recording import FailureRecord, Logs
-from quiesce.backup.verdict import Status
+from quiesce.points.record import FailureRecord, Logs, Status
 from quiesce.recovery.account import failed
-from quiesce.report.mail import notice_of, notice_of_recovery
+from quiesce.report.mail import mail_of, mail_of_recovery
 from tests.support.factories.recovery import an_ending
 from tests.support.factories.run import INSTANCE, a_record
 
@@ -17,26 +16,26 @@ BAD = [status for status in get_args(Status) if status != "Successful"]
 @pytest.mark.parametrize("status", BAD)
 @pytest.mark.parametrize("last", [None, *get_args(Status)])
 def test_every_run_that_is_not_successful_is_told(status: str, last: str | None) -> None:
-    notice = notice_of(a_record(status=status), last)
+    notice = mail_of(a_record(status=status), last)
     assert notice
     assert notice.subject == f"{status}: backup of {INSTANCE}, policy files-nightly"
 
 
 @pytest.mark.parametrize("last", BAD)
 def test_the_first_good_run_after_a_bad_one_is_told(last: str) -> None:
-    notice = notice_of(a_record(), last)
+    notice = mail_of(a_record(), last)
     assert notice
     assert notice.subject == f"Successful again: backup of {INSTANCE}, policy files-nightly"
 
 
 @pytest.mark.parametrize("last", [None, "Successful"])
 def test_a_good_run_among_good_ones_is_no_news(last: str | None) -> None:
-    assert notice_of(a_record(), last) is None
+    assert mail_of(a_record(), last) is None
 
 
 @pytest.mark.parametrize("status", get_args(Status))
 def test_the_longest_names_make_a_subject_that_sns_takes(status: str) -> None:
-    notice = notice_of(a_record(status=status, policy="A" * 40), "Failed")
+    notice = mail_of(a_record(status=status, policy="A" * 40), "Failed")
     assert notice
     assert len(notice.subject) <= 100
     assert notice.subject.isascii()
@@ -47,7 +46,7 @@ def test_the_text_says_what_happened_and_where_to_read_on() -> None:
     record = a_record(
         status="Failed", reason="no", failure=FailureRecord(error="ServerBusy", cause="no"), notes=["one", "two"]
     )
-    notice = notice_of(record, None)
+    notice = mail_of(record, None)
     assert notice
     assert notice.text.splitlines() == [
         f"Server:      FILES01 ({INSTANCE})",
@@ -66,7 +65,7 @@ def test_the_text_says_what_happened_and_where_to_read_on() -> None:
 
 
 def test_a_server_without_a_name_is_told_by_its_id() -> None:
-    notice = notice_of(a_record(status="Failed", instance_name=""), None)
+    notice = mail_of(a_record(status="Failed", instance_name=""), None)
     assert notice
     assert notice.text.startswith(f"Server:      {INSTANCE}\n")
 
@@ -80,14 +79,14 @@ def test_a_server_without_a_name_is_told_by_its_id() -> None:
     ],
 )
 def test_where_the_sessions_files_are_or_why_they_are_not_is_told(logs: Logs, line: str) -> None:
-    notice = notice_of(a_record(status="PartiallySuccessful", logs=logs), None)
+    notice = mail_of(a_record(status="PartiallySuccessful", logs=logs), None)
     assert notice
     assert f"Logs:        {line}" in notice.text.splitlines()
 
 
 @pytest.mark.parametrize("name", ["A" * 80, "Wiederherstellung-für-Müller", "復旧" * 40])
 def test_the_longest_and_the_strangest_name_of_a_recovery_makes_a_subject_that_sns_takes(name: str) -> None:
-    notice = notice_of_recovery(failed(an_ending(name), None, "RecoveryRefused: so", []))
+    notice = mail_of_recovery(failed(an_ending(name), None, "RecoveryRefused: so", []))
     assert len(notice.subject) <= 100
     assert notice.subject.isascii()
     assert name in notice.text

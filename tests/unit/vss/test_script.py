@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from guest.document import SHADOW_SCRIPT, SHADOW_SCRIPT_MAX_CHARS
 from quiesce.errors import ServerRefused
-from quiesce.vss.script import (
-    MAX_EXCLUDED_WRITERS,
-    MAX_VOLUMES,
-    check_folder,
-    deletion_script,
-    script_file,
-    script_parameter,
-    session_script,
-)
+from quiesce.vss.script import MAX_EXCLUDED_WRITERS, MAX_VOLUMES, script_parameter, session_script
+from tests.support.diskshadow_files import check_folder, deletion_script, script_file
 from tests.support.shadow_session import FOLDER, SQL_WRITER, C, D, E, script_of
 
 GOLDEN = Path(__file__).parent / "diskshadow"

@@ -1,10 +1,9 @@
 """Plan's last part: see whether the server can be asked, and put what its session will need onto its disk."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from quiesce.aws import bucket
+from quiesce.aws.bucket import Bucket
 from quiesce.aws.ssm import Guest
+from quiesce.backup.drives import remarks, with_drives
+from quiesce.backup.parameters import NO_SCRIPT, inventory_parameters, stage_parameters
 from quiesce.backup.planning import without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
@@ -12,37 +11,12 @@ from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, G
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import staged_of
-from quiesce.guest.inventory import inventory_of, remarks, with_drives
+from quiesce.guest.inventory import inventory_of
 from quiesce.guest.scripts import Stage, choose, places
 from quiesce.vss import script
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
-
-@dataclass(frozen=True)
-class ScriptStore:
-    """The bucket with the scripts: one client that looks, and one whose links name the bucket's own host."""
-
-    client: "S3Client"
-    links: "S3Client"
-    bucket: str
-
-    def find(self, plan: Plan) -> dict[Stage, str | None]:
-        """Return the key of each script, None where there is none.
-
-        Raises:
-            PolicyRefused: a script is there twice.
-        """
-        keys = bucket.list_scripts(self.client, self.bucket, places(plan.owner, plan.instance_id))
-        return choose(keys, owner=plan.owner, instance_id=plan.instance_id, policy=plan.policy)
-
-    def link(self, key: str) -> str:
-        """Return a presigned link to the present version of a script."""
-        return bucket.link_to_script(self.client, self.links, self.bucket, key)
-
-
-def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
+def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
     """Stage a run on its server, or plan a crash-consistent backup where that can't be done.
 
     Raises:
@@ -57,7 +31,7 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
         known = _known(guest, plan)
         if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
             return without_asking(known, known.no_shadow)
-        return _staged(guest, store, known)
+        return _staged(guest, bucket, known)
     except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
         return without_asking(plan, str(error))
     except GuestRefused as error:
@@ -66,7 +40,7 @@ def prepare(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
 
 def _known(guest: Guest, plan: Plan) -> Plan:
     """Add what the server says of itself; a server that has no words for it can be backed up all the same."""
-    answer = guest.ask("inventory", patience.inventory_parameters(plan), patience.INVENTORY_PATIENCE)
+    answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error.startswith("InventoryUnreadable"):
         words = f"the server can't say what it is: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
@@ -83,12 +57,11 @@ def _known(guest: Guest, plan: Plan) -> Plan:
     return known.model_copy(update=update)
 
 
-def _staged(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
+def _staged(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
     """Have the server fetch what its session will need."""
     source = "off" if plan.settings.scripts == "off" else plan.settings.scripts.source
-    found = store.find(plan) if source == "bucket" else {}
-    links = {stage: store.link(key) for stage, key in found.items() if key}
-    parameters = patience.stage_parameters(plan, links, _shadow_script(plan))
+    links = _links(bucket, plan) if source == "bucket" else {}
+    parameters = stage_parameters(plan, links, _shadow_script(plan))
     staged = staged_of(guest.ask("stage", parameters, patience.STAGE_PATIENCE))
     where = "in the bucket" if source == "bucket" else "on the server"
     looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if source == "bucket" else ""
@@ -97,9 +70,16 @@ def _staged(guest: Guest, store: ScriptStore, plan: Plan) -> Plan:
     return plan.model_copy(update={"notes": [*plan.notes, *notes]})
 
 
+def _links(bucket: Bucket, plan: Plan) -> dict[Stage, str]:
+    """Return a link to each script that the bucket has."""
+    keys = bucket.list_scripts(places(plan.owner, plan.instance_id))
+    found = choose(keys, owner=plan.owner, instance_id=plan.instance_id, policy=plan.policy)
+    return {stage: bucket.link_to_script(key) for stage, key in found.items() if key}
+
+
 def _shadow_script(plan: Plan) -> str:
     if plan.shadow is None or plan.settings.vss == "off":
-        return patience.NO_SCRIPT
+        return NO_SCRIPT
     volumes = [volume.volume_guid for volume in plan.shadow.volumes]
     copy_only, excluded = plan.settings.vss.backup_type == "copy", plan.shadow.excluded_writers
     lines = script.session_script(volumes, copy_only=copy_only, excluded=excluded)

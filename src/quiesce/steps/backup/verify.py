@@ -1,19 +1,23 @@
-"""Verify's work: look for the shadow copies of a run in its snapshots, and tell what was found."""
+"""Verify: look for the shadow copies in the snapshots, before any log is truncated."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from quiesce.aws.snapshot_blocks import Allowance, SnapshotBlocks
 from quiesce.aws.snapshots import describe_snapshots
 from quiesce.backup.awaiting import known_snapshots
-from quiesce.backup.state import RunState, ShadowCopy, Snapshot
+from quiesce.backup.findings import gather
+from quiesce.backup.state import RunState
 from quiesce.disks.raw import NotRead
 from quiesce.disks.search import Evidence, ExpectedCopy, examine, worst
 from quiesce.disks.shadow_copies import Disk, read_disk, unread_disk
 from quiesce.points.evidence import NOTHING_TO_VERIFY, ReadSnapshot, Verified, VerifiedCopy
+from quiesce.points.parts import ShadowCopy, Snapshot
+from quiesce.steps.backup.entry import enter, leave
+from quiesce.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
@@ -30,6 +34,35 @@ class _Opened:
     snapshot: Snapshot
     disk: Disk
     blocks: SnapshotBlocks | None
+
+
+@dataclass(frozen=True)
+class VerifyStep:
+    """What Verify needs."""
+
+    ec2: "EC2Client"
+    ebs: "EBSClient"
+
+    def take(self, document: dict[str, Any], remaining_ms: Callable[[], int]) -> dict[str, Any]:
+        """Read the evidence out of the snapshots, where it is all that is left to show.
+
+        Args:
+            document: the state document.
+            remaining_ms: how long the function may still run.
+
+        Returns:
+            The ``Verified``; what could not be read is in it.
+
+        Raises:
+            AwsThrottled, AwsUnavailable: retried.
+        """
+        state, _ = enter("verify", document)
+        verified = NOTHING_TO_VERIFY
+        if gather(state).awaits_evidence:
+            verified = verify(self.ec2, self.ebs, state, remaining_ms)
+        blocks = {read.snapshot_id: read.blocks for read in verified.snapshots}
+        logger.info("verified", verdict=verified.verdict, reason=verified.reason, blocks=blocks)
+        return leave(verified)
 
 
 def verify(

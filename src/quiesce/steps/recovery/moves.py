@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
 
-GONE = {"terminated", "shutting-down"}
+TERMINATED = {"terminated", "shutting-down"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Recovering:
         if server is None:
             request = launch_request(self.plan, self.stack, [self._isolate()])
             server = recovery_changes.run_server(self.ec2, request)
-        if server["State"]["Name"] in GONE:
+        if server["State"]["Name"] in TERMINATED:
             raise RecoveryBroken(f"{server['InstanceId']}, made by this recovery, is {_end_of(server)}; {OTHER_ID}")
         return server["InstanceId"]
 
@@ -142,7 +142,7 @@ class Recovering:
 
     def _server(self, instance_id: str) -> "InstanceTypeDef":
         server = recovery_changes.describe_server(self.ec2, instance_id)
-        if server["State"]["Name"] in GONE:
+        if server["State"]["Name"] in TERMINATED:
             raise RecoveryBroken(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
         if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
             # Both tags come at its creation: to see neither means that EC2 does not list them yet.

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from quiesce.aws import bucket, topic
+from quiesce.aws import topic
+from quiesce.aws.bucket import Bucket, account_key
 from quiesce.aws.clients import ANY_REFUSAL
 from quiesce.aws.recoveries import Recoveries
-from quiesce.backup.state import Execution
+from quiesce.executions import Execution
 from quiesce.recovery.account import Account, Ending
-from quiesce.report.mail import notice_of_recovery
+from quiesce.report.mail import mail_of_recovery
 from quiesce.settings import Settings
 from quiesce.telemetry import logger
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RecoveryDesk:
+class RecoveryEnd:
     """What is needed to end a recovery: clients, and the stack's own resources."""
 
     s3: "S3Client"
@@ -29,15 +30,15 @@ class RecoveryDesk:
 
     def ending(self, recovery_id: str, execution: Execution, now: datetime) -> Ending:
         """Return which execution ends, and where its account will be."""
-        key = bucket.account_key(recovery_id, execution.name)
-        return Ending(recovery_id, execution, now, f"s3://{self.settings.bucket_name}/{key}")
+        key = account_key(recovery_id, execution.name)
+        return Ending(recovery_id, execution, now, self._bucket.place(key))
 
     def is_told(self, recovery_id: str, execution_id: str) -> bool:
         """Return whether an execution has its account."""
         return any(kept.execution == execution_id for kept in self.recoveries.accounts(recovery_id))
 
     def try_to_end(self, account: Account, execution_name: str) -> Account:
-        """End a recovery; that nobody could be told is a note, since it changes nothing of what was recovered."""
+        """End a recovery; an account that could not be kept or mailed is a note: the server is recovered."""
         try:
             return self.end(account, execution_name)
         except ANY_REFUSAL as error:
@@ -52,11 +53,16 @@ class RecoveryDesk:
         for kept in self.recoveries.accounts(account.recovery_id):
             if kept.status == account.status and (kept.status == "Recovered" or kept.execution == account.execution):
                 return kept
-        key = bucket.account_key(account.recovery_id, execution_name)
-        bucket.write_json(self.s3, self.settings.bucket_name, key, account.model_dump_json(indent=2))
-        # Before it is kept: a crash between them tells twice, never not at all.
-        notice = notice_of_recovery(account)
-        topic.publish(self.sns, self.settings.topic_arn, notice.subject, notice.text)
+        key = account_key(account.recovery_id, execution_name)
+        self._bucket.write_json(key, account.model_dump_json(indent=2))
+        # Before it is kept: a crash between them sends two mails, never none.
+        mail = mail_of_recovery(account)
+        topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
         self.recoveries.keep_account(account, execution_name)
         logger.info("recovery ended", status=account.status, reason=account.reason)
         return account
+
+    @property
+    def _bucket(self) -> Bucket:
+        # Recoveries make no links.
+        return Bucket(self.s3, self.s3, self.settings.bucket_name)

@@ -1,5 +1,6 @@
 """Plan's last part: a server that can be asked gets what it will need; of any other the reason is known in Plan."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +33,11 @@ class Store:
     keys: dict[Stage, str | None] = field(default_factory=lambda: dict(KEYS))
     looked: int = 0
 
-    def find(self, _plan: Plan) -> dict[Stage, str | None]:
+    def list_scripts(self, _folders: Sequence[str]) -> list[str]:
         self.looked += 1
-        return self.keys
+        return [key for key in self.keys.values() if key]
 
-    def link(self, key: str) -> str:
+    def link_to_script(self, key: str) -> str:
         return f"https://bucket/{key}?signed"
 
 
@@ -190,7 +191,7 @@ def test_what_is_no_fault_of_the_servers_is_no_reason_for_less(
 
 def test_a_doubtful_script_is_the_policys_fault_and_no_reason_for_less() -> None:
     class Doubtful(Store):
-        def find(self, _plan: Plan) -> dict[Stage, str | None]:
+        def list_scripts(self, _folders: Sequence[str]) -> list[str]:
             raise PolicyRefused("scripts", "two objects are both the before script", "leave one of them")
 
     with pytest.raises(PolicyRefused):

@@ -1,0 +1,188 @@
+"""What speaks for and against a run, gathered once out of all that its states left."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from quiesce.backup.session_problems import script_problem, session_problems, was_asked, was_held
+from quiesce.backup.shadow_problems import (
+    ending_problems,
+    evidence_of,
+    evidence_problems,
+    has_good_shadow_copies,
+    thaw_problems,
+)
+from quiesce.backup.snapshot_verdict import Verdict, failed, judge_snapshots
+from quiesce.backup.state import Plan, RunState
+from quiesce.executions import Cause, cause_of
+from quiesce.guest.answers import Session
+from quiesce.points.evidence import Verified
+from quiesce.points.parts import ShadowOutcome
+from quiesce.points.record import FreezeWindow
+
+ADOPTED = "the answer of CreateSnapshots was lost: it is not known whether the application was still held"
+# The before script failed, and the policy takes nothing less: the error name of such a run.
+NOT_FROZEN = "NotFrozen"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the verdict and the record say of a run; the mail reads it out of the record.
+
+    Attributes:
+        plan: None if Plan did not get through.
+        snapshots: what they are worth by themselves; ``Failed`` also where the policy takes none without a freeze.
+        asked: whether the server may have been asked to freeze.
+        problems: what went wrong with the application until Complete, what counts most first; empty if it was not
+            to be asked.
+        end_problems: what went wrong at the end of the session.
+        in_cause: the problems that the cause of a failed run names already.
+        at_rest: whether the application was at rest while the snapshots were created, as far as the server knows.
+        session: the latest that the server said of the last attempt's session.
+        shadow: what became of the last attempt's shadow copies; None if it made none.
+        evidence: what was found in the snapshots; None if Verify did not have to look.
+        contradicted: whether the snapshots contradict the server.
+        says_vss: whether the snapshots' description says ``VSS snapshot``.
+        freeze_window: how long the application was held; None if that was not seen.
+    """
+
+    plan: Plan | None
+    snapshots: Verdict
+    asked: bool
+    problems: tuple[str, ...]
+    end_problems: tuple[str, ...]
+    in_cause: frozenset[str]
+    at_rest: bool
+    session: Session | None
+    shadow: ShadowOutcome | None
+    evidence: Verified | None
+    contradicted: bool
+    says_vss: bool
+    freeze_window: FreezeWindow | None
+
+    @property
+    def awaits_evidence(self) -> bool:
+        """Whether all that is left to show is that the snapshots hold the shadow copies."""
+        made = self.plan is not None and self.plan.settings.vss != "off"
+        return made and self.at_rest and self.snapshots.status == "Successful"
+
+    @property
+    def succeeded_so_far(self) -> bool:
+        """Whether the whole backup and the scripts so far succeeded: what the complete script is told."""
+        return self.snapshots.status == "Successful" and not self.problems
+
+
+def gather(state: RunState) -> Findings:
+    """Gather what the states of a run left, of a run that is under way too: what is not known yet is a problem."""
+    plan, snapshots = state.plan, _worth_of_snapshots(state)
+    of_shadow = _shadow_problems(state, plan) if plan else []
+    held = was_held(state.session) and not _was_adopted(state) and not state.given_up
+    at_rest = held and not of_shadow
+    evidence = evidence_of(state)
+    contradictions = []
+    if plan and plan.settings.vss != "off" and at_rest and snapshots.status == "Successful":
+        contradictions = evidence_problems(evidence, required=plan.settings.evidence == "required")
+    return Findings(
+        plan=plan,
+        snapshots=snapshots,
+        asked=was_asked(state),
+        problems=tuple(_problems(state, plan, [*of_shadow, *contradictions])) if plan else (),
+        end_problems=tuple(_end_problems(state, plan)) if plan else (),
+        in_cause=frozenset(_reasons_not_to_go_on(state) if snapshots.cause else ()),
+        at_rest=at_rest,
+        session=state.session,
+        shadow=state.shadow,
+        evidence=evidence,
+        contradicted=bool(contradictions),
+        says_vss=has_good_shadow_copies(state),
+        freeze_window=window_of(state),
+    )
+
+
+def _worth_of_snapshots(state: RunState) -> Verdict:
+    freeze = state.freeze
+    if freeze is not None and not freeze.go_on and state.freeze_failure is None and not _went_on(state):
+        return failed(Cause(NOT_FROZEN, f"{freeze.reason}, and the policy wants application consistency"))
+    return judge_snapshots(state.plan, state.await_snapshots, state.freeze_failure or state.snapshot_failure)
+
+
+def _went_on(state: RunState) -> bool:
+    """Say whether the snapshots were taken because a failed attempt could not be thawed for another one."""
+    return state.retry_failure is not None and state.freeze is not None and state.freeze.crash_allowed
+
+
+def _reasons_not_to_go_on(state: RunState) -> list[str]:
+    """Return the problems that Freeze gave as its reason for no snapshots."""
+    if state.freeze is None or state.freeze.go_on:
+        return []
+    of_shadow = state.freeze.shadow.reason if state.freeze.shadow else ""
+    return [script_problem("before", state.freeze.session.before), of_shadow]
+
+
+def _problems(state: RunState, plan: Plan, of_shadow: list[str]) -> list[str]:
+    if not plan.settings.freezes:
+        return []
+    if not plan.freezes:
+        return [plan.consistency.reason]
+    adopted = [ADOPTED] if _was_adopted(state) else []
+    given_up = [_given_up(state)] if state.given_up else []
+    unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
+    return [*adopted, *given_up, *unanswered, *session_problems(state.session), *of_shadow]
+
+
+def _given_up(state: RunState) -> str:
+    words = f" ({cause_of(state.retry_failure).words})" if state.retry_failure else ""
+    return f"the session was thawed for another attempt, which was not made{words}"
+
+
+def _shadow_problems(state: RunState, plan: Plan) -> list[str]:
+    """Return what speaks against the shadow copies: where VSS is wanted, nothing less counts."""
+    if plan.settings.vss == "off":
+        return []
+    if plan.shadow is None:
+        return [f"VSS made no shadow copies: {plan.no_shadow or 'it was not planned'}"]
+    if state.shadow is None:
+        return ["it is not known whether the shadow copies were made"]
+    if not state.shadow.good:
+        return [state.shadow.reason]
+    return thaw_problems(state.session, state.shadow)
+
+
+def _was_adopted(state: RunState) -> bool:
+    return state.await_snapshots is not None and state.await_snapshots.adopted
+
+
+def _end_problems(state: RunState, plan: Plan) -> list[str]:
+    if not plan.settings.freezes or not plan.freezes:
+        return []
+    if state.complete_failure:
+        return [f"it is not known whether the complete script ran ({cause_of(state.complete_failure).words})"]
+    problem = script_problem("complete", state.session.complete if state.session else None)
+    told = state.complete is not None and state.complete.succeeded and plan.shadow is not None
+    ending = ending_problems(state.session, state.complete.ending) if told and state.complete else []
+    return [*([problem] if problem else []), *ending]
+
+
+def window_of(state: RunState) -> FreezeWindow | None:
+    """Measure a run's freeze window; None unless before succeeded, after began and CreateSnapshots answered."""
+    session, frozen, created = state.session, state.freeze, state.snapshot
+    if session is None or session.before is None or session.after is None or frozen is None or created is None:
+        return None
+    if not session.before.succeeded:
+        return None
+    held_ms, thawed_ms = session.before.ended_ms, session.after.started_ms
+    known_ms, returned_ms = _milliseconds(frozen.known_at), _milliseconds(created.returned_at)
+    clocks_agree = held_ms <= known_ms and returned_ms <= thawed_ms
+    return FreezeWindow(
+        total_ms=_span(held_ms, thawed_ms),
+        known_ms=known_ms - held_ms if clocks_agree else None,
+        snapshots_ms=_span(known_ms, returned_ms),
+        thaw_ms=thawed_ms - returned_ms if clocks_agree else None,
+    )
+
+
+def _milliseconds(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
+
+
+def _span(start_ms: int, end_ms: int) -> int | None:
+    return end_ms - start_ms if start_ms <= end_ms else None

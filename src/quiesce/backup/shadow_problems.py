@@ -1,0 +1,92 @@
+"""What speaks against an attempt's shadow copies after they were made: at the thaw, in the snapshots and at the end."""
+
+from quiesce.backup.state import RunState
+from quiesce.executions import cause_of
+from quiesce.guest.answers import Session
+from quiesce.points.evidence import Verified
+from quiesce.points.parts import ShadowOutcome
+
+KILLED = "DiskShadow ended while it should have held the shadow copies: somebody or some endpoint protection ended it"
+TOO_SLOW = "the shadow copies were not made within vss.create_limit_s"
+WORDS = {
+    "Lost": KILLED,
+    "TimedOut": TOO_SLOW,
+    "RunnerLost": "the session lost its runner, and its shadow copies were given up",
+    "Aborted": "the shadow copies were given up, as asked",
+    "EndTimedOut": "DiskShadow did not end after the backup",
+}
+
+
+def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> list[str]:
+    """Return what became wrong with good shadow copies until the thaw: they must have been there all the time."""
+    if session is None or outcome is None or not outcome.good:
+        return []
+    shadow = session.shadow
+    if shadow is None:
+        return ["the server said nothing of its shadow copies at the thaw"]
+    if shadow.reason in ("Lost", "RunnerLost", "TimedOut"):
+        return [WORDS[shadow.reason]]
+    if shadow.copies_at_thaw is None:
+        return ["it is not known whether the shadow copies were still there after the snapshots"]
+    there = {shadow_id.lower() for shadow_id in shadow.copies_at_thaw}
+    gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in there]
+    return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
+            "storage is full"] if gone else []  # fmt: skip
+
+
+def evidence_of(state: RunState) -> Verified | None:
+    """Return what was found in the snapshots, None if nobody had to look; a look that failed found nothing out."""
+    if state.verify_failure:
+        cause = cause_of(state.verify_failure)
+        return Verified(verdict="not verifiable", reason=f"Verify gave no answer ({cause.error}: {cause.words})")
+    return state.verify if state.verify and state.verify.verdict else None
+
+
+def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
+    """Return what the snapshots themselves have against the shadow copies that they should hold.
+
+    Args:
+        found: None if nobody looked.
+        required: whether the policy takes nothing less than having seen them.
+    """
+    if found is None or found.verdict == "not verifiable":
+        words = "it was not shown that the snapshots hold the shadow copies, and the policy requires that"
+        return [f"{words}: {_why_not_shown(found)}"] if required else []
+    if found.verdict != "present":
+        return [f"the snapshots do not hold the shadow copies as VSS made them: {found.reason}"]
+    without = [copy.path or copy.shadow_id for copy in found.copies if copy.writers_involved is False]
+    return [f"the shadow copies of {', '.join(without)} in the snapshots were made without writers"] if without else []
+
+
+def evidence_words(found: Verified | None) -> str:
+    """Return how far shadow copies, against which nothing speaks, were seen in the snapshots."""
+    if found and found.verdict == "present":
+        return "and they were read back out of the snapshots"
+    return f"but it was not shown that the snapshots hold them: {_why_not_shown(found)}"
+
+
+def _why_not_shown(found: Verified | None) -> str:
+    return found.reason if found else "nobody looked"
+
+
+def ending_problems(session: Session | None, ending: str) -> list[str]:
+    """Return what is wrong with a session's end, where everything had succeeded until then."""
+    shadow = session.shadow if session else None
+    if shadow is None:
+        return ["it is not known whether the writers were told that the backup is complete"]
+    left = ["the shadow copies were not deleted on the server"] if shadow.deleted is False else []
+    if ending == "completed" and not shadow.reason:
+        return left
+    reason = WORDS.get(shadow.reason, shadow.reason) or "DiskShadow's log does not show it"
+    return [
+        f"the writers were not told that the backup is complete ({reason}): they will not truncate their logs",
+        *left,
+    ]
+
+
+def has_good_shadow_copies(state: RunState) -> bool:
+    """Say whether this attempt's shadow copies show applications at rest, as far as is known before the snapshots."""
+    if state.freeze is None or state.shadow is None or state.given_up:
+        return False
+    before = state.freeze.session.before
+    return state.shadow.good and before is not None and before.succeeded

@@ -1,0 +1,88 @@
+"""The record of a run: all there is to know about it, and what a recovery point is read from."""
+
+from datetime import datetime
+from typing import Literal
+
+from quiesce.executions import Crossing
+from quiesce.guest.answers import Session
+from quiesce.points.evidence import Verified
+from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Source, Volume
+
+Status = Literal["Successful", "PartiallySuccessful", "Failed"]
+
+
+class FreezeWindow(Crossing):
+    """Milliseconds from the end of the before script to the start of the after script, and its parts.
+
+    ``total_ms`` is by the server's clock alone, ``snapshots_ms`` (until CreateSnapshots had returned) by AWS's.
+    ``known_ms`` (until AWS knew of the freeze) and ``thaw_ms`` (until the after script began) each begin on one clock
+    and end on the other: if the clocks differ, one is too long by as much as the other is too short.
+    What would be negative is None, of these two both: the clocks then differ by more than it took, or the server's was
+    set back, or the server thawed before the snapshots.
+    """
+
+    total_ms: int | None
+    known_ms: int | None
+    snapshots_ms: int | None
+    thaw_ms: int | None
+
+
+class SnapshotRecord(Crossing):
+    """One snapshot of the recovery point, with the volume it was made from."""
+
+    snapshot_id: str
+    volume_id: str
+    device: str
+    root: bool
+    size_gib: int
+    state: str
+    started_at: datetime
+    completed_at: datetime | None
+    volume: Volume | None
+
+
+class FailureRecord(Crossing):
+    """Why the run failed: what the execution's Fail state shows."""
+
+    error: str
+    cause: str
+
+
+class Logs(Crossing):
+    """Where the session's files lie in the bucket (``s3://.../``) and their names, or why they are not there."""
+
+    place: str
+    files: list[str]
+    problem: str
+
+
+class Record(Crossing):
+    """One run of one policy on one server; every field is explained in docs/reference.md."""
+
+    run_id: str
+    status: Status
+    reason: str
+    consistency: Consistency
+    policy: str
+    owner: str
+    instance_id: str
+    instance_name: str
+    windows: str
+    source: Source | None = None
+    started_at: datetime
+    snapshots_at: datetime | None
+    ended_at: datetime
+    snapshots: list[SnapshotRecord]
+    excluded: list[Excluded]
+    session: Session | None
+    attempts: list[FailedAttempt]
+    shadow: ShadowOutcome | None
+    evidence: Verified | None = None
+    freeze_window: FreezeWindow | None
+    logs: Logs | None
+    initial_image: str = ""
+    notes: list[str]
+    failure: FailureRecord | None
+    calls: dict[str, int]
+    execution: str
+    record: str

@@ -1,0 +1,148 @@
+"""The parts of a policy: volumes, scripts, VSS and the initial AMI, each with its bounds."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from quiesce.vss.script import GUID_PATTERN, MAX_EXCLUDED_WRITERS
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
+INSTANCE_ID_PATTERN = r"i-(?:[0-9a-f]{17}|[0-9a-f]{8})"
+SELECTOR = re.compile(
+    r"root|vol-(?:[0-9a-f]{17}|[0-9a-f]{8})|tag:[^=]{1,128}=.{0,256}|/dev/[a-z0-9/]{1,60}|xvd[a-z]{1,2}"
+)
+# Lambda ends a function after 900 s; what a function waits for must fit, with time left to answer.
+FUNCTION_LIMIT_S = 840
+# How long a command may take to reach the server and its session to start.
+DELIVERY_S = 120
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True)]
+InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
+TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
+WriterId = Annotated[str, StringConstraints(pattern=f"^{GUID_PATTERN}$", to_lower=True, strict=True)]
+ScriptLimit = Annotated[int, Field(ge=1, le=600, strict=True)]
+
+
+class PolicyModel(BaseModel):
+    """What all parts of a policy share: frozen, and a field that nobody knows is an error."""
+
+    # By alias: settings go through the state machine as JSON, and are read there as a person writes them.
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+class VolumeChoice(PolicyModel):
+    """Which of a server's EBS volumes to back up: ``all``, or those of ``include``, or all but those of ``exclude``.
+
+    A selector is ``root``, a volume id, a device as EC2 names it (``xvdf``, ``/dev/sda1``) or ``tag:Key=Value``.
+    """
+
+    include: Annotated[list[str], Field(min_length=1, max_length=128)] | None = None
+    exclude: Annotated[list[str], Field(min_length=1, max_length=128)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_is_no_choice(cls, value: Any) -> Any:
+        if value == "all":
+            return {}
+        if not isinstance(value, dict):
+            raise ValueError("must be 'all', or have one of 'include' and 'exclude'")
+        return value
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _selectors_are_known(cls, selectors: list[str] | None) -> list[str] | None:
+        for selector in selectors or []:
+            if not SELECTOR.fullmatch(selector):
+                raise ValueError(
+                    f"{selector!r} is not 'root', a volume id, a device (xvdf, /dev/sda1) or 'tag:Key=Value'"
+                )
+        return selectors
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.include is not None and self.exclude is not None:
+            raise ValueError("has both 'include' and 'exclude'; one of them says it all")
+        return self
+
+
+class Scripts(PolicyModel):
+    """The customer's before, after and complete scripts: where they come from, and how long each may run, in seconds.
+
+    ``bucket`` is ``scripts/<owner>/<instance id>/`` and then ``scripts/<owner>/`` in the stack's bucket (PowerShell);
+    ``server`` is the scripts folder on the server itself (any executable).
+    """
+
+    source: Literal["bucket", "server"] = Field("bucket", alias="from")
+    before_limit_s: ScriptLimit = 60
+    after_limit_s: ScriptLimit = 60
+    complete_limit_s: ScriptLimit = 300
+    collect_output: Annotated[bool, Field(strict=True)] = True
+
+    @model_validator(mode="after")
+    def _fit_a_function(self) -> Self:
+        total = self.before_limit_s + self.after_limit_s + self.complete_limit_s + DELIVERY_S
+        if total > FUNCTION_LIMIT_S:
+            raise ValueError(
+                f"before_limit_s {self.before_limit_s} + after_limit_s {self.after_limit_s} + complete_limit_s "
+                f"{self.complete_limit_s} + {DELIVERY_S} for delivery = {total} s, more than the {FUNCTION_LIMIT_S} s "
+                "that a function may wait"
+            )
+        return self
+
+
+# The tags keep Pydantic from trying both and complaining of both.
+ScriptsOrOff = Annotated[
+    Annotated[Scripts, Tag("scripts-on")] | Annotated[Literal["off"], Tag("scripts-off")],
+    Discriminator(lambda value: "scripts-off" if value == "off" else "scripts-on"),
+]
+
+
+class Vss(PolicyModel):
+    """Shadow copies by VSS: the server's applications write down what they have, while the volumes stand still.
+
+    ``backup_type``: after a ``full`` backup applications may truncate their logs and count from here; a ``copy`` leaves
+    their own history of backups alone.
+    ``create_limit_s``: how long making the shadow copies may take, with all writers.
+    ``retries``, ``retry_wait_s``: Microsoft's advice is to wait ten minutes and try again, up to three times
+    (IVssBackupComponents::DoSnapshotSet).
+    ``retry_on``: ``vss-timeout`` tries again where VSS itself says that waiting helps; ``any-failure`` also after a
+    before script that failed and snapshots that EC2 refused.
+    ``exclude_writers`` are left out, by id, and their applications are not at rest; ``require_writers`` must have taken
+    part, or the shadow copies count as failed.
+    """
+
+    backup_type: Literal["full", "copy"] = "full"
+    create_limit_s: ScriptLimit = 120
+    retries: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
+    retry_wait_s: Annotated[int, Field(ge=1, le=1800, strict=True)] = 600
+    retry_on: Literal["vss-timeout", "any-failure"] = "vss-timeout"
+    exclude_writers: Annotated[list[WriterId], Field(max_length=MAX_EXCLUDED_WRITERS)] = []
+    require_writers: Annotated[list[WriterId], Field(max_length=20)] = []
+
+
+VssOrOff = Annotated[
+    Annotated[Vss, Tag("vss-on")] | Annotated[Literal["off"], Tag("vss-off")],
+    Discriminator(lambda value: "vss-off" if value == "off" else "vss-on"),
+]
+
+
+class ImageRenewal(PolicyModel):
+    """A new initial AMI as soon as the latest one is so many days old."""
+
+    every_days: Annotated[int, Field(ge=1, le=365, strict=True)]
+
+
+InitialImage = Annotated[
+    Annotated[ImageRenewal, Tag("image-renewed")] | Annotated[Literal["once", "off"], Tag("image-word")],
+    Discriminator(lambda value: "image-word" if isinstance(value, str) else "image-renewed"),
+]

@@ -1,0 +1,56 @@
+"""Which recovery point a request means."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from quiesce.errors import RecoveryRefused
+from quiesce.points.point import RecoveryPoint
+from quiesce.recovery.input import RecoveryRequest
+
+# As many as a message can bear.
+NAMED_POINTS = 5
+
+
+def choose(request: RecoveryRequest, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
+    """Choose the recovery point that a request means, from those of the server.
+
+    ``latest whole`` is the latest that counts as a generation; a time means the latest that is not younger.
+
+    Raises:
+        RecoveryRefused: there is none; the remedy names those there are.
+    """
+    if request.recovery_point is not None:
+        return _named(request.recovery_point, points)
+    found = sorted((p for p in points if p.usable), key=_time)
+    if request.at == "latest whole":
+        fitting = [point for point in found if point.status == "Successful"]
+    elif (moment := request.moment) is not None:
+        fitting = [point for point in found if _time(point) <= moment]
+    else:
+        fitting = found
+    if not fitting:
+        raise RecoveryRefused("at", f"{request.instance_id} has no recovery point for '{request.at}'", _known(found))
+    return fitting[-1]
+
+
+def _named(run_id: str, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
+    point = next((p for p in points if p.run_id == run_id), None)
+    if point is None:
+        usable = sorted((p for p in points if p.usable), key=_time)
+        raise RecoveryRefused("recovery_point", f"there is no recovery point '{run_id}'", _known(usable))
+    if not point.usable:
+        raise RecoveryRefused("recovery_point", f"run '{run_id}' failed: its snapshots are not whole", "choose another")
+    return point
+
+
+def _known(points: Sequence[RecoveryPoint]) -> str:
+    if not points:
+        return "look at the records in the bucket (output ReadRecords of the stack): no run has left a recovery point"
+    latest = [f"{p.run_id} ({_time(p):%Y-%m-%d %H:%M:%S} UTC, {p.status})" for p in points[-NAMED_POINTS:]]
+    return f"choose one of the latest: {', '.join(latest)}"
+
+
+def _time(point: RecoveryPoint) -> datetime:
+    if point.snapshots_at is None:
+        raise ValueError(f"run {point.run_id} left no snapshots: it is no recovery point")
+    return point.snapshots_at

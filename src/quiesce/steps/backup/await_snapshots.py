@@ -1,0 +1,48 @@
+"""AwaitSnapshots: look once at the snapshots of the run, adopt what a lost answer left, and say when to look again."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S, Runs
+from quiesce.aws.snapshots import describe_snapshots, find_snapshots
+from quiesce.backup import awaiting
+from quiesce.clock import Clock
+from quiesce.settings import Settings
+from quiesce.steps.backup.entry import enter, leave
+from quiesce.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+
+
+@dataclass(frozen=True)
+class AwaitSnapshotsStep:
+    """What AwaitSnapshots needs."""
+
+    ec2: "EC2Client"
+    dynamodb: "DynamoDBClient"
+    settings: Settings
+    clock: Clock
+
+    def take(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Look at the snapshots, and hold the server until the next look.
+
+        Returns:
+            The ``Awaited``, with the calls of all looks.
+        """
+        state, run = enter("await_snapshots", document)
+        now, runs = self.clock.now(), Runs(self.dynamodb, self.settings.table_name)
+        known = [snapshot.snapshot_id for snapshot in awaiting.known_snapshots(state)]
+        if known:
+            found = describe_snapshots(self.ec2, known)
+        else:
+            may_exist = awaiting.may_exist(state)
+            found = find_snapshots(self.ec2, run, self.settings.stack_name) if may_exist else []
+        answer = awaiting.answer(state, found, now)
+        hold_s = ASKING_LEASE_S if state.plan and state.plan.freezes else LEASE_S
+        held = answer.lease_held and runs.renew_lease(run, now + timedelta(seconds=answer.wait_s + hold_s))
+        seen = {snapshot.snapshot_id: snapshot.state for snapshot in answer.snapshots}
+        logger.info("looked", done=answer.done, wait_s=answer.wait_s, snapshots=seen)
+        return leave(answer.model_copy(update={"lease_held": held}))

@@ -1,0 +1,96 @@
+"""How a run ends, for Report and sweep alike: verdict, tags, record, mail, and the server is free."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from quiesce.aws import topic
+from quiesce.aws.bucket import Bucket, record_key
+from quiesce.aws.runs import Runs
+from quiesce.aws.snapshots import tag_snapshots
+from quiesce.aws.ssm import Guest
+from quiesce.backup.findings import gather
+from quiesce.backup.recording import Places, write
+from quiesce.backup.run import RunIdentity, identity_of
+from quiesce.backup.state import RunState
+from quiesce.backup.verdict import judge
+from quiesce.clock import Clock
+from quiesce.points.record import Record
+from quiesce.report.mail import mail_of
+from quiesce.settings import Settings
+from quiesce.steps.backup.collect import collect
+from quiesce.telemetry import count_run, logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_ssm import SSMClient
+
+
+@dataclass(frozen=True)
+class EndingStep:
+    """What a step needs that ends a run; ``links`` is a client of S3 whose links name the bucket's own host."""
+
+    ec2: "EC2Client"
+    s3: "S3Client"
+    links: "S3Client"
+    sns: "SNSClient"
+    ssm: "SSMClient"
+    dynamodb: "DynamoDBClient"
+    settings: Settings
+    clock: Clock
+
+    @property
+    def runs(self) -> Runs:
+        """The runs in the stack's table."""
+        return Runs(self.dynamodb, self.settings.table_name)
+
+    @property
+    def bucket(self) -> Bucket:
+        """The stack's bucket."""
+        return Bucket(self.s3, self.links, self.settings.bucket_name)
+
+    def guest(self, run: RunIdentity) -> Guest:
+        """Return the run's server."""
+        return Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+
+    def end(self, state: RunState, guest: Guest, now: datetime) -> Record:
+        """End a run, or return the record that stands already; repeated after a crash, nothing is lost.
+
+        Raises:
+            RunAlreadyStarted: the run is another execution's; nothing was changed.
+        """
+        run = identity_of(state)
+        ended = self.runs.ended_record(run, state.execution.id)
+        record = Record.model_validate_json(ended) if ended else self._keep(self._judge(state, run, guest, now), run)
+        self.runs.keep_last_status(run, record.status)
+        self.runs.release_lease(run)
+        return record
+
+    def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
+        """Bring the session's files into the bucket, and write down what the run is worth."""
+        places = Places(self.bucket.place(record_key(run)), collect(guest, self.bucket, run, state))
+        findings = gather(state)
+        return write(state, findings, judge(findings), now=now, places=places)
+
+    def _keep(self, record: Record, run: RunIdentity) -> Record:
+        """Publish a record, and keep it as the run's: the first one stands."""
+        published = self._publish(record, run)
+        # Before the status is kept: a crash between them sends two mails, never none.
+        if mail := mail_of(published, self.runs.last_status(run)):
+            topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
+        if not self.runs.end_run(run, published):
+            # Report and sweep at once, in a run that was stopped while Report ran: the first word stands, everywhere.
+            return self._publish(Record.model_validate_json(self.runs.run(run)["record"]), run)
+        count_run(published.status, auto_thawed=published.session is not None and published.session.auto_thawed)
+        logger.info("run ended", status=published.status, reason=published.reason)
+        return published
+
+    def _publish(self, record: Record, run: RunIdentity) -> Record:
+        """Write the truth on the snapshots and the record into the bucket; what could not be tagged is in it."""
+        untagged = [note for note in tag_snapshots(self.ec2, record) if note not in record.notes]
+        written = record.model_copy(update={"notes": [*record.notes, *untagged]})
+        self.bucket.write_json(record_key(run), written.model_dump_json(indent=2))
+        return written

@@ -1,0 +1,67 @@
+"""Freeze: start the session of one attempt on the server, and wait until it is frozen or before has failed."""
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from quiesce.aws.runs import ASKING_LEASE_S, Runs
+from quiesce.aws.ssm import Guest
+from quiesce.backup.attempts import decide, earlier_attempts
+from quiesce.backup.parameters import session_parameters
+from quiesce.backup.shadow_copies import log_of, outcome_of
+from quiesce.backup.state import Freeze
+from quiesce.clock import Clock
+from quiesce.guest.answers import session_of
+from quiesce.guest.patience import freeze_wait
+from quiesce.settings import Settings
+from quiesce.steps.backup.entry import enter, leave
+from quiesce.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ssm import SSMClient
+
+
+@dataclass(frozen=True)
+class FreezeStep:
+    """What Freeze needs."""
+
+    ssm: "SSMClient"
+    dynamodb: "DynamoDBClient"
+    settings: Settings
+    clock: Clock
+
+    def take(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Make one attempt to freeze the application, and decide what follows from it.
+
+        Returns:
+            The ``Freeze``, also of an attempt that failed on the server: that is data.
+
+        Raises:
+            LeaseLost: the run no longer holds the server, and it was not asked; not retried.
+            AgentUnreachable, AnswerUnreadable, GuestRefused, CommandRefused: it is not known what happened on the
+                server; not retried: the machine thaws.
+        """
+        state, run = enter("freeze", document)
+        now, plan = self.clock.now(), state.needed_plan()
+        attempt = state.freeze.attempt + 1 if state.freeze else 1
+        runs = Runs(self.dynamodb, self.settings.table_name)
+        runs.begin_attempt(run, attempt, now, now + timedelta(seconds=ASKING_LEASE_S))
+        wait_s, patience = freeze_wait(plan.settings.limits)
+        guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+        answer = guest.ask("freeze", session_parameters(plan, attempt, wait_s), patience)
+        session, known_at = session_of(answer), self.clock.now()
+        shadow = outcome_of(session, log_of(answer), plan.shadow) if plan.shadow else None
+        decision = decide(plan, session, shadow, attempt)
+        logger.info("frozen", attempt=attempt, **asdict(decision), shadow=shadow and shadow.kind)
+        frozen = Freeze(
+            attempt=attempt,
+            session=session,
+            shadow=shadow,
+            known_at=known_at,
+            **asdict(decision),
+            crash_allowed=plan.settings.consistency != "application",
+            earlier=earlier_attempts(state, known_at),
+            calls=state.freeze.calls if state.freeze else {},
+        )
+        return leave(frozen)

@@ -1,0 +1,55 @@
+"""MakeImage: see to it that the server has an initial AMI, and that old ones go; never waits for one."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quiesce.aws.images import create_image, deregister, find_images
+from quiesce.aws.servers import describe_server
+from quiesce.backup import initial_image
+from quiesce.backup.requests import image_request
+from quiesce.backup.state import ImageKept
+from quiesce.clock import Clock
+from quiesce.points.image import misfits_once_available, needs_of
+from quiesce.settings import Settings
+from quiesce.steps.backup.entry import enter, leave
+from quiesce.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+@dataclass(frozen=True)
+class MakeImageStep:
+    """What MakeImage needs."""
+
+    ec2: "EC2Client"
+    settings: Settings
+    clock: Clock
+
+    def take(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Look after the server's initial AMI, where the policy wants one and the snapshots are good.
+
+        Returns:
+            The ``ImageKept``.
+
+        Raises:
+            SnapshotTooSoon: retried after EBS's 15 seconds.
+            ImageRefused: not retried; a note in the record.
+        """
+        state, run = enter("make_image", document)
+        if not initial_image.is_wanted(state):
+            return leave(ImageKept(image_id="", notes=[], calls={}))
+        plan = state.needed_plan()
+        found = find_images(self.ec2, self.settings.stack_name, run.instance_id)
+        needs = needs_of(plan.source, next((volume.device for volume in plan.volumes if volume.root), ""))
+        misfits = {image.image_id: misfits_once_available(image, needs) for image in found}
+        upkeep = initial_image.decide(plan.settings.initial_image, found, misfits, self.clock.now())
+        image_id = upkeep.latest
+        if upkeep.make:
+            server = describe_server(self.ec2, run.instance_id, self.ec2.meta.region_name)
+            devices = [mapping["DeviceName"] for mapping in server["BlockDeviceMappings"]]
+            image_id = create_image(self.ec2, image_request(run, plan, server["RootDeviceName"], devices))
+        # Last: a server without an image is worse than one with two.
+        left = [note for old in (*upkeep.retired, *upkeep.failed) for note in deregister(self.ec2, old)]
+        logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make, retired=upkeep.retired)
+        return leave(ImageKept(image_id=image_id, notes=[*initial_image.notes_of(upkeep), *left], calls={}))

@@ -1,0 +1,77 @@
+"""Sweep: after an execution that was stopped, timed out or failed: thaw, complete with 0, record, lease.
+
+It does nothing where the run's record is complete. Like the event it is best effort: the server keeps its deadlines.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from quiesce.aws.snapshots import find_snapshots
+from quiesce.aws.ssm import Guest
+from quiesce.backup.parameters import session_parameters
+from quiesce.backup.run import RunIdentity, identify
+from quiesce.backup.session_problems import was_asked
+from quiesce.backup.state import Plan
+from quiesce.backup.swept import left_by, with_end
+from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
+from quiesce.executions import execution_of, input_of
+from quiesce.guest.answers import Session, session_of
+from quiesce.guest.patience import sweep_wait
+from quiesce.points.parts import Snapshot
+from quiesce.steps.backup.end import EndingStep
+from quiesce.telemetry import begin, logger
+
+# As long as AwaitSnapshots looks for a set whose answer was lost.
+LOOKS, LOOK_AGAIN_S = 7, 5.0
+
+
+@dataclass(frozen=True)
+class SweepStep(EndingStep):
+    """What sweep needs."""
+
+    def take(self, event: dict[str, Any]) -> None:
+        """End the run of an execution that has ended without its record.
+
+        Args:
+            event: a "Step Functions Execution Status Change" of EventBridge.
+
+        Raises:
+            RunAlreadyStarted: the run is another execution's; nothing was changed.
+            AwsThrottled, AwsUnavailable: Lambda tries an event again.
+        """
+        detail, now = event["detail"], self.clock.now()
+        run = identify(execution_of(detail), input_of(detail))
+        begin("sweep", run_id=run.run_id, instance_id=run.instance_id, policy=run.policy)
+        item = self.runs.run(run)
+        if "record" in item or item.get("execution", detail["executionArn"]) != detail["executionArn"]:
+            logger.info("nothing to sweep")
+            return
+        self.runs.bar(run)
+        state, guest = left_by(detail, self.runs.run(run)), self.guest(run)
+        session, problem = end_session(guest, state.plan, state.attempt) if was_asked(state) else (None, "")
+        found = self._find_snapshots(run)
+        self.end(with_end(state, session, problem, found, now), guest, now)
+
+    def _find_snapshots(self, run: RunIdentity) -> list[Snapshot]:
+        """Find what Snapshot made in an execution that has ended: it may be under way still, and EC2 lists it late."""
+        for _ in range(LOOKS):
+            found = find_snapshots(self.ec2, run, self.settings.stack_name)
+            if found or not self.runs.has_sent_snapshot(run):
+                return found
+            self.clock.sleep(LOOK_AGAIN_S)
+        return []
+
+
+def end_session(guest: Guest, plan: Plan | None, attempt: int) -> tuple[Session | None, str]:
+    """Have the session end, with 0; it thaws before, if that was not asked for yet.
+
+    Returns:
+        What the server said, or why it said nothing: it keeps its own deadlines.
+    """
+    if plan is None:
+        return None, ""
+    wait_s, patience = sweep_wait(plan.settings.limits)
+    try:
+        return session_of(guest.ask("complete", session_parameters(plan, attempt, wait_s), patience)), ""
+    except (AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused) as error:
+        return None, f"{error}; the server thaws and ends its session by itself"

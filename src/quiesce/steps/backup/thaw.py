@@ -1,0 +1,50 @@
+"""Thaw: have the after script run, on every path; without a session there is nothing to do."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quiesce.aws.ssm import Guest
+from quiesce.backup.parameters import session_parameters
+from quiesce.backup.session_problems import was_asked
+from quiesce.backup.state import Thaw
+from quiesce.clock import Clock
+from quiesce.guest.answers import session_of
+from quiesce.guest.patience import thaw_wait
+from quiesce.settings import Settings
+from quiesce.steps.backup.entry import enter, leave
+from quiesce.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+
+@dataclass(frozen=True)
+class ThawStep:
+    """What Thaw needs."""
+
+    ssm: "SSMClient"
+    settings: Settings
+    clock: Clock
+
+    def take(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Thaw the application, and abort the shadow copies of an attempt that is given up.
+
+        Returns:
+            The ``Thaw``, without a session where the server was not asked to freeze.
+
+        Raises:
+            AgentUnreachable: retried; the server thaws by its own deadline.
+            AnswerUnreadable, GuestRefused, CommandRefused: not retried.
+        """
+        state, run = enter("thaw", document)
+        if not was_asked(state):
+            return leave(Thaw(session=None, calls={}))
+        plan = state.needed_plan()
+        wait_s, patience = thaw_wait(plan.settings.limits)
+        parameters = session_parameters(plan, state.attempt, wait_s)
+        if state.given_up:
+            parameters["AbortShadowCopies"] = "true"
+        guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+        session = session_of(guest.ask("thaw", parameters, patience))
+        logger.info("thawed", auto_thawed=session.auto_thawed, after=session.after and session.after.succeeded)
+        return leave(Thaw(session=session, calls={}))

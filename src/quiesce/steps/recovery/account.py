@@ -1,0 +1,72 @@
+"""Finish and Account: how an execution of a recovery ended, what exists of it, and its account of both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from quiesce.aws.recoveries import Recoveries
+from quiesce.executions import cause_of, cause_of_ending, execution_of, input_of
+from quiesce.recovery.account import Account, cut_off, failed, recovered
+from quiesce.recovery.input import id_of, is_dry_run
+from quiesce.recovery.state import RecoveryState
+from quiesce.steps.recovery.cleanup import clean_up, remains
+from quiesce.steps.recovery.report import RecoveryEnd
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """What is needed to account for a recovery."""
+
+    ec2: "EC2Client"
+    recoveries: Recoveries
+    end: RecoveryEnd
+    stack: str
+
+    def finish(self, state: RecoveryState, now: datetime) -> Account:
+        """Account for a recovery that went well."""
+        plan, server = state.needed_plan(), state.needed_server()
+        ending = self.end.ending(plan.recovery_id, state.execution, now)
+        exists = remains(self.ec2, plan.recovery_id, self.stack)
+        return self.end.try_to_end(recovered(ending, plan, server, exists), state.execution.name)
+
+    def account(self, state: RecoveryState, now: datetime) -> Account:
+        """Account for a recovery that failed, after deleting what it made if that was asked for.
+
+        Raises:
+            NotReady: what is deleted is not gone yet; retried.
+        """
+        recovery_id, plan = id_of(state.input, state.execution.name), state.plan.plan if state.plan else None
+        cause = cause_of(state.failure) if state.failure else None
+        words = f"{cause.error}: {cause.words}" if cause else "no reason was given"
+        if plan and state.await_online:
+            # It is in its real network and at work: what is left to do is nothing to delete it for.
+            plan = plan.model_copy(update={"on_failure": "keep"})
+        if plan and plan.on_failure == "clean-up":
+            clean_up(self.ec2, recovery_id, self.stack)
+        ending = self.end.ending(recovery_id, state.execution, now)
+        account = failed(ending, plan, words, remains(self.ec2, recovery_id, self.stack))
+        # A dry run leaves nothing behind, and the person who started it reads its cause.
+        return account if is_dry_run(state.input) else self.end.try_to_end(account, state.execution.name)
+
+    def sweep(self, detail: Mapping[str, Any], now: datetime) -> Account | None:
+        """Account for an execution that ended without saying what exists; None if it said so, or could leave nothing.
+
+        Nothing is deleted, whatever was to happen on a failure: a person who stopped it may have started it again.
+
+        Args:
+            detail: of a "Step Functions Execution Status Change" event.
+            now: UTC.
+        """
+        cause = cause_of_ending(detail)
+        execution, asked = execution_of(detail), input_of(detail)
+        recovery_id = id_of(asked, execution.name)
+        if is_dry_run(asked) or self.end.is_told(recovery_id, execution.id):
+            return None
+        ending = self.end.ending(recovery_id, execution, now)
+        plan = self.recoveries.kept_plan(recovery_id)
+        exists = remains(self.ec2, recovery_id, self.stack)
+        return self.end.end(cut_off(ending, plan, f"{cause.error}: {cause.words}", exists), execution.name)

@@ -1,0 +1,134 @@
+"""The parts of docs/inside/architecture.md that the code says itself: ``python -m tools.architecture``.
+
+Writes layers, states and functions between the page's markers; ``--check`` only says whether they are stale.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "inside" / "architecture.md"
+PACKAGE = ROOT / "src" / "quiesce"
+# From the ground up; tests/unit/test_layers.py holds the code to it.
+LAYERS = ("ground", "disks", "vss", "policy", "guest", "points", "backup recovery", "report", "aws", "steps")
+GROUND = "What everything else stands on: errors, tags, settings, time, what a person typed, what begins every document."
+MARKS = re.compile(r"(<!-- (\w+): begin.*?-->\n)(.*?)(<!-- \2: end -->)", re.DOTALL)
+
+
+def first_sentence(path: Path) -> str:
+    """Return the first sentence of a module's docstring, on one line."""
+    text = " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split())
+    return re.split(r"(?<=[.!?]) (?=[A-Z])", text)[0]
+
+
+def layers() -> Iterator[str]:
+    """Give the table of packages, from the ground up, with the modules of each."""
+    yield "| Package | Holds | Modules |"
+    yield "|---|---|---|"
+    for package in " ".join(LAYERS).split():
+        folder = PACKAGE if package == "ground" else PACKAGE / package
+        files = folder.glob("*.py") if package == "ground" else folder.rglob("*.py")
+        modules = sorted({_module(path, folder) for path in files if path.name not in ("__init__.py", "__main__.py")})
+        sentence = GROUND if package == "ground" else first_sentence(folder / "__init__.py")
+        name = "(ground files)" if package == "ground" else f"`{package}/`"
+        yield f"| {name} | {sentence} | {', '.join(f'`{module}`' for module in modules)} |"
+
+
+def states(machine: str) -> Iterator[str]:
+    """Give what each state of a machine does, in its own words, and the function that it calls."""
+    yield "| State | What it does | Function |"
+    yield "|---|---|---|"
+    for name, state in definition(machine)["States"].items():
+        if state["Type"] == "Task":
+            function = re.sub(r"\$\{(\w+)Function(Arn)?\}", r"\1", state["Resource"])
+            yield f"| {name} | {state['Comment'].rstrip('.')} | `functions/{_snake(function)}/` |"
+
+
+def flow(machine: str) -> Iterator[str]:
+    """Give the machine as a picture: what follows what, and where an error leads."""
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    loaded = definition(machine)
+    yield f"    [*] --> {_id(loaded['StartAt'])}"
+    for name, state in loaded["States"].items():
+        if not re.fullmatch(r"\w+", name):
+            yield f'    state "{name}" as {_id(name)}'
+    for name, state in loaded["States"].items():
+        follows = [state[key] for key in ("Next", "Default") if key in state]
+        follows += [choice["Next"] for choice in state.get("Choices", [])]
+        yield from (f"    {_id(name)} --> {_id(other)}" for other in dict.fromkeys(follows))
+        caught = [catch["Next"] for catch in state.get("Catch", []) if catch["Next"] not in follows]
+        yield from (f"    {_id(name)} --> {_id(other)}: error" for other in dict.fromkeys(caught))
+        if state["Type"] in ("Succeed", "Fail"):
+            yield f"    {_id(name)} --> [*]"
+    yield "```"
+
+
+def functions() -> Iterator[str]:
+    """Give what each function does and the module of its step."""
+    yield "| Function | What it does | Its step |"
+    yield "|---|---|---|"
+    for path in sorted((ROOT / "functions").glob("*/app.py")):
+        found = re.search(r"from quiesce\.(steps[\w.]+) import (\w+)", path.read_text())
+        if found is None:
+            raise ValueError(f"{path} imports no step")
+        module = found[1].replace(".", "/")
+        words = first_sentence(path).partition(": ")[2].rstrip(".")
+        yield f"| `functions/{path.parent.name}/` | {words[0].upper()}{words[1:]} | `src/quiesce/{module}.py` |"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "layers": layers,
+    "functions": functions,
+    "backup_flow": lambda: flow("backup"),
+    "backup_states": lambda: states("backup"),
+    "recover_flow": lambda: flow("recover"),
+    "recover_states": lambda: states("recover"),
+}
+
+
+def definition(machine: str) -> dict[str, Any]:
+    """Return a state machine's definition as it is written, with its placeholders."""
+    return dict(YAML(typ="safe", pure=True).load((ROOT / "statemachine" / f"{machine}.asl.yaml").read_text()))
+
+
+def renewed(page: str) -> str:
+    """Return the page with each part between its markers made anew.
+
+    Raises:
+        ValueError: the page lacks a part, or has one that is not known.
+    """
+    if (has := {mark[2] for mark in MARKS.finditer(page)}) != set(PARTS):
+        raise ValueError(f"the page has the parts {sorted(has)}, not {sorted(PARTS)}")
+    return MARKS.sub(lambda mark: mark[1] + "\n".join(PARTS[mark[2]]()) + "\n" + mark[4], page)
+
+
+def _module(path: Path, folder: Path) -> str:
+    return "/".join(path.relative_to(folder).with_suffix("").parts)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _id(state: str) -> str:
+    return re.sub(r"\W", "", state)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or return 1 if it is stale and only to be checked."""
+    page = PAGE.read_text()
+    if "--check" in arguments:
+        return int(renewed(page) != page)
+    PAGE.write_text(renewed(page))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
