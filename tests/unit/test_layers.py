@@ -117,6 +117,17 @@ def test_a_module_is_of_a_size_to_be_read_at_once(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
 
 
+def test_the_sandbox_has_its_floors_too() -> None:
+    """Disks know no Windows, Windows knows no AWS, and no part but the demo knows how they are put together."""
+    floors = {"disks": 0, "windows": 1, "aws": 2, "": 3, "demo": 4}
+    sandbox = PROJECT / "sandbox"
+    for path in sandbox.rglob("*.py"):
+        own = floors[path.parent.name if path.parent != sandbox else ""]
+        names = [name.split(".")[1:] for name in imported(path) if name.startswith("sandbox.")]
+        parts = {parts[0] if parts[0] in floors else "" for parts in names}
+        assert max((floors[part] for part in parts), default=0) <= own, path
+
+
 def test_a_package_is_of_a_size_to_be_looked_through() -> None:
     for folder in {path.parent for path in MODULES}:
         assert len(list(folder.glob("*.py"))) - 1 <= MAX_MODULES, folder.name
