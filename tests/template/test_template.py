@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import fields
 
 import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.tokens import AliasToken, AnchorToken
 
 import quiesce.errors
 from quiesce import verbs
@@ -18,10 +20,18 @@ from tests.support.project import ROOT, definition, resources, step_of, template
 RESOURCES = template()["Resources"]
 PARAMETERS = template()["Parameters"]
 FUNCTIONS = resources("AWS::Serverless::Function")
+MACHINES = resources("AWS::Serverless::StateMachine").values()
 
 
 def schedule():
     return RESOURCES["BackupMachine"]["Properties"]["Events"]["Schedule"]
+
+
+@pytest.mark.parametrize("file", ["template.yaml", *(machine["Properties"]["DefinitionUri"] for machine in MACHINES)])
+def test_no_file_has_anchors_or_aliases_which_cloudformation_refuses(file):
+    """Local tools take them: aws-cloudformation/cfn-language-discussion, issue 49."""
+    tokens = YAML(pure=True).scan((ROOT / file).read_text())
+    assert [token for token in tokens if isinstance(token, AnchorToken | AliasToken)] == []
 
 
 @pytest.mark.parametrize("name", ["Table", "Bucket", "BucketPolicy"])
