@@ -120,6 +120,26 @@ def test_who_must_know_is_told_of_missed_schedules_and_of_runs_without_a_report(
     }
 
 
+def test_all_alarms_go_on_with_the_first_event_and_off_without_one():
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    of_its_own = {"AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic"}
+    assert [{n: v for n, v in a["Properties"].items() if n not in of_its_own} for a in alarms] == [
+        {
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [{"Ref": "Topic"}],
+        }
+    ] * len(alarms)
+
+
+def test_the_template_is_short_enough_to_read():
+    """Where new resources go once it is not: docs/decisions/0012-said-once.md."""
+    assert len((ROOT / "template.yaml").read_text().splitlines()) <= 750
+
+
 @pytest.mark.parametrize(
     ("function", "machine"), [("SweepFunction", "BackupMachine"), ("RecoverFunction", "RecoverMachine")]
 )
