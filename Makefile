@@ -51,8 +51,8 @@ lint: .venv/ready
 	@uv export --frozen --quiet --no-default-groups --no-emit-project --format requirements.txt --no-header | diff - src/requirements.txt
 	@python guest/document.py --check
 	@sam validate --lint && cfn-lint template.yaml
-	@if command -v npm >/dev/null; then for of in statemachine/*.yaml; do \
-		npm exec --yes --quiet asl-validator@4.0.0 -- --no-arn-check --yaml-path $$of; done; \
+	@if command -v npm >/dev/null; then for of in statemachine/*.yaml; do python -m tests.support.project $$of | \
+		npm exec --yes --quiet asl-validator@4.0.0 -- --no-arn-check --json-path /dev/stdin || exit 1; done; \
 	else echo 'asl-validator: not run, there is no npm here'; fi
 
 deploy: .venv/ready ## to your AWS account; RUNTIME=python3.12 ARCHITECTURE=x86_64 for another Lambda

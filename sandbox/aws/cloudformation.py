@@ -10,7 +10,9 @@ from ministack.services.cloudformation import provisioners
 def as_json(definition: str) -> str:
     """A state machine's definition as JSON, whether it is written in JSON or YAML.
 
-    Source: AWS, CloudFormation user guide, AWS::StepFunctions::StateMachine S3Location: "a JSON or YAML file".
+    Source: AWS, CloudFormation user guide, AWS::StepFunctions::StateMachine S3Location: "a JSON or YAML file". It is
+    read after the substitutions were made in its text, which MiniStack does as AWS does:
+    aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions, DefinitionProcessor.java.
     """
     return json.dumps(yaml.safe_load(definition))
 

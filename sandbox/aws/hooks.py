@@ -8,7 +8,7 @@ from importlib import import_module
 HOOKS = {
     "ministack.app": "app SERVICE_HANDLERS",
     "ministack.core.iam_actions": ("access_denied_response extract_iam_action identity_denial_message"),
-    "ministack.core.iam_evaluator": "evaluate enforce parse_policy_document AuthError EvalResult",
+    "ministack.core.iam_evaluator": "_gather_role_policies evaluate enforce AuthError EvalResult",
     "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset",
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "_KNOWN_AWS_SERVICE_NAMES extract_access_key_id",

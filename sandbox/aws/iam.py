@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_region, new_uuid
+from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.core.router import extract_access_key_id
 from ministack.services import iam as ministack_iam
 
@@ -76,13 +76,14 @@ class DecisionLog:
 
 
 def _grants(role: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Role, Sid and action of what a function's role allows, by its own statements or by managed policies."""
     if "lambda.amazonaws.com" not in str(role["AssumeRolePolicyDocument"]):
         return
-    for document in (role.get("InlinePolicies") or {}).values():
-        for statement in iam_evaluator.parse_policy_document(document):
-            if statement.effect == "Allow":
-                enforced = (action for action in statement.actions if not action.startswith(SERVICES_NOT_ENFORCED))
-                yield from ((role["RoleName"], statement.sid, action) for action in enforced)
+    documents = iam_evaluator._gather_role_policies(role["RoleName"], get_account_id())
+    for statement in (statement for statements in documents for statement in statements):
+        if statement.effect == "Allow":
+            enforced = (action for action in statement.actions if not action.startswith(SERVICES_NOT_ENFORCED))
+            yield from ((role["RoleName"], statement.sid, action) for action in enforced)
 
 
 def refuse_ec2(backend: Any, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer | None:

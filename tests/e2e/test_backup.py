@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws.snapshots import RULES
+from tests.support.project import definition
 
 
 def record_of(ended):
@@ -25,6 +26,16 @@ def test_a_running_server_gets_a_crash_consistent_recovery_point(aws, quiesce):
     snapshots = {snapshot["volume_id"]: snapshot["snapshot_id"] for snapshot in record["snapshots"]}
     assert snapshots.keys() == set(server.volumes.values())
     assert aws.servers.examine(snapshots).torn
+
+
+@pytest.mark.parametrize("machine", ["BackupMachine", "RecoverMachine"])
+def test_cloudformation_makes_the_definition_that_the_tests_read(aws, quiesce, machine):
+    def states(definition):
+        return {n: {k: v for k, v in s.items() if k != "Resource"} for n, s in definition["States"].items()}
+
+    describe = aws.client("stepfunctions").describe_state_machine
+    deployed = json.loads(describe(stateMachineArn=quiesce.outputs[f"{machine}Arn"])["definition"])
+    assert states(deployed) == states(definition(machine))
 
 
 def test_nothing_that_a_backup_does_is_denied(aws, quiesce):

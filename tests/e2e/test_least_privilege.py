@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.aws.snapshots import RULES
 from sandbox.executions import wait_for
@@ -58,3 +59,22 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
     assert [grant for grant in aws.decisions.unused("quiesce") if grant[2] != "iam:PassRole"] == []
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_a_function_asks_by_our_document_alone_and_not_at_all_without_the_managed_policy(aws, quiesce):
+    def refusal(document):
+        with pytest.raises(ClientError) as refused:
+            thaw.send_command(DocumentName=document, InstanceIds=[server.instance_id], Parameters={"No": ["such"]})
+        return refused.value.response["Error"]["Code"]
+
+    server, thaw, iam = aws.servers.add("SERVER1"), quiesce.client_of("ThawFunction", "ssm"), aws.client("iam")
+    ours, role, policy = map(quiesce.function_name, ("GuestDocument", "ThawFunctionRole", "MayAskServers"))
+    assert refusal(ours) == "InvalidParameters"  # allowed, and read
+    assert refusal("AWS-RunPowerShellScript") == "AccessDeniedException"
+    iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+    try:
+        assert refusal(ours) == "AccessDeniedException"
+    finally:
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+    assert refusal(ours) == "InvalidParameters"

@@ -122,3 +122,29 @@ def test_the_report_names_what_was_denied_and_what_was_never_needed(aws, probe, 
     assert ("KeepItems", "dynamodb:PutItem") in unused  # refused on the other table: that is no use of the grant
     assert ("TagOurSnapshotsLater", "ec2:CreateTags") in unused
     assert ("TagSnapshotsAsTheyAreMade", "ec2:CreateTags") not in unused
+
+
+READING = {"CommandId": "00000000-0000-0000-0000-000000000000", "InstanceId": "i-0123456789abcdef0"}
+
+
+def test_what_a_managed_policy_grants_is_allowed_by_its_sid_and_unused_until_then(aws, probe):
+    def unused():
+        return {(sid, action) for _, sid, action in aws.decisions.unused("probe")}
+
+    assert ("ReadAnswers", "ssm:GetCommandInvocation") in unused()
+    assert probe.call("ssm", "get_command_invocation", **READING)["error"] == "InvocationDoesNotExist"
+    assert ("ReadAnswers", "ssm:GetCommandInvocation") not in unused()
+
+
+def test_what_a_managed_policy_grants_is_denied_where_it_is_detached(aws, probe):
+    name = probe.outputs["FunctionName"]
+    role = aws.client("lambda").get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2]
+    iam = aws.client("iam")
+    attached = [p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    [ours] = [arn for arn in attached if "MayAskOneServer" in arn]
+    iam.detach_role_policy(RoleName=role, PolicyArn=ours)
+    try:
+        assert probe.call("ssm", "get_command_invocation", **READING)["error"] == "AccessDeniedException"
+    finally:
+        iam.attach_role_policy(RoleName=role, PolicyArn=ours)
+    assert probe.call("ssm", "get_command_invocation", **READING)["error"] == "InvocationDoesNotExist"

@@ -1,6 +1,11 @@
-"""The product's own files, as tests read them: the template and the definitions of the state machines."""
+"""The product's own files, as tests read them: the template and the definitions of the state machines.
 
+``python -m tests.support.project statemachine/backup.asl.yaml`` prints a definition as it is deployed.
+"""
+
+import json
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,11 +37,31 @@ def step_of(function: str) -> str:
 
 @cache
 def definition(machine: str = "BackupMachine") -> dict[str, Any]:
-    """Return a state machine's definition as it is deployed: each ``${Name}`` replaced by what the template says."""
+    """Return a state machine's definition as it is deployed."""
+    return dict(YAML(typ="safe", pure=True).load(definition_text(machine)))
+
+
+def definition_text(machine: str) -> str:
+    """Return a state machine's file with each ``${Name}`` replaced in its text, before anything is read of it.
+
+    Source: aws-cloudformation/aws-cloudformation-resource-providers-stepfunctions, DefinitionProcessor.java.
+    """
     properties = template()["Resources"][machine]["Properties"]
+    values = {name: substitution(value) for name, value in properties["DefinitionSubstitutions"].items()}
     text = (ROOT / properties["DefinitionUri"]).read_text()
-    arns = {name: function_arn(value) for name, value in properties["DefinitionSubstitutions"].items()}
-    return dict(YAML(typ="safe", pure=True).load(re.sub(r"\$\{(\w+)\}", lambda match: arns[match[1]], text)))
+    return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text)
+
+
+def substitution(value: Any) -> str:
+    """Return what CloudFormation makes of a value of DefinitionSubstitutions."""
+    match value:
+        case {"Fn::GetAtt": _}:
+            return function_arn(value)
+        case {"Fn::FindInMap": [mapping, key, name]}:
+            return str(template()["Mappings"][mapping][key][name])
+        case {"Fn::Sub": [text, values]}:
+            return re.sub(r"\$\{(\w+)\}", lambda match: substitution(values[match[1]]), text)
+    raise ValueError(f"the tests do not know what CloudFormation makes of {value}")
 
 
 def function_arn(value: dict[str, str]) -> str:
@@ -54,3 +79,13 @@ def _long_form(constructor: Any, tag: Any, node: Any) -> dict[str, Any]:
         case _:
             value = constructor.construct_mapping(node, deep=True)
     return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+if __name__ == "__main__":
+    [written_as] = sys.argv[1:]
+    [machine] = [
+        name
+        for name, resource in resources("AWS::Serverless::StateMachine").items()
+        if resource["Properties"]["DefinitionUri"] == written_as
+    ]
+    json.dump(definition(machine), sys.stdout)

@@ -20,15 +20,17 @@ class Permission(NamedTuple):
 
 
 def permissions() -> list[Permission]:
-    """Return every statement that stands under a function, in the template's order."""
+    """Return every statement of every function's role: those under the function, then those of managed policies."""
     functions = resources("AWS::Serverless::Function")
     return [_permission(name, statement) for name in functions for statement in statements(name)]
 
 
 def statements(function: str) -> Iterator[dict[str, Any]]:
-    """Give the statements under a function."""
+    """Give the statements of a function's role, those of the template's managed policies among them."""
+    managed = resources("AWS::IAM::ManagedPolicy")
     for policy in resources("AWS::Serverless::Function")[function]["Properties"].get("Policies", []):
-        yield from policy["Statement"]
+        document = managed[policy["Ref"]]["Properties"]["PolicyDocument"] if "Ref" in policy else policy
+        yield from document["Statement"]
 
 
 def listed(value: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from tests.support.project import ROOT, resources, step_of, template
 from tests.template.permissions import listed, permissions, statements, table
 
 FUNCTIONS = sorted(resources("AWS::Serverless::Function"))
+MANAGED = resources("AWS::IAM::ManagedPolicy")
 # Service authorization reference: these actions know no resource types.
 WITHOUT_RESOURCES = {
     "ec2:DescribeInstances",
@@ -43,12 +44,13 @@ def test_everything_is_allowed_only_where_aws_knows_no_resources(function):
 
 def test_every_statement_on_everything_says_which_api_demands_it():
     lines = TEXT.splitlines()
-    for number, line in enumerate(lines):
-        if line.strip() == 'Resource: "*"' and "Effect: Deny" not in lines[number - 3]:
-            sid = max(n for n in range(number) if "- Sid:" in lines[n])
-            action = re.search(r"(ec2|ssm):\w+", " ".join(lines[sid:number]))
-            assert action is not None
-            assert action[0] in lines[sid - 1], f"no comment above line {sid + 1} names {action[0]}"
+    on_everything = [number for number, line in enumerate(lines) if 'Resource: "*"' in line]
+    assert len(on_everything) == str(template()).count("'Resource': '*'")
+    for number in on_everything:
+        sid = max(n for n in range(number + 1) if "Sid:" in lines[n])
+        action = re.search(r"(ec2|ssm):\w+", " ".join(lines[sid : number + 1]))
+        assert action is not None
+        assert action[0] in lines[sid - 1], f"no comment above line {sid + 1} names {action[0]}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -97,6 +99,13 @@ def test_plan_may_try_exactly_what_snapshot_may_do():
 def test_every_statement_has_a_reason_of_its_own(function):
     sids = [statement["Sid"] for statement in statements(function)]
     assert len(sids) == len(set(sids))
+
+
+@pytest.mark.parametrize("policy", MANAGED)
+def test_a_managed_policy_is_what_several_functions_share(policy):
+    properties = [resources("AWS::Serverless::Function")[function]["Properties"] for function in FUNCTIONS]
+    assert sum({"Ref": policy} in having["Policies"] for having in properties) > 1
+    assert MANAGED[policy]["Properties"].keys() == {"PolicyDocument"}  # attached by its functions, named by none
 
 
 def test_no_function_may_delete_anything_but_its_lease():
@@ -202,19 +211,21 @@ def test_verify_decrypts_only_what_ebs_asks_for_of_a_volume_or_snapshot():
     }
 
 
+def functions_of(machine):
+    """The functions that a machine may call, and those whose ARNs its definition is given."""
+    properties = template()["Resources"][machine]["Properties"]
+    called = {policy["LambdaInvokePolicy"]["FunctionName"]["Ref"] for policy in properties["Policies"]}
+    arns = [value["Fn::GetAtt"] for value in properties["DefinitionSubstitutions"].values() if "Fn::GetAtt" in value]
+    return called, {arn.removesuffix(".Arn") for arn in arns}
+
+
 def test_the_machine_may_call_its_functions_and_nothing_else():
-    machine = template()["Resources"]["BackupMachine"]["Properties"]
-    called = [policy["LambdaInvokePolicy"]["FunctionName"]["Ref"] for policy in machine["Policies"]]
     steps = set(FUNCTIONS) - {"SweepFunction", "RecoverFunction"}  # an event starts the one, another machine the other
-    assert set(called) == steps
-    substituted = {value["Fn::GetAtt"].removesuffix(".Arn") for value in machine["DefinitionSubstitutions"].values()}
-    assert substituted == steps
+    assert functions_of("BackupMachine") == (steps, steps)
 
 
 def test_the_recover_machine_may_call_its_one_function_and_nothing_else():
-    machine = template()["Resources"]["RecoverMachine"]["Properties"]
-    assert machine["Policies"] == [{"LambdaInvokePolicy": {"FunctionName": {"Ref": "RecoverFunction"}}}]
-    assert machine["DefinitionSubstitutions"] == {"RecoverFunctionArn": {"Fn::GetAtt": "RecoverFunction.Arn"}}
+    assert functions_of("RecoverMachine") == ({"RecoverFunction"}, {"RecoverFunction"})
 
 
 def test_every_arn_goes_by_the_partition():

@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import fields
 
 import pytest
+from ruamel.yaml import YAML
+from ruamel.yaml.tokens import AliasToken, AnchorToken
 
 import quiesce.errors
 from quiesce.aws.snapshot_blocks import RESERVE_MS
@@ -19,10 +21,18 @@ from tests.support.project import ROOT, definition, resources, step_of, template
 RESOURCES = template()["Resources"]
 PARAMETERS = template()["Parameters"]
 FUNCTIONS = resources("AWS::Serverless::Function")
+MACHINES = resources("AWS::Serverless::StateMachine").values()
 
 
 def schedule():
     return RESOURCES["BackupMachine"]["Properties"]["Events"]["Schedule"]
+
+
+@pytest.mark.parametrize("file", ["template.yaml", *(machine["Properties"]["DefinitionUri"] for machine in MACHINES)])
+def test_no_file_has_anchors_or_aliases_which_cloudformation_refuses(file):
+    """Local tools take them: aws-cloudformation/cfn-language-discussion, issue 49."""
+    tokens = YAML(pure=True).scan((ROOT / file).read_text())
+    assert [token for token in tokens if isinstance(token, AnchorToken | AliasToken)] == []
 
 
 @pytest.mark.parametrize("name", ["Table", "Bucket", "BucketPolicy"])
@@ -109,6 +119,26 @@ def test_who_must_know_is_told_of_missed_schedules_and_of_runs_without_a_report(
         "StoppedRecoveryAlarm": ("ExecutionsAborted", {"Ref": "RecoverMachine"}),
         "TimedOutRecoveryAlarm": ("ExecutionsTimedOut", {"Ref": "RecoverMachine"}),
     }
+
+
+def test_all_alarms_go_on_with_the_first_event_and_off_without_one():
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    of_its_own = {"AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic"}
+    assert [{n: v for n, v in a["Properties"].items() if n not in of_its_own} for a in alarms] == [
+        {
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 0,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [{"Ref": "Topic"}],
+        }
+    ] * len(alarms)
+
+
+def test_the_template_is_short_enough_to_read():
+    """Where new resources go once it is not: docs/decisions/0012-said-once.md."""
+    assert len((ROOT / "template.yaml").read_text().splitlines()) <= 750
 
 
 @pytest.mark.parametrize(
