@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "inside" / "architecture.md"
 PACKAGE = ROOT / "src" / "quiesce"
 # From the ground up; tests/unit/test_layers.py holds the code to it.
 LAYERS = ("ground", "disks", "vss", "policy", "guest", "points", "backup recovery", "report", "aws", "steps")
-GROUND = "What everything else stands on: errors, tags, settings, time, what a person typed, what begins every document."
+GROUND = "What everything else needs: errors, tags, settings, time, what a person typed, how every document begins."
 MARKS = re.compile(r"(<!-- (\w+): begin.*?-->\n)(.*?)(<!-- \2: end -->)", re.DOTALL)
 
 
@@ -56,7 +56,7 @@ def flow(machine: str) -> Iterator[str]:
     yield "stateDiagram-v2"
     loaded = definition(machine)
     yield f"    [*] --> {_id(loaded['StartAt'])}"
-    for name, state in loaded["States"].items():
+    for name in loaded["States"]:
         if not re.fullmatch(r"\w+", name):
             yield f'    state "{name}" as {_id(name)}'
     for name, state in loaded["States"].items():
