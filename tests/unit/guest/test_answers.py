@@ -202,7 +202,7 @@ def test_a_no_has_the_servers_words_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(("part_of", "verb"), [(session_of, "stage"), (staged_of, "freeze")])
 def test_a_yes_without_its_matter_is_unreadable(part_of: Any, verb: str) -> None:
-    with pytest.raises(AnswerUnreadable, match="good answer has no"):
+    with pytest.raises(AnswerUnreadable, match="successful answer has no"):
         part_of(read(an_answer(verb)))
 
 
