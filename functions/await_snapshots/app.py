@@ -1,4 +1,4 @@
-"""AwaitSnapshots: look once at the snapshots of the run, adopt what a lost answer left, and say when to look again."""
+"""AwaitSnapshots: look once at the run's snapshots, adopt those of a lost answer, and return when to look again."""
 
 from typing import Any
 

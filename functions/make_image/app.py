@@ -1,4 +1,4 @@
-"""MakeImage: see to it that the server has an initial AMI, and that old ones go; never waits for one."""
+"""MakeImage: ask EC2 for an initial AMI if the server needs one, without waiting for it, and deregister old ones."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Recover: one step of a recovery, as the state names it; each may be repeated, and says ``NotReady`` until done.
+"""Recover: take the step of a recovery that the state names; each may be repeated, and raises ``NotReady`` until done.
 
-Started by an event it accounts for an execution that was stopped, cut off or failed without its account.
+Started by an event, it writes the account of an execution that was stopped, cut off or failed without one.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Report: judge the run, write the truth on the snapshots, keep the record, tell who must know, free the server."""
+"""Report: judge the run, tag its snapshots with the verdict, write the record, send the mail, release the lease."""
 
 from typing import Any
 

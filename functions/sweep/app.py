@@ -1,6 +1,6 @@
-"""Sweep: after an execution that was stopped, timed out or failed: thaw, complete with 0, record, lease.
+"""Sweep: after an execution was stopped, timed out or failed, thaw, complete with 0, write the record, free the server.
 
-It does nothing where the run's record is complete. Like the event it is best effort: the server keeps its deadlines.
+It does nothing if the run's record is complete. Like its event it is best effort: the server keeps its own deadlines.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The calls that a step sends to AWS, counted: boto3 retries by itself, and the record tells what was truly sent."""
+"""Counts of the calls that a step sends to AWS: boto3 retries by itself, and the record shows what was truly sent."""
 
 from collections import Counter
 from typing import Any
@@ -7,7 +7,7 @@ _sent: Counter[str] = Counter()
 
 
 def counted(client: Any) -> Any:
-    """Count every request that this client sends, retries too, and return the client."""
+    """Count every request that this client sends, retries included, and return the client."""
     client.meta.events.register_first("before-send", _count)
     return client
 

@@ -12,7 +12,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class Clock:
-    """What time it is, in UTC; a clock that only goes forward, and a pause, both in seconds."""
+    """The time in UTC, a clock that only goes forward, and a pause; the last two in seconds."""
 
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic

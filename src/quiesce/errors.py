@@ -1,4 +1,4 @@
-"""Why a step could not know or do something: one exception a reason, by name.
+"""Why a step could not know or do something: one exception per reason, by name.
 
 The names are what the state machines retry and catch; a test compares both sides.
 What happened on a customer's server is data in a step's result, never an exception.
@@ -6,24 +6,24 @@ What happened on a customer's server is data in a step's result, never an except
 
 from typing import ClassVar
 
-# What a server says can be long, and an error that does not fit into the state document can't be caught.
-MAX_WORDS = 2000
+# A server's message can be long, and an error that does not fit into the state document can't be caught.
+MAX_CHARACTERS = 2000
 
 
 class QuiesceError(Exception):
-    """Base of every error of ours; ``retryable`` says whether the state machine tries the step again."""
+    """Base of quiesce's own errors; ``retryable`` states whether the state machine tries the step again."""
 
     retryable: ClassVar[bool] = False
 
-    def __init__(self, words: str) -> None:
-        super().__init__(words if len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 3]}...")
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= MAX_CHARACTERS else f"{message[: MAX_CHARACTERS - 3]}...")
 
 
 class Refused(QuiesceError):
-    """Something asked for cannot be done as asked; nothing was created.
+    """What was asked for can't be done as it is; nothing was created.
 
     Args:
-        field: what to look at, as the person wrote it (``policy``, ``targets[0].volumes``, ``instance_id``).
+        field: the field at fault, as the person wrote it (``policy``, ``targets[0].volumes``, ``instance_id``).
         problem: what is wrong with its value.
         remedy: what to do about it.
     """
@@ -42,11 +42,11 @@ class ServerRefused(Refused):
 
 
 class SnapshotRefused(Refused):
-    """EC2 answered that it creates no snapshots: none exists."""
+    """EC2 refused to create the snapshots: none exists."""
 
 
 class ImageRefused(Refused):
-    """EC2 refuses to make or to deregister an initial AMI; a warning in the run's record."""
+    """EC2 refused to create or deregister an initial AMI; a warning in the run's record."""
 
 
 class RunAlreadyStarted(QuiesceError):
@@ -90,36 +90,36 @@ class AccessDenied(QuiesceError):
 
 
 class AgentUnreachable(QuiesceError):
-    """No answer came from the server; the command may still run there, and sending it again is safe."""
+    """The server did not answer; the command may still run there, and sending it again is safe."""
 
     retryable = True
 
 
 class CommandRefused(QuiesceError):
-    """SSM takes no such command: document and parameters do not fit, as in the middle of an update of the stack."""
+    """SSM refused the command: document and parameters do not fit, as in the middle of a stack update."""
 
 
 class AnswerUnreadable(QuiesceError):
-    """The server answered, and not as quiesce's own script does."""
+    """The server answered, but not with what quiesce's own script writes."""
 
 
 class GuestRefused(QuiesceError):
-    """The server said no, in the words of quiesce's own script."""
+    """quiesce's own script on the server refused the verb; the message is the script's."""
 
 
 class RecoveryRefused(Refused):
-    """A recovery's input, its recovery point or what EC2 has do not allow it; nothing was created."""
+    """The input, the recovery point or what exists in EC2 does not allow the recovery; nothing was created."""
 
 
 class ChangeRefused(Refused):
-    """EC2 refused a change that a recovery needs; what was made before it exists still."""
+    """EC2 refused a change that a recovery needs; what the recovery made before it still exists."""
 
 
 class NotReady(QuiesceError):
-    """What a recovery waits for takes its time: a server that starts or stops, a volume that is made or moved."""
+    """EC2 has not finished what a recovery waits for: a server starts or stops, a volume is being made or moved."""
 
     retryable = True
 
 
 class RecoveryBroken(QuiesceError):
-    """What a recovery made is not as it left it, or came to nothing; waiting does not help."""
+    """What a recovery made failed, is gone, or was changed by others; waiting does not help."""

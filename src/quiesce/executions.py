@@ -1,4 +1,4 @@
-"""What the document of every machine begins with, what a Catch keeps in it, and the event of an ended execution."""
+"""What every machine's state document begins with, what a Catch adds to it, and the event of an ended execution."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-# Statuses of the event that can leave an execution without its record; a failed one mostly has it.
+# The event's statuses of executions that may have no record; a failed one mostly has it.
 ENDINGS = {
     "ABORTED": ("ExecutionStopped", "the execution was stopped by hand or by its parent"),
     "TIMED_OUT": ("ExecutionTimedOut", "the execution ran longer than the state machine allows"),
@@ -23,7 +23,7 @@ class Crossing(BaseModel):
 
 
 class Execution(Crossing):
-    """The Step Functions execution, as its context object names it."""
+    """The Step Functions execution, as the context object describes it."""
 
     id: str
     name: str
@@ -31,7 +31,7 @@ class Execution(Crossing):
 
 
 class Failure(Crossing):
-    """What a Catch kept: the error's name, and Lambda's answer as text."""
+    """What a Catch recorded: the error's name, and Lambda's answer as text."""
 
     Error: str
     Cause: str = ""
@@ -39,33 +39,33 @@ class Failure(Crossing):
 
 @dataclass(frozen=True)
 class Cause:
-    """Why an execution failed: the error's true name, and its words."""
+    """Why an execution failed: the error's true name, and its message."""
 
     error: str
     words: str
 
 
 def cause_of(failure: Failure) -> Cause:
-    """Return an error's name and words out of what a Catch kept; Lambda wraps the words in JSON."""
+    """Return an error's name and message from what a Catch recorded; Lambda wraps the message in JSON."""
     try:
         answer = json.loads(failure.Cause)
     except ValueError:
         answer = None
-    words = answer.get("errorMessage") if isinstance(answer, dict) else None
-    return Cause(failure.Error, str(words or failure.Cause or "no words were given"))
+    message = answer.get("errorMessage") if isinstance(answer, dict) else None
+    return Cause(failure.Error, str(message or failure.Cause or "no message was given"))
 
 
 def execution_of(detail: Mapping[str, Any]) -> Execution:
-    """Return the execution that an event speaks of."""
+    """Return the execution that an event reports."""
     started_at = datetime.fromtimestamp(detail["startDate"] / 1000, UTC)
     return Execution(id=detail["executionArn"], name=detail["name"], started_at=started_at)
 
 
 def input_of(detail: Mapping[str, Any]) -> Any:
-    """Return the execution's input; the event has none if it was too large."""
+    """Return the execution's input, None if it was too large for the event."""
     return json.loads(detail.get("input") or "null")
 
 
 def cause_of_ending(detail: Mapping[str, Any]) -> Cause:
-    """Return why an execution ended that an event speaks of, as far as its status says it."""
+    """Return why the execution that an event reports ended, as far as its status shows it."""
     return Cause(*ENDINGS[detail["status"]])

@@ -1,4 +1,4 @@
-"""What the template tells the functions, read once at import: the only reader of the environment."""
+"""The settings that the template gives the functions, read once at import: the only reader of the environment."""
 
 import os
 from dataclasses import dataclass, fields

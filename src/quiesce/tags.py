@@ -1,4 +1,4 @@
-"""The tags that say what is ours: on everything we create, and the only thing we may change later."""
+"""The tags on everything that quiesce creates; it changes and deletes only what carries them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ RUN = "quiesce:run"
 POLICY = "quiesce:policy"
 OWNER = "quiesce:owner"
 INSTANCE = "quiesce:instance"
-# Set by Report, when the truth is known. IAM lets Report write these two and no other.
+# Report sets these two once it has judged the run; IAM lets it write no others.
 CONSISTENCY = "quiesce:consistency"
 DEVICE = "quiesce:device"
-# On what a recovery makes: RECOVERY for good, RECOVERING until the recovery has ended. Only with the second may it be
-# deleted, in code and in IAM.
+# On what a recovery makes: RECOVERY for good, RECOVERING until the recovery has ended.
+# Code and IAM let a recovery delete only what carries the second.
 RECOVERY = "quiesce:recovery"
 RECOVERING = "quiesce:recovering"
 
@@ -30,15 +30,15 @@ def of_snapshot_set(
 
 
 def description(policy: str, instance_id: str, *, vss: bool) -> str:
-    """Return the snapshots' description; it can't be changed once they exist."""
+    """Return the snapshots' description, which EC2 can't change once they exist."""
     return f"quiesce policy {policy}|instance: {instance_id}|{' VSS snapshot' if vss else ''}"
 
 
 def tag_list(tag_set: Mapping[str, str]) -> list[Any]:
-    """Return tags as EC2's calls take them."""
+    """Return tags in the form that EC2's calls take."""
     return [{"Key": key, "Value": value} for key, value in tag_set.items()]
 
 
 def tag_specification(kind: str, tag_set: Mapping[str, str]) -> Any:
-    """Return tags for one kind of resource, as the calls that create it take them."""
+    """Return tags for one kind of resource, in the form that the calls that create it take."""
     return {"ResourceType": kind, "Tags": tag_list(tag_set)}

@@ -8,12 +8,12 @@ metrics = Metrics(namespace="Quiesce", service="quiesce")
 
 
 def begin(step: str, **keys: str) -> None:
-    """Put the step and these keys, which say what it works on, on every line that follows."""
+    """Put the step and these keys, which name what it works on, on every line that follows."""
     logger.append_keys(step=step, **keys)
 
 
 def count_run(status: str, *, auto_thawed: bool) -> None:
-    """Count one ended run under its status, at once: a step that ends no run has nothing to flush."""
+    """Count one ended run under its status, and send it at once: a step that ends no run has nothing to flush."""
     metrics.add_metric(name=status, unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="AutoThawed", unit=MetricUnit.Count, value=int(auto_thawed))
     metrics.flush_metrics()

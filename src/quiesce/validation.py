@@ -1,4 +1,4 @@
-"""From what a person typed to a model, or to words: the field, the problem and the remedy."""
+"""Turn what a person typed into a model, or into a message: the field, the problem and the remedy."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -10,14 +10,14 @@ from pydantic_core import ErrorDetails
 from quiesce.errors import Refused
 
 Model = TypeVar("Model", bound=BaseModel)
-# A value is quoted up to this length.
+# A message quotes a value up to this length.
 MAX_SHOWN = 60
 
 
 class Advice(NamedTuple):
-    """What the remedies of one document say: ``missing`` for a field that is not there, ``otherwise`` for a bad value.
+    """The remedies for one kind of document: ``missing`` for a missing field, ``otherwise`` for a bad value.
 
-    ``home`` is the model whose nested models are the places where a field may belong, ``name`` what people call it.
+    ``home`` is the model in whose parts a misplaced field may belong, ``name`` what people call the document.
     """
 
     name: str
@@ -30,10 +30,10 @@ def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal
     """Read a document that a person wrote.
 
     Args:
-        model: what it has to be.
+        model: the model that it must fit.
         data: loaded from YAML or JSON.
-        where: its place, which stands before the field in the message; empty where the field says enough.
-        advice: what the remedies say.
+        where: its place, which the message puts before the field; empty if the field is clear by itself.
+        advice: the remedies for this kind of document.
         refusal: the error to raise.
 
     Raises:
@@ -42,18 +42,18 @@ def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # A misspelled field is missing, too: its own name says more.
-        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        fields = {_path(e, model) for e in error.errors()}
+        # A misspelled field is reported as missing, too: the name that the person wrote helps more.
+        first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        fields = {_path(detail, model) for detail in error.errors()}
         more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
         name = ": ".join(part for part in (where, _path(first, model)) if part)
         raise refusal(name, _problem(first) + more, _remedy(first, model, advice)) from error
 
 
 def _steps(error: ErrorDetails, model: type[BaseModel]) -> Iterator[tuple[int | str, list[type[BaseModel]]]]:
-    """Give each part of an error's place that a person wrote, with the models in which it stands.
+    """Yield each part of an error's location that a person wrote, with the models that it may belong to.
 
-    Pydantic also names the members of a union, and says that a mapping's key is meant.
+    Pydantic's location also has the members of a union, and a mark for a mapping's key.
     """
     models, keyed, last = [model], False, len(error["loc"]) - 1
     for number, part in enumerate(error["loc"]):
@@ -61,7 +61,7 @@ def _steps(error: ErrorDetails, model: type[BaseModel]) -> Iterator[tuple[int | 
             yield part, models
             keyed = False
             continue
-        annotation = next((fields[part] for one in models if part in (fields := _annotations(one))), None)
+        annotation = next((fields[part] for outer in models if part in (fields := _annotations(outer))), None)
         if annotation is not None:
             yield part, models
             models, keyed = list(_models_in(annotation)), get_origin(annotation) is dict
@@ -99,7 +99,7 @@ def _remedy(error: ErrorDetails, model: type[BaseModel], advice: Advice) -> str:
 
 
 def _instead_of(field: str, part: type[BaseModel], advice: Advice) -> str:
-    """Say where a field belongs, which known one it may be, or that it is to go."""
+    """Return the remedy for an unknown field: move it where it belongs, correct its name, or remove it."""
     if homes := [f"'{home}'" for home, model in _parts_of(advice.home).items() if field in _annotations(model)]:
         return f"move it under {' or '.join(homes)} of the {advice.name}"
     if near := get_close_matches(field.lower(), _annotations(part), n=1):
@@ -108,11 +108,11 @@ def _instead_of(field: str, part: type[BaseModel], advice: Advice) -> str:
 
 
 def _parts_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return the models inside a model, by the field that holds each, the outer ones first."""
+    """Return the models inside a model, outer ones first, by the field that holds each."""
     parts: dict[str, type[BaseModel]] = {}
     waiting = [model]
-    for one in waiting:
-        for field, annotation in _annotations(one).items():
+    for outer in waiting:
+        for field, annotation in _annotations(outer).items():
             for part in _models_in(annotation):
                 parts.setdefault(field, part)
                 waiting.append(part)

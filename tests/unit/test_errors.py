@@ -3,7 +3,7 @@
 import pytest
 
 from quiesce import errors
-from quiesce.errors import MAX_WORDS, QuiesceError, Refused
+from quiesce.errors import MAX_CHARACTERS, QuiesceError, Refused
 
 
 def leaves(base: type[QuiesceError] = QuiesceError) -> list[type[QuiesceError]]:
@@ -34,10 +34,10 @@ def test_a_refusal_names_field_problem_and_remedy(error: type[Refused]) -> None:
 
 @pytest.mark.parametrize("error", [e for e in leaves() if not issubclass(e, Refused)])
 def test_words_that_would_not_fit_into_the_state_document_are_cut(error: type[QuiesceError]) -> None:
-    assert str(error("w" * MAX_WORDS)) == "w" * MAX_WORDS
-    assert str(error("w" * 300_000)) == "w" * (MAX_WORDS - 3) + "..."
+    assert str(error("w" * MAX_CHARACTERS)) == "w" * MAX_CHARACTERS
+    assert str(error("w" * 300_000)) == "w" * (MAX_CHARACTERS - 3) + "..."
 
 
 def test_the_words_of_a_refusal_are_cut_and_its_parts_are_whole() -> None:
     refusal = Refused("field", "p" * 300_000, "mend it")
-    assert (len(str(refusal)), len(refusal.problem)) == (MAX_WORDS, 300_000)
+    assert (len(str(refusal)), len(refusal.problem)) == (MAX_CHARACTERS, 300_000)

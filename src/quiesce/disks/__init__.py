@@ -1,1 +1,1 @@
-"""Bytes of a disk become partitions, volsnap's structures and shadow copies; knows nothing of AWS."""
+"""Reads partitions, volsnap's structures and shadow copies out of the bytes of disks; knows nothing of AWS."""

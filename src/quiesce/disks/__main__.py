@@ -12,11 +12,11 @@ DESCRIPTION = "Show the shadow copies in disk images or block devices. Give all 
 
 
 def main(arguments: list[str]) -> int:
-    """Show the shadow copies in disk images or block devices; all disks of a server are best given together.
+    """Show the shadow copies in disk images or block devices; all disks of a server belong in one call.
 
     Returns:
-        0 if all that the disks hold was read, 1 if something was not, or is damaged; a wrong call, or an image that
-        can't be opened, ends with 2.
+        0 if everything was read and nothing is damaged, else 1; the parser exits with 2 after wrong arguments or an
+        image that can't be opened.
     """
     parser = argparse.ArgumentParser(prog="python -m quiesce.disks", description=DESCRIPTION)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="a raw disk image, or a block device")
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
 
 def _open_image(parser: argparse.ArgumentParser, opened: ExitStack, path: Path) -> Disk:
     try:
-        # Without a buffer: nothing but what is asked for is read off a device.
+        # A buffer would read more of a device than is asked for.
         image = opened.enter_context(path.open("rb", buffering=0))
         size_bytes = image.seek(0, 2)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The first sector of a volume: which file system it holds, and whether that can be believed."""
+"""The first sector of a volume: which file system it names, and whether it can be trusted."""
 
 import struct
 
@@ -12,7 +12,7 @@ FILE_SYSTEMS = {b"NTFS    ": "NTFS", b"ReFS\0\0\0\0": "ReFS", b"-FVE-FS-": "BitL
 
 
 def file_system(sector: bytes) -> str | None:
-    """Return the file system that a first sector names, None for one that can hold no shadow copies or is not known."""
+    """Return the file system that a first sector names; None if it is unknown or can't hold shadow copies."""
     return FILE_SYSTEMS.get(sector[3:11])
 
 
@@ -22,7 +22,7 @@ def check_volume(volume: Extent) -> str:
     Raises:
         NotSupported: the file system is another one, or the volume is encrypted by BitLocker.
         Malformed: the boot sector of NTFS contradicts itself or the partition.
-        NotRead: it could not be had.
+        NotRead: the sector could not be read.
     """
     sector = volume.read(0, SECTOR_BYTES)
     name = file_system(sector)

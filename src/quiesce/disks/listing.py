@@ -1,4 +1,4 @@
-"""What disks hold of shadow copies, as text for an administrator."""
+"""The shadow copies on disks, as text for an administrator."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 
 def is_complete(disks: Sequence[Disk], copies: Sequence[ShadowCopy]) -> bool:
-    """Say whether all that the disks hold was read, and nothing is wrong with it."""
+    """Return whether everything on the disks was read, and none of it is damaged."""
     whole = all(disk.fault is None and all(volume.fault is None for volume in disk.volumes) for disk in disks)
     return whole and all(copy.fault is None for copy in copies)
 
@@ -56,13 +56,13 @@ def _volume_line(volume: Volume) -> str:
 
 
 def _copy_lines(copy: ShadowCopy) -> Iterator[str]:
-    created = f"{copy.entry.created_at:%Y-%m-%d %H:%M:%S} UTC" if copy.entry.created_at else "at no date"
+    created = f"{copy.entry.created_at:%Y-%m-%d %H:%M:%S} UTC" if copy.entry.created_at else "at an invalid date"
     deleted = ", marked as deleted" if copy.entry.marked_deleted else ""
     name = copy.store.copy_id if copy.store else "with an unknown id"
     yield f"shadow copy {name}, created {created}{deleted}"
     if copy.store:
         writers = "writers involved" if copy.store.writers_involved else "NO writers involved"
-        # A name off a disk may hold anything, what steers a terminal too.
+        # A name read from a disk may hold anything, even a terminal's control characters.
         yield f"  of set {copy.store.set_id}, {writers}, made on {copy.store.machine!a}"
         names = ", ".join(name for bit, name in ATTRIBUTES.items() if copy.store.attributes & bit) or "none known"
         yield f"  context {copy.store.context:#x}, attributes {copy.store.attributes:#x}: {names}"
@@ -81,7 +81,7 @@ def _storage(copy: ShadowCopy) -> str:
 
 
 def _size(size_bytes: int) -> str:
-    """The size in the largest unit that makes it a whole number."""
+    """Return the size in the largest unit that makes it a whole number."""
     for power, unit in reversed(list(enumerate(UNITS))):
         if size_bytes and not size_bytes % 1024**power:
             return f"{size_bytes // 1024**power} {unit}"

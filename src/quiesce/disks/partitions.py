@@ -1,4 +1,4 @@
-"""Where a disk's volumes lie: GPT (its backup too), MBR with extended partitions, or one volume without a table."""
+"""Where a disk's volumes lie: by GPT (or its backup), MBR with extended partitions, or one volume without a table."""
 
 import struct
 import uuid
@@ -32,7 +32,7 @@ GPT_KINDS = {
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition: its start and length in bytes, and what its table says that it is for."""
+    """A partition: its start and length in bytes, and the purpose that its table gives it."""
 
     start: int
     length: int
@@ -41,7 +41,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class PartitionTable:
-    """A disk's partitions; ``fault`` is what kept others, that may be there, from being found."""
+    """A disk's partitions; ``fault`` is why there may be others that could not be found."""
 
     scheme: str
     partitions: tuple[Partition, ...]
@@ -58,8 +58,8 @@ def read_partitions(disk: Extent) -> PartitionTable:
     """Find the partitions of a disk.
 
     Raises:
-        Malformed: there is no table that can be believed, and no volume without one.
-        NotRead: it could not be had.
+        Malformed: the disk has neither a valid table nor a volume without one.
+        NotRead: a sector of the table could not be read.
     """
     sector = disk.read(0, SECTOR_BYTES)
     if file_system(sector):
@@ -68,7 +68,7 @@ def read_partitions(disk: Extent) -> PartitionTable:
     if any(row.kind == PROTECTIVE for row in rows):
         return _read_gpt(disk)
     if not any(row.kind for row in rows):
-        # Also what zeros leave of a table: a disk without partitions is never proof that something is not there.
+        # A table that was zeroed looks the same: it never proves that a shadow copy is absent.
         raise Malformed("the partition table is empty")
     return _read_mbr(disk, rows)
 
@@ -116,7 +116,7 @@ def _partition(row: _Row, base: int, sector_bytes: int) -> Partition:
 
 
 def _logical_partitions(disk: Extent, extended: _Row, sector_bytes: int) -> Iterator[Partition]:
-    """Follow the chain inside an extended partition: each link has one partition, and where the next link is."""
+    """Follow the chain inside an extended partition: each link has one partition, and the place of the next link."""
     seen: set[int] = set()
     at = extended.first
     while True:
@@ -125,7 +125,7 @@ def _logical_partitions(disk: Extent, extended: _Row, sector_bytes: int) -> Iter
         seen.add(at)
         sector = disk.read(at * sector_bytes, SECTOR_BYTES)
         if file_system(sector):
-            raise Malformed(f"a file system stands where the extended partition's chain goes on, at sector {at:#x}")
+            raise Malformed(f"a file system is where the extended partition's chain goes on, at sector {at:#x}")
         logical, link = _rows(sector)[:2]
         if logical.kind:
             yield _partition(logical, at, sector_bytes)

@@ -1,4 +1,4 @@
-"""The bytes of a disk, read within bounds: what a snapshot says is never trusted, and never followed without end.
+"""The bytes of a disk, read within bounds: a snapshot's structures are never trusted, and never followed without end.
 
 Nothing here knows where the bytes come from: an image, a block device, or the EBS direct APIs.
 """
@@ -6,36 +6,36 @@ Nothing here knows where the bytes come from: an image, a block device, or the E
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# The EBS direct APIs serve blocks of this size (EBS User Guide), so what was read is counted in them.
+# The EBS direct APIs serve blocks of this size (EBS User Guide), so reads are counted in them.
 BLOCK_BYTES = 512 * 1024
-# 4,000 stores, which is more than Windows keeps on a volume (512), fit in.
+# Enough for 4,000 stores; Windows keeps at most 512 on a volume.
 MAX_READ_BYTES = 64 * 1024 * 1024
 
 
 class StructureError(Exception):
-    """Something that kept a structure from being read; its words say what, and where."""
+    """Why a structure could not be read; the message states what is wrong, and where."""
 
 
 class NotRead(StructureError):
-    """The bytes could not be had: nobody knows what stands there."""
+    """The bytes could not be read, so what they hold is unknown."""
 
 
 class Malformed(StructureError):
-    """The bytes were read, and contradict the format."""
+    """The bytes were read, but contradict the format."""
 
 
 class NotSupported(StructureError):
-    """The bytes were read, and are of a kind or version that is not known here."""
+    """The bytes were read, but are of a kind or version that quiesce does not know."""
 
 
 @dataclass
 class RawDisk:
-    """A disk behind ``read(offset, length)``, with what was read of it.
+    """A disk behind ``read_bytes(offset, length)``, with an account of what was read of it.
 
     Attributes:
-        read_bytes: returns exactly the bytes that were asked for; raises OSError or NotRead where it can't.
+        read_bytes: returns exactly the bytes that were asked for; raises OSError or NotRead if it can't.
         size_bytes: of the whole disk.
-        left_bytes: how many more bytes will be read.
+        left_bytes: how many more bytes may be read.
         blocks: the numbers of the 512 KiB blocks that were touched.
     """
 
@@ -48,7 +48,7 @@ class RawDisk:
         """Read exactly ``length`` bytes, more than 0.
 
         Raises:
-            NotRead: they lie beyond the end, could not be had, came short, or too much was read before.
+            NotRead: they lie beyond the end, could not be read, came short, or would exceed the limit of this disk.
         """
         if offset + length > self.size_bytes:
             raise NotRead(f"the disk ends at {self.size_bytes:#x}, before {offset + length:#x}")
@@ -67,7 +67,7 @@ class RawDisk:
 
 @dataclass(frozen=True)
 class Extent:
-    """A piece of a disk, a volume for one: offsets count from its start, and nothing outside of it is read."""
+    """A part of a disk, such as a volume: offsets count from its start, and nothing outside of it is read."""
 
     disk: RawDisk
     start: int
@@ -78,8 +78,8 @@ class Extent:
 
         Raises:
             Malformed: they are not all inside.
-            NotRead: they could not be had.
+            NotRead: they could not be read.
         """
         if offset < 0 or offset + length > self.length:
-            raise Malformed(f"{length} bytes at {offset:#x} are asked for, of {self.length:#x}")
+            raise Malformed(f"{length} bytes at {offset:#x} are not all within {self.length:#x}")
         return self.disk.read(self.start + offset, length)

@@ -1,6 +1,6 @@
-"""Shadow copies as they stand on disks: each volume is read by itself, then joined with the one that holds its storage.
+"""Shadow copies as they lie on disks: each volume is read by itself, then joined with the one that holds its storage.
 
-A shadow copy is listed on the volume that it is a copy of; its ids stand only on the volume that holds its storage.
+The volume that was copied lists a shadow copy; only the volume that holds its storage has its ids.
 ``python -m quiesce.disks`` shows them to a person.
 """
 
@@ -24,15 +24,15 @@ from quiesce.disks.volsnap import (
     read_store,
 )
 
-# Partitions that hold no volume which Windows could copy.
+# Partitions without a volume that Windows could copy.
 WITHOUT_VOLUME = {"EFI system", "Microsoft reserved"}
-# Volumes in these lie across partitions, in a way that is not read here.
+# Volumes in these may span partitions, which this module does not read.
 ACROSS_PARTITIONS = {"dynamic disk", "Storage Spaces"}
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume, with what volsnap keeps on it; ``fault`` is what kept that from being read.
+    """A volume, with what volsnap keeps on it; ``fault`` is why that could not be read.
 
     Attributes:
         disk: the name of its disk.
@@ -50,7 +50,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of a recovery point; ``fault`` is what kept it, or some of its volumes, from being found."""
+    """A disk of a recovery point; ``fault`` is why its volumes, or some of them, could not be found."""
 
     name: str
     scheme: str
@@ -69,11 +69,11 @@ class Storage:
 
 @dataclass(frozen=True)
 class ShadowCopy:
-    """A shadow copy as its two volumes tell it; ``fault`` is what is wrong with its store, or kept it from being read.
+    """A shadow copy, joined from its two volumes; ``fault`` is what is wrong with its store, or why it was not read.
 
     Attributes:
         original: the volume that it is a copy of.
-        storage: the volume that holds its storage; None if none of the disks does.
+        storage: the volume that holds its storage; None if it is on none of the disks.
         store: None if the store's header could not be read.
     """
 
@@ -88,8 +88,8 @@ def read_disk(name: str, read: Callable[[int, int], bytes], size_bytes: int) -> 
     """Read a disk's partitions and what volsnap keeps on its volumes, but no store.
 
     Args:
-        name: how the disk is called in all that is told of it: a snapshot's id, a path.
-        read: returns exactly the bytes at (offset, length); raises OSError or NotRead where it can't.
+        name: what the results call the disk: a snapshot's id, or a path.
+        read: returns exactly the bytes at (offset, length); raises OSError or NotRead if it can't.
         size_bytes: of the whole disk.
 
     Returns:
@@ -106,7 +106,7 @@ def read_disk(name: str, read: Callable[[int, int], bytes], size_bytes: int) -> 
 
 
 def unread_disk(name: str, fault: StructureError) -> Disk:
-    """Return a disk of the recovery point that could not be opened: what it may hold is not known."""
+    """Return a disk of the recovery point that could not be opened: what it holds is unknown."""
     return Disk(name, "unknown", (), fault, set())
 
 
@@ -125,7 +125,7 @@ def _read_volume(name: str, disk: RawDisk, partition: Partition) -> Volume:
 
 
 class Stores:
-    """The stores of all disks of a recovery point, joined with the shadow copies that they belong to."""
+    """The stores on all disks of a recovery point, joined with their shadow copies."""
 
     def __init__(self, disks: Iterable[Disk]) -> None:
         volumes = [volume for disk in disks for volume in disk.volumes]
@@ -146,7 +146,7 @@ class Stores:
         return ShadowCopy(original, entry, storages[0].volume, store, fault)
 
     def read_orphans(self) -> list[StoreHeader]:
-        """Return the stores of shadow copies that no volume lists; those that can't be read are left out."""
+        """Return the readable stores of shadow copies that no volume lists."""
         listed = {entry.store_id for _, entry in self.listed}
         orphans = [storage for store_id, found in self._storages.items() if store_id not in listed for storage in found]
         return [store for storage in orphans if (store := _read_store(storage)[0])]

@@ -1,6 +1,6 @@
 """What Windows' volsnap driver writes on a volume: its header, its catalog, and the headers of its stores.
 
-The format is nowhere published by Microsoft; this follows libyal's description of it and the images in our tests.
+Microsoft has not published the format; this follows libyal's description of it and the images in our tests.
 Offsets are bytes from the volume's start, numbers little-endian.
 """
 
@@ -20,7 +20,7 @@ HEADER_BYTES = 512
 BLOCK_BYTES = 0x4000
 BODY_OFFSET = 0x80
 ENTRY_BYTES = 0x80
-# 4 on every volume seen; 9 hold the 512 shadow copies that Windows keeps on one at most.
+# 4 on every volume seen; 9 are enough for 512 shadow copies, the most that Windows keeps on a volume.
 MAX_CATALOG_BLOCKS = 32
 ENTRY_EMPTY, ENTRY_FREE, ENTRY_COPY, ENTRY_STORAGE = range(4)
 STORE_FIXED_BYTES = 64
@@ -30,7 +30,7 @@ PERSISTENT, NO_WRITERS = 0x1, 0x10
 
 
 class RecordType(IntEnum):
-    """What a block of volsnap is; each says so itself."""
+    """The type of one of volsnap's blocks, which the block states itself."""
 
     VOLUME_HEADER = 1
     CATALOG = 2
@@ -46,8 +46,8 @@ class VolumeHeader:
 
     Attributes:
         catalog_offset: 0 if no shadow copy and no shadow storage is left on the volume.
-        volume_id: volsnap's own; joins volumes, and is not the partition's GUID.
-        storage_volume_id: of the volume with the shadow storage of this one; often itself.
+        volume_id: volsnap's own id, by which volumes are joined; not the partition's GUID.
+        storage_volume_id: the id of the volume that holds this one's shadow storage; often its own.
     """
 
     catalog_offset: int
@@ -67,7 +67,7 @@ class CopyEntry:
 
     @property
     def created_at(self) -> datetime | None:
-        """When it was created, in UTC; None where that is no date."""
+        """When it was created, in UTC; None if the entry has no valid date."""
         try:
             return datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.filetime // 10)
         except OverflowError:
@@ -92,7 +92,7 @@ class StorageEntry:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a volume's catalog lists: shadow copies of this volume, and storage on this volume."""
+    """What a volume's catalog lists: shadow copies of this volume, and shadow storage on this volume."""
 
     copies: tuple[CopyEntry, ...] = ()
     storages: tuple[StorageEntry, ...] = ()
@@ -124,15 +124,15 @@ def read_header(volume: Extent, file_system: str) -> VolumeHeader | None:
 
     Raises:
         NotSupported: its version is unknown, or there is none on a file system that may keep it elsewhere.
-        Malformed: something else stands in its place.
-        NotRead: it could not be had.
+        Malformed: something else is in its place.
+        NotRead: it could not be read.
     """
     data = volume.read(HEADER_OFFSET, HEADER_BYTES)
     if not data.startswith(VOLSNAP):
         if file_system != "NTFS":
             raise NotSupported(f"{file_system}: no header of volsnap where NTFS has it")
         if any(data):
-            raise Malformed(f"something else stands in the place of volsnap's header, {HEADER_OFFSET:#x}")
+            raise Malformed(f"something else is in the place of volsnap's header, {HEADER_OFFSET:#x}")
         return None
     _check(data, HEADER_OFFSET, RecordType.VOLUME_HEADER)
     (catalog_offset,) = struct.unpack_from("<Q", data, 48)
@@ -145,7 +145,7 @@ def read_catalog(volume: Extent, header: VolumeHeader) -> Catalog:
     Raises:
         NotSupported: a version or an entry's type is unknown.
         Malformed: the chain of its blocks or an entry contradicts the format.
-        NotRead: it could not be had.
+        NotRead: a block could not be read.
     """
     entries = [
         _entry(block[at : at + ENTRY_BYTES])
@@ -154,8 +154,8 @@ def read_catalog(volume: Extent, header: VolumeHeader) -> Catalog:
     ]
     copies = tuple(entry for entry in entries if isinstance(entry, CopyEntry))
     storages = tuple(entry for entry in entries if isinstance(entry, StorageEntry))
-    for of_one_kind in (copies, storages):
-        if len({entry.store_id for entry in of_one_kind}) < len(of_one_kind):
+    for same_kind in (copies, storages):
+        if len({entry.store_id for entry in same_kind}) < len(same_kind):
             raise Malformed("the catalog lists a store twice")
     return Catalog(copies, storages)
 
@@ -166,7 +166,7 @@ def read_store(volume: Extent, entry: StorageEntry) -> StoreHeader:
     Raises:
         NotSupported: its version is unknown.
         Malformed: there is no such header, or it contradicts the format.
-        NotRead: it could not be had.
+        NotRead: it could not be read.
     """
     block = _block(volume, entry.header_offset, RecordType.STORE_HEADER, BLOCK_BYTES)
     (length,) = struct.unpack_from("<Q", block, 48)
@@ -178,12 +178,12 @@ def read_store(volume: Extent, entry: StorageEntry) -> StoreHeader:
 
 
 def check_store_blocks(volume: Extent, entry: StorageEntry) -> None:
-    """Check that the lists of a store begin where its entry says.
+    """Check that the lists of a store begin where its entry points.
 
     Raises:
         NotSupported: the version of one is unknown.
         Malformed: one is not there.
-        NotRead: one could not be had.
+        NotRead: one could not be read.
     """
     _block(volume, entry.block_list_offset, RecordType.BLOCK_LIST, BODY_OFFSET)
     _block(volume, entry.range_list_offset, RecordType.RANGE_LIST, BODY_OFFSET)
@@ -197,7 +197,7 @@ def _catalog_blocks(volume: Extent, first: int) -> Iterator[bytes]:
             raise Malformed(f"the catalog has more than {MAX_CATALOG_BLOCKS} blocks")
         block = _block(volume, offset, RecordType.CATALOG, BLOCK_BYTES)
         relative, _, following = struct.unpack_from("<QQQ", block, 24)
-        # A loop would come back to a block that counts itself differently.
+        # Every block states its own place in the chain, so a loop comes back to one with another place.
         if relative != number * BLOCK_BYTES:
             raise Malformed(f"the catalog's block at {offset:#x} is not its number {number}")
         yield block
@@ -207,7 +207,7 @@ def _catalog_blocks(volume: Extent, first: int) -> Iterator[bytes]:
 def _entry(data: bytes) -> CopyEntry | StorageEntry | None:
     kind, first, _, _, *rest = struct.unpack_from("<I4x7Q", data)
     if kind == ENTRY_EMPTY and any(data):
-        raise Malformed("an entry of the catalog is marked as empty and is not")
+        raise Malformed("an entry of the catalog is marked as empty but is not")
     if kind in (ENTRY_EMPTY, ENTRY_FREE):
         return None
     if kind not in (ENTRY_COPY, ENTRY_STORAGE):
@@ -228,15 +228,15 @@ def _block(volume: Extent, offset: int, record_type: RecordType, length: int) ->
 def _check(block: bytes, offset: int, record_type: RecordType) -> None:
     version, kind, _, own_offset = struct.unpack_from("<IIQQ", block, 16)
     if not block.startswith(VOLSNAP):
-        raise Malformed(f"no block of volsnap at {offset:#x}, where a {record_type.name} is meant to be")
+        raise Malformed(f"no block of volsnap at {offset:#x}, where a {record_type.name} should be")
     if version not in VERSIONS:
         raise NotSupported(f"the {record_type.name} at {offset:#x} is of the unknown version {version}")
     if kind != record_type or own_offset != offset:
-        raise Malformed(f"at {offset:#x} stands type {kind} from {own_offset:#x}, not a {record_type.name}")
+        raise Malformed(f"the block at {offset:#x} is of type {kind} from {own_offset:#x}, not a {record_type.name}")
 
 
 def _machine(information: bytes) -> str:
-    """The originating machine; a length before the text counts its bytes."""
+    """Return the originating machine's name, which its length in bytes precedes."""
     start = STORE_FIXED_BYTES + 2
     length = int.from_bytes(information[STORE_FIXED_BYTES:start], "little")
     if length % 2 or start + length > len(information):

@@ -1,1 +1,1 @@
-"""The server's words and how long to wait for them, whatever carries them."""
+"""The server's answers and how long to wait for them, whatever carries them."""

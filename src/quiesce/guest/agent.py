@@ -1,18 +1,18 @@
-"""Can the application on this server be asked? Decided before anything is frozen, with the reason where it can't."""
+"""Whether AWS can ask the application on a server: decided before anything is frozen, with the reason if it can't."""
 
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-# With it came what the document's steps need (SSM documentation, shared step inputs).
+# The first version with what the document's steps need (SSM documentation, shared step inputs).
 OLDEST_AGENT = (3, 0, 502)
-# As the API says that versions look; what looks otherwise can't be compared.
+# The form of a version by SSM's API reference; another form can't be compared.
 VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.\d{1,6})?")
 
 
 @dataclass(frozen=True)
 class Agent:
-    """What SSM knows of a server's agent; it may be five minutes old, and what SSM does not say is empty."""
+    """What SSM knows of a server's agent; it may be five minutes old, and what SSM does not report is empty."""
 
     online: bool
     version: str
@@ -21,7 +21,7 @@ class Agent:
 
 
 def obstacle(state: Literal["running", "stopped"], platform: str, agent: Agent | None) -> str | None:
-    """Return why the application can't be asked, as far as AWS knows, or None."""
+    """Return why AWS can't ask the application, or None if AWS knows no reason."""
     if state == "stopped":
         return "the server was stopped"
     if not platform.startswith("Windows"):
@@ -35,7 +35,7 @@ def _agent_obstacle(agent: Agent) -> str | None:
     if not agent.online:
         return "the server's SSM agent has lost its connection"
     if agent.platform != "Windows":
-        return f"Systems Manager says that the server is {agent.platform or 'of an unknown platform'}"
+        return f"Systems Manager reports that the server is {agent.platform or 'of an unknown platform'}"
     version = VERSION.fullmatch(agent.version)
     if version is None:
         return f"the server's SSM agent has a version that can't be compared: {agent.version!r}"

@@ -1,4 +1,4 @@
-"""What the server says of a session: the one line of JSON that every verb ends with, and the truth in it."""
+"""The server's answer: the one line of JSON that every verb ends with, and the session in it."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -10,20 +10,20 @@ from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.scripts import Stage
 
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
-# So much of each stream is quoted where there is no answer in it.
+# How many characters of each stream an error quotes if there is no answer in it.
 MAX_QUOTED = 300
 
 Part = TypeVar("Part")
 
 
 class GuestModel(BaseModel):
-    """What all parts of an answer share: camelCase there, nothing unknown."""
+    """The base of all parts of an answer: camelCase in JSON, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class ScriptResult(GuestModel):
-    """One script of the customer: times in milliseconds since 1970, by the server's clock; no reason on success."""
+    """How one of the customer's scripts ended; times in ms since 1970 by the server's clock, no reason on success."""
 
     succeeded: bool
     reason: str
@@ -35,7 +35,7 @@ class ScriptResult(GuestModel):
 
 
 class GuestShadowCopy(GuestModel):
-    """One shadow copy of the session's set, as Win32_ShadowCopy has it; None for what it does not say."""
+    """One shadow copy of the session's set, as Win32_ShadowCopy reports it; None for what it does not report."""
 
     id: str
     set_id: str
@@ -49,7 +49,7 @@ class GuestShadowCopy(GuestModel):
 
 
 class ShadowStorage(GuestModel):
-    """Where a volume's shadow copies keep what the volume no longer has; sizes in bytes, None if not told."""
+    """Where a volume's shadow copies keep overwritten blocks; sizes in bytes, None if the server reports none."""
 
     volume_guid: str
     storage_guid: str
@@ -59,10 +59,10 @@ class ShadowStorage(GuestModel):
 
 
 class Shadow(GuestModel):
-    """What became of a session's shadow copies; ``reason`` is empty while all goes as it was asked.
+    """What became of a session's shadow copies; ``reason`` is empty while nothing failed.
 
-    ``created_ms`` is 0 unless DiskShadow came as far as to hold; ``copies_at_thaw`` are the ids that were still there
-    after the after script, None if nobody looked; ``deleted`` says whether none is left, None if nobody tried.
+    ``created_ms`` is 0 unless DiskShadow reached the hold; ``copies_at_thaw`` are the ids that still existed after the
+    after script, None if the server did not look; ``deleted`` is whether none is left, None if it did not try.
     """
 
     reason: str
@@ -98,14 +98,14 @@ class Session(GuestModel):
 
 
 class StagedFile(GuestModel):
-    """A file of the run's folder, and what it must be when it is used."""
+    """A file of the run's folder, and the hash that it must have when it is used."""
 
     name: str
     sha256: str
 
 
 class Staged(GuestModel):
-    """The manifest of what stage put onto the server: what the first stage of a run did stands for all later ones."""
+    """The manifest of what stage put onto the server: a later stage of the same run answers with the first one's."""
 
     run: str
     instance: str
@@ -117,14 +117,14 @@ class Staged(GuestModel):
     limit_seconds: dict[str, int]
 
     def missing(self) -> list[Stage]:
-        """Return the scripts that the server has not got."""
+        """Return the scripts that the server does not have."""
         return [stage for stage, path in self.scripts.items() if not path]
 
 
 class Answer(GuestModel):
-    """The line: ``error`` is empty if ``ok``; stage says ``staged``, inventory ``inventory``, the others ``session``.
+    """The line: ``error`` is empty if ``ok``; each verb fills its own part, and those of a session ``session``.
 
-    A server whose PowerShell is constrained can say no more than its error.
+    A server whose PowerShell is in constrained language mode can write no more than ``error``.
     """
 
     quiesce: Literal[1]
@@ -143,7 +143,7 @@ class Answer(GuestModel):
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked of which server: what an answer must speak of to be taken for one."""
+    """The verb, run, attempt and server that an answer must name to be taken for one."""
 
     verb: str
     run: str
@@ -159,30 +159,30 @@ def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
     """
     lines = [line for line in stdout.splitlines() if line.startswith('{"quiesce":')]
     if len(lines) != 1:
-        said = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
-        raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {said}")
+        quoted = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
+        raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {quoted}")
     try:
         answer = Answer.model_validate_json(lines[0], strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise AnswerUnreadable(f"the server's answer is not what quiesce.ps1 writes: {error}") from error
-    if spoken_of := _other_than(question, answer):
+    if other := _other_than(question, answer):
         asked = f"{question.verb} of run {question.run}, attempt {question.attempt}, on {question.instance}"
-        raise AnswerUnreadable(f"asked for {asked}, the server answers {spoken_of}")
+        raise AnswerUnreadable(f"asked for {asked}, the server answers {other}")
     return answer
 
 
 def session_of(answer: Answer) -> Session:
-    """Return the session of a good answer.
+    """Return the session of a successful answer.
 
     Raises:
-        GuestRefused: the server said no; the message has its words.
-        AnswerUnreadable: a good answer without a session.
+        GuestRefused: the server refused the verb; the message is the server's.
+        AnswerUnreadable: a successful answer without a session.
     """
     return _needed(answer, answer.session, "session")
 
 
 def staged_of(answer: Answer) -> Staged:
-    """Return the manifest of a good answer; raises as ``session_of`` does."""
+    """Return the manifest of a successful answer; raises as ``session_of`` does."""
     return _needed(answer, answer.staged, "manifest")
 
 
@@ -190,16 +190,16 @@ def _needed(answer: Answer, part: Part | None, name: str) -> Part:
     if not answer.ok:
         raise GuestRefused(answer.error)
     if part is None:
-        raise AnswerUnreadable(f"the server's good answer has no {name}")
+        raise AnswerUnreadable(f"the server's successful answer has no {name}")
     return part
 
 
 def _other_than(question: Question, answer: Answer) -> str:
-    """Return what an answer speaks of if it is not what was asked, else nothing."""
+    """Return what an answer is about if it does not answer the question, else an empty text."""
     asked = (question.run, question.attempt, question.instance)
-    said = (answer.verb, answer.run, answer.attempt)
-    anonymous = not answer.ok and said == ("", "", "")
-    if said != (question.verb, question.run, question.attempt) and not anonymous:
+    named = (answer.verb, answer.run, answer.attempt)
+    anonymous = not answer.ok and named == ("", "", "")
+    if named != (question.verb, question.run, question.attempt) and not anonymous:
         return f"{answer.verb!r} of run {answer.run!r}, attempt {answer.attempt!r}"
     session, staged = answer.session, answer.staged
     if session and (session.run, str(session.attempt), session.instance) != asked:

@@ -1,4 +1,4 @@
-"""What the server is made of, by its own account: its Windows, and which drives lie on which EBS volumes."""
+"""The server's inventory, as the server reports it: its Windows, and which drives lie on which EBS volumes."""
 
 import re
 
@@ -12,7 +12,7 @@ SERIAL = re.compile(r"vol-?([0-9a-f]{8}(?:[0-9a-f]{9})?)(?:_.*)?")
 
 
 class Windows(GuestModel):
-    """The server's Windows; None for what it could not tell."""
+    """The server's Windows; None for what Windows does not report."""
 
     version: str | None
     name: str | None
@@ -28,7 +28,7 @@ class PowerShell(GuestModel):
 
 
 class Drive(GuestModel):
-    """A volume of Windows: ``path`` is its letter or folder, empty if it has none; None for what it could not tell."""
+    """A volume of Windows: ``path`` is its letter or folder, empty if it has none; None for what is not reported."""
 
     path: str
     volume_guid: str
@@ -41,13 +41,13 @@ class Drive(GuestModel):
 
     @property
     def volume_id(self) -> str | None:
-        """The EBS volume, where the disk says it: on Nitro, not on Xen."""
+        """The EBS volume's id, if the disk's serial number has it: on Nitro, not on Xen."""
         found = SERIAL.fullmatch((self.serial or "").strip())
         return f"vol-{found[1]}" if found else None
 
 
 class Inventory(GuestModel):
-    """All of it; ``drives_omitted`` counts drives that did not fit into the answer."""
+    """The whole inventory; ``drives_omitted`` counts drives that did not fit into the answer."""
 
     windows: Windows
     powershell: PowerShell
@@ -59,11 +59,11 @@ class Inventory(GuestModel):
 
 
 def inventory_of(answer: Answer) -> Inventory:
-    """Return the inventory of a good answer.
+    """Return the inventory of a successful answer.
 
     Raises:
-        GuestRefused: the server said no; the message has its words.
-        AnswerUnreadable: a good answer without an inventory, or with one that the guest does not write.
+        GuestRefused: the server refused the verb; the message is the server's.
+        AnswerUnreadable: a successful answer without an inventory, or with one that the guest does not write.
     """
     if not answer.ok:
         raise GuestRefused(answer.error)

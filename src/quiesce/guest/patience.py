@@ -1,19 +1,19 @@
-"""What is asked of the server: each verb's parameters, in the words of guest/document.yaml, and how long to wait."""
+"""How long the server and AWS wait for each verb, and how often AWS looks for the answer."""
 
 from dataclasses import dataclass
 
 from quiesce.policy.parts import DELIVERY_S
 from quiesce.policy.target import SessionLimits
 
-# Windows answers six questions about itself within 20 s each; then there is the metadata service.
+# The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
-# Three small objects to fetch.
+# The server fetches three small objects.
 STAGE_S = 90
-# A few files to pack and put.
+# The server packs a few files and uploads them.
 COLLECT_S = 90
-# Sweep has a function's 900 s for this, for the session's files and for its report.
+# Sweep needs the rest of a function's 900 s for the session's files and for its report.
 SWEEP_S = 480
-# Inside the freeze each look counts; outside of it nobody waits for us.
+# Each look's delay lengthens the freeze; outside of it no application waits.
 FREEZE_LOOK_S, LAZY_LOOK_S = 0.3, 2.0
 
 
@@ -38,9 +38,9 @@ def freeze_wait(limits: SessionLimits) -> tuple[int, Patience]:
 
 
 def thaw_wait(limits: SessionLimits) -> tuple[int, Patience]:
-    """Return how long they wait for thaw: the freeze may have to end first, an aborted attempt's copies go after it.
+    """Return how long they wait for thaw: freeze may have to end first, and an aborted attempt deletes its copies then.
 
-    The server thaws before we hear of it.
+    The server has thawed before AWS knows of it.
     """
     return _wait(limits.before_s + limits.create_s + limits.after_s + limits.ending_s, LAZY_LOOK_S)
 
@@ -51,7 +51,7 @@ def complete_wait(limits: SessionLimits) -> tuple[int, Patience]:
 
 
 def sweep_wait(limits: SessionLimits) -> tuple[int, Patience]:
-    """Return how long sweep waits for complete: as above, but it must have time left to report."""
+    """Return how long Sweep waits for complete: as above, but so that it has time left to report."""
     wait_s, patience = complete_wait(limits)
     return min(wait_s, SWEEP_S), Patience(min(patience.limit_s, SWEEP_S + DELIVERY_S), LAZY_LOOK_S)
 

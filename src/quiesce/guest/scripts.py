@@ -11,14 +11,14 @@ STAGES: tuple[Stage, ...] = ("before", "after", "complete")
 
 
 def places(owner: str, instance_id: str) -> tuple[str, str]:
-    """Return the two folders of the bucket that are looked through, the first one first."""
+    """Return the two folders of the bucket that hold a server's scripts, in the order of their search."""
     return f"scripts/{owner}/{instance_id}/", f"scripts/{owner}/"
 
 
 def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) -> dict[Stage, str | None]:
     """Choose the object of each script; None where there is none, which counts as a script that failed.
 
-    The prefix may have any case, the policy's name counts as it is; ``.ps1`` and ``.ps`` may be left out.
+    The prefix may have any case, the policy's name must match exactly; ``.ps1`` and ``.ps`` may be left out.
 
     Raises:
         PolicyRefused: a folder has two objects that are the same script.

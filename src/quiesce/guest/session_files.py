@@ -1,4 +1,4 @@
-"""A session's files, as the server packs them into one archive: backup log, state, and what the scripts said."""
+"""A session's files, as the server packs them into one archive: backup log, state, and what the scripts printed."""
 
 import io
 import re
@@ -47,9 +47,9 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
     if bad := [name for name in names if not NAME.fullmatch(name)]:
         raise AnswerUnreadable(f"the session's archive has an entry that is no plain file: {bad[0]!r}")
     if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-        raise AnswerUnreadable("the session's archive is compressed in a way that the server does not know")
+        raise AnswerUnreadable("the session's archive is compressed in a way that the server does not use")
     if len(names) > MAX_FILES or len(set(names)) < len(names):
         raise AnswerUnreadable(f"the session's archive has {len(names)} entries, of {len(set(names))} names")
-    # zipfile itself reads no more of an entry than the entry says it has.
+    # zipfile itself reads no more of an entry than the size that the entry states.
     if (total := sum(entry.file_size for entry in entries)) > MAX_BYTES:
         raise AnswerUnreadable(f"the session's archive holds {total} bytes, more than {MAX_BYTES}")

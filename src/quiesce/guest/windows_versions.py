@@ -11,7 +11,7 @@ from typing import Literal
 
 from quiesce.guest.inventory import Windows
 
-# "believed": a line in docs/unconfirmed.md says why, and how to see it.
+# "believed": a line in docs/unconfirmed.md explains why, and how to check it.
 Ability = Literal["yes", "believed", "no"]
 
 # Win32_OperatingSystem.ProductType.
@@ -45,7 +45,7 @@ FRAMEWORK = "Windows Management Framework 5.1 and .NET Framework 4.6.2"
 
 @dataclass(frozen=True)
 class Abilities:
-    """What can be done on a server; ``note`` is what it needs first, or why something can't be done."""
+    """What quiesce can do on a server; ``note`` is what the server needs first, or why quiesce can't do something."""
 
     scripts: Ability
     vss: Ability
@@ -134,7 +134,7 @@ TABLE = (
 
 
 def row_of(windows: Windows) -> WindowsVersion | None:
-    """Return the row of a server's Windows, None if the table has none for it, or the server did not say."""
+    """Return the row of a server's Windows; None if the table lacks it, or the server did not report its version."""
     found = VERSION.fullmatch(windows.version or "")
     if found is None:
         return None
@@ -143,15 +143,15 @@ def row_of(windows: Windows) -> WindowsVersion | None:
 
 
 def is_client(windows: Windows) -> bool:
-    """Say whether it is a Windows for workstations: either of the two places where Windows says so is enough.
+    """Return whether it is a Windows for workstations: one of the two places where Windows states it is enough.
 
-    Editions of clients for several sessions at once call themselves servers in one of them.
+    Multi-session editions of client Windows state in one of them that they are servers.
     """
     return windows.product_type == WORKSTATION or windows.installation == "Client"
 
 
 def abilities_of(windows: Windows) -> Abilities:
-    """Return what can be done on a server; a Windows that is not in the table is not refused for that."""
+    """Return what quiesce can do on a server; it does not refuse a Windows for being absent from the table."""
     if windows.installation == "Nano Server":
         return _impossible(NANO)
     row = row_of(windows)

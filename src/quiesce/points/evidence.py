@@ -1,4 +1,4 @@
-"""What Verify leaves: the evidence that was read out of the snapshots, as the record tells it."""
+"""The evidence that Verify reads out of the snapshots, as the record has it."""
 
 from datetime import datetime
 
@@ -7,10 +7,10 @@ from quiesce.executions import Crossing
 
 
 class VerifiedCopy(Crossing):
-    """One shadow copy as it stands in the snapshots; None and empty for what was not found.
+    """One shadow copy as Verify found it in the snapshots; a field is None or empty if Verify did not find it.
 
     ``volume_id`` is the EBS volume that it is a copy of, ``storage_volume_id`` the one that holds its storage.
-    ``created_at`` is by the server's clock, and ``before_snapshot_s`` how long before the snapshot that was.
+    ``created_at`` is by the server's clock, and ``before_snapshot_s`` the seconds from then until the snapshot.
     """
 
     shadow_id: str
@@ -25,7 +25,7 @@ class VerifiedCopy(Crossing):
 
 
 class ReadSnapshot(Crossing):
-    """What was read of a snapshot, in blocks of 512 KiB, and the ``problem`` that kept some of it from being read."""
+    """How many blocks of 512 KiB Verify read of a snapshot, and the ``problem`` that kept it from reading more."""
 
     snapshot_id: str
     volume_id: str

@@ -1,17 +1,17 @@
-"""Images of a server, and whether one can be launched for it."""
+"""Images of a server, and whether a recovery can launch from one."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from quiesce.points.parts import Source
 
-# An image says which boot modes it bears; a server has one of them.
+# An image with one of these launches in either boot mode; a server has one of the two.
 EITHER_BOOT_MODE = {"", "uefi-preferred"}
 
 
 @dataclass(frozen=True)
 class FoundImage:
-    """An image as EC2 has it; ``by_backup`` if a backup made it, and not a person who tagged it."""
+    """An image as EC2 describes it; ``by_backup`` if a backup made it, and not a person who then tagged it."""
 
     image_id: str
     created_at: datetime
@@ -25,13 +25,13 @@ class FoundImage:
 
     @property
     def traits(self) -> tuple[str, ...]:
-        """What a recovery point asks of an image: two with the same traits serve the same recovery points."""
+        """What a recovery point needs of an image: two with the same traits serve the same recovery points."""
         return (self.root_device, self.architecture, self.boot_mode, self.platform, self.billing)
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What the server was, and an image for it has to be; empty where the recovery point does not say."""
+    """What an image must match to be launched for a server; empty where the recovery point does not have it."""
 
     root_device: str
     architecture: str
@@ -39,7 +39,7 @@ class Needs:
 
 
 def misfits(image: FoundImage, needs: Needs) -> list[str]:
-    """Return in words what keeps an image from being launched for a recovery; empty if it fits."""
+    """Return the reasons why a recovery can't launch from an image; empty if it fits."""
     either = needs.boot_mode in EITHER_BOOT_MODE or image.boot_mode in EITHER_BOOT_MODE
     differences = [
         ("is", image.state, "available"),
@@ -52,10 +52,10 @@ def misfits(image: FoundImage, needs: Needs) -> list[str]:
 
 
 def needs_of(source: Source | None, root_device: str) -> Needs:
-    """Return what an image has to be for a server."""
+    """Return what an image must match to be launched for a server."""
     return Needs(root_device, source.architecture if source else "", source.boot_mode if source else "")
 
 
 def misfits_once_available(image: FoundImage, needs: Needs) -> list[str]:
-    """Return the same of an image that may still be on its way."""
+    """Return the reasons that remain once EC2 has finished the image."""
     return misfits(replace(image, state="available"), needs)

@@ -1,4 +1,4 @@
-"""What a recovery point is made of: volumes, snapshots, shadow copies, and how good they are."""
+"""The parts of a recovery point: volumes, snapshots, shadow copies, and their consistency."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,7 +7,7 @@ from quiesce.executions import Crossing
 
 
 class Volume(Crossing):
-    """An EBS volume of the server, with what a recovery needs to make it again; ``drives`` only if Windows told."""
+    """An EBS volume of the server, with what a recovery needs to make it again; ``drives`` if Windows named them."""
 
     volume_id: str
     device: str
@@ -23,7 +23,7 @@ class Volume(Crossing):
 
 
 class Source(Crossing):
-    """What the server is besides its volumes: what a recovery needs to launch another like it."""
+    """The server without its volumes: what a recovery needs to launch another like it."""
 
     instance_type: str
     architecture: str
@@ -48,14 +48,14 @@ class Excluded(Crossing):
 
 
 class Consistency(Crossing):
-    """How good a recovery point is, with the reason in words."""
+    """The consistency of a recovery point, with the reason in words."""
 
     level: Literal["application", "crash", "none"]
     reason: str
 
 
 class Snapshot(Crossing):
-    """One EBS snapshot; times in UTC. ``vanished`` is ours: EC2 no longer knows it."""
+    """One EBS snapshot; times in UTC. ``vanished`` is quiesce's own state: EC2 no longer knows the snapshot."""
 
     snapshot_id: str
     volume_id: str
@@ -71,7 +71,7 @@ class Snapshot(Crossing):
 class ShadowCopy(Crossing):
     """A shadow copy inside the recovery point, with what a recovery needs to find it.
 
-    ``storage_guid`` is the volume on which its storage lies, empty if the server did not say.
+    ``storage_guid`` is the volume that holds its storage, empty if the server did not report it.
     """
 
     shadow_id: str
@@ -84,7 +84,7 @@ class ShadowCopy(Crossing):
 class ShadowOutcome(Crossing):
     """What became of an attempt's shadow copies: ``good`` only if nothing speaks against them.
 
-    ``wait_s`` is after how long VSS says that another attempt is worth it, None if it is not.
+    ``wait_s`` is how long to wait before another attempt, by VSS's errors, None if waiting does not help.
     """
 
     good: bool
@@ -99,7 +99,7 @@ class ShadowOutcome(Crossing):
 
 
 class FailedAttempt(Crossing):
-    """An attempt that was given up for another one, and why."""
+    """An attempt that the run gave up for another one, and why."""
 
     attempt: int
     reason: str

@@ -9,7 +9,7 @@ from quiesce.points.record import Status
 
 
 class PointPart(BaseModel):
-    """What all parts share: a record of a later version may say more, and that is no reason not to recover."""
+    """The base of all parts: a record of a later version may have more fields, and a recovery can still read it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -27,7 +27,7 @@ class PointSource(Source):
 
 
 class PointConsistency(Consistency):
-    """How good it is, as a record of any version has it."""
+    """The consistency, as a record of any version has it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -48,7 +48,7 @@ class PointCopy(PointPart):
 
 
 class PointShadow(PointPart):
-    """What VSS made in the run: the application-consistent state lies in these copies, if they are good."""
+    """What VSS made in the run: these copies hold the application-consistent state, if they are good."""
 
     good: bool
     copies: list[PointCopy]

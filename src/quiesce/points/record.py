@@ -1,4 +1,4 @@
-"""The record of a run: all there is to know about it, and what a recovery point is read from."""
+"""The record of a run: all that is known about it, and what a recovery reads as a recovery point."""
 
 from datetime import datetime
 from typing import Literal
@@ -17,8 +17,8 @@ class FreezeWindow(Crossing):
     ``total_ms`` is by the server's clock alone, ``snapshots_ms`` (until CreateSnapshots had returned) by AWS's.
     ``known_ms`` (until AWS knew of the freeze) and ``thaw_ms`` (until the after script began) each begin on one clock
     and end on the other: if the clocks differ, one is too long by as much as the other is too short.
-    What would be negative is None, of these two both: the clocks then differ by more than it took, or the server's was
-    set back, or the server thawed before the snapshots.
+    A part that would be negative is None, and of these two then both: the clocks differ by more than the part took, the
+    server's was set back, or the server thawed before the snapshots.
     """
 
     total_ms: int | None

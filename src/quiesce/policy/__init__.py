@@ -1,1 +1,1 @@
-"""What a person wants: the policy, its parts and its file."""
+"""The policy that a person writes: its parts, its targets and its file."""

@@ -1,4 +1,4 @@
-"""The policy's file: from what a person typed to a policy, or to words that name the field, problem and remedy."""
+"""The policy's file: turns what a person typed into a policy, or into a message with field, problem and remedy."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from quiesce.errors import PolicyRefused
 from quiesce.policy.policy import Policy
 from quiesce.validation import Advice, validated
 
-# More than any policy needs, and little enough that reading it can't hurt.
+# More than any policy needs, and small enough to read without harm.
 MAX_POLICY_BYTES = 65_536
-# Deeper than a policy goes, and far from what the parser's recursion bears.
+# Deeper than any policy is nested, and far below the limit of the parser's recursion.
 MAX_POLICY_DEPTH = 20
 ADVICE = Advice(
     name="policy",
@@ -80,7 +80,7 @@ def _load_yaml(content: bytes, where: str) -> Any:
 
 
 def _check_plain(text: str, where: str) -> None:
-    # Aliases can unfold without end, the parser's tags can raise anything, and deep nesting ends its recursion.
+    # Aliases can expand without end, tags can make the parser raise anything, and deep nesting exceeds its recursion.
     depth = 0
     for event in YAML(typ="safe", pure=True).parse(text):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)

@@ -34,9 +34,9 @@ ScriptLimit = Annotated[int, Field(ge=1, le=600, strict=True)]
 
 
 class PolicyModel(BaseModel):
-    """What all parts of a policy share: frozen, and a field that nobody knows is an error."""
+    """The base of all parts of a policy: frozen, and an unknown field is an error."""
 
-    # By alias: settings go through the state machine as JSON, and are read there as a person writes them.
+    # By alias: the state document then has settings in the form that a person writes, and is read like a policy.
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
@@ -51,7 +51,7 @@ class VolumeChoice(PolicyModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _all_is_no_choice(cls, value: Any) -> Any:
+    def _all_or_object(cls, value: Any) -> Any:
         if value == "all":
             return {}
         if not isinstance(value, dict):
@@ -69,9 +69,9 @@ class VolumeChoice(PolicyModel):
         return selectors
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _not_both(self) -> Self:
         if self.include is not None and self.exclude is not None:
-            raise ValueError("has both 'include' and 'exclude'; one of them says it all")
+            raise ValueError("has both 'include' and 'exclude'; use one of them")
         return self
 
 
@@ -100,7 +100,7 @@ class Scripts(PolicyModel):
         return self
 
 
-# The tags keep Pydantic from trying both and complaining of both.
+# With tags Pydantic tries, and reports, only the form that the value has.
 ScriptsOrOff = Annotated[
     Annotated[Scripts, Tag("scripts-on")] | Annotated[Literal["off"], Tag("scripts-off")],
     Discriminator(lambda value: "scripts-off" if value == "off" else "scripts-on"),
@@ -108,17 +108,17 @@ ScriptsOrOff = Annotated[
 
 
 class Vss(PolicyModel):
-    """Shadow copies by VSS: the server's applications write down what they have, while the volumes stand still.
+    """Shadow copies by VSS: the server's applications write their data to disk, then VSS freezes the volumes.
 
-    ``backup_type``: after a ``full`` backup applications may truncate their logs and count from here; a ``copy`` leaves
+    ``backup_type``: after a ``full`` backup applications may truncate their logs and count from it; a ``copy`` leaves
     their own history of backups alone.
     ``create_limit_s``: how long making the shadow copies may take, with all writers.
     ``retries``, ``retry_wait_s``: Microsoft's advice is to wait ten minutes and try again, up to three times
     (IVssBackupComponents::DoSnapshotSet).
-    ``retry_on``: ``vss-timeout`` tries again where VSS itself says that waiting helps; ``any-failure`` also after a
-    before script that failed and snapshots that EC2 refused.
-    ``exclude_writers`` are left out, by id, and their applications are not at rest; ``require_writers`` must have taken
-    part, or the shadow copies count as failed.
+    ``retry_on``: ``vss-timeout`` tries again after an error of VSS that waiting helps with; ``any-failure`` also after
+    the before script failed or EC2 refused the snapshots.
+    ``exclude_writers``: ids of writers that take no part, so their applications are not frozen; ``require_writers``:
+    ids of writers that must have taken part, or the shadow copies count as failed.
     """
 
     backup_type: Literal["full", "copy"] = "full"
@@ -137,7 +137,7 @@ VssOrOff = Annotated[
 
 
 class ImageRenewal(PolicyModel):
-    """A new initial AMI as soon as the latest one is so many days old."""
+    """A new initial AMI as soon as the latest one is ``every_days`` old."""
 
     every_days: Annotated[int, Field(ge=1, le=365, strict=True)]
 

@@ -1,6 +1,6 @@
 """The policy: what to back up and how, as a person writes it.
 
-A policy's ``defaults`` hold for all its targets, a target's own settings stand over them, field by field.
+A policy's ``defaults`` apply to all its targets; a target's own settings override them, field by field.
 """
 
 from typing import Annotated
@@ -43,11 +43,11 @@ class Policy(PolicyModel):
     def _targets_differ(cls, targets: list[Target]) -> list[Target]:
         ids = [target.instance_id for target in targets]
         if repeated := sorted({i for i in ids if ids.count(i) > 1}):
-            raise ValueError(f"{', '.join(repeated)} stands there more than once")
+            raise ValueError(f"{', '.join(repeated)} is named more than once")
         return targets
 
     def settings_for(self, instance_id: str) -> TargetSettings | None:
-        """Return the settings that hold for one server, or None if it is no target of this policy."""
+        """Return the settings that apply to one server, or None if it is no target of this policy."""
         for target in self.targets:
             if target.instance_id == instance_id:
                 own = {name: getattr(target, name) for name in target.model_fields_set - {"instance_id"}}

@@ -1,4 +1,4 @@
-"""What holds for one server: the settings of a target, their time limits, and what makes no sense together."""
+"""The settings of one target, their time limits, and their contradictions."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -16,12 +16,12 @@ from quiesce.policy.parts import (
     VssOrOff,
 )
 
-# What must fit between the end of the before script and the thaw, each at its longest without anything going wrong:
-# the answer's way through SSM until AWS knows that the application is held (it looks every 0.3 s, and a look may hang);
+# These must fit between the end of the before script and the thaw, each at its longest while nothing fails:
+# SSM's delivery of the answer that the application is frozen (Freeze looks every 0.3 s, and a look may hang);
 KNOWN_S = 5
-# one try of Snapshot, as its TimeoutSeconds in the state machine has it;
+# one try of Snapshot, by its TimeoutSeconds in the state machine;
 SNAPSHOT_S = 45
-# Thaw's start, and its command's way to the server.
+# Thaw's start, and SSM's delivery of its command.
 THAW_S = 10
 SHORTEST_FREEZE_S = KNOWN_S + SNAPSHOT_S + THAW_S
 # How long the server may need to tell the writers that the backup is complete, and to delete the shadow copies.
@@ -39,7 +39,7 @@ class SessionLimits(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """A field that another one leaves without a meaning."""
+    """A field that makes no sense beside another one."""
 
     field: str
     problem: str
@@ -47,20 +47,20 @@ class Contradiction(NamedTuple):
 
 
 class TargetSettings(PolicyModel):
-    """Settings that ``defaults`` and each target may hold.
+    """Settings that ``defaults`` and each target may have.
 
-    ``consistency``: ``application-or-crash`` asks the application and takes a crash-consistent backup where that fails;
-    ``application`` takes none then; ``crash`` does not ask.
+    ``consistency``: ``application-or-crash`` freezes the application, and backs up crash-consistently if that fails;
+    ``application`` does not back up then; ``crash`` does not freeze.
 
-    ``evidence``: shadow copies that were looked for in the snapshots, and are not there, never count. Where they could
-    not be looked for, ``optional`` believes the server, and ``required`` does not.
+    ``evidence``: shadow copies that Verify looked for in the snapshots and did not find never count. If Verify can't
+    look, ``optional`` trusts the server, and ``required`` does not.
 
-    ``freeze_limit_s``: the server thaws by itself so long after the before script has ended, whoever asks or not.
-    At least 60: what must fit in it is the sum of ``SHORTEST_FREEZE_S``, and with VSS its ``create_limit_s``, too. The
-    default of 240 also bears three of the pauses of 16 s that Snapshot makes when EBS wants time between two snapshots.
-    At most 900: an application that is held for longer is one that is down.
+    ``freeze_limit_s``: the server thaws itself so many seconds after the before script has ended, asked or not.
+    At least 60, the sum that is ``SHORTEST_FREEZE_S``; with VSS its ``create_limit_s`` must fit in as well. The default
+    of 240 also allows for three of the 16 s pauses that Snapshot makes when EBS wants time between two snapshots.
+    At most 900: an application that is frozen for longer is down.
 
-    ``initial_image``: a recovery launches from it. ``once`` makes one for a server that has none.
+    ``initial_image``: the AMI that a recovery launches from. ``once`` makes one for a server that has none.
     """
 
     volumes: VolumeChoice = VolumeChoice()
@@ -98,7 +98,7 @@ class TargetSettings(PolicyModel):
 
     @property
     def freezes(self) -> bool:
-        """Say whether the policy wants the application to be asked."""
+        """Whether the policy has the application frozen."""
         return self.agent == "ssm" and self.consistency != "crash" and not (self.scripts == self.vss == "off")
 
     @property
@@ -113,23 +113,23 @@ class TargetSettings(PolicyModel):
         return SessionLimits(before_s, self.vss.create_limit_s, after_s, ENDING_S, complete_s)
 
     def contradiction(self) -> Contradiction | None:
-        """Return what makes no sense together, or None; of a target's settings over the defaults, not of a part."""
+        """Return the first contradiction, or None; for a target's settings over the defaults, not for either alone."""
         if self.scripts != "off" and self.agent == "none":
-            return Contradiction("scripts", "nobody runs them: agent is 'none'", "set agent to ssm, or scripts to off")
+            return Contradiction("scripts", "they can't run: agent is 'none'", "set agent to ssm, or scripts to off")
         if self.scripts != "off" and self.consistency == "crash":
             remedy = "set consistency to application-or-crash, or scripts to off"
-            return Contradiction("scripts", "nobody runs them: consistency is 'crash'", remedy)
+            return Contradiction("scripts", "they can't run: consistency is 'crash'", remedy)
         if self.consistency == "application" and not self.freezes:
-            problem = "'application' needs VSS or scripts that hold the application, and there is neither"
+            problem = "'application' needs VSS or scripts to freeze the application, and there is neither"
             remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
         if self.evidence == "required" and (self.vss == "off" or not self.freezes):
             remedy = "leave VSS on, with agent ssm and consistency application-or-crash, or set evidence to optional"
-            return Contradiction("evidence", "no shadow copies are made that could be looked for", remedy)
+            return Contradiction("evidence", "there would be no shadow copies to look for", remedy)
         return self._writer_contradiction() or (self._limit_contradiction() if self.freezes else None)
 
     def _writer_contradiction(self) -> Contradiction | None:
-        """Return writers that the policy wants both out and in."""
+        """Return the contradiction of writers that the policy both excludes and requires."""
         both = [] if self.vss == "off" else sorted({*self.vss.exclude_writers} & {*self.vss.require_writers})
         if not both:
             return None
@@ -137,7 +137,7 @@ class TargetSettings(PolicyModel):
         return Contradiction("vss.require_writers", problem, "name it in one of the two lists only")
 
     def _limit_contradiction(self) -> Contradiction | None:
-        """Return a time limit that another one does not leave enough room for."""
+        """Return the contradiction of time limits that do not fit together."""
         limits = self.limits
         if limits.create_s + SHORTEST_FREEZE_S > self.freeze_limit_s:
             problem = f"{limits.create_s} for vss.create_limit_s + {SHORTEST_FREEZE_S} for the snapshots do not fit in"

@@ -1,1 +1,1 @@
-"""Words for people: the mails."""
+"""The texts for people: the mails."""

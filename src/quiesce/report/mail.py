@@ -1,6 +1,6 @@
-"""Who hears of what, and in which words.
+"""The mails about runs and recoveries.
 
-Of runs: every one that is not Successful, and the first good one after it. Of recoveries: every one.
+Report mails every run that is not Successful, and the first Successful one after it; every recovery gets a mail.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Mail:
 
 
 def mail_of(record: Record, last_status: str | None) -> Mail | None:
-    """Return the mail that a run deserves, or None.
+    """Return the mail about a run, or None if it needs none.
 
     Args:
         record: of the run that has just ended.
@@ -35,9 +35,9 @@ def mail_of(record: Record, last_status: str | None) -> Mail | None:
 
 
 def mail_of_recovery(account: Account) -> Mail:
-    """Return the mail that an ended recovery deserves: somebody waits for it."""
+    """Return the mail about an ended recovery."""
     headline = "Recovered" if account.status == "Recovered" else "Recovery failed"
-    # An execution's name may have other letters, and stands here where the input has no recovery_id.
+    # Without a recovery_id in the input it is the execution's name, which may have letters beyond ASCII.
     recovery_id = account.recovery_id.encode("ascii", "replace").decode()
     return Mail(f"{headline}: {recovery_id}", _text_of_recovery(account))
 
@@ -62,7 +62,7 @@ def _text_of_recovery(account: Account) -> str:
 def _text(record: Record, server: str) -> str:
     error = [f"Error:       {record.failure.error}"] if record.failure else []
     notes = [f"Note:        {note}" for note in record.notes]
-    seen = [f"Evidence:    {record.evidence.verdict} ({record.evidence.reason})"] if record.evidence else []
+    evidence = [f"Evidence:    {record.evidence.verdict} ({record.evidence.reason})"] if record.evidence else []
     logs = [f"Logs:        {record.logs.place or record.logs.problem}"] if record.logs else []
     lines = [
         f"Server:      {server}",
@@ -71,7 +71,7 @@ def _text(record: Record, server: str) -> str:
         *error,
         f"Reason:      {record.reason}",
         f"Consistency: {record.consistency.level} ({record.consistency.reason})",
-        *seen,
+        *evidence,
         *notes,
         f"Started:     {record.started_at:%Y-%m-%d %H:%M:%S} UTC",
         f"Snapshots:   {len(record.snapshots)}",

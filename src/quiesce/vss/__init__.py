@@ -1,1 +1,1 @@
-"""DiskShadow's scripts, logs and outcomes, and what HRESULTs mean; knows nothing of AWS."""
+"""DiskShadow's script, its log and its outcome, and the meaning of HRESULTs; knows nothing of AWS."""

@@ -1,6 +1,6 @@
-"""The error codes of VSS, by name: what each means, what Microsoft advises, and whether waiting is worth it.
+"""The error codes of VSS, by name: what each means, what Microsoft advises, and whether waiting helps.
 
-Codes are the one thing about a failure that Windows does not translate.
+Codes are the only part of a failure that Windows does not translate.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ TEN_MINUTES_S = 600
 SHORT_WAIT_S = 30
 
 TEN_MINUTES = "Microsoft: wait ten minutes and try again, up to three times"
-QUIETER = "no waiting time is documented; ten minutes, as for the other timeouts"
-NONE = "another try is not worth it as things are"
+UNTIMED = "no waiting time is documented; ten minutes, as for the other timeouts"
+NO_RETRY = "another attempt would not help"
 
 
 @dataclass(frozen=True)
 class Hresult:
-    """An error code; ``wait_s`` is the time after which another attempt is worth it, None if waiting does not help."""
+    """An error code; ``wait_s`` is how long to wait before another attempt, None if waiting does not help."""
 
     code: int
     name: str
     meaning: str
-    advice: str = NONE
+    advice: str = NO_RETRY
     wait_s: int | None = None
 
     @property
@@ -98,9 +98,9 @@ _TABLE = (
     ),
     Hresult(0x80042327, "VSS_E_REBOOT_REQUIRED", "the server must be restarted", "restart it first"),
     Hresult(
-        0x80042328, "VSS_E_TRANSACTION_FREEZE_TIMEOUT", "transactions did not stop in time", QUIETER, TEN_MINUTES_S
+        0x80042328, "VSS_E_TRANSACTION_FREEZE_TIMEOUT", "transactions did not stop in time", UNTIMED, TEN_MINUTES_S
     ),
-    Hresult(0x80042329, "VSS_E_TRANSACTION_THAW_TIMEOUT", "transactions did not go on in time", QUIETER, TEN_MINUTES_S),
+    Hresult(0x80042329, "VSS_E_TRANSACTION_THAW_TIMEOUT", "transactions did not go on in time", UNTIMED, TEN_MINUTES_S),
     Hresult(0x8004232C, "VSS_E_NESTED_VOLUME_LIMIT", "the volume lies on a virtual disk that is nested too deeply"),
     Hresult(0x80042336, "VSS_E_WRITERERROR_PARTIAL_FAILURE", "a part of what the writer looks after failed"),
     Hresult(
@@ -143,7 +143,7 @@ _TABLE = (
         "Microsoft: another try might work when the system is less busy",
         TEN_MINUTES_S,
     ),
-    Hresult(0x80070005, "E_ACCESSDENIED", "whoever ran DiskShadow is not an administrator"),
+    Hresult(0x80070005, "E_ACCESSDENIED", "the account that ran DiskShadow is not an administrator"),
     Hresult(0x8007000E, "E_OUTOFMEMORY", "the server is out of memory or other resources"),
     Hresult(0x80070057, "E_INVALIDARG", "an argument is not valid"),
     Hresult(0x8000FFFF, "E_UNEXPECTED", "an unexpected error; the Application event log has it"),
@@ -152,5 +152,5 @@ TABLE = {hresult.code: hresult for hresult in _TABLE}
 
 
 def hresult_of(code: int, name: str = "") -> Hresult:
-    """Return what is known of a code; of one that is not in the table only its name, as Windows wrote it."""
+    """Return the table's entry for a code; for an unknown one an entry with the name that Windows wrote."""
     return TABLE.get(code) or Hresult(code, name or "unknown", "quiesce does not know this error", "none is known")

@@ -1,6 +1,6 @@
 """DiskShadow's log, read by what Windows does not translate: echoed commands, GUIDs, paths, symbols, codes and shape.
 
-Everything else in it is in the server's language, and is at most quoted.
+Everything else in it is in the server's language, and is only quoted.
 """
 
 import codecs
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from quiesce.vss.script import GUID, GUID_PATTERN, VOLUME
 
-# A script's commands are echoed after "->"; the other prompt is that of somebody who types them.
+# DiskShadow echoes a script's commands after "->"; the other prompt is for commands that a person types.
 PROMPT = re.compile(r"(?:->|DISKSHADOW>)(?: (.*))?")
-# How an alias is shown where it is used, after the command.
+# After a command that uses an alias, DiskShadow prints the alias and its value in this form.
 EXPANSION = re.compile(rf"%\w+% = {GUID_PATTERN}")
 ALIAS = re.compile(r"%(\w+)%")
 QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00ab\u00bb]')
@@ -20,7 +20,7 @@ HEAD, DETAIL, COMPONENT = re.compile(r"\s*\* (.*)"), re.compile(r"\s+- (.*)"), r
 LABEL = re.compile(r".*?[:\uff1a=]\s*(.*)")
 COUNT = re.compile(r"[^0-9]*([0-9]{1,4})[^0-9]*")
 DEVICE = re.compile(r"\\\\\?\\GLOBALROOT\\Device\\\S+")
-# Bare, as all that stands after a label, where a command fails; with 0x elsewhere.
+# A failed command has the code alone after a label, mostly without 0x; elsewhere it has 0x.
 CODE = re.compile(r"\s+- .*?[:\uff1a=]\s*(?:0x)?(8[0-9A-Fa-f]{7})|.*\b0x(8[0-9A-Fa-f]{7})\b.*")
 SYMBOL = re.compile(r"\b(?:VSS_)?E_[A-Z_]+\b")
 CALL = re.compile(r'"\(\*\w+\)->(\w+)"')
@@ -30,20 +30,20 @@ FAILURE_CODE = re.compile(r"0x([0-9A-Fa-f]{8})\b")
 
 @dataclass(frozen=True)
 class Step:
-    """A command as it was echoed, and what DiskShadow printed before the next one; blank lines are left out."""
+    """A command as DiskShadow echoed it, and what it printed before the next one, without blank lines."""
 
     command: str
     output: tuple[str, ...] = ()
 
     def begins(self, words: str) -> bool:
-        """Say whether the command begins with these words, in any case."""
+        """Return whether the command begins with these words, in any case."""
         wanted = words.lower().split()
         return self.command.lower().split()[: len(wanted)] == wanted
 
 
 @dataclass(frozen=True)
 class ShadowCopy:
-    """One shadow copy as DiskShadow lists it; empty where the log does not say; ids in lower case."""
+    """One shadow copy as DiskShadow lists it; fields that the log lacks are empty, ids are in lower case."""
 
     shadow_id: str
     set_id: str
@@ -51,14 +51,14 @@ class ShadowCopy:
     volume: str
     device: str
     provider: str
-    created: str  # in the server's own language, time zone and order of day and month: to be shown, not to be read
+    created: str  # in the server's own language, time zone and order of day and month: to show, not to parse
     attributes: frozenset[str]
     copies_in_set: int | None
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A writer and what of it took part: nothing of one that was dropped. Its name is the application's own."""
+    """A writer, its components that took part, and those that DiskShadow dropped; the application chose its name."""
 
     name: str
     included: bool
@@ -68,7 +68,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class WriterStatus:
-    """A writer's state after ``create``, as its symbol, and its error code, 0 for none; None where the log is cut."""
+    """A writer's state after ``create``, by its symbol, and its error code, 0 for none; None if the log is cut off."""
 
     name: str
     state: str | None
@@ -89,7 +89,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Log:
-    """What the log of one script says; ``writers_listed`` is how many DiskShadow says it has listed."""
+    """What the log of one script holds; ``writers_listed`` is the number that DiskShadow itself states."""
 
     steps: tuple[Step, ...]
     set_ids: frozenset[str] = frozenset()
@@ -101,19 +101,19 @@ class Log:
 
     @property
     def incomplete(self) -> tuple[Writer, ...]:
-        """The writers of which something was dropped: it lies on volumes that are not in the set, in whole or in part.
+        """The writers with dropped components, which lie wholly or partly on volumes that are not in the set.
 
-        What of it lies on volumes that are in the set was not at rest: its shadow copies are no better than a crash.
+        VSS did not freeze such a component: the part of it on the set's volumes is only crash-consistent.
         """
         return tuple(writer for writer in self.writers if writer.dropped_components)
 
     def position(self, words: str) -> int | None:
-        """Return which step is the first whose command begins with these words, None if there is none."""
+        """Return the index of the first step whose command begins with these words, None if there is none."""
         return next((n for n, step in enumerate(self.steps) if step.begins(words)), None)
 
 
 def read_log(data: bytes) -> Log:
-    """Read a log, whatever it is: garbage, or one that ends anywhere, is a log that says less."""
+    """Read any log: garbage, or a log that is cut off anywhere, yields a ``Log`` with less in it."""
     steps = tuple(_steps(text_of(data).splitlines()))
     created = [line for step in steps if step.begins("create") for line in step.output]
     listed = [line for step in steps if step.begins("list writers status") for line in step.output]
@@ -130,10 +130,10 @@ def read_log(data: bytes) -> Log:
 
 
 def text_of(data: bytes) -> str:
-    """Return a log as text; letters of an unknown code page may be lost, what is read here may not.
+    """Return a log as text; letters of an unknown code page may be lost, but nothing that this module looks for.
 
-    UTF-16 is told by its byte order mark or by its zeros. In code pages of two bytes a letter's second half can look
-    like a brace, a backslash or a letter, never like a quote, a digit or a blank.
+    UTF-16 shows by its byte order mark or by its zeros. In double-byte code pages a letter's second byte can equal
+    a brace, a backslash or a letter, never a quote, a digit or a blank.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", errors="replace")
@@ -155,7 +155,7 @@ def _steps(lines: Iterable[str]) -> Iterator[Step]:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Split what is listed into its blocks: a line with an asterisk, then lines with a dash."""
+    """Split a listing into its blocks: a line with an asterisk, then lines with a dash."""
     head, details = "", list[str]()
     for line in lines:
         if (detail := DETAIL.fullmatch(line)) and head:
@@ -192,7 +192,7 @@ def _shadow_copy(head: str, details: Sequence[str]) -> ShadowCopy:
 
 
 def _writers(lines: Sequence[str]) -> Iterator[Writer]:
-    """Read who took part: listed with an asterisk and components, or only named in a sentence that drops something."""
+    """Read the writers: included ones have an asterisk and components, a sentence names what DiskShadow drops."""
     included: dict[str, list[str]] = {}
     dropped: dict[str, list[str]] = {}
     current: list[str] = []
@@ -202,7 +202,7 @@ def _writers(lines: Sequence[str]) -> Iterator[Writer]:
             current.append(component[1])
         elif HEAD.fullmatch(line) and quoted:
             current = included.setdefault(quoted[-1], [])
-        elif not GUID.search(line):  # those tell of shadow copies
+        elif not GUID.search(line):  # lines with a GUID are about shadow copies
             for name in (text for text in quoted if not text.startswith("\\")):
                 dropped.setdefault(name, []).extend(text for text in quoted if text.startswith("\\"))
     for name in {**included, **dropped}:
@@ -223,7 +223,7 @@ def _status(head: str, details: Sequence[str]) -> WriterStatus:
 
 
 def _failure(step: Step) -> Failure | None:
-    """Return what failed in a step; what a program prints that DiskShadow has started is not looked at."""
+    """Return what failed in a step; the output of a program that DiskShadow started does not count."""
     if step.begins("exec") or step.begins("list"):
         return None
     codes = [found[1] or found[2] for line in step.output if (found := CODE.fullmatch(line.rstrip()))]

@@ -1,4 +1,4 @@
-"""What became of a session's shadow copies, told from DiskShadow's log alone: good only if everything in it says so."""
+"""What became of a session's shadow copies, by DiskShadow's log alone: good only if everything in it shows so."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,28 +10,29 @@ from quiesce.vss.script import SYSTEM_PROVIDER
 
 Kind = Literal[
     "created",
-    "unreadable",  # nothing of DiskShadow's in it
-    "cut",  # it ends before the shadow copies and all writers were listed: still under way, or killed
-    "line-refused",  # DiskShadow did not take a line as it was meant
-    "failed",  # a command failed: with an error code, with the name of a call, or without a word
+    "unreadable",  # the log has no command
+    "cut",  # the log ends before all shadow copies and writers were listed: DiskShadow still runs, or was killed
+    "line-refused",  # DiskShadow did not run a line as it was meant
+    "failed",  # a command failed: with an error code, with the name of a call, or silently
     "two-sets",
     "wrong-volumes",
     "wrong-kind",  # not persistent, without writers, or of another provider
     "writers-failed",
-    "writers-unsettled",  # a writer is neither done nor failed, or its state is one that nobody knows
+    "writers-unsettled",  # a writer has neither finished nor failed, or its state is unknown
 ]
 Ending = Literal[
-    "completed",  # the writers were told that the backup is complete
-    "ending",  # that was begun, and the log ends there: nobody knows
-    "not-told",  # the hold is over, and they were not: "end backup" is missing, or was not taken as it was meant
-    "aborted",  # the hold ended with another code than 0: DiskShadow stopped there, and they were not told
-    "held",  # the log ends while the shadow copies are held: still under way, or killed
-    "not-held",  # it never came to that
+    "completed",  # DiskShadow told the writers that the backup is complete
+    "ending",  # the log ends at "end backup": whether the writers were told is unknown
+    "not-told",  # the hold is over, but "end backup" is missing or did not run as it was meant
+    "aborted",  # the hold ended with a code other than 0: DiskShadow stopped without telling the writers
+    "held",  # the log ends during the hold: DiskShadow still runs, or was killed
+    "not-held",  # DiskShadow never reached the hold
 ]
-# A writer that has nothing to do afterwards, or had no part in it, is stable.
+# A writer that has nothing left to do, or took no part, is stable.
 SETTLED = {"VSS_WS_STABLE", "VSS_WS_WAITING_FOR_BACKUP_COMPLETE"}
 FAILED_PREFIX = "VSS_WS_FAILED_"
-# Seen in English and in Chinese alike. Where none of them is there, only Win32_ShadowCopy can tell.
+# Logs in English and in Chinese have these words.
+# If a log has none of them, only Win32_ShadowCopy shows the attributes.
 PERSISTENT = {"Persistent", "No_Auto_Release"}
 NOT_OURS = {"No_Writers", "Client_Accessible"}
 MAX_QUOTED = 300
@@ -39,10 +40,10 @@ MAX_QUOTED = 300
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the shadow copies; ``wait_s`` is the time after which another attempt is worth it, None if never.
+    """What became of the shadow copies; ``wait_s`` is how long to wait before another attempt, None if none helps.
 
-    ``created`` says that the log has nothing against it. That they exist, and are what they should be, is for
-    Win32_ShadowCopy to say; whether a writer in ``Log.incomplete`` was one that matters, for whoever judges the run.
+    ``created`` means that nothing in the log contradicts it. Win32_ShadowCopy shows whether they exist and are what
+    they should be; the caller judges whether a writer in ``Log.incomplete`` matters.
     """
 
     kind: Kind
@@ -54,7 +55,7 @@ class Outcome:
 def creation_of(log: Log, volumes: Sequence[str], excluded: Collection[str] = ()) -> Outcome:
     """Judge the making of the shadow copies of these volumes (GUID paths), whatever came after it.
 
-    ``excluded`` are ids of writers that take no part: what becomes of them is of no account.
+    ``excluded`` are ids of writers that take no part: their states do not count.
     """
     checks: tuple[Callable[[], Outcome | None], ...] = (
         lambda: _commands(log),
@@ -66,7 +67,7 @@ def creation_of(log: Log, volumes: Sequence[str], excluded: Collection[str] = ()
 
 
 def ending_of(log: Log) -> Ending:
-    """Judge whether the writers were told that the backup is complete: only if a later command was begun after it."""
+    """Judge whether DiskShadow told the writers that the backup is complete: only a command after it shows that."""
     hold, end, last = log.position("exec"), log.position("end backup"), len(log.steps) - 1
     if end is not None:
         return "not-told" if log.steps[end].output else "completed" if end < last else "ending"
@@ -77,7 +78,7 @@ def ending_of(log: Log) -> Ending:
 
 def _created(log: Log) -> Outcome:
     parts = [f"{writer.name} ({', '.join(writer.dropped_components)})" for writer in log.incomplete]
-    without = f", without what needs other volumes: {'; '.join(parts)}" if parts else ""
+    without = f", without components that need other volumes: {'; '.join(parts)}" if parts else ""
     return Outcome("created", f"shadow copies made, writers settled{without}")
 
 
@@ -90,11 +91,11 @@ def _commands(log: Log) -> Outcome | None:
             return _failed(failure)
     create = log.position("create")
     for step in steps[:create]:
-        # All that comes before "create" prints nothing, but for the one line about a file that is there already. What
-        # it says of an excluded writer nobody has published: a usage text has more lines than one.
-        may_speak = step.begins("set metadata") or step.begins("writer exclude")
-        if step.command and not step.begins("list") and len(step.output) > may_speak:
-            return Outcome("line-refused", f"DiskShadow took {step.command!r} for something else: {_quote(step)}")
+        # Commands before "create" print nothing, but "set metadata" prints one line if the file exists already.
+        # No source shows what "writer exclude" prints: one line is let pass, a usage text has more.
+        may_print = step.begins("set metadata") or step.begins("writer exclude")
+        if step.command and not step.begins("list") and len(step.output) > may_print:
+            return Outcome("line-refused", f"DiskShadow did not run {step.command!r} as meant: {_quote(step)}")
     if create is not None and create + 1 < len(log.steps) and not log.set_ids:
         return Outcome("failed", f"'create' made nothing, without an error code: {_quote(log.steps[create])}")
     return None
@@ -111,7 +112,7 @@ def _shadow_copies(log: Log, volumes: Sequence[str]) -> Outcome | None:
     copies = log.shadow_copies
     sets = log.set_ids | {copy.set_id for copy in copies if copy.set_id}
     if len(sets) > 1:
-        return Outcome("two-sets", f"the log tells of more than one shadow set: {', '.join(sorted(sets))}")
+        return Outcome("two-sets", f"the log has more than one shadow set: {', '.join(sorted(sets))}")
     expected = {copy.copies_in_set for copy in copies}
     if not copies or expected != {len(copies)} or not all(_whole(copy) for copy in copies):
         return Outcome("cut", f"the log ends before all shadow copies were listed: {_quote(log.steps[-1])}")
@@ -147,7 +148,7 @@ def _writers(log: Log, excluded: Collection[str]) -> Outcome | None:
     if failed := [status for status in taking_part if _has_failed(status)]:
         return _failed_writers(failed)
     unsettled = [f"{s.name} ({s.state})" for s in taking_part if s.state not in SETTLED or s.failure is None]
-    return Outcome("writers-unsettled", f"not done: {', '.join(unsettled)}") if unsettled else None
+    return Outcome("writers-unsettled", f"writers have not finished: {', '.join(unsettled)}") if unsettled else None
 
 
 def _has_failed(status: WriterStatus) -> bool:
@@ -155,7 +156,7 @@ def _has_failed(status: WriterStatus) -> bool:
 
 
 def _failed_writers(failed: Sequence[WriterStatus]) -> Outcome:
-    """Another attempt is worth it only if it is for each of them, after the longest of their times."""
+    """Return the outcome of failed writers: another attempt must help all of them, after the longest of their waits."""
     hresults = tuple(hresult_of(status.failure or 0, status.symbol) for status in failed)
     words = [f"{s.name} ({s.state}): {hresult}" for s, hresult in zip(failed, hresults, strict=True)]
     waits = [hresult.wait_s for hresult in hresults if hresult.wait_s is not None]

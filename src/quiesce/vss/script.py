@@ -1,6 +1,6 @@
-"""The scripts that DiskShadow runs on the server: one makes a session's shadow copies and holds them, one deletes them.
+"""The script that DiskShadow runs on the server: it makes a session's shadow copies, and holds them for the backup.
 
-DiskShadow's documentation leaves open how it treats a bad line, so nothing gets in that could be one.
+DiskShadow's documentation does not state how it treats a bad line, so this module lets none in.
 """
 
 import re
@@ -8,28 +8,28 @@ from collections.abc import Sequence
 
 from quiesce.errors import ServerRefused
 
-# "Microsoft Software Shadow Copy provider 1.0". Unless it is named, VSS prefers any other that is registered, such as
-# the one of AWS's own agent, and its shadow copies would not lie on the volumes.
+# "Microsoft Software Shadow Copy provider 1.0".
+# Unless the script names it, VSS prefers any other provider, such as AWS's own, whose copies are not on the volumes.
 SYSTEM_PROVIDER = "{b5946137-7b9f-4925-af80-51abd60b20d5}"
 # The writers' metadata, which a later restore of an application needs.
 METADATA = "writers.cab"
 # A batch file that ends with 0 when the backup has succeeded, else with another code: DiskShadow then stops at once.
 HOLD = "hold.cmd"
-# VSS takes 64; the document has no room for the script of more, and the answer none for more than 40.
+# VSS takes 64; the document's parameter has room for the script of 32, and the answer for 40.
 MAX_VOLUMES = 32
-# Beside so many volumes the document's parameter has room for these.
+# The document's parameter has room for these next to 32 volumes.
 MAX_EXCLUDED_WRITERS = 5
-# In a script on its way to the server: the attempt's folder, and the end of a line.
+# In a script as sent to the server, these stand for the attempt's folder and for the end of a line.
 FOLDER_MARK, LINE_MARK = "*", "|"
 
 GUID_PATTERN = r"\{[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}"
 GUID = re.compile(GUID_PATTERN)
 VOLUME = re.compile(rf"\\\\\?\\Volume{GUID_PATTERN}\\")
-# No blank, no quote, no percent sign: how DiskShadow reads those is documented nowhere.
+# No blank, no quote, no percent sign: DiskShadow's documentation does not state how it reads those.
 FOLDER = re.compile(r"[A-Za-z]:(?:\\[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+")
 
 ABOUT = "# quiesce: makes the shadow copies of one session, and keeps the writers waiting until the backup is done."
-# Without a line end at its end a script loses its last character: this line may, "end backup" may not.
+# A script without a final line end loses its last character: "exit" may lose it, "end backup" may not.
 LAST_LINE = "exit"
 
 
@@ -42,7 +42,7 @@ def session_script(volumes: Sequence[str], *, copy_only: bool, excluded: Sequenc
         excluded: ids of at most 5 writers that take no part.
 
     Raises:
-        ServerRefused: a volume or a writer has a name that could not stand in a script; nothing was done.
+        ServerRefused: the volumes or writers can't be put into a script, by form or by number; nothing was done.
     """
     _check_volumes(volumes)
     _check_writers(excluded)
@@ -74,7 +74,7 @@ def _check_volumes(volumes: Sequence[str]) -> None:
         if not VOLUME.fullmatch(volume):
             raise ServerRefused("volumes", f"{volume!r} is not a volume's GUID path", remedy)
     if len({volume.lower() for volume in volumes}) < len(volumes):
-        raise ServerRefused("volumes", "a volume stands there more than once", remedy)
+        raise ServerRefused("volumes", "a volume is named more than once", remedy)
     if not 1 <= len(volumes) <= MAX_VOLUMES:
         raise ServerRefused("volumes", f"{len(volumes)} volumes; a shadow set has 1 to {MAX_VOLUMES}", remedy)
 

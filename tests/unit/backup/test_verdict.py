@@ -204,7 +204,7 @@ def test_each_pair_of_states_of_two_snapshots_is_judged() -> None:
         (json.dumps(["a list"]), '["a list"]'),
         ("Lambda said something else", "Lambda said something else"),
         ("{torn", "{torn"),
-        ("", "no words were given"),
+        ("", "no message was given"),
         (json.dumps({"errorMessage": ""}), '{"errorMessage": ""}'),
     ],
 )
@@ -214,7 +214,7 @@ def test_the_words_of_an_error_are_found_in_whatever_a_catch_kept(kept: str, wor
 
 def test_a_failure_may_come_without_a_cause() -> None:
     assert cause_of(Failure.model_validate({"Error": "States.Timeout"})) == Cause(
-        "States.Timeout", "no words were given"
+        "States.Timeout", "no message was given"
     )
 
 

@@ -205,7 +205,7 @@ def test_a_partition_that_turned_into_an_extended_one_does_not_vanish() -> None:
     disk.write(446 + 16 + 4, bytes([0x05]))
     table = table_of(disk)
     assert len(table.partitions) == 1
-    assert "a file system stands where" in str(table.fault)
+    assert "a file system is where" in str(table.fault)
 
 
 def test_a_chain_with_an_unreadable_link_is_a_fault() -> None:

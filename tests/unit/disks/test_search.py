@@ -189,7 +189,7 @@ def test_a_copy_whose_storage_two_volumes_hold_is_damaged() -> None:
 def test_a_shadow_copy_of_the_set_with_an_id_that_nobody_recorded_is_damaged_and_not_absent() -> None:
     evidence = examined(seen("snap-c", a_copied_volume().disk), expected=an_expected_copy("X"))
     assert evidence.verdict == "damaged"
-    assert f"an id that nobody recorded: {an_id('C')}" in evidence.reason
+    assert f"an id that the session did not record: {an_id('C')}" in evidence.reason
 
 
 def store_at(volume: SimulatedVolume) -> int:
@@ -345,7 +345,7 @@ def test_a_copy_whose_storage_may_lie_on_an_unread_disk_is_not_verifiable() -> N
     disks = [unread_disk("snap-c", NotRead("archived")), seen("snap-d", server.d.disk)]
     evidence = examined(*disks, expected=an_expected_copy("D", disk="snap-d"))
     assert evidence.verdict == "not verifiable"
-    assert "its storage may be where nothing could be read: snap-c: archived" in evidence.reason
+    assert "its storage may be in what could not be read: snap-c: archived" in evidence.reason
 
 
 def test_a_copy_that_is_found_is_present_whatever_else_was_not_read() -> None:

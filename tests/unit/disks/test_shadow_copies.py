@@ -58,7 +58,7 @@ def test_a_time_that_is_no_date_is_told_as_none() -> None:
     volume.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT)
     volume.disk.write(volume.place.start + CATALOG_AT + 0x80 + 48, struct.pack("<Q", (1 << 64) - 1))
     disks = [seen("snap-c", volume.disk)]
-    assert "created at no date" in describe(disks, read_copies(disks))
+    assert "created at an invalid date" in describe(disks, read_copies(disks))
 
 
 def test_a_servers_name_cannot_steer_the_terminal() -> None:

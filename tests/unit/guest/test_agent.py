@@ -35,11 +35,11 @@ OBSTACLES = {
     ),
     "an agent on Linux": (
         ("running", "Windows", an_agent(platform="Linux")),
-        "Systems Manager says that the server is Linux",
+        "Systems Manager reports that the server is Linux",
     ),
     "an agent on nothing": (
         ("running", "Windows", an_agent(platform="")),
-        "Systems Manager says that the server is of an unknown platform",
+        "Systems Manager reports that the server is of an unknown platform",
     ),
 }
 

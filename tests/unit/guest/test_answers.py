@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.errors import MAX_WORDS, AnswerUnreadable, GuestRefused
+from quiesce.errors import MAX_CHARACTERS, AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer, Question, read_answer, session_of, staged_of
 from tests.support.factories.run import INSTANCE, a_freeze, a_line, a_manifest, a_script, a_session, a_state, an_answer
 from tests.support.project import ROOT
@@ -105,7 +105,7 @@ def test_of_an_output_without_the_line_both_streams_are_quoted_in_part() -> None
 
 @pytest.mark.parametrize("stdout", ["x" * 24_000, a_line(an_answer(**{f"field{n}": 0 for n in range(1500)}))])
 def test_the_words_of_an_endless_output_are_few_enough_to_be_caught(stdout: str) -> None:
-    assert len(refusal_of(stdout, "y" * 8_000)) <= MAX_WORDS
+    assert len(refusal_of(stdout, "y" * 8_000)) <= MAX_CHARACTERS
 
 
 WRONG = {
@@ -202,7 +202,7 @@ def test_a_no_has_the_servers_words_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(("part_of", "verb"), [(session_of, "stage"), (staged_of, "freeze")])
 def test_a_yes_without_its_matter_is_unreadable(part_of: Any, verb: str) -> None:
-    with pytest.raises(AnswerUnreadable, match="good answer has no"):
+    with pytest.raises(AnswerUnreadable, match="successful answer has no"):
         part_of(read(an_answer(verb)))
 
 

@@ -72,7 +72,7 @@ def test_at_most_a_hundred_targets_are_taken() -> None:
 
 def test_a_server_that_stands_there_twice_is_refused_by_its_id() -> None:
     twice = [{"instance_id": INSTANCE}, {"instance_id": OTHER}, {"instance_id": INSTANCE, "volumes": "all"}]
-    assert f"{INSTANCE} stands there more than once" in refusal_of(targets=twice)
+    assert f"{INSTANCE} is named more than once" in refusal_of(targets=twice)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_unknown_kind_of_selector_is_refused_by_its_text(selector: str) -> No
 
 
 def test_include_and_exclude_together_are_refused() -> None:
-    assert "one of them says it all" in refusal_of(defaults={"volumes": {"include": ["root"], "exclude": ["xvdf"]}})
+    assert "use one of them" in refusal_of(defaults={"volumes": {"include": ["root"], "exclude": ["xvdf"]}})
 
 
 @pytest.mark.parametrize("volumes", ["none", "ALL", ["root"], 7, None, True])
@@ -372,21 +372,21 @@ SCRIPTS = {"from": "bucket"}
 SENSELESS = {
     "scripts that no agent runs": (
         {"agent": "none", "scripts": SCRIPTS},
-        "scripts: nobody runs them: agent is 'none'. Remedy: set agent to ssm, or scripts to off.",
+        "scripts: they can't run: agent is 'none'. Remedy: set agent to ssm, or scripts to off.",
     ),
     "scripts that nobody asks for": (
         {"consistency": "crash", "scripts": SCRIPTS},
-        "scripts: nobody runs them: consistency is 'crash'. "
+        "scripts: they can't run: consistency is 'crash'. "
         "Remedy: set consistency to application-or-crash, or scripts to off.",
     ),
     "application consistency without VSS and scripts": (
         {"consistency": "application", "vss": "off"},
-        "consistency: 'application' needs VSS or scripts that hold the application, and there is neither. "
+        "consistency: 'application' needs VSS or scripts to freeze the application, and there is neither. "
         "Remedy: set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash.",
     ),
     "application consistency without an agent": (
         {"consistency": "application", "agent": "none"},
-        "consistency: 'application' needs VSS or scripts that hold the application, and there is neither. "
+        "consistency: 'application' needs VSS or scripts to freeze the application, and there is neither. "
         "Remedy: set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash.",
     ),
 }
@@ -402,7 +402,7 @@ def test_settings_that_make_no_sense_together_are_refused_for_their_target(
 
 def test_a_contradiction_between_a_target_and_the_defaults_is_refused() -> None:
     targets = [{"instance_id": INSTANCE, "scripts": SCRIPTS}]
-    assert words_of(defaults={"agent": "none"}, targets=targets).startswith("policy: targets[0].scripts: nobody runs")
+    assert words_of(defaults={"agent": "none"}, targets=targets).startswith("policy: targets[0].scripts: they can't")
 
 
 WRITER = "{A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A}"

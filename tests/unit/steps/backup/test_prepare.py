@@ -130,7 +130,7 @@ OBSTACLES = {
     ),
     "a yes without a manifest": (
         {"stage": an_answer("stage", staged=None)},
-        "the server's good answer has no manifest",
+        "the server's successful answer has no manifest",
     ),
     "another run's manifest": ({"stage": an_answer("stage", staged=a_manifest(run="run-2"))}, "staged for run 'run-2'"),
 }

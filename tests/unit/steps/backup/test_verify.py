@@ -46,8 +46,6 @@ def test_what_verify_says_of_snapshots_that_nobody_may_read_fits_into_the_state(
     verified = verify.verify(client, client, state, lambda: 180_000)
     assert verified.verdict == "not verifiable"
     assert len(verified.model_dump_json().encode()) < MAX_STATE_BYTES
-    assert all(
-        copy.reason.startswith("it may be where nothing could be read (26 places): ") for copy in verified.copies
-    )
+    assert all(copy.reason.startswith("it may be in what could not be read (26 places): ") for copy in verified.copies)
     words = [*(copy.reason for copy in verified.copies), *(read.problem for read in verified.snapshots)]
     assert max(map(len, words)) == MAX_WORDS
