@@ -138,7 +138,7 @@ def test_a_policy_file_that_cannot_be_used_is_refused(refusal: Call, cloud: Clou
 def test_an_execution_name_that_tags_and_keys_do_not_take_is_refused(refusal: Call, server: Server, name: str) -> None:
     assert refusal({"policy": a_policy(server.instance_id)}, name) == (
         "PolicyRefused",
-        f"execution name: {name!r} has characters beside letters, digits, '-' and '_'. "
+        f"execution name: {name!r} has characters other than letters, digits, '-' and '_'. "
         "Remedy: start it under another name.",
     )
 

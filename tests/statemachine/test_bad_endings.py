@@ -83,7 +83,7 @@ def test_a_snapshot_that_vanished_is_missed(machine, cloud, server, request_for)
 def test_a_snapshot_in_the_recycle_bin_is_no_recovery_point(machine, cloud, server, request_for):
     RULES.order(server.volumes["E:"], InBin.RECOVERABLE)
     run = machine.start(request_for)
-    assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", "xvdg is in the Recycle Bin")
+    assert_failed(cloud, run, server.instance_id, "SnapshotsIncomplete", "xvdg was deleted and is in the Recycle Bin")
 
 
 def test_a_snapshot_that_never_completes_is_given_up_after_a_day(machine, cloud, clock, server, request_for):

@@ -14,7 +14,7 @@ def test_a_running_server_is_backed_up_as_after_a_power_failure(machine, cloud, 
     run = machine.start(request_for, "first-run")
     record = assert_successful(cloud, run, server.instance_id, set(server.volumes.values()))
     assert record["consistency"]["level"] == "crash"
-    assert "no application was asked" in record["consistency"]["reason"]
+    assert "no application was frozen" in record["consistency"]["reason"]
     assert record["notes"] == []
     assert cloud.mails() == []
 

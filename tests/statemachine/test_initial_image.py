@@ -145,7 +145,7 @@ def test_one_that_came_to_nothing_is_told_and_made_again(machine, cloud, request
     failed = machine.start(request_for).output["initial_image"]
     monkeypatch.setattr(IMAGES, "fails", False)
     run = machine.start(request_for)
-    assert run.output["notes"] == [f"the initial AMI {failed} came to nothing and was deregistered"]
+    assert run.output["notes"] == [f"the initial AMI {failed} failed and was deregistered"]
     assert the_image(cloud)["ImageId"] == run.output["initial_image"] != failed
 
 
@@ -169,7 +169,7 @@ def test_its_failure_is_a_note_and_changes_nothing_of_the_backup(
     record = record_of(cloud, run, shop.instance_id)
     assert (run.status, record["status"], record["consistency"]["level"]) == ("SUCCEEDED", "Successful", "application")
     [note] = record["notes"]
-    assert note.startswith(f"the initial AMI could not be looked after: {words}")
+    assert note.startswith(f"the initial AMI could not be maintained: {words}")
     assert record["initial_image"] == ""
     assert cloud.mails() == []
     assert images(cloud) == []

@@ -1,4 +1,4 @@
-"""AwaitSnapshots' decision: what is known of the snapshots, whether waiting has an end, and when to look again."""
+"""AwaitSnapshots' decision: what is known of the snapshots, whether the wait is over, and when to look again."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,21 +6,21 @@ from datetime import datetime, timedelta
 from quiesce.backup.state import Awaited, RunState
 from quiesce.points.parts import Snapshot
 
-# A set whose answer was lost is found by its tag, perhaps late: EC2's look-ups are eventually consistent.
+# If the answer of CreateSnapshots was lost, its set is found by tag, perhaps late: EC2's lists lag behind.
 ADOPTION_S, ADOPTION_WAIT_S = 30, 5
-# For so long EC2 may not list a snapshot that it has just created.
+# EC2 may take this long to list a snapshot that it has just created.
 VANISHED_AFTER_S = 300
-# Below the machine's own limit, so that a run is judged and not cut off.
+# Below the machine's own limit, so that Report judges the run before Step Functions ends it.
 SNAPSHOT_LIMIT_S = 24 * 3600
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
-# After these errors of Snapshot nothing can exist: only a try that is the first to send can end in them.
-# After any other, the run's tag is looked for: an earlier try may have sent and died.
+# After these errors of Snapshot no snapshot can exist: only the first try to send the request can end in them.
+# After any other, AwaitSnapshots looks for the run's tag: an earlier try may have sent the request and died.
 NOTHING_CREATED = frozenset({"SnapshotRefused", "SnapshotTooSoon"})
 GOOD_SO_FAR = frozenset({"pending", "completed"})
 
 
 def known_snapshots(state: RunState) -> list[Snapshot]:
-    """Return the snapshots that are known to be this run's, as last seen; empty if their answer was lost."""
+    """Return the run's known snapshots, as last seen; empty if the answer of CreateSnapshots was lost."""
     if state.await_snapshots and state.await_snapshots.snapshots:
         return state.await_snapshots.snapshots
     return state.snapshot.snapshots if state.snapshot else []
@@ -38,10 +38,10 @@ def may_exist(state: RunState) -> bool:
 
 
 def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited:
-    """Tell what AwaitSnapshots knows after one look.
+    """Return AwaitSnapshots' answer after one look.
 
     Args:
-        state: with the plan; the last answer, if there was one, is in it.
+        state: with the plan, and the answer of the last look if there was one.
         found: what EC2 listed: by id where the snapshots are known, else by the run's tag.
         now: in UTC.
 
@@ -53,7 +53,7 @@ def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited
     known = known_snapshots(state)
     adopted = before.adopted if before else False
     if not known and may_exist(state):
-        if not _is_whole(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
+        if not _covers_plan(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
             return _awaited(before, looking_since, wait_s=ADOPTION_WAIT_S)
         known, adopted = list(found), bool(found)
     snapshots = _refreshed(known, found, now)
@@ -71,7 +71,7 @@ def growing_wait_s(elapsed_s: float) -> int:
     return int(min(max(elapsed_s / 3, SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
 
-def _is_whole(state: RunState, found: Sequence[Snapshot]) -> bool:
+def _covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
     planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
     return planned <= {snapshot.volume_id for snapshot in found}
 

@@ -1,16 +1,16 @@
-"""Which of the server's drives lie on which EBS volumes, and what a person should know of them."""
+"""Which of the server's drives lie on which EBS volumes, and the record's notes on them."""
 
 from collections.abc import Sequence
 
 from quiesce.guest.inventory import Inventory
 from quiesce.points.parts import Excluded, Volume
 
-# Less, and the scripts' output or a shadow copy may not fit.
+# With less free space, the scripts' output or a shadow copy may not fit.
 LOW_BYTES = 512 * 1024 * 1024
 
 
 def with_drives(volumes: Sequence[Volume], inventory: Inventory) -> list[Volume]:
-    """Return the volumes with the drives that lie on each."""
+    """Return the volumes, each with the drives that lie on it."""
     paths: dict[str | None, list[str]] = {}
     for drive in inventory.drives:
         paths.setdefault(drive.volume_id, []).append(drive.path or drive.volume_guid)
@@ -18,15 +18,15 @@ def with_drives(volumes: Sequence[Volume], inventory: Inventory) -> list[Volume]
 
 
 def remarks(volumes: Sequence[Volume], excluded: Sequence[Excluded], inventory: Inventory) -> list[str]:
-    """Return what a person should know of the server's drives."""
+    """Return the record's notes on the server's drives."""
     known = {v.volume_id for v in volumes} | {e.volume_id for e in excluded}
-    # On Xen no disk says which volume it is, and none can be called foreign.
-    tells = any(drive.volume_id in known for drive in inventory.drives)
+    # On Xen no disk reports its volume, so no drive can be recognized as foreign.
+    disks_report_volumes = any(drive.volume_id in known for drive in inventory.drives)
     elsewhere = [
         f"{drive.path or drive.volume_guid} lies on a disk that is no EBS volume of this server "
         f"(serial {drive.serial}): it is in no backup"
         for drive in inventory.drives
-        if tells and drive.serial is not None and drive.volume_id not in known
+        if disks_report_volumes and drive.serial is not None and drive.volume_id not in known
     ]
     omitted = [f"{inventory.drives_omitted} drives did not fit into the server's answer"]
     free = inventory.program_data_free_bytes

@@ -1,4 +1,4 @@
-"""What speaks for and against a run, gathered once out of all that its states left."""
+"""All that counts for and against a run, gathered once from what its states left."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,29 +20,29 @@ from quiesce.points.parts import ShadowOutcome
 from quiesce.points.record import FreezeWindow
 
 ADOPTED = "the answer of CreateSnapshots was lost: it is not known whether the application was still held"
-# The before script failed, and the policy takes nothing less: the error name of such a run.
+# The error name of a run whose freeze failed, under a policy that requires application consistency.
 NOT_FROZEN = "NotFrozen"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the verdict and the record say of a run; the mail reads it out of the record.
+    """All that verdict and record need to know of a run; the mail reads it from the record.
 
     Attributes:
-        plan: None if Plan did not get through.
-        snapshots: what they are worth by themselves; ``Failed`` also where the policy takes none without a freeze.
+        plan: None if Plan failed.
+        snapshots: the verdict on them alone; ``Failed`` also if the policy allows none without a freeze.
         asked: whether the server may have been asked to freeze.
-        problems: what went wrong with the application until Complete, what counts most first; empty if it was not
-            to be asked.
+        problems: what went wrong with the application until Complete, the most important first; empty if the policy
+            freezes nothing.
         end_problems: what went wrong at the end of the session.
-        in_cause: the problems that the cause of a failed run names already.
-        at_rest: whether the application was at rest while the snapshots were created, as far as the server knows.
-        session: the latest that the server said of the last attempt's session.
-        shadow: what became of the last attempt's shadow copies; None if it made none.
-        evidence: what was found in the snapshots; None if Verify did not have to look.
+        in_cause: the problems that the cause of a failed run already names.
+        consistent: whether the application was consistent while EC2 created the snapshots, as far as the server knows.
+        session: the last attempt's, as the server last reported it.
+        shadow: the outcome of the last attempt's shadow copies; None if it made none.
+        evidence: what Verify found in the snapshots; None if it had nothing to verify.
         contradicted: whether the snapshots contradict the server.
         says_vss: whether the snapshots' description says ``VSS snapshot``.
-        freeze_window: how long the application was held; None if that was not seen.
+        freeze_window: how long the application was held; None if that was not measured.
     """
 
     plan: Plan | None
@@ -51,7 +51,7 @@ class Findings:
     problems: tuple[str, ...]
     end_problems: tuple[str, ...]
     in_cause: frozenset[str]
-    at_rest: bool
+    consistent: bool
     session: Session | None
     shadow: ShadowOutcome | None
     evidence: Verified | None
@@ -61,34 +61,34 @@ class Findings:
 
     @property
     def awaits_evidence(self) -> bool:
-        """Whether all that is left to show is that the snapshots hold the shadow copies."""
+        """Whether the run is good so far, and Verify has to show that the snapshots hold the shadow copies."""
         made = self.plan is not None and self.plan.settings.vss != "off"
-        return made and self.at_rest and self.snapshots.status == "Successful"
+        return made and self.consistent and self.snapshots.status == "Successful"
 
     @property
     def succeeded_so_far(self) -> bool:
-        """Whether the whole backup and the scripts so far succeeded: what the complete script is told."""
+        """Whether the whole backup and the scripts so far succeeded: the argument of the complete script."""
         return self.snapshots.status == "Successful" and not self.problems
 
 
 def gather(state: RunState) -> Findings:
-    """Gather what the states of a run left, of a run that is under way too: what is not known yet is a problem."""
-    plan, snapshots = state.plan, _worth_of_snapshots(state)
-    of_shadow = _shadow_problems(state, plan) if plan else []
+    """Gather what the states of a run left; in a run that has not ended, what is not known yet is a problem."""
+    plan, snapshots = state.plan, _snapshot_verdict(state)
+    shadow_problems = _shadow_problems(state, plan) if plan else []
     held = was_held(state.session) and not _was_adopted(state) and not state.given_up
-    at_rest = held and not of_shadow
+    consistent = held and not shadow_problems
     evidence = evidence_of(state)
     contradictions = []
-    if plan and plan.settings.vss != "off" and at_rest and snapshots.status == "Successful":
+    if plan and plan.settings.vss != "off" and consistent and snapshots.status == "Successful":
         contradictions = evidence_problems(evidence, required=plan.settings.evidence == "required")
     return Findings(
         plan=plan,
         snapshots=snapshots,
         asked=was_asked(state),
-        problems=tuple(_problems(state, plan, [*of_shadow, *contradictions])) if plan else (),
+        problems=tuple(_problems(state, plan, [*shadow_problems, *contradictions])) if plan else (),
         end_problems=tuple(_end_problems(state, plan)) if plan else (),
         in_cause=frozenset(_reasons_not_to_go_on(state) if snapshots.cause else ()),
-        at_rest=at_rest,
+        consistent=consistent,
         session=state.session,
         shadow=state.shadow,
         evidence=evidence,
@@ -98,7 +98,7 @@ def gather(state: RunState) -> Findings:
     )
 
 
-def _worth_of_snapshots(state: RunState) -> Verdict:
+def _snapshot_verdict(state: RunState) -> Verdict:
     freeze = state.freeze
     if freeze is not None and not freeze.go_on and state.freeze_failure is None and not _went_on(state):
         return failed(Cause(NOT_FROZEN, f"{freeze.reason}, and the policy wants application consistency"))
@@ -106,19 +106,19 @@ def _worth_of_snapshots(state: RunState) -> Verdict:
 
 
 def _went_on(state: RunState) -> bool:
-    """Say whether the snapshots were taken because a failed attempt could not be thawed for another one."""
+    """Say whether Snapshot ran because the machine could not thaw a failed attempt for another one."""
     return state.retry_failure is not None and state.freeze is not None and state.freeze.crash_allowed
 
 
 def _reasons_not_to_go_on(state: RunState) -> list[str]:
-    """Return the problems that Freeze gave as its reason for no snapshots."""
+    """Return the problems for which Freeze decided against snapshots."""
     if state.freeze is None or state.freeze.go_on:
         return []
-    of_shadow = state.freeze.shadow.reason if state.freeze.shadow else ""
-    return [script_problem("before", state.freeze.session.before), of_shadow]
+    shadow_reason = state.freeze.shadow.reason if state.freeze.shadow else ""
+    return [script_problem("before", state.freeze.session.before), shadow_reason]
 
 
-def _problems(state: RunState, plan: Plan, of_shadow: list[str]) -> list[str]:
+def _problems(state: RunState, plan: Plan, shadow_problems: list[str]) -> list[str]:
     if not plan.settings.freezes:
         return []
     if not plan.freezes:
@@ -126,7 +126,7 @@ def _problems(state: RunState, plan: Plan, of_shadow: list[str]) -> list[str]:
     adopted = [ADOPTED] if _was_adopted(state) else []
     given_up = [_given_up(state)] if state.given_up else []
     unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
-    return [*adopted, *given_up, *unanswered, *session_problems(state.session), *of_shadow]
+    return [*adopted, *given_up, *unanswered, *session_problems(state.session), *shadow_problems]
 
 
 def _given_up(state: RunState) -> str:
@@ -135,7 +135,7 @@ def _given_up(state: RunState) -> str:
 
 
 def _shadow_problems(state: RunState, plan: Plan) -> list[str]:
-    """Return what speaks against the shadow copies: where VSS is wanted, nothing less counts."""
+    """Return the problems of the shadow copies; under a policy with VSS, to have none is one."""
     if plan.settings.vss == "off":
         return []
     if plan.shadow is None:
@@ -157,8 +157,8 @@ def _end_problems(state: RunState, plan: Plan) -> list[str]:
     if state.complete_failure:
         return [f"it is not known whether the complete script ran ({cause_of(state.complete_failure).words})"]
     problem = script_problem("complete", state.session.complete if state.session else None)
-    told = state.complete is not None and state.complete.succeeded and plan.shadow is not None
-    ending = ending_problems(state.session, state.complete.ending) if told and state.complete else []
+    passed_success = state.complete is not None and state.complete.succeeded and plan.shadow is not None
+    ending = ending_problems(state.session, state.complete.ending) if passed_success and state.complete else []
     return [*([problem] if problem else []), *ending]
 
 

@@ -1,7 +1,7 @@
 """The initial AMI of a server: a recovery launches from it, since no Windows server starts from a snapshot. Pure.
 
-What is on its root volume is nobody's: a recovery swaps it before the server is used. What counts is what EC2 keeps
-with an image and not with a snapshot: platform and billing, architecture, boot mode, root device.
+The data on its root volume does not matter: a recovery swaps that volume before the server is used. What matters is
+what EC2 keeps with an image and not with a snapshot: platform and billing, architecture, boot mode, root device.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from quiesce.executions import cause_of
 from quiesce.points.image import FoundImage
 from quiesce.policy.parts import ImageRenewal
 
-# States of an image that exists, or will: it takes as long as a snapshot of the root does.
+# States of an image that exists or will: it is pending until the snapshot of its root has completed.
 ALIVE = {"available", "pending"}
 RENEWED_AT_MOST_EVERY = timedelta(days=1)
-CAME_TO_NOTHING = {"failed", "error", "invalid"}
+FAILED = {"failed", "error", "invalid"}
 
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What a backup does about a server's images: ``latest`` is what a recovery takes, and ``retired`` are to go."""
+    """The upkeep of a server's images: recoveries use ``latest``; the backup deregisters ``retired`` and ``failed``."""
 
     latest: str
     make: bool
@@ -43,19 +43,19 @@ def decide(
     Args:
         setting: the policy's ``initial_image``, not ``off``.
         images: those of the server, in any order.
-        misfits: in words, by image, what keeps it from being launched for the server as it is now.
+        misfits: by image id, why it can't be launched for the server as it is now.
         now: in UTC.
 
     Returns:
-        ``retired`` has only images that a backup made, each with a newer, available one of the same traits: an older
-        one is needed as long as it may fit a recovery point that the newer ones do not.
+        ``retired`` has only images that a backup made and that a newer, available one of the same traits replaces: an
+        older image stays as long as it may fit a recovery point that no newer one fits.
     """
     alive = [image for image in images if image.state in ALIVE]
-    # One that fits, however old, is the one that a recovery takes.
+    # A recovery takes an image that fits, even if a newer one does not.
     latest = max(alive, key=lambda image: (not misfits.get(image.image_id), image.created_at), default=None)
     wrong = misfits.get(latest.image_id, ()) if latest else ()
     retired = [i.image_id for i in alive if i.by_backup and any(_replaces(newer, i) for newer in alive)]
-    failed = [i.image_id for i in images if i.by_backup and i.state in CAME_TO_NOTHING]
+    failed = [i.image_id for i in images if i.by_backup and i.state in FAILED]
     return Upkeep(
         latest=latest.image_id if latest else "",
         make=latest is None or ((bool(wrong) or _is_due(setting, now - latest.created_at)) and not _is_new(alive, now)),
@@ -66,7 +66,7 @@ def decide(
 
 
 def is_wanted(state: RunState) -> bool:
-    """Say whether the policy has an image, and the run left what it is for: good snapshots, the root's among them."""
+    """Say whether the policy wants an image and the run left good snapshots, the root's among them."""
     plan = state.plan
     if plan is None or plan.settings.initial_image == "off" or not any(volume.root for volume in plan.volumes):
         return False
@@ -74,17 +74,17 @@ def is_wanted(state: RunState) -> bool:
 
 
 def image_notes(state: RunState) -> list[str]:
-    """Return what a record should say of the image; no failure of it is one of the backup."""
+    """Return the record's notes on the image, whose failure is not one of the backup."""
     if state.make_image_failure:
         cause = cause_of(state.make_image_failure)
         words = f"{cause.error}: {cause.words.rstrip('.')}"
-        return [f"the initial AMI could not be looked after: {words}; the next backup tries again"]
+        return [f"the initial AMI could not be maintained: {words}; the next backup tries again"]
     return state.make_image.notes if state.make_image else []
 
 
 def notes_of(upkeep: Upkeep) -> list[str]:
-    """Say which images came to nothing, and that the latest no longer fits the server, if it does not."""
-    notes = [f"the initial AMI {image_id} came to nothing and was deregistered" for image_id in upkeep.failed]
+    """Return notes on the images that failed, and on a latest image that no longer fits the server."""
+    notes = [f"the initial AMI {image_id} failed and was deregistered" for image_id in upkeep.failed]
     if upkeep.misfits:
         then = "another one was made" if upkeep.make else "another one is made a day after the last"
         misfits = ", ".join(upkeep.misfits)
@@ -97,7 +97,7 @@ def _is_due(setting: ImageRenewal | Literal["once", "off"], age: timedelta) -> b
 
 
 def _is_new(images: Sequence[FoundImage], now: datetime) -> bool:
-    """Say whether one was made within a day: what keeps all of them from fitting may be nothing that another mends."""
+    """Say whether a backup made one within a day: if that one does not fit, another may not fit either."""
     return any(image.by_backup and now - image.created_at < RENEWED_AT_MOST_EVERY for image in images)
 
 

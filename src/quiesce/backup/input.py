@@ -14,7 +14,7 @@ from quiesce.policy.target import TargetSettings
 from quiesce.validation import validated
 
 EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
-# What stands in the input and belongs into the policy is told so.
+# If the input has a field that belongs in the policy, the advice says so.
 ADVICE = file.ADVICE._replace(missing=f"add it, as in {EXAMPLE}")
 
 

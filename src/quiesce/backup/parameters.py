@@ -1,11 +1,11 @@
-"""What is asked of the server: each verb's parameters, in the words of guest/document.yaml."""
+"""The parameters of each verb that the server is asked for, as guest/document.yaml names them."""
 
 from collections.abc import Mapping
 
 from quiesce.backup.state import Plan
 from quiesce.guest.scripts import STAGES, Stage
 
-# Above the backup machine's own limit: the server ends a session by itself when AWS certainly has ended.
+# Above the backup machine's own limit: when the server ends a session by itself, the execution has certainly ended.
 SESSION_LIMIT_S = 169200
 NO_LINK = NO_SCRIPT = "none"
 
@@ -19,18 +19,18 @@ def stage_parameters(plan: Plan, links: Mapping[Stage, str], shadow_script: str 
     """Return what stage needs.
 
     Args:
-        plan: of the run.
+        plan: the run's.
         links: presigned, empty for scripts that lie on the server.
-        shadow_script: DiskShadow's, as diskshadow_script has it for a parameter.
+        shadow_script: DiskShadow's, as ``vss.script.script_parameter`` returns it.
     """
     limits, scripts = plan.settings.limits, plan.settings.scripts
-    link_of = {f"{stage.capitalize()}Link": links.get(stage, NO_LINK) for stage in STAGES}
+    link_parameters = {f"{stage.capitalize()}Link": links.get(stage, NO_LINK) for stage in STAGES}
     return {
         "RunId": plan.run_id,
         "InstanceId": plan.instance_id,
         "Policy": plan.policy,
         "Scripts": "off" if scripts == "off" else scripts.source,
-        **link_of,
+        **link_parameters,
         "ShadowScript": shadow_script,
         "BeforeTimeoutSeconds": str(limits.before_s),
         "CreateTimeoutSeconds": str(limits.create_s or 1),

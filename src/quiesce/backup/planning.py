@@ -1,4 +1,4 @@
-"""Plan's decision: what is backed up, how good it can be, and why. Nothing here changes anything."""
+"""Plan's decision: what is backed up, how consistent it can be, and why. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from quiesce.policy.target import TargetSettings
 
 @dataclass(frozen=True)
 class Server:
-    """What EC2 says of the server."""
+    """The server as EC2 describes it."""
 
     name: str
     state: Literal["running", "stopped"]
@@ -26,31 +26,31 @@ class Server:
 
 @dataclass(frozen=True)
 class Origin:
-    """Which stack plans, and when."""
+    """The stack that plans, and the time."""
 
     stack: str
     planned_at: datetime
 
 
 def possible_consistency(state: Literal["running", "stopped"], settings: TargetSettings) -> Consistency:
-    """Say how good this backup can be, and why not better."""
+    """Return the best consistency that this backup can have, and why."""
     if settings.freezes and state == "running":
         asked = ["VSS"] if settings.vss != "off" else []
         asked += ["the before script"] if settings.scripts != "off" else []
         return Consistency(level="application", reason=f"{' and '.join(asked)} will be asked to hold the application")
     if state == "stopped":
         return Consistency(
-            level="crash", reason="the server was stopped: nothing was writing, and no application was asked"
+            level="crash", reason="the server was stopped: nothing was writing, and no application was frozen"
         )
     return Consistency(
-        level="crash", reason="the server was running and no application was asked: what a power failure would leave"
+        level="crash", reason="the server was running and no application was frozen: what a power failure would leave"
     )
 
 
 def decide(
     run: RunIdentity, policy: Policy, settings: TargetSettings, server: Server, selection: Selection, origin: Origin
 ) -> Plan:
-    """Put together what was found and decided; the step adds the calls it made."""
+    """Return the plan, from what was found and decided; the step adds the calls it made."""
     return Plan(
         run_id=run.run_id,
         policy=policy.name,
@@ -80,13 +80,13 @@ def decide(
 
 
 def without_asking(plan: Plan, obstacle: str) -> Plan:
-    """Return the plan of a crash-consistent backup, because the application can't be asked.
+    """Return the plan of a crash-consistent backup, because the application can't be frozen.
 
     Raises:
-        ServerRefused: the policy takes nothing less than application consistency.
+        ServerRefused: the policy requires application consistency.
     """
     if plan.settings.consistency == "application":
         remedy = "mend it, or set consistency to application-or-crash in the policy"
         raise ServerRefused("consistency", f"the policy wants application consistency, and {obstacle}", remedy)
-    reason = f"the application could not be asked: {obstacle}"
+    reason = f"the application could not be frozen: {obstacle}"
     return plan.model_copy(update={"freezes": False, "consistency": Consistency(level="crash", reason=reason)})

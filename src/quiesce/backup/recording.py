@@ -1,4 +1,4 @@
-"""The record: everything there is to know about a run, as the execution's output and in bucket and table."""
+"""The record: everything that is known about a run, for the execution's output, the bucket and the table."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,24 +15,24 @@ from quiesce.points.record import FailureRecord, Logs, Record, SnapshotRecord
 
 @dataclass(frozen=True)
 class Places:
-    """Where a run's record will lie, and its session's files do."""
+    """Where a run's record will be, and where its session's files are."""
 
     record: str
     logs: Logs | None
 
 
 def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetime, places: Places) -> Record:
-    """Write down a run.
+    """Return the record of a run.
 
     Args:
-        state: all that the steps left.
-        findings: what speaks for and against the run.
-        verdict: what it is worth.
+        state: with all that the states left.
+        findings: all that the verdict was based on.
+        verdict: on the run.
         now: when it ended, in UTC.
-        places: where the record will lie (``s3://...``), and the session's files do.
+        places: of the record and the session's files (``s3://...``).
 
     Returns:
-        ``calls`` counts what the steps before Report sent; of a step that failed nothing is known.
+        ``calls`` counts the AWS calls of the states before Report, except of a state that failed.
     """
     run, plan, snapshots = identity_of(state), state.plan, _snapshots(state)
     return Record(

@@ -1,4 +1,4 @@
-"""What a backup asks EC2 to make: snapshots and images, with the run's tags."""
+"""The requests by which a backup creates snapshots and images, with the run's tags."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from quiesce.backup.state import Plan
 
 
 def snapshots_request(plan: Plan, *, vss: bool) -> dict[str, Any]:
-    """Return the arguments of a run's one CreateSnapshots: Plan tries them by DryRun, Snapshot sends them.
+    """Return the arguments of a run's one CreateSnapshots: Plan tries them with DryRun, Snapshot sends them.
 
-    ``vss`` says whether good shadow copies are known to be on the volumes: the description tells it for good.
+    ``vss``: whether the volumes are known to hold good shadow copies; the description states it and can't be changed.
     """
     specification: dict[str, Any] = {
         "InstanceId": plan.instance_id,
@@ -27,15 +27,15 @@ def snapshots_request(plan: Plan, *, vss: bool) -> dict[str, Any]:
 
 
 def image_request(run: RunIdentity, plan: Plan, root: str, devices: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of CreateImage: the root volume alone, and without a reboot.
+    """Return the arguments of CreateImage: the root volume alone, without a reboot.
 
     Args:
-        run: EC2 makes no second image of a name, and this name is the run's: sending it again is safe.
-        plan: its tags go on the image, and on its snapshot without the run's, which is on recovery points only.
+        run: its id is in the image's name, which EC2 does not create twice: sending the request again is safe.
+        plan: the image gets its tags, the image's snapshot all but the run's: only recovery points carry that one.
         root: the server's root device.
-        devices: all its devices, as they are now.
+        devices: all of the server's devices now.
     """
-    of_snapshot = {key: value for key, value in plan.tags.items() if key != tags.RUN}
+    snapshot_tags = {key: value for key, value in plan.tags.items() if key != tags.RUN}
     return {
         "InstanceId": run.instance_id,
         "Name": f"quiesce {run.instance_id} {run.run_id}",
@@ -44,6 +44,6 @@ def image_request(run: RunIdentity, plan: Plan, root: str, devices: Sequence[str
         "BlockDeviceMappings": [{"DeviceName": device, "NoDevice": ""} for device in devices if device != root],
         "TagSpecifications": [
             tags.tag_specification("image", plan.tags),
-            tags.tag_specification("snapshot", of_snapshot),
+            tags.tag_specification("snapshot", snapshot_tags),
         ],
     }

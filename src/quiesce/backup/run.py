@@ -1,4 +1,4 @@
-"""Who a run is: its id, told from the execution's input and name alone, so that every step and every retry agrees."""
+"""A run's identity, derived from the execution's input and name alone: every state and every retry agrees on it."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from quiesce.executions import Execution
 from quiesce.policy.parts import INSTANCE_ID_PATTERN, NAME_PATTERN
 
 UNKNOWN = "unknown"
-# What Step Functions, EC2 tags, S3 keys, CloudWatch and folders on the server all take.
+# What Step Functions, EC2 tags, S3 keys, CloudWatch and folders on the server all accept.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 # As EventBridge Scheduler writes it.
 SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
@@ -18,7 +18,7 @@ SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """A run's id with its policy and server; ``unknown`` where the input does not say."""
+    """A run's id with its policy and server; ``unknown`` where the input does not name them."""
 
     run_id: str
     policy: str
@@ -26,7 +26,7 @@ class RunIdentity:
 
 
 def identify(execution: Execution, raw: Any) -> RunIdentity:
-    """Tell who a run is, from whatever the input is: also of a run that Plan refuses, which needs a record, too.
+    """Return the identity of a run, whatever its input is: a run that Plan refuses needs a record, too.
 
     Returns:
         ``run_id`` is ``<policy>-<instance>-<scheduled time>`` if the schedule passed a time, else the execution's name.
@@ -43,12 +43,12 @@ def identify(execution: Execution, raw: Any) -> RunIdentity:
 
 
 def identity_of(state: RunState) -> RunIdentity:
-    """Tell who the run of a state document is."""
+    """Return the identity of a state document's run."""
     return identify(state.execution, state.input)
 
 
 def check_run_id(run_id: str) -> None:
-    """Refuse an execution name that could not stand in tags, keys and metrics.
+    """Refuse an execution name that tags, keys or metrics do not accept.
 
     Raises:
         PolicyRefused: with the characters that are allowed.
@@ -56,7 +56,7 @@ def check_run_id(run_id: str) -> None:
     if not RUN_ID.fullmatch(run_id):
         raise PolicyRefused(
             "execution name",
-            f"{run_id!r} has characters beside letters, digits, '-' and '_'",
+            f"{run_id!r} has characters other than letters, digits, '-' and '_'",
             "start it under another name",
         )
 

@@ -1,4 +1,4 @@
-"""What a session is worth: whether snapshots are taken in it, whether the application was held, and what went wrong."""
+"""What a session shows: whether the server was asked to freeze, the application was held, and what went wrong."""
 
 from quiesce.backup.state import NOTHING_ASKED, RunState
 from quiesce.guest.answers import ScriptResult, Session
@@ -8,8 +8,8 @@ WORDS = {
     "Missing": "is missing",
     "TimedOut": "ran longer than its limit and was ended",
     "Interrupted": "was interrupted: the server or its session runner went down",
-    "NotStarted": "was not begun: the session runner did not live, or the thaw came first",
-    "IdentityUnknown": "was not run: the server could not tell which server it is",
+    "NotStarted": "was not started: the session runner was not running, or the thaw came first",
+    "IdentityUnknown": "was not run: the server could not find out its own instance id",
     "AlreadyRun": "was not run: another attempt has run it",
     "Superseded": "was not run: a later attempt has begun",
 }
@@ -24,7 +24,7 @@ def was_asked(state: RunState) -> bool:
 
 
 def was_held(session: Session | None) -> bool:
-    """Say whether the application was certainly held until somebody asked for the thaw."""
+    """Say whether the application was certainly held until the thaw was requested."""
     if session is None or session.before is None or session.after is None:
         return False
     return session.before.succeeded and not session.auto_thawed and not session.runner_lost
@@ -33,19 +33,19 @@ def was_held(session: Session | None) -> bool:
 def session_problems(session: Session | None) -> list[str]:
     """Return what went wrong in a session, up to the after script."""
     if session is None:
-        return ["the server said nothing of its session"]
+        return ["the server did not report its session"]
     problems = [script_problem("before", session.before), script_problem("after", session.after)]
     if session.auto_thawed:
-        problems.append("the server thawed by itself: nobody asked it in time")
+        problems.append("the server thawed by itself: no thaw request came in time")
     if session.runner_lost:
         problems.append(
-            "the session lost its runner before the thaw: nobody knows whether the application was still held"
+            "the session lost its runner before the thaw: it is not known whether the application was still held"
         )
     return [problem for problem in problems if problem]
 
 
 def script_problem(stage: str, script: ScriptResult | None) -> str:
-    """Return what is wrong with one script in words, empty if nothing is."""
+    """Return the problem of one script, empty if it succeeded."""
     if script is None:
         return f"it is not known whether the {stage} script ran"
     if script.succeeded:

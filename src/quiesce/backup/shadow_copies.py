@@ -1,7 +1,4 @@
-"""What an attempt's shadow copies are worth, told from the server's words, and at last from the snapshots themselves.
-
-The server's words are the session's state, Win32_ShadowCopy and DiskShadow's log.
-"""
+"""The verdict on an attempt's shadow copies, by the session's state, Win32_ShadowCopy and DiskShadow's log."""
 
 import base64
 import zlib
@@ -16,8 +13,8 @@ from quiesce.vss.log import Log, Writer, read_log
 from quiesce.vss.outcome import creation_of, ending_of
 from quiesce.vss.script import SYSTEM_PROVIDER
 
-# Windows' own writers ("In-Box VSS Writers", VSS documentation): what they have lies on the system volume, and the boot
-# partition that ASR Writer wants is in no set. A writer that is not among them belongs to an application.
+# Windows' own writers ("In-Box VSS Writers", VSS documentation): their data lies on the system volume, and no set has
+# the boot partition that ASR Writer wants. A writer that is not among them belongs to an application.
 WINDOWS_WRITERS = frozenset(
     {
         "ASR Writer",
@@ -33,12 +30,12 @@ WINDOWS_WRITERS = frozenset(
         "WMI Writer",
     }
 )
-# More than any log that fits into an answer can unpack to, unless somebody made it for that.
+# More than any real log that fits into an answer unpacks to: a larger one was crafted.
 MAX_LOG_BYTES = 4 * 1024 * 1024
 
 
 def log_of(answer: Answer) -> Log | None:
-    """Return DiskShadow's log out of an answer, None if there is none, it was cut or is not what the guest packs."""
+    """Return DiskShadow's log out of an answer, None if it is missing, cut, or not packed as the guest packs it."""
     if answer.disk_shadow_log is None or answer.disk_shadow_log_cut:
         return None
     try:
@@ -50,7 +47,7 @@ def log_of(answer: Answer) -> Log | None:
 
 
 def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOutcome:
-    """Judge an attempt's shadow copies when the session says that it is frozen."""
+    """Judge an attempt's shadow copies once its session is frozen."""
     shadow = session.shadow
     if shadow is None:
         return _bad("not-asked", "the session made no shadow copies, though the policy wants them")
@@ -59,7 +56,7 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
     if shadow.reason not in ("", "EndedEarly"):
         return _bad("lost", WORDS.get(shadow.reason, shadow.reason))
     if log is None:
-        return _bad("unreadable", "DiskShadow's log did not come whole from the server")
+        return _bad("unreadable", "DiskShadow's log did not arrive complete from the server")
     made = creation_of(log, [volume.volume_guid for volume in plan.volumes], plan.excluded_writers)
     if made.kind != "created" or shadow.reason or not shadow.created_ms:
         reason = made.reason if made.kind != "created" else "DiskShadow ended before it held the shadow copies"
@@ -67,7 +64,7 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
     excluded = {status.name for status in log.statuses if status.writer_id in plan.excluded_writers}
     incomplete = [writer for writer in log.incomplete if writer.name not in excluded]
     problems = [*_copy_problems(shadow, log, plan), *_storage_problems(shadow, plan), *_writer_problems(incomplete)]
-    problems += _missing_writers(log, plan)
+    problems += _missing_writer_problems(log, plan)
     return ShadowOutcome(
         good=not problems,
         kind="created" if not problems else "wanting",
@@ -76,44 +73,43 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
         copies=_copies(shadow, plan),
         writers=[writer.name for writer in log.writers if writer.included],
         notes=[
-            *(f"writer {writer.name} took no part, or not with all it has" for writer in incomplete),
-            *(f"writer {name} is excluded by the policy: its application was not at rest" for name in sorted(excluded)),
+            *(f"writer {writer.name} took no part, or not with all its data" for writer in incomplete),
+            *(f"writer {name} is excluded by the policy: its application was not frozen" for name in sorted(excluded)),
         ],
     )
 
 
 def ending_words(log: Log | None) -> str:
-    """Return what the log says of the session's end, empty if it says nothing."""
+    """Return the kind of ending that the log shows, empty without a log."""
     return ending_of(log) if log else ""
 
 
 def _copy_problems(shadow: Shadow, log: Log, plan: ShadowPlan) -> list[str]:
-    """Compare the log with what Win32_ShadowCopy says."""
+    """Return how DiskShadow's log and Win32_ShadowCopy differ."""
     listed = {copy.shadow_id for copy in log.shadow_copies}
     there = {copy.id.lower() for copy in shadow.copies}
     if listed != there:
         return [f"DiskShadow made {', '.join(sorted(listed))}, Windows has {', '.join(sorted(there)) or 'none'}"]
     if {(shadow.set_id or "").lower()} != {copy.set_id.lower() for copy in shadow.copies} | set(log.set_ids):
-        return ["the server and DiskShadow's log speak of different shadow sets"]
+        return ["the server and DiskShadow's log name different shadow sets"]
     made = sorted(copy.volume_guid.lower() for copy in shadow.copies)
     if made != sorted(volume.volume_guid.lower() for volume in plan.volumes):
-        return [f"Windows has shadow copies of {', '.join(made)} instead of those that were asked for"]
+        return [f"Windows has shadow copies of {', '.join(made)} instead of the planned volumes"]
     wrong = [
         copy.id
         for copy in shadow.copies
-        if not copy.persistent or copy.client_accessible or copy.no_writers or not _is_ours(copy.provider_id)
+        if not copy.persistent or copy.client_accessible or copy.no_writers or not _is_system_provider(copy.provider_id)
     ]
-    return [
-        f"Windows does not say of {', '.join(wrong)} that it is persistent, with writers and of the System Provider"
-    ] * bool(wrong)
+    names = ", ".join(wrong)
+    return [f"Windows does not list {names} as persistent, with writers, and of the System Provider"] if wrong else []
 
 
-def _is_ours(provider_id: str | None) -> bool:
+def _is_system_provider(provider_id: str | None) -> bool:
     return (provider_id or "").lower() == SYSTEM_PROVIDER
 
 
 def _storage_problems(shadow: Shadow, plan: ShadowPlan) -> list[str]:
-    """Name storage that lies outside of the recovery point: the copies would be empty shells in it."""
+    """Return the problems of shadow storage outside the recovery point: without it, a shadow copy has no data."""
     storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
     problems = []
     for volume in plan.volumes:
@@ -128,11 +124,11 @@ def _storage_problems(shadow: Shadow, plan: ShadowPlan) -> list[str]:
 
 def _writer_problems(incomplete: Sequence[Writer]) -> list[str]:
     names = [writer.name for writer in incomplete if writer.name not in WINDOWS_WRITERS]
-    return [f"{name} was not at rest: it has data on volumes that are not in the backup" for name in names]
+    return [f"{name} was not frozen: it has data on volumes that are not in the backup" for name in names]
 
 
-def _missing_writers(log: Log, plan: ShadowPlan) -> list[str]:
-    """Name the writers that the policy requires, and that took no part or not with all they have."""
+def _missing_writer_problems(log: Log, plan: ShadowPlan) -> list[str]:
+    """Return the problems of required writers that took no part, or not with all their data."""
     names = {status.writer_id: status.name for status in log.statuses}
     whole = {writer.name for writer in log.writers if writer.included} - {writer.name for writer in log.incomplete}
     missing = [writer for writer in plan.required_writers if names.get(writer) not in whole]

@@ -1,4 +1,4 @@
-"""What speaks against an attempt's shadow copies after they were made: at the thaw, in the snapshots and at the end."""
+"""Problems of an attempt's shadow copies after VSS made them: at the thaw, in the snapshots and at the end."""
 
 from quiesce.backup.state import RunState
 from quiesce.executions import cause_of
@@ -6,36 +6,36 @@ from quiesce.guest.answers import Session
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import ShadowOutcome
 
-KILLED = "DiskShadow ended while it should have held the shadow copies: somebody or some endpoint protection ended it"
+KILLED = "DiskShadow ended while it should have held the shadow copies: a person or endpoint protection ended it"
 TOO_SLOW = "the shadow copies were not made within vss.create_limit_s"
 WORDS = {
     "Lost": KILLED,
     "TimedOut": TOO_SLOW,
     "RunnerLost": "the session lost its runner, and its shadow copies were given up",
-    "Aborted": "the shadow copies were given up, as asked",
+    "Aborted": "the server aborted the shadow copies",
     "EndTimedOut": "DiskShadow did not end after the backup",
 }
 
 
 def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> list[str]:
-    """Return what became wrong with good shadow copies until the thaw: they must have been there all the time."""
+    """Return the problems of good shadow copies at the thaw: until then they must exist."""
     if session is None or outcome is None or not outcome.good:
         return []
     shadow = session.shadow
     if shadow is None:
-        return ["the server said nothing of its shadow copies at the thaw"]
+        return ["the server did not report its shadow copies at the thaw"]
     if shadow.reason in ("Lost", "RunnerLost", "TimedOut"):
         return [WORDS[shadow.reason]]
     if shadow.copies_at_thaw is None:
         return ["it is not known whether the shadow copies were still there after the snapshots"]
-    there = {shadow_id.lower() for shadow_id in shadow.copies_at_thaw}
-    gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in there]
+    remaining = {shadow_id.lower() for shadow_id in shadow.copies_at_thaw}
+    gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in remaining]
     return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
             "storage is full"] if gone else []  # fmt: skip
 
 
 def evidence_of(state: RunState) -> Verified | None:
-    """Return what was found in the snapshots, None if nobody had to look; a look that failed found nothing out."""
+    """Return what Verify found in the snapshots, None if it had nothing to verify; if it failed, ``not verifiable``."""
     if state.verify_failure:
         cause = cause_of(state.verify_failure)
         return Verified(verdict="not verifiable", reason=f"Verify gave no answer ({cause.error}: {cause.words})")
@@ -43,11 +43,11 @@ def evidence_of(state: RunState) -> Verified | None:
 
 
 def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
-    """Return what the snapshots themselves have against the shadow copies that they should hold.
+    """Return the problems that Verify found with the shadow copies in the snapshots.
 
     Args:
-        found: None if nobody looked.
-        required: whether the policy takes nothing less than having seen them.
+        found: None if Verify did not look.
+        required: whether the policy requires that Verify found them.
     """
     if found is None or found.verdict == "not verifiable":
         words = "it was not shown that the snapshots hold the shadow copies, and the policy requires that"
@@ -59,18 +59,18 @@ def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
 
 
 def evidence_words(found: Verified | None) -> str:
-    """Return how far shadow copies, against which nothing speaks, were seen in the snapshots."""
+    """Say whether Verify found shadow copies without problems in the snapshots, or why it did not."""
     if found and found.verdict == "present":
         return "and they were read back out of the snapshots"
     return f"but it was not shown that the snapshots hold them: {_why_not_shown(found)}"
 
 
 def _why_not_shown(found: Verified | None) -> str:
-    return found.reason if found else "nobody looked"
+    return found.reason if found else "Verify did not look"
 
 
 def ending_problems(session: Session | None, ending: str) -> list[str]:
-    """Return what is wrong with a session's end, where everything had succeeded until then."""
+    """Return the problems of a session's end, for a session that had succeeded until then."""
     shadow = session.shadow if session else None
     if shadow is None:
         return ["it is not known whether the writers were told that the backup is complete"]
@@ -85,7 +85,7 @@ def ending_problems(session: Session | None, ending: str) -> list[str]:
 
 
 def has_good_shadow_copies(state: RunState) -> bool:
-    """Say whether this attempt's shadow copies show applications at rest, as far as is known before the snapshots."""
+    """Say whether this attempt's shadow copies are application-consistent, as far as is known before the snapshots."""
     if state.freeze is None or state.shadow is None or state.given_up:
         return False
     before = state.freeze.session.before

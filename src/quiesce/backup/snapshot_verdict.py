@@ -1,4 +1,4 @@
-"""What a run's snapshots are worth by themselves, whatever the application did."""
+"""The verdict on a run's snapshots alone, whatever the application did."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from quiesce.executions import Cause, Failure, cause_of
 from quiesce.points.parts import Consistency, Snapshot
 from quiesce.points.record import Status
 
-# The error name of a run whose Plan left nothing.
+# The error name of a run without a plan.
 PLAN_MISSING = "PlanMissing"
-# The snapshots are not all there, or not all good: the error name of a run that no exception ended.
+# The error name of a run that no exception ended: a snapshot is missing or not completed.
 SNAPSHOTS_INCOMPLETE = "SnapshotsIncomplete"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run is worth, with the reason in words; ``cause`` only where it is Failed."""
+    """The verdict on a run, with its reason as a sentence; ``cause`` only if it is Failed."""
 
     status: Status
     reason: str
@@ -28,12 +28,12 @@ def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure
     """Judge the snapshots of a run alone.
 
     Args:
-        plan: None if Plan did not get through.
-        awaited: the last that AwaitSnapshots knew; None if it never answered.
-        failure: what the last Catch kept, if any.
+        plan: None if Plan failed.
+        awaited: the last answer of AwaitSnapshots; None if it never answered.
+        failure: the error that the last Catch kept, if any.
 
     Returns:
-        ``Failed`` unless each planned volume has a completed snapshot; a lost answer that was found again is a note.
+        ``Failed`` unless each planned volume has a completed snapshot; snapshots found by their tag are noted.
     """
     cause = cause_of(failure) if failure else None
     if plan is None:
@@ -42,7 +42,7 @@ def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure
         return failed(cause or Cause(SNAPSHOTS_INCOMPLETE, "it is not known whether the snapshots completed"))
     if not awaited.snapshots:
         return failed(cause or Cause(SNAPSHOTS_INCOMPLETE, "no snapshot of this run was found"))
-    if problems := [*_missing(plan, awaited), *_bad(awaited, plan)]:
+    if problems := [*_missing_problems(plan, awaited), *_state_problems(awaited, plan)]:
         return failed(Cause(SNAPSHOTS_INCOMPLETE, "; ".join(problems)))
     notes = _notes(plan, awaited, cause)
     return Verdict("Successful", "every chosen volume has a completed snapshot", plan.consistency, None, notes)
@@ -53,37 +53,37 @@ def failed(cause: Cause) -> Verdict:
     return Verdict("Failed", cause.words, Consistency(level="none", reason=cause.words), cause)
 
 
-def _missing(plan: Plan, awaited: Awaited) -> list[str]:
+def _missing_problems(plan: Plan, awaited: Awaited) -> list[str]:
     there = {snapshot.volume_id for snapshot in awaited.snapshots}
     return [f"{v.device} {v.volume_id} has no snapshot" for v in plan.volumes if v.volume_id not in there]
 
 
-def _bad(awaited: Awaited, plan: Plan) -> list[str]:
+def _state_problems(awaited: Awaited, plan: Plan) -> list[str]:
     devices = {v.volume_id: v.device for v in plan.volumes}
     return [
-        f"{snapshot.snapshot_id} of {devices.get(snapshot.volume_id, 'an unplanned volume')} {_word(snapshot, awaited)}"
-        for snapshot in awaited.snapshots
-        if snapshot.state != "completed"
+        f"{s.snapshot_id} of {devices.get(s.volume_id, 'an unplanned volume')} {_state_words(s, awaited)}"
+        for s in awaited.snapshots
+        if s.state != "completed"
     ]
 
 
-def _word(snapshot: Snapshot, awaited: Awaited) -> str:
+def _state_words(snapshot: Snapshot, awaited: Awaited) -> str:
     match snapshot.state:
         case "pending":
             pending = "did not complete in time" if awaited.timed_out else "was still pending when another one failed"
             return f"{pending} ({snapshot.progress or 'no progress known'})"
         case "vanished":
-            return "vanished: somebody deleted it, or a lifecycle rule did"
+            return "vanished: a person or a lifecycle rule deleted it"
         case "error":
             return f"failed in EBS: {snapshot.state_message or 'no reason given'}"
         case _:
-            return f"is in the Recycle Bin ({snapshot.state}): somebody deleted it"
+            return f"was deleted and is in the Recycle Bin ({snapshot.state})"
 
 
 def _notes(plan: Plan, awaited: Awaited, cause: Cause | None) -> tuple[str, ...]:
     planned = {v.volume_id for v in plan.volumes}
     notes = [
-        f"{s.snapshot_id} is of {s.volume_id}, which was attached after the plan was made"
+        f"{s.snapshot_id} is a snapshot of {s.volume_id}, which was attached after the plan was made"
         for s in awaited.snapshots
         if s.volume_id not in planned
     ]

@@ -1,4 +1,4 @@
-"""What crosses the boundary between the states of the backup machine: the state document grows by one key a step."""
+"""The state document of the backup machine, which the states pass on: each adds one key."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -11,12 +11,12 @@ from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Snapshot, Source, Volume
 from quiesce.policy.target import TargetSettings
 
-# Errors of Freeze after which the server was certainly not asked.
+# Errors of Freeze that it raises only before it asks the server.
 NOTHING_ASKED = frozenset({"LeaseLost"})
 
 
 class ShadowVolume(Crossing):
-    """A volume of Windows of which a shadow copy is made; ``volume_id`` is the EBS volume, empty if nobody can tell."""
+    """A Windows volume to make a shadow copy of; ``volume_id`` is its EBS volume, empty if the disk reports none."""
 
     volume_guid: str
     path: str
@@ -24,10 +24,10 @@ class ShadowVolume(Crossing):
 
 
 class ShadowPlan(Crossing):
-    """What VSS is asked for: shadow copies of these volumes, whose storage may lie on those of ``homes``.
+    """The shadow copies that VSS is asked for: of ``volumes``, with their storage on those of ``homes``.
 
     ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point, ``elsewhere``
-    the others with their paths. Writers are told by their ids, in lower case.
+    the others with their paths. Writers are given by id, in lower case.
     """
 
     volumes: list[ShadowVolume]
@@ -38,7 +38,7 @@ class ShadowPlan(Crossing):
 
 
 class Plan(Crossing):
-    """What Plan decided: everything later states need, so that nobody looks twice."""
+    """What Plan decided: everything that later states need to know of policy and server."""
 
     run_id: str
     policy: str
@@ -63,10 +63,10 @@ class Plan(Crossing):
 
 
 class Freeze(Crossing):
-    """What the session of one attempt said when the application was frozen, or that had failed.
+    """The session of one attempt, once the application is frozen or the freeze has failed, and what follows from it.
 
     ``go_on`` says whether snapshots are taken, ``retry`` whether another attempt is made after ``wait_s`` seconds,
-    ``retry_refused`` whether one is made if EC2 refuses the snapshots, ``known_at`` when this was known in AWS.
+    ``retry_refused`` whether one is made if EC2 refuses the snapshots; ``known_at`` is when Freeze had the answer.
     """
 
     attempt: int
@@ -84,22 +84,22 @@ class Freeze(Crossing):
 
 
 class Retrying(Crossing):
-    """The attempt that was given up for another one, kept when its thaw begins."""
+    """The attempt that the machine gives up for another one; set before its thaw."""
 
     attempt: int
 
 
 class Thaw(Crossing):
-    """What the session said after the after script; no session where nothing was frozen."""
+    """The session after the after script; None where nothing was frozen."""
 
     session: Session | None
     calls: dict[str, int]
 
 
 class Complete(Crossing):
-    """What the session said at its end, and the overall success that it was told.
+    """The session at its end, and the overall success that Complete passed to the server.
 
-    ``ending`` is what DiskShadow's log says of the writers: only ``completed`` means that they know of the backup.
+    ``ending`` is what DiskShadow's log says of the writers: only ``completed`` means that VSS told them of the backup.
     """
 
     session: Session | None
@@ -109,7 +109,7 @@ class Complete(Crossing):
 
 
 class ImageKept(Crossing):
-    """What MakeImage found or made: the server's initial AMI, empty if there is none or EC2 does not list it yet."""
+    """The server's initial AMI that MakeImage found or created; empty if there is none or EC2 does not list it yet."""
 
     image_id: str
     notes: list[str]
@@ -125,7 +125,7 @@ class SnapshotSet(Crossing):
 
 
 class Awaited(Crossing):
-    """What AwaitSnapshots knows so far; ``wait_s`` is when to look again, in seconds."""
+    """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look."""
 
     done: bool
     wait_s: int
@@ -139,7 +139,7 @@ class Awaited(Crossing):
 
 
 Leaving = Plan | Freeze | SnapshotSet | Thaw | Awaited | Verified | Complete | ImageKept
-"""What a state leaves in the state document, with the calls that it has sent."""
+"""What a state adds to the state document, with the AWS calls that it made."""
 
 
 class RunState(BaseModel):
@@ -170,7 +170,7 @@ class RunState(BaseModel):
 
     @property
     def attempt(self) -> int:
-        """The attempt that was begun last, so far as it was asked of the server at all."""
+        """The number of the last attempt that Freeze may have asked the server for."""
         if self.swept_attempt is not None:
             return self.swept_attempt
         if self.freeze is None:
@@ -185,24 +185,24 @@ class RunState(BaseModel):
 
     @property
     def session(self) -> Session | None:
-        """The latest that the server said of the last attempt's session, None if it said nothing."""
-        told = [part.session for part in (self.complete, self.thaw, self.freeze) if part]
-        return next((session for session in told if session and session.attempt == self.attempt), None)
+        """The last attempt's session as the server last reported it, None if it reported none."""
+        reported = [part.session for part in (self.complete, self.thaw, self.freeze) if part]
+        return next((session for session in reported if session and session.attempt == self.attempt), None)
 
     @property
     def shadow(self) -> ShadowOutcome | None:
-        """What became of the last attempt's shadow copies, as Freeze knew it."""
+        """The outcome of the last attempt's shadow copies, as Freeze judged it."""
         return self.freeze.shadow if self.freeze and self.freeze.attempt == self.attempt else None
 
     @property
     def snapshot_failure(self) -> Failure | None:
-        """Why there are no snapshots, as far as a state's error says it."""
+        """The error that explains why there are no snapshots, if a state raised one."""
         return self.failure or (self.snapshot_refused if self.snapshot is None else None)
 
     def steps(self) -> list[Leaving]:
         """Return what each state left, in the order of the flow."""
-        asked = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.verify, self.complete)
-        return [part for part in (*asked, self.make_image) if part]
+        parts = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.verify, self.complete)
+        return [part for part in (*parts, self.make_image) if part]
 
     def needed_plan(self) -> Plan:
         """Return the plan; a state that comes after Plan has one."""

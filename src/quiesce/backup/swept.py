@@ -1,4 +1,4 @@
-"""What sweep makes of an execution that ended without a report: the state document that the execution took with it."""
+"""The state document of an execution that ended without a report, as sweep rebuilds it from event and table."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,11 +11,11 @@ from quiesce.points.parts import Snapshot
 
 
 def left_by(detail: Mapping[str, Any], run_item: Mapping[str, str]) -> RunState:
-    """Return what is known of a run: from the event's detail, and from the run's item in the table.
+    """Return what event and table show of a run.
 
     Args:
         detail: of a "Step Functions Execution Status Change" event; ``startDate`` in milliseconds since 1970.
-        run_item: as Plan and Freeze left it; empty if Plan did not get that far.
+        run_item: the run's item in the table, as Plan and Freeze left it; empty if Plan failed before it wrote one.
     """
     plan = Plan.model_validate_json(run_item["plan"]) if "plan" in run_item else None
     if plan and "attempt" not in run_item:  # Freeze was not entered: the server was not asked
@@ -31,9 +31,9 @@ def left_by(detail: Mapping[str, Any], run_item: Mapping[str, str]) -> RunState:
 
 
 def with_end(state: RunState, session: Session | None, problem: str, found: list[Snapshot], now: datetime) -> RunState:
-    """Add what the server said at the end or why it said nothing, and the snapshots that carry the run's tag.
+    """Add the session at its end or why the server did not report it, and the snapshots with the run's tag.
 
-    Sweep does not wait for them to complete: a swept run is no recovery point, whatever was found.
+    Sweep does not wait for them to complete: a swept run is no recovery point, whatever it left.
     """
     awaited = Awaited(
         done=False,

@@ -1,4 +1,4 @@
-"""The verdict: what a run is worth, told from everything that happened. One pure function; nothing else decides it."""
+"""The verdict on a run, from everything that happened to it. One pure function; nothing else decides it."""
 
 from dataclasses import replace
 
@@ -13,22 +13,22 @@ WRONG_DESCRIPTION = "the snapshots' description says 'VSS snapshot' and can't be
 
 
 def judge(findings: Findings) -> Verdict:
-    """Judge a run by everything that was found.
+    """Judge a run by its findings.
 
     Returns:
-        ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, the application was to be asked,
-        and that did not go well in every part; else ``Successful``. What went wrong on the server beside the cause of
-        a failed run is in its notes: its application may still be held.
+        ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, but any part of the freeze that
+        the policy wants went wrong; else ``Successful``. The notes of a failed run have what went wrong on the server
+        besides its cause: the application may still be held.
     """
     verdict, plan = findings.snapshots, findings.plan
     if plan is None or not plan.settings.freezes:
         return verdict
     problems = [*findings.problems, *findings.end_problems]
     if verdict.status == "Failed":
-        beside = [problem for problem in problems if findings.asked and problem not in findings.in_cause]
-        return replace(verdict, notes=(*verdict.notes, *beside))
-    consistency = Consistency(level="application", reason=_held(findings, plan))
-    if not findings.at_rest or findings.contradicted:
+        others = [problem for problem in problems if findings.asked and problem not in findings.in_cause]
+        return replace(verdict, notes=(*verdict.notes, *others))
+    consistency = Consistency(level="application", reason=_held_words(findings, plan))
+    if not findings.consistent or findings.contradicted:
         consistency = Consistency(level="crash", reason=findings.problems[0])
         verdict = replace(verdict, notes=(*verdict.notes, *([WRONG_DESCRIPTION] if findings.says_vss else [])))
     if problems:
@@ -36,7 +36,7 @@ def judge(findings: Findings) -> Verdict:
     return replace(verdict, consistency=consistency)
 
 
-def _held(findings: Findings, plan: Plan) -> str:
+def _held_words(findings: Findings, plan: Plan) -> str:
     shadow = findings.shadow
     if not findings.says_vss or shadow is None:
         return HELD
@@ -44,5 +44,5 @@ def _held(findings: Findings, plan: Plan) -> str:
     excluded = plan.shadow.excluded_writers if plan.shadow else []
     words = f"the snapshots hold shadow copies of {paths}, made by VSS with its writers"
     words += f" but for {', '.join(excluded)}, which the policy excludes" if excluded else ""
-    held = "" if plan.settings.scripts == "off" else ", while the before script held the application"
-    return f"{words}{held}, {evidence_words(findings.evidence)}"
+    scripts = "" if plan.settings.scripts == "off" else ", while the before script held the application"
+    return f"{words}{scripts}, {evidence_words(findings.evidence)}"

@@ -1,4 +1,4 @@
-"""Which of a server's volumes a policy means: a pure decision, with the reason for each volume that is left out."""
+"""Which of a server's volumes a policy selects: a pure decision, with the reason for each volume that is left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from quiesce.errors import PolicyRefused, ServerRefused
 from quiesce.points.parts import Excluded, Volume
 from quiesce.policy.parts import VolumeChoice
 
-# CreateSnapshots takes at most so many ExcludeDataVolumeIds (EC2 API reference).
+# CreateSnapshots takes at most this many ExcludeDataVolumeIds (EC2 API reference).
 MAX_EXCLUDED_DATA_VOLUMES = 40
 
 
 @dataclass(frozen=True)
 class AttachedVolume:
-    """A volume as it hangs on the server, with its tags."""
+    """A volume that is attached to the server, with its tags."""
 
     volume: Volume
     tags: dict[str, str]
@@ -21,7 +21,7 @@ class AttachedVolume:
 
 @dataclass(frozen=True)
 class Selection:
-    """The volumes to back up, those left out, and what the person should know."""
+    """The volumes to back up, those left out, and notes for the record."""
 
     chosen: list[Volume]
     excluded: list[Excluded]
@@ -31,12 +31,12 @@ class Selection:
 def select(attached: Sequence[AttachedVolume], choice: VolumeChoice) -> Selection:
     """Choose the volumes to back up.
 
-    A selector of ``include`` that fits no volume is refused: somebody believes that volume to be backed up.
-    One of ``exclude`` that fits none is only noted: more is backed up, not less.
+    An ``include`` selector that fits no volume is refused: the policy's author counts on that volume's backup.
+    An ``exclude`` selector that fits none is only noted: it leaves more to back up, not less.
 
     Raises:
         ServerRefused: the server has no EBS volume.
-        PolicyRefused: nothing is left, an ``include`` fits nothing, or more is excluded than EC2 can exclude.
+        PolicyRefused: no volume is left, an ``include`` fits none, or more are excluded than EC2 can exclude.
     """
     if not attached:
         raise ServerRefused("instance_id", "the server has no EBS volume", "choose a server with EBS volumes")

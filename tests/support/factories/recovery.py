@@ -51,7 +51,7 @@ def a_point(run_id: str = "run-1", hours: int = 0, volumes: int = 2, **changes: 
     fields = {
         "run_id": run_id,
         "status": "Successful",
-        "consistency": {"level": "crash", "reason": "no application was asked"},
+        "consistency": {"level": "crash", "reason": "no application was frozen"},
         "instance_id": INSTANCE,
         "instance_name": "FILES01",
         "source": a_source(),

@@ -114,7 +114,7 @@ def test_an_image_is_wanted_where_a_recovery_could_use_it() -> None:
 def test_a_failure_is_a_note_with_its_true_name_and_words() -> None:
     [note] = image_notes(a_good_state(make_image_failure=a_failure("AccessDenied", "ec2:CreateImage: no.")))
     assert note == (
-        "the initial AMI could not be looked after: AccessDenied: ec2:CreateImage: no; the next backup tries again"
+        "the initial AMI could not be maintained: AccessDenied: ec2:CreateImage: no; the next backup tries again"
     )
     kept = ImageKept(image_id="ami-1", notes=["a note"], calls={})
     assert image_notes(a_good_state(make_image=kept)) == ["a note"]

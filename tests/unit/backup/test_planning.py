@@ -73,7 +73,7 @@ def test_an_obstacle_makes_a_crash_consistent_plan_with_the_obstacle_as_its_reas
     asking = a_plan(settings=some_settings(scripts={}), notes=["kept"])
     plan = without_asking(asking, OBSTACLE)
     assert (plan.freezes, plan.consistency.level) == (False, "crash")
-    assert plan.consistency.reason == f"the application could not be asked: {OBSTACLE}"
+    assert plan.consistency.reason == f"the application could not be frozen: {OBSTACLE}"
     same = {"freezes", "consistency"}
     assert plan.model_dump(exclude=same) == asking.model_dump(exclude=same)
     assert plan.settings.freezes, "the verdict still has to know that the application was to be asked"

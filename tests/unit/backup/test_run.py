@@ -105,6 +105,6 @@ def test_a_name_that_does_not_is_refused_in_words(name: str) -> None:
     with pytest.raises(PolicyRefused) as refused:
         check_run_id(name)
     assert str(refused.value) == (
-        f"execution name: {name!r} has characters beside letters, digits, '-' and '_'. "
+        f"execution name: {name!r} has characters other than letters, digits, '-' and '_'. "
         "Remedy: start it under another name."
     )

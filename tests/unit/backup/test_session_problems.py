@@ -179,7 +179,7 @@ def test_an_application_was_held_only_where_that_is_certain(session: Session | N
 
 PROBLEMS = {
     "none": (a_session("thawed"), []),
-    "nothing said": (None, ["the server said nothing of its session"]),
+    "nothing said": (None, ["the server did not report its session"]),
     "after unknown": (a_session(), ["it is not known whether the after script ran"]),
     "all at once": (
         a_session(
@@ -192,8 +192,8 @@ PROBLEMS = {
         [
             "the before script ended with exit code 3",
             "the after script ended with exit code 1",
-            "the server thawed by itself: nobody asked it in time",
-            "the session lost its runner before the thaw: nobody knows whether the application was still held",
+            "the server thawed by itself: no thaw request came in time",
+            "the session lost its runner before the thaw: it is not known whether the application was still held",
         ],
     ),
     "complete is not looked at": (a_session("ended", complete=FAILED), []),

@@ -142,7 +142,10 @@ WRONG: dict[str, tuple[Callable[[Shadow], dict[str, Any]], str]] = {
         lambda s: {"copies": [changed(s.copies[0], provider_id=None), s.copies[1]]},
         "System Provider",
     ),
-    "another volume": (lambda s: {"copies": [changed(s.copies[0], volume_guid=C), s.copies[1]]}, "instead of those"),
+    "another volume": (
+        lambda s: {"copies": [changed(s.copies[0], volume_guid=C), s.copies[1]]},
+        "instead of the planned volumes",
+    ),
     "another set": (lambda s: {"set_id": "{00000000-0000-0000-0000-000000000000}"}, "different shadow sets"),
     "no set": (lambda s: {"set_id": None}, "different shadow sets"),
     "storage unknown": (lambda s: {"storage": s.storage[:1]}, "does not say where the shadow storage of E: is"),
@@ -213,7 +216,7 @@ def test_an_applications_writer_with_data_elsewhere_was_not_at_rest() -> None:
     log, shadow = made(spread)
     outcome = judged(shadow, log)
     assert not outcome.good
-    assert "SqlServerWriter was not at rest" in outcome.reason
+    assert "SqlServerWriter was not frozen" in outcome.reason
 
 
 def test_windows_own_writers_that_take_no_part_are_noted_only() -> None:

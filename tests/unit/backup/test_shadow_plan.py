@@ -44,12 +44,12 @@ OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
         {"windows": {"version": "10.0.19045", "name": "Windows 10", "installation": "Client", "productType": 1}},
         "VSS does not work on Windows 10",
     ),
-    "a folder with blanks": ({"programData": "D:\\Program Data"}, "DiskShadow may not read the folder's name"),
-    "no folder known": ({"programData": None}, "DiskShadow may not read the folder's name"),
+    "a folder with blanks": ({"programData": "D:\\Program Data"}, "DiskShadow might not read the folder's name"),
+    "no folder known": ({"programData": None}, "DiskShadow might not read the folder's name"),
     "drives left out": ({"drivesOmitted": 2}, "2 volumes did not fit"),
     "ReFS": (with_drive("D", fileSystem="ReFS"), "no shadow copy can be made of D: (ReFS)"),
     "a file system that nobody knows": (with_drive("D", fileSystem=None), "no shadow copy can be made of D:"),
-    "no drive": ({"drives": []}, "0 volumes of NTFS"),
+    "no drive": ({"drives": []}, "0 NTFS volumes"),
 }
 
 

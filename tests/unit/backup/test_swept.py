@@ -124,7 +124,7 @@ def test_what_was_swept_has_failed_for_its_true_reason_whatever_is_found(
 def test_the_record_of_a_sweep_says_what_the_server_did_not_say_and_nothing_that_nobody_knows(found: list[Any]) -> None:
     state = with_end(left_by(an_event(), an_item()), None, "no answer; the server thaws by itself", found, NOW)
     assert judge(gather(state)).notes == (
-        "the server said nothing of its session",
+        "the server did not report its session",
         "it is not known whether the complete script ran (no answer; the server thaws by itself)",
     )
 

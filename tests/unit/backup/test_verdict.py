@@ -83,7 +83,7 @@ FAILED = {
         an_awaited(a_snapshot(0, "vanished"), a_snapshot(1, "pending", progress="40%")),
         None,
         SNAPSHOTS_INCOMPLETE,
-        f"{SNAPSHOT_0} vanished: somebody deleted it, or a lifecycle rule did; "
+        f"{SNAPSHOT_0} vanished: a person or a lifecycle rule deleted it; "
         f"{SNAPSHOT_1} was still pending when another one failed (40%)",
     ),
     "never completed": (
@@ -98,8 +98,8 @@ FAILED = {
         an_awaited(a_snapshot(0, "recoverable"), a_snapshot(1, "recovering")),
         None,
         SNAPSHOTS_INCOMPLETE,
-        f"{SNAPSHOT_0} is in the Recycle Bin (recoverable): somebody deleted it; "
-        f"{SNAPSHOT_1} is in the Recycle Bin (recovering): somebody deleted it",
+        f"{SNAPSHOT_0} was deleted and is in the Recycle Bin (recoverable); "
+        f"{SNAPSHOT_1} was deleted and is in the Recycle Bin (recovering)",
     ),
     "one too many, and that one bad": (
         PLAN,
@@ -141,7 +141,7 @@ SUCCESSFUL = {
     "a volume more": (
         an_awaited(*WHOLE, a_snapshot(2)),
         None,
-        (f"{snapshot_id(2)} is of {volume_id(2)}, which was attached after the plan was made",),
+        (f"{snapshot_id(2)} is a snapshot of {volume_id(2)}, which was attached after the plan was made",),
     ),
 }
 
@@ -226,7 +226,7 @@ def test_the_moment_of_the_snapshots_is_no_part_of_the_verdict() -> None:
 # ---- The whole run ---------------------------------------------------------------------------------------------------
 
 ASKING = a_plan(settings=some_settings(scripts={}))
-OBSTACLE = "the application could not be asked: the server was stopped"
+OBSTACLE = "the application could not be frozen: the server was stopped"
 LESS = ASKING.model_copy(update={"freezes": False, "consistency": Consistency(level="crash", reason=OBSTACLE)})
 GOOD = an_awaited(*WHOLE)
 BAD = an_awaited(a_snapshot(0), a_snapshot(1, "error"))
@@ -265,10 +265,10 @@ class Judged:
 
 
 EVERY = "every chosen volume has a completed snapshot"
-NOBODY = "the server said nothing of its session"
+NOBODY = "the server did not report its session"
 AFTER_UNKNOWN = "it is not known whether the after script ran"
 COMPLETE_UNKNOWN = "it is not known whether the complete script ran"
-BY_ITSELF = "the server thawed by itself: nobody asked it in time"
+BY_ITSELF = "the server thawed by itself: no thaw request came in time"
 LOST_NOTE = "the answer of CreateSnapshots was lost (OutcomeUnknown); its snapshots were found by their tag"
 THAW_LOST = "Thaw got no answer (no answer)"
 
@@ -369,7 +369,7 @@ RUNS = {
             "Failed",
             "none",
             "no answer",
-            ("the before script was not begun: the session runner did not live, or the thaw came first",),
+            ("the before script was not started: the session runner was not running, or the thaw came first",),
         ),
     ),
     "Freeze lost its lease before it asked": (

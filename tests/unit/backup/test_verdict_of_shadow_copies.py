@@ -203,7 +203,7 @@ def test_evidence_is_looked_for_where_nothing_else_is_left_to_show(way: Way) -> 
             "no answer",
             "but it was not shown that the snapshots hold them: Verify gave no answer (AwsThrottled: too fast)",
         ),
-        ("nobody looked", "but it was not shown that the snapshots hold them: nobody looked"),
+        ("nobody looked", "but it was not shown that the snapshots hold them: Verify did not look"),
     ],
 )
 def test_a_consistent_recovery_point_says_whether_its_shadow_copies_were_seen(seen: str, words: str) -> None:

@@ -142,7 +142,7 @@ def test_what_keeps_the_server_from_being_asked_makes_a_crash_consistent_plan_wi
 ) -> None:
     plan = prepared(a_ssm(**behaviour))
     assert (plan.freezes, plan.consistency.level) == (False, "crash")
-    assert plan.consistency.reason.startswith("the application could not be asked: ")
+    assert plan.consistency.reason.startswith("the application could not be frozen: ")
     assert words in plan.consistency.reason
 
 
@@ -157,7 +157,7 @@ def test_a_stopped_server_is_asked_nothing() -> None:
     ssm = ScriptedSsm()
     plan = prepared(ssm, asking(instance_state="stopped"))
     assert (plan.freezes, ssm.sent) == (False, [])
-    assert plan.consistency.reason == "the application could not be asked: the server was stopped"
+    assert plan.consistency.reason == "the application could not be frozen: the server was stopped"
 
 
 def test_a_server_that_ssm_thinks_is_windows_and_ec2_does_not_is_sent_nothing() -> None:
