@@ -3,6 +3,7 @@
 import base64
 import gzip
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,37 @@ def test_a_required_writer_that_the_server_does_not_have_is_missed_by_its_id() -
     log, shadow = made()
     absent = "{00000000-0000-0000-0000-000000000001}"
     assert absent in judged(shadow, log, required_writers=[absent]).reason
+
+
+def in_part(log: Log, name: str) -> Log:
+    """The same log, in which a component of a writer that took part was dropped."""
+    writers = [replace(w, dropped_components=(r"\ORDERS\archive",)) if w.name == name else w for w in log.writers]
+    return replace(log, writers=tuple(writers))
+
+
+def test_a_writer_that_the_policy_requires_must_have_taken_part_with_all_its_components() -> None:
+    log, shadow = made()
+    outcome = judged(shadow, in_part(log, "SqlServerWriter"), required_writers=[SQL])
+    assert not outcome.good
+    assert "writer SqlServerWriter, which the policy requires, took no part" in outcome.reason
+
+
+def test_an_applications_writer_that_took_part_without_one_of_its_components_was_not_at_rest() -> None:
+    log, shadow = made()
+    outcome = judged(shadow, in_part(log, "SqlServerWriter"))
+    assert not outcome.good
+    assert outcome.writers == ["SqlServerWriter"]
+    assert "SqlServerWriter was not frozen" in outcome.reason
+
+
+def test_shadow_storage_on_a_volume_that_the_policy_leaves_out_would_be_lost() -> None:
+    log, shadow = made()
+    assert shadow.storage
+    storage = [shadow.storage[0], shadow.storage[1].model_copy(update={"storage_guid": C})]
+    left_out = PLAN.model_copy(update={"homes": [D.lower(), E.lower()], "elsewhere": {C.lower(): "C:"}})
+    outcome = outcome_of(a_session(shadow=shadow.model_copy(update={"storage": storage})), log, left_out)
+    assert not outcome.good
+    assert outcome.reason == "the shadow storage of E: is on C:, which is not in the backup: it would be lost"
 
 
 def changed(copy: GuestShadowCopy, **changes: Any) -> GuestShadowCopy:
