@@ -8,12 +8,16 @@ from quiesce.backup.shadow_problems import TOO_SLOW, WORDS
 from quiesce.backup.state import ShadowPlan
 from quiesce.guest.answers import Answer, Session, Shadow
 from quiesce.points.parts import ShadowCopy, ShadowOutcome
-from quiesce.vss.hresults import TEN_MINUTES_S
+from quiesce.vss.hresults import RESTART, TEN_MINUTES_S
 from quiesce.vss.log import Log, read_log
 from quiesce.vss.outcome import creation_of, ending_of
 from quiesce.vss.script import SYSTEM_PROVIDER
-from quiesce.vss.writers import WINDOWS_WRITERS, Writer
+from quiesce.vss.writers import SYSTEM_WRITER, WINDOWS_WRITERS, Writer
 
+GONE = (
+    "took part in this policy's last good run on this server, and is gone: its service was stopped, its application "
+    "removed, or nothing is left to freeze (vss.require_writers makes that a failure)"
+)
 # More than any real log that fits into an answer unpacks to: a larger one was crafted.
 MAX_LOG_BYTES = 4 * 1024 * 1024
 
@@ -49,17 +53,22 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
     incomplete = [writer for writer in log.incomplete if writer.name not in excluded]
     writer_problems, writer_notes = _incomplete_writers(incomplete, log, plan)
     problems = [*_copy_problems(shadow, log, plan), *_storage_problems(shadow, plan), *writer_problems]
-    problems += _missing_writer_problems(log, plan)
+    problems += [*_unlisted_writer_problems(log, plan), *_missing_writer_problems(log, plan)]
+    taking_part = [writer.name for writer in log.writers if writer.included]
+    explained = {*taking_part, *excluded, *(writer.name for writer in incomplete)}
+    gone = [name for name in plan.known_writers if name not in explained]
     return ShadowOutcome(
         good=not problems,
         kind="created" if not problems else "wanting",
         reason="; ".join(problems) or made.reason,
         set_id=shadow.set_id or "",
         copies=_copies(shadow, plan),
-        writers=[writer.name for writer in log.writers if writer.included],
+        writers=taking_part,
+        gone_writers=gone,
         notes=[
             *writer_notes,
             *(f"writer {name} is excluded by the policy: its application was not frozen" for name in sorted(excluded)),
+            *([f"{', '.join(gone)} {GONE}"] if gone else []),
         ],
     )
 
@@ -135,6 +144,16 @@ def _missing_components(writer: Writer, plan: ShadowPlan) -> tuple[list[str], li
     words = "which is not in the backup: it was not frozen"
     notes = [f"writer {writer.name}: {component} needs {volume}, {words}" for component, volume in outside.items()]
     return notes, [component for component in writer.dropped_components if component not in outside]
+
+
+def _unlisted_writer_problems(log: Log, plan: ShadowPlan) -> list[str]:
+    """Return the problem of a server whose writers cannot be asked: every Windows has its System Writer."""
+    if not log.statuses:
+        return [f"Windows lists no writer: no application was frozen; {RESTART}"]
+    listed = {status.writer_id for status in log.statuses}
+    if SYSTEM_WRITER in listed or SYSTEM_WRITER in plan.excluded_writers:
+        return []
+    return [f"Windows does not list its System Writer, so others may be missing, too; {RESTART}"]
 
 
 def _missing_writer_problems(log: Log, plan: ShadowPlan) -> list[str]:

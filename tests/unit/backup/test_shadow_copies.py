@@ -17,7 +17,7 @@ from quiesce.guest.answers import Answer, GuestShadowCopy, Session, Shadow, Shad
 from quiesce.points.parts import ShadowOutcome
 from quiesce.vss.log import Log, read_log
 from quiesce.vss.script import SYSTEM_PROVIDER
-from quiesce.vss.writers import WINDOWS_WRITERS
+from quiesce.vss.writers import SYSTEM_WRITER, WINDOWS_WRITERS
 from sandbox.windows.vss import Server, VssWriter
 from tests.support.factories.run import a_freeze, a_plan, a_session, a_state
 from tests.support.shadow_session import SQL_WRITER, C, D, E, a_server, session_log, writer_of
@@ -332,6 +332,55 @@ def test_a_policy_of_data_volumes_alone_is_consistent_on_a_server_with_roles() -
     outcome = judged_without_c(*made(with_roles))
     assert outcome.good
     assert len([note for note in outcome.notes if "needs C:" in note]) > 30
+
+
+# ---- Writers that are not there --------------------------------------------------------------------------------------
+
+
+def without(*names: str) -> Callable[[Server], object]:
+    """A server without these writers; without any name, without all."""
+    return lambda server: setattr(
+        server, "writers", [writer for writer in server.writers if names and writer.name not in names]
+    )
+
+
+def test_where_windows_lists_no_writer_nothing_was_frozen() -> None:
+    log, shadow = made(without())
+    assert (log.writers_listed, log.statuses) == (0, ())
+    outcome = judged(shadow, log, excluded_writers=[SYSTEM_WRITER])
+    assert not outcome.good
+    assert outcome.reason.startswith("Windows lists no writer: no application was frozen")
+
+
+def test_a_server_whose_system_writer_is_missing_has_broken_writers_unless_the_policy_excludes_it() -> None:
+    log, shadow = made(without("System Writer"))
+    outcome = judged(shadow, log)
+    assert (outcome.good, outcome.kind) == (False, "wanting")
+    assert outcome.reason.startswith("Windows does not list its System Writer")
+    assert judged(shadow, log, excluded_writers=[SYSTEM_WRITER]).good
+
+
+def test_a_writer_of_the_last_good_run_that_is_gone_is_noted_and_no_problem() -> None:
+    log, shadow = made(without("SqlServerWriter"))
+    outcome = judged(shadow, log, known_writers=["SqlServerWriter", "System Writer"])
+    assert outcome.good
+    assert outcome.gone_writers == ["SqlServerWriter"]
+    [note] = [note for note in outcome.notes if "last good run" in note]
+    assert note.startswith("SqlServerWriter took part in this policy's last good run on this server, and is gone")
+
+
+def test_a_writer_that_is_there_but_has_nothing_to_freeze_any_more_is_gone_all_the_same() -> None:
+    log, shadow = made(lambda server: setattr(writer_of(server, "SqlServerWriter"), "components", ()))
+    assert judged(shadow, log, known_writers=["SqlServerWriter"]).gone_writers == ["SqlServerWriter"]
+
+
+@pytest.mark.parametrize("excluded", [[], [SQL]])
+def test_a_writer_that_took_part_or_that_the_policy_excludes_now_is_not_gone(excluded: list[str]) -> None:
+    log, shadow = made(excluded=excluded)
+    known = ["SqlServerWriter", "System Writer"]  # the second is dropped, and noted as such
+    outcome = judged(shadow, log, known_writers=known, excluded_writers=excluded)
+    assert outcome.gone_writers == []
+    assert not [note for note in outcome.notes if "last good run" in note]
 
 
 # ---- The log on its way ----------------------------------------------------------------------------------------------

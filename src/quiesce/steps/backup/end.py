@@ -66,6 +66,8 @@ class EndingStep:
         ended = self.runs.ended_record(run, state.execution.id)
         record = Record.model_validate_json(ended) if ended else self._keep(self._judge(state, run, guest, now), run)
         self.runs.keep_last_status(run, record.status)
+        if record.shadow and record.shadow.good:
+            self.runs.keep_writers(run, record.shadow.writers)
         self.runs.release_lease(run)
         return record
 
