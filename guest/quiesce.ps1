@@ -46,7 +46,8 @@ if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
 $Stages = 'before', 'after', 'complete'
 $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
 $MaxDrives = 60                                  # an answer is cut at 24,000 characters
-$MaxDriveCharacters = 18000
+$MaxDriveCharacters = 16000
+$StorageApi = 'root/Microsoft/Windows/Storage'
 $MaxFileBytes = 10MB
 $MaxAnswerCharacters = 23000
 $MaxLogCharacters = 9000
@@ -781,16 +782,15 @@ function Get-Windows {
     }
 }
 
-function Get-Drives {
+function Get-Drives($Disks) {
     # Every volume of a fixed disk. What joins volumes and disks is the volume's GUID path.
-    $storage = 'root/Microsoft/Windows/Storage'
     $diskOf = @{}
     $serialOf = @{}
     $targetOf = @{}
-    foreach ($partition in Read-Cim 'MSFT_Partition' $storage) {
+    foreach ($partition in Read-Cim 'MSFT_Partition' $StorageApi) {
         foreach ($path in $partition.AccessPaths) { $diskOf[$path] = $partition.DiskNumber }
     }
-    foreach ($disk in Read-Cim 'MSFT_Disk' $storage) { $serialOf["$($disk.Number)"] = $disk.SerialNumber }
+    foreach ($disk in $Disks) { $serialOf["$($disk.Number)"] = $disk.SerialNumber }
     foreach ($disk in Read-Cim 'Win32_DiskDrive') { $targetOf["$($disk.Index)"] = $disk.SCSITargetId }
     foreach ($volume in Read-Cim 'Win32_Volume') {
         if ($volume.DriveType -ne 3) { continue }
@@ -808,7 +808,8 @@ function Get-Drives {
 function Invoke-Inventory {
     if (-not (Assert-NotClone $InstanceId)) { throw 'IdentityUnknown' }
     $windows = Get-Windows
-    $drives = @(Get-Drives | Sort-Object -Property { -not $_.path }, { $_.path })
+    $disks = @(Read-Cim 'MSFT_Disk' $StorageApi)
+    $drives = @(Get-Drives $disks | Sort-Object -Property { -not $_.path }, { $_.path })
     if (-not $windows.version -and ($drives.Count -eq 0)) { throw 'InventoryUnreadable: CIM answers nothing' }
     $listed = @()
     $room = $MaxDriveCharacters
@@ -821,6 +822,8 @@ function Invoke-Inventory {
         windows = $windows; powershell = [ordered]@{ version = "$($PSVersionTable.PSVersion)"; languageMode = $mode }
         programData = $env:ProgramData; shadowStorage = @(Read-Storage)
         drives = $listed; drivesOmitted = $drives.Count - $listed.Count
+        disks = @($disks | Select-Object -First 40 -Property Number, SerialNumber, BusType, IsOffline,
+            NumberOfPartitions, AllocatedSize)
         programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
     }
 }

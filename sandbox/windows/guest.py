@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sandbox.windows.answers import Request, with_log
 from sandbox.windows.collection import Put, collect
 from sandbox.windows.host import Host, Json, Runner
-from sandbox.windows.inventory import Drive, inventory
+from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.session import Run, Session
 from sandbox.windows.shadow_session import storage_of
 from sandbox.windows.staging import ROOT, Refused, Scripts, manifest
@@ -37,6 +37,8 @@ class Guest:
     scripts: Scripts
     put: Put = put_nowhere
     drives: list[Drive] = field(default_factory=list)
+    disks: list[Disk] | None = None
+    """Those of the drives unless they are given."""
     vss: Server = field(default_factory=lambda: Server({}, [VssWriter.of_windows()]))
     """VSS there; its volumes are the drives if it is given none."""
     locked: set[str] = field(default_factory=set)
@@ -114,7 +116,7 @@ class Guest:
         if not self.cim_answers:
             raise Refused("InventoryUnreadable: CIM answers nothing")
         more = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss)}
-        return {"inventory": inventory(self.drives, with_disks=self.has_storage_api) | more}
+        return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | more}
 
     def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
         if not self.folder_trusted:

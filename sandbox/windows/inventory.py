@@ -1,6 +1,7 @@
 """What the guest's verb ``inventory`` finds on a simulated server: its Windows and its drives."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
@@ -9,7 +10,9 @@ from sandbox.windows.host import Json
 
 GIB = 2**30
 # guest/quiesce.ps1: an answer is cut at 24,000 characters.
-MAX_DRIVES, MAX_DRIVE_CHARACTERS = 60, 18_000
+MAX_DRIVES, MAX_DRIVE_CHARACTERS, MAX_DISKS = 60, 16_000, 40
+# MSFT_Disk.BusType (learn.microsoft.com).
+SCSI, ISCSI, VIRTUAL_FILE, POOL, NVME = 1, 9, 15, 16, 17
 WINDOWS = {
     "version": "10.0.20348",
     "name": "Microsoft Windows Server 2022 Datacenter",
@@ -45,6 +48,29 @@ class Drive:
         }
 
 
+@dataclass(frozen=True)
+class Disk:
+    """One disk as Windows lists it; Windows does not list the disks of a storage pool."""
+
+    number: int
+    serial: str | None
+    bus_type: int | None = NVME
+    offline: bool = False
+    partitions: int = 1
+    allocated_bytes: int = 100 * GIB
+
+    def listed(self) -> dict[str, Json]:
+        """Return what the guest says of it, in Windows' own words (MSFT_Disk)."""
+        return {
+            "Number": self.number,
+            "SerialNumber": self.serial,
+            "BusType": self.bus_type,
+            "IsOffline": self.offline,
+            "NumberOfPartitions": self.partitions,
+            "AllocatedSize": self.allocated_bytes,
+        }
+
+
 def volume_guid(name: str) -> str:
     """Return the GUID path of the volume that has this name in the sandbox."""
     return f"\\\\?\\Volume{{{uuid5(NAMESPACE_OID, name)}}}\\"
@@ -58,8 +84,18 @@ def nvme_drives(volumes: Mapping[str, str], size_gib: int = 100) -> list[Drive]:
     ]
 
 
-def inventory(drives: Sequence[Drive], *, with_disks: bool = True) -> dict[str, Json]:
-    """Return the guest's inventory of a server."""
+def disks_of(drives: Sequence[Drive], bus_type: int = NVME) -> list[Disk]:
+    """Return the disks that these drives lie on, in the order of their drives."""
+    on = [drive for drive in drives if drive.disk_number is not None]
+    counts = Counter(drive.disk_number for drive in on)
+    serials = {drive.disk_number: drive.serial for drive in on}
+    return [Disk(number, serial, bus_type, partitions=counts[number]) for number, serial in serials.items()]
+
+
+def inventory(
+    drives: Sequence[Drive], disks: Sequence[Disk] | None = None, *, with_disks: bool = True
+) -> dict[str, Json]:
+    """Return the guest's inventory of a server; its disks are those of the drives if none are given."""
     ordered = sorted(drives, key=lambda drive: (not drive.path, drive.path))
     listed: list[Json] = []
     room = MAX_DRIVE_CHARACTERS
@@ -68,10 +104,12 @@ def inventory(drives: Sequence[Drive], *, with_disks: bool = True) -> dict[str, 
         room -= len(json.dumps(entry, separators=(",", ":")))
         if room >= 0 and len(listed) < MAX_DRIVES:
             listed.append(entry)
+    shown = disks_of(drives) if disks is None else disks
     return {
         "windows": WINDOWS,
         "powershell": {"version": "5.1.20348.2700", "languageMode": "FullLanguage"},
         "drives": listed,
         "drivesOmitted": len(ordered) - len(listed),
+        "disks": [disk.listed() for disk in shown[:MAX_DISKS]] if with_disks else [],
         "programDataFreeBytes": 30 * GIB,
     }

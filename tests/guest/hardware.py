@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.windows.inventory import WINDOWS, Drive, nvme_drives, volume_guid
+from sandbox.windows.inventory import ISCSI, POOL, SCSI, WINDOWS, Disk, Drive, disks_of, nvme_drives, volume_guid
 from tests.guest import shadows
 
 FIXED, CD_ROM = 3, 5
@@ -30,15 +30,32 @@ HARDWARE: dict[str, list[Drive]] = {
     ],
     "raw": [*NVME, Drive("E:", volume_guid("raw"), 2, "vol0ccccccccccccccc2_00000001.", None, None, None)],
     "no disk": [*NVME, Drive("E:", volume_guid("spanned"), None, None, scsi_target=None)],
+    "disks of all kinds": [*NVME, Drive("E:", volume_guid("pooled"), 7, "{5f3a}")],
     "75 drives": many(75, "mount"),
     "75 drives with long names": many(75, "Z\u00fcrich" * 30),
 }
+# The disks of servers where they are not just those of the drives.
+DISKS: dict[str, list[Disk]] = {
+    "xen": disks_of(HARDWARE["xen"], SCSI),
+    "disks of all kinds": [
+        *disks_of(NVME),
+        Disk(2, "vol0ccccccccccccccc2_00000001.", offline=True),
+        Disk(3, "vol0ddddddddddddddd3_00000001.", partitions=0, allocated_bytes=0),
+        Disk(7, "{5f3a}", POOL, partitions=2),
+        Disk(8, "0F00", ISCSI),
+    ],
+}
 
 
-def instances(drives: Sequence[Drive]) -> dict[str, list[dict[str, Any]]]:
+def disks(name: str) -> list[Disk]:
+    """Return the disks of the server with the disks of this name."""
+    return DISKS.get(name) or disks_of(HARDWARE[name])
+
+
+def instances(drives: Sequence[Drive], shown: Sequence[Disk]) -> dict[str, list[dict[str, Any]]]:
     """Return the instances of each CIM class; a CD-ROM and a partition that is nobody's volume are always there."""
     system = {"Version": WINDOWS["version"], "Caption": WINDOWS["name"], "ProductType": WINDOWS["productType"]}
-    disks = {drive.disk_number: drive for drive in drives if drive.disk_number is not None}
+    targets = {drive.disk_number: drive.scsi_target for drive in drives}
     return {
         "Win32_OperatingSystem": [system],
         "Win32_Volume": [*(volume(drive) for drive in drives), volume(CD_DRIVE, CD_ROM)],
@@ -50,8 +67,8 @@ def instances(drives: Sequence[Drive]) -> dict[str, list[dict[str, Any]]]:
                 if drive.disk_number is not None
             ),
         ],
-        "MSFT_Disk": [{"Number": number, "SerialNumber": drive.serial} for number, drive in disks.items()],
-        "Win32_DiskDrive": [{"Index": number, "SCSITargetId": drive.scsi_target} for number, drive in disks.items()],
+        "MSFT_Disk": [disk.listed() for disk in shown],
+        "Win32_DiskDrive": [{"Index": disk.number, "SCSITargetId": targets.get(disk.number, 0)} for disk in shown],
     }
 
 
@@ -80,7 +97,7 @@ def volume(drive: Drive, drive_type: int = FIXED) -> dict[str, Any]:
 
 def install(home: Path, name: str) -> None:
     """Give a machine the disks of this name."""
-    (home / "cim.json").write_text(json.dumps(instances(HARDWARE[name])))
+    (home / "cim.json").write_text(json.dumps(instances(HARDWARE[name], disks(name))))
     made = shadows.server(volumes(name))
     state = {"issued": 0, "copies": made.shadow_copies, "storage": made.storage, "volumes": made.volumes}
     (home / "vss.json").write_text(json.dumps(state, default=asdict))

@@ -172,7 +172,7 @@ class ModelServer:
         flags |= {"cim": "cim_answers", "storage": "has_storage_api"}
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         if name == "volumes":
-            self.guest.drives = []
+            self.guest.drives, self.guest.disks = [], hardware.disks("nvme")
         elif name == "diskshadow":
             self.guest.vss.has_diskshadow = well
         elif name in UNREADABLE:
@@ -246,7 +246,7 @@ class ModelServer:
 
     def step_drives(self, name: str) -> None:
         """Give the server other disks."""
-        self.guest.drives = hardware.HARDWARE[name]
+        self.guest.drives, self.guest.disks = hardware.HARDWARE[name], hardware.disks(name)
         self.guest.vss = shadows.server(hardware.volumes(name))
 
     def step_lock(self, name: str) -> None:

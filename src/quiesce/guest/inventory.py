@@ -2,13 +2,20 @@
 
 import re
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_pascal
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer, GuestModel, ShadowStorage
 
 # On Nitro a disk's serial number is the volume's id, without its dash (EC2's guide on NVMe disks of Windows).
 SERIAL = re.compile(r"vol-?([0-9a-f]{8}(?:[0-9a-f]{9})?)(?:_.*)?")
+
+
+def volume_of(serial: str | None) -> str | None:
+    """Return the EBS volume's id, if a disk's serial number has it: on Nitro, not on Xen."""
+    found = SERIAL.fullmatch((serial or "").strip())
+    return f"vol-{found[1]}" if found else None
 
 
 class Windows(GuestModel):
@@ -41,18 +48,42 @@ class Drive(GuestModel):
 
     @property
     def volume_id(self) -> str | None:
-        """The EBS volume's id, if the disk's serial number has it: on Nitro, not on Xen."""
-        found = SERIAL.fullmatch((self.serial or "").strip())
-        return f"vol-{found[1]}" if found else None
+        """The EBS volume's id, if the disk's serial number has it."""
+        return volume_of(self.serial)
+
+
+class Disk(BaseModel):
+    """A disk as Windows lists it, with or without volumes; it does not list the disks that a storage pool is made of.
+
+    The fields are MSFT_Disk's own; None for what Windows does not report.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_pascal, populate_by_name=True)
+
+    number: int
+    serial_number: str | None
+    bus_type: int | str | None
+    is_offline: bool | None
+    number_of_partitions: int | None
+    allocated_size: int | None
+
+    @property
+    def volume_id(self) -> str | None:
+        """The EBS volume's id, if the serial number has it."""
+        return volume_of(self.serial_number)
 
 
 class Inventory(GuestModel):
-    """The whole inventory; ``drives_omitted`` counts drives that did not fit into the answer."""
+    """The whole inventory; ``drives_omitted`` counts drives that did not fit into the answer.
+
+    ``disks`` are 40 at most, and none where Windows tells nothing of them.
+    """
 
     windows: Windows
     powershell: PowerShell
     drives: list[Drive]
     drives_omitted: int
+    disks: list[Disk] = []
     program_data: str | None
     program_data_free_bytes: int | None
     shadow_storage: list[ShadowStorage] | None

@@ -55,6 +55,7 @@ COMMANDS: Mapping[str, Command] = {
     "New-Object": Command(positional=2),
     "Remove-Item": Command("LiteralPath", "Recurse Force", required="LiteralPath", why=_LITERAL),
     "Set-StrictMode": Command("Version", required="Version", why="StrictMode without a version is an error"),
+    "Select-Object": Command("First Property"),
     "Sort-Object": Command("Property", "Unique"),
     "Start-Process": Command(
         "FilePath ArgumentList WorkingDirectory RedirectStandardOutput RedirectStandardError",

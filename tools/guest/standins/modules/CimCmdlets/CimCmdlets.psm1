@@ -17,7 +17,10 @@ $Properties = @{
         UsedSpace = [uint64]; AllocatedSpace = [uint64]; MaxSpace = [uint64]
     }
     'root/cimv2:Win32_DiskDrive' = @{ Index = [uint32]; SCSITargetId = [uint16] }
-    'root/Microsoft/Windows/Storage:MSFT_Disk' = @{ Number = [uint32]; SerialNumber = [string] }
+    'root/Microsoft/Windows/Storage:MSFT_Disk' = @{
+        Number = [uint32]; SerialNumber = [string]; BusType = [uint16]; IsOffline = [bool]
+        NumberOfPartitions = [uint32]; AllocatedSize = [uint64]
+    }
     'root/Microsoft/Windows/Storage:MSFT_Partition' = @{ DiskNumber = [uint32]; AccessPaths = [string[]] }
 }
 $LocalMachine = [uint32]2147483650
