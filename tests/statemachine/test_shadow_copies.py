@@ -1,11 +1,15 @@
 """Runs with VSS: what the shadow copies show, another attempt, and never a word better than what was there."""
 
+from dataclasses import replace
+
 import pytest
 
 from quiesce.vss.script import session_script
 from sandbox.servers import SHOP_WRITER, SHOP_WRITER_ID
 from sandbox.windows.application import examine
 from sandbox.windows.diskshadow import DiskShadow
+from sandbox.windows.inventory import ISCSI, SCSI, disks_of, volume_guid
+from sandbox.windows.vss import ShadowStorage
 from tests.statemachine.truth import record_of
 from tests.support.diskshadow_files import script_file
 from tests.support.factories.policy import a_policy
@@ -250,6 +254,65 @@ def test_without_scripts_and_vss_nothing_is_asked_of_the_server_beyond_what_it_i
     record = machine.start(request_with(scripts=False)).output
     assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
     assert record["session"] is None
+
+
+def without_drive(shop, path, **disk):
+    """Let Windows show no volume on a drive's disk, and the disk as these fields say; without any, not at all."""
+    guest = shop.windows.guest
+    [gone] = [drive for drive in guest.drives if drive.path == path]
+    disks = [replace(each, **disk) if each.serial == gone.serial else each for each in disks_of(guest.drives)]
+    guest.disks = [each for each in disks if disk or each.serial != gone.serial]
+    guest.drives = [drive for drive in guest.drives if drive.path != path]
+
+
+LOST = {
+    "offline": ({"offline": True}, "its disk is offline"),
+    "a dynamic disk": ({"partitions": 2}, "Windows shows no volume on its partitions (2)"),
+    "in a storage pool": ({}, "Windows shows no disk for it"),
+}
+
+
+@pytest.mark.parametrize(("disk", "words"), LOST.values(), ids=LOST)
+def test_a_chosen_ebs_volume_of_which_no_shadow_copy_can_be_made_takes_the_consistency_away(
+    disk, words, machine, shop, vss, request_with
+):
+    without_drive(shop, "E:", **disk)
+    record = machine.start(request_with()).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert f"no shadow copy can be made of xvdg {shop.volumes['E:']} ({words})" in record["reason"]
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+    refused = machine.start(request_with(consistency="application"))
+    assert (refused.status, refused.error) == ("FAILED", "ServerRefused")
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+
+
+def test_an_empty_ebs_volume_and_a_recovery_partition_are_notes(machine, shop, vss, request_with):
+    vss.writers = without(vss, SHOP_WRITER)
+    shop.windows.guest.drives.append(replace(shop.windows.guest.drives[0], path="", volume_guid=volume_guid("winre")))
+    without_drive(shop, "E:", partitions=0, allocated_bytes=0)
+    record = machine.start(request_with()).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+    assert [copy["path"] for copy in record["shadow"]["copies"]] == ["C:", "D:"]
+    assert f"no shadow copy of xvdg {shop.volumes['E:']}: no file system is on it" in record["notes"]
+    assert any("a volume without letter or folder (NTFS" in note for note in record["notes"])
+
+
+@pytest.mark.parametrize("storage_on", ["D:", "Z:"])
+def test_shadow_storage_on_an_iscsi_disk_of_a_server_on_xen_is_outside_of_the_backup(
+    storage_on, machine, shop, vss, request_with
+):
+    guest = shop.windows.guest
+    targets = {"C:": 0, "D:": 5, "E:": 6}
+    drives = [replace(each, serial=None, scsi_target=targets[each.path]) for each in guest.drives]
+    lun = replace(drives[1], path="Z:", volume_guid=volume_guid("lun"), disk_number=9)
+    guest.drives, guest.disks = [*drives, lun], [*disks_of(drives, SCSI), *disks_of([lun], ISCSI)]
+    guids = {each.path: each.volume_guid for each in guest.drives}
+    vss.storage = [ShadowStorage(guids["D:"], guids[storage_on])]
+    record = machine.start(request_with(scripts=False)).output
+    assert [copy["path"] for copy in record["shadow"]["copies"]] == ["C:", "D:", "E:"]
+    assert (record["consistency"]["level"] == "application") is (storage_on == "D:"), record["reason"]
+    assert ("the shadow storage of D: is on Z:, which is not in the backup" in record["reason"]) is (storage_on == "Z:")
+    assert any(note.startswith("Z: lies on a disk that is no EBS volume") for note in record["notes"])
 
 
 def test_the_shadow_copies_of_200_seeds_are_never_torn(cloud):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quiesce.backup.drives import UNKNOWN, Places, is_empty
 from quiesce.backup.state import Plan, ShadowPlan, ShadowVolume
-from quiesce.guest.inventory import Drive, Inventory
+from quiesce.guest.inventory import Disk, Drive, Inventory
 from quiesce.guest.windows_versions import abilities_of
 from quiesce.vss.script import FOLDER, MAX_VOLUMES
 
@@ -22,14 +23,20 @@ class ShadowPlanning:
 
 
 def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence[str] = ()) -> ShadowPlanning:
-    """Decide which volumes get a shadow copy: all that can have one and lie on a chosen EBS volume."""
-    # On Xen no disk reports its volume; if the policy leaves no volume out, every drive lies on a chosen one.
-    disks_report_volumes = any(drive.volume_id for drive in inventory.drives)
+    """Decide which volumes get a shadow copy: all that can have one and lie on a chosen EBS volume.
+
+    There is none at all if a chosen EBS volume would be without, unless no file system is on it.
+    """
+    places = Places(plan.volumes, plan.excluded, inventory)
     chosen = {volume.volume_id for volume in plan.volumes}
-    inside = [drive for drive in inventory.drives if not disks_report_volumes or drive.volume_id in chosen]
-    capable = [drive for drive in inside if drive.file_system == FILE_SYSTEM]
-    ambiguous = not disks_report_volumes and bool(plan.excluded)
-    if obstacle := _server_obstacle(inventory) or _drive_obstacle(inside, capable, ambiguous=ambiguous):
+    # Where Windows cannot say where a drive lies, every one lies on a chosen volume if the policy leaves none out.
+    chosen |= set() if places.by_any else {UNKNOWN}
+    inside = [drive for drive in inventory.drives if places.volume_of(drive) in chosen]
+    capable = _capable(inside, places)
+    uncopied, left_out = _uncopied(plan, inventory, places, inside, capable)
+    ambiguous = not places.by_serial and bool(plan.excluded)
+    obstacle = _server_obstacle(inventory) or _drive_obstacle(inside, capable, ambiguous=ambiguous)
+    if obstacle := obstacle or uncopied:
         return ShadowPlanning(None, obstacle)
     volumes = [ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in capable]
     homes = sorted(drive.volume_guid.lower() for drive in inside)
@@ -40,7 +47,63 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence
     decided = ShadowPlan(
         volumes=volumes, homes=homes, elsewhere=elsewhere, known_writers=list(known_writers), **writers
     )
-    return ShadowPlanning(decided, "", (*([f"VSS: {note}"] if note else []), *_storage_notes(decided, inventory)))
+    notes = (*([f"VSS: {note}"] if note else []), *left_out, *_storage_notes(decided, inventory))
+    return ShadowPlanning(decided, "", notes)
+
+
+def _capable(inside: list[Drive], places: Places) -> list[Drive]:
+    """Return the drives that get a shadow copy.
+
+    One without letter or folder beside another on its EBS volume is a recovery or system partition: it is small, so
+    that a shadow copy may find no room, and no application has data there.
+    """
+    ntfs = [drive for drive in inside if drive.file_system == FILE_SYSTEM]
+    disks = {places.disk_of(drive) for drive in ntfs if drive.path}
+    return [drive for drive in ntfs if drive.path or places.disk_of(drive) not in disks]
+
+
+def _uncopied(
+    plan: Plan, inventory: Inventory, places: Places, inside: list[Drive], capable: list[Drive]
+) -> tuple[str, list[str]]:
+    """Return why a chosen EBS volume would be without a shadow copy, and notes on what is left out of the others."""
+    if not places.by_any:
+        return _too_few_disks(plan, inventory, places, capable), []
+    problems, notes = [], []
+    for volume in plan.volumes:
+        on_it = [drive for drive in inside if places.volume_of(drive) == volume.volume_id]
+        rest = ", ".join(_named(drive) for drive in on_it if drive not in capable)
+        name = f"{volume.device} {volume.volume_id}"
+        if rest and any(drive in capable for drive in on_it):
+            notes.append(f"no shadow copy of {rest} on {name}: without one it is as after a power failure")
+        elif rest:
+            problems.append(f"{name} ({rest})")
+        elif not on_it and (words := _why_without_volumes(places.bare_disk(volume.volume_id), inventory)):
+            problems.append(f"{name} ({words})")
+        elif not on_it:
+            notes.append(f"no shadow copy of {name}: no file system is on it")
+    lost = [drive.path for drive in inventory.drives if drive.path and places.volume_of(drive) == UNKNOWN]
+    words = f"; {', '.join(lost)} may be there, on a dynamic disk or in a storage pool" if lost else ""
+    return f"no shadow copy can be made of {', '.join(problems)}{words}" if problems else "", notes
+
+
+def _why_without_volumes(disk: Disk | None, inventory: Inventory) -> str:
+    """Say why Windows shows no volume on an EBS volume; empty if no file system is there."""
+    if disk is None:
+        return "Windows shows no disk for it" if inventory.disks else "Windows shows no volume on it"
+    if disk.is_offline:
+        return "its disk is offline"
+    return "" if is_empty(disk) else f"Windows shows no volume on its partitions ({disk.number_of_partitions})"
+
+
+def _too_few_disks(plan: Plan, inventory: Inventory, places: Places, capable: list[Drive]) -> str:
+    """Return the obstacle of a server that cannot say where its drives lie, if they can't lie on all EBS volumes."""
+    disks = {drive.disk_number for drive in capable}
+    copied = len(capable) if None in disks else len(disks)
+    empty = sum(is_empty(disk) for disk in places.bare)
+    if copied + empty >= len(plan.volumes):
+        return ""
+    volumes = f"{len(plan.volumes)} EBS volumes are to be backed up"
+    return f"{volumes}, and Windows shows {FILE_SYSTEM} volumes on {copied} disks only"
 
 
 def _server_obstacle(inventory: Inventory) -> str:
@@ -57,7 +120,7 @@ def _server_obstacle(inventory: Inventory) -> str:
 def _drive_obstacle(inside: list[Drive], capable: list[Drive], *, ambiguous: bool) -> str:
     if ambiguous:
         return "the server can't tell which of its drives are on the volumes that the policy leaves out"
-    if unable := [drive for drive in inside if drive.path and drive not in capable]:
+    if unable := [drive for drive in inside if drive.path and drive.file_system != FILE_SYSTEM]:
         return f"no shadow copy can be made of {', '.join(map(_named, unable))}"
     if not 1 <= len(capable) <= MAX_VOLUMES:
         return f"{len(capable)} {FILE_SYSTEM} volumes are to be backed up; a shadow set has 1 to {MAX_VOLUMES}"
@@ -75,4 +138,6 @@ def _storage_notes(decided: ShadowPlan, inventory: Inventory) -> list[str]:
 
 
 def _named(drive: Drive) -> str:
-    return f"{drive.path} ({drive.file_system or 'no file system known'})"
+    size = "" if drive.path or drive.size_bytes is None else f", {drive.size_bytes // 2**20} MiB"
+    name = drive.path or "a volume without letter or folder"
+    return f"{name} ({drive.file_system or 'no file system known'}{size})"

@@ -1,14 +1,28 @@
 """Of which volumes shadow copies are made, or why of none: known before anything is frozen."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from quiesce.backup.drives import target_of
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.guest.answers import Answer
 from quiesce.guest.inventory import Inventory, inventory_of
-from sandbox.windows.inventory import inventory, nvme_drives
+from sandbox.windows.inventory import (
+    ISCSI,
+    POOL,
+    SCSI,
+    VIRTUAL_FILE,
+    Disk,
+    Drive,
+    disks_of,
+    inventory,
+    nvme_drives,
+    volume_guid,
+)
 from tests.support.factories.run import a_plan, an_exclusion, volume_id
 
 ROOT, DATA, OUT = volume_id(0), volume_id(1), volume_id(2)
@@ -61,8 +75,8 @@ def test_what_keeps_vss_from_working_is_named(change: dict[str, Any], words: str
 
 
 def test_a_partition_without_a_letter_that_is_not_ntfs_is_none_of_ours() -> None:
-    change = with_drive("E", path="", fileSystem="FAT32")
-    decided = plan_shadow_copies(a_whole_plan(3), said(change))
+    change = with_drive("E", path="", fileSystem="FAT32", serial=f"{ROOT.replace('-', '')}_00000001.", diskNumber=0)
+    decided = plan_shadow_copies(a_whole_plan(2), said(change))
     assert decided.plan
     assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
 
@@ -92,3 +106,201 @@ def test_shadow_storage_outside_of_the_backup_is_named_before_anything_is_frozen
     found = said({"shadowStorage": [storage]}, C=ROOT, D=DATA, E=OUT)
     decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), found)
     assert "the shadow storage of D: is on E:, which is not in the backup" in decided.notes
+
+
+# ---- Every chosen EBS volume: copied, empty, or named ----------------------------------------------------------------
+
+C, D = nvme_drives({"C:": ROOT, "D:": DATA})
+SERIAL = f"{OUT.replace('-', '')}_00000001."
+E_DISK = Disk(2, SERIAL)
+
+
+def windows(drives: Sequence[Drive], disks: Sequence[Disk] | None = None, **changes: Any) -> Inventory:
+    """What a server says that has these drives and disks; the disks of the drives if none are given."""
+    told = inventory(drives, disks) | OF_VSS | changes
+    return inventory_of(Answer(quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=told))
+
+
+def hidden(file_system: str | None, number: int = 2, serial: str = SERIAL, **changes: Any) -> Drive:
+    return Drive("", volume_guid("hidden"), number, serial, file_system=file_system, **changes)
+
+
+CD_DISKS = disks_of([C, D])
+POOLED = Drive("E:", volume_guid("pooled"), 7, "{5f3a}")
+DYNAMIC = Drive("E:", volume_guid("dynamic"), None, None, scsi_target=None)
+# What the third EBS volume may be, and how it is named.
+NAMED: dict[str, tuple[Inventory, str]] = {
+    "offline": (windows([C, D], [*CD_DISKS, Disk(2, SERIAL, offline=True)]), "its disk is offline"),
+    "offline and empty": (windows([C, D], [*CD_DISKS, Disk(2, SERIAL, offline=True, partitions=0)]), "is offline"),
+    "dynamic": (
+        windows([C, D, DYNAMIC], [*CD_DISKS, Disk(2, SERIAL, partitions=2)]),
+        "Windows shows no volume on its partitions (2)); E: may be there, on a dynamic disk or in a storage pool",
+    ),
+    "in a storage pool": (
+        windows([C, D, POOLED], [*CD_DISKS, Disk(7, "{5f3a}", POOL)]),
+        "Windows shows no disk for it); E: may be there, on a dynamic disk or in a storage pool",
+    ),
+    "raw": (windows([C, D, hidden(None)]), "a volume without letter or folder (no file system known, 102400 MiB)"),
+    "ReFS without a letter": (windows([C, D, hidden("ReFS")]), "without letter or folder (ReFS, 102400 MiB)"),
+    "CSVFS without a letter": (windows([C, D, hidden("CSVFS")]), "(CSVFS, 102400 MiB)"),
+    "of another system": (windows([C, D], [*CD_DISKS, E_DISK]), "Windows shows no volume on its partitions (1)"),
+    "two small partitions of another system": (
+        windows([C, D], [*CD_DISKS, Disk(2, SERIAL, partitions=2, allocated_bytes=100 * 2**20)]),
+        "Windows shows no volume on its partitions (2)",
+    ),
+    "a server that does not list its disks": (windows([C, D], []), "shows no volume on it"),
+}
+
+
+@pytest.mark.parametrize(("found", "words"), NAMED.values(), ids=NAMED)
+def test_a_chosen_ebs_volume_that_would_have_no_shadow_copy_is_named(found: Inventory, words: str) -> None:
+    decided = plan_shadow_copies(a_whole_plan(3), found)
+    assert decided.plan is None
+    assert decided.obstacle.startswith(f"no shadow copy can be made of xvdc {OUT} (")
+    assert words in decided.obstacle
+
+
+@pytest.mark.parametrize("found", [found for found, _ in NAMED.values()], ids=NAMED)
+def test_one_that_the_policy_leaves_out_may_be_anything(found: Inventory) -> None:
+    decided = plan_shadow_copies(a_whole_plan(2, excluded=[an_exclusion(2)]), found)
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
+
+
+@pytest.mark.parametrize(
+    "disk",
+    [Disk(2, SERIAL, partitions=0, allocated_bytes=0), Disk(2, SERIAL, partitions=1, allocated_bytes=129 * 2**20)],
+    ids=["never initialized", "the reserved partition alone"],
+)
+def test_an_ebs_volume_without_any_file_system_keeps_nothing_from_being_consistent(disk: Disk) -> None:
+    decided = plan_shadow_copies(a_whole_plan(3), windows([C, D], [*CD_DISKS, disk]))
+    assert decided.plan
+    assert decided.notes == (f"no shadow copy of xvdc {OUT}: no file system is on it",)
+
+
+@pytest.mark.parametrize("file_system", ["NTFS", "FAT32", "ReFS", None])
+def test_a_partition_without_letter_beside_a_copied_volume_is_left_out_and_noted(file_system: str | None) -> None:
+    recovery = hidden(file_system, 0, C.serial or "", size_bytes=500 * 2**20)
+    decided = plan_shadow_copies(a_whole_plan(), windows([C, D, recovery]))
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
+    what = f"a volume without letter or folder ({file_system or 'no file system known'}, 500 MiB)"
+    assert decided.notes == (
+        f"no shadow copy of {what} on /dev/sda1 {ROOT}: without one it is as after a power failure",
+    )
+    assert recovery.volume_guid.lower() in decided.plan.homes, "its EBS volume is in the backup"
+
+
+def test_a_volume_of_ntfs_without_letter_that_has_an_ebs_volume_to_itself_is_copied() -> None:
+    decided = plan_shadow_copies(a_whole_plan(3), windows([C, D, hidden("NTFS")]))
+    assert decided.plan
+    assert [v.volume_guid for v in decided.plan.volumes][2:] == [volume_guid("hidden")]
+    assert decided.notes == ()
+
+
+# ---- Xen: disks are told by their SCSI targets -----------------------------------------------------------------------
+
+
+def on_xen(drive: Drive, target: int | None) -> Drive:
+    return replace(drive, serial=None, scsi_target=target)
+
+
+XEN = [on_xen(C, 0), on_xen(D, 1)]  # of /dev/sda1 and xvdb
+XEN_DISKS = disks_of(XEN, SCSI)
+Z = Drive("Z:", volume_guid("foreign"), 5, None)
+FOREIGN = {
+    "instance store": (on_xen(Z, 78), Disk(5, None, SCSI)),
+    "iSCSI at the root's target": (on_xen(Z, 0), Disk(5, "0F00", ISCSI)),
+    "a virtual disk's file at the root's target": (on_xen(Z, 0), Disk(5, None, VIRTUAL_FILE)),
+    "iSCSI, as the Storage module calls it": (on_xen(Z, 1), Disk(5, None, "iSCSI")),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize(("drive", "disk"), FOREIGN.values(), ids=FOREIGN)
+def test_a_drive_on_xen_that_cannot_be_an_ebs_volume_has_no_place_in_the_set(drive: Drive, disk: Disk) -> None:
+    storage = {"volumeGuid": D.volume_guid, "storageGuid": Z.volume_guid}
+    sizes = {"usedBytes": 0, "allocatedBytes": 0, "maxBytes": None}
+    found = windows([*XEN, drive], [*XEN_DISKS, disk], shadowStorage=[storage | sizes])
+    decided = plan_shadow_copies(a_whole_plan(), found)
+    assert decided.plan
+    assert [(v.path, v.volume_id) for v in decided.plan.volumes] == [("C:", ""), ("D:", "")]
+    assert Z.volume_guid.lower() not in decided.plan.homes
+    assert decided.plan.elsewhere == {Z.volume_guid.lower(): "Z:"}
+    assert decided.notes == ("the shadow storage of D: is on Z:, which is not in the backup",)
+
+
+@pytest.mark.parametrize("targets", [(3, 4), (None, None), (0, 0)], ids=["of no table", "none", "all alike"])
+def test_where_the_root_is_at_no_target_of_its_own_no_drive_is_ruled_out(targets: tuple[int | None, ...]) -> None:
+    drives = [on_xen(drive, target) for drive, target in zip(XEN, targets, strict=True)]
+    decided = plan_shadow_copies(a_whole_plan(), windows(drives, XEN_DISKS))
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
+
+
+def test_of_two_disks_at_one_target_neither_is_taken_for_the_ebs_volume() -> None:
+    drives = [*XEN, on_xen(Z, 1)]
+    decided = plan_shadow_copies(a_whole_plan(), windows(drives, disks_of(drives, SCSI)))
+    assert decided.obstacle.startswith(f"no shadow copy can be made of xvdb {DATA} (Windows shows no disk for it")
+
+
+XEN_VOLUMES = {
+    "no disk": ([], "(Windows shows no disk for it)"),
+    "a disk with partitions": ([Disk(2, None, SCSI)], "(Windows shows no disk for it)"),
+    "two disks": ([Disk(2, None, SCSI, partitions=0), Disk(3, None, SCSI, partitions=0)], "shows no disk for it"),
+    "an iSCSI disk": ([Disk(2, None, ISCSI, partitions=0)], "(Windows shows no disk for it)"),
+    "an offline disk": ([Disk(2, None, SCSI, offline=True, partitions=0)], "(Windows shows no disk for it)"),
+    "an empty disk": ([Disk(2, None, SCSI, partitions=0)], ""),
+}
+
+
+@pytest.mark.parametrize(("more", "words"), XEN_VOLUMES.values(), ids=XEN_VOLUMES)
+def test_an_ebs_volume_on_xen_that_no_drive_lies_on_is_named_unless_it_is_empty(more: list[Disk], words: str) -> None:
+    decided = plan_shadow_copies(a_whole_plan(3), windows(XEN, [*XEN_DISKS, *more]))
+    assert (decided.plan is None) is bool(words)
+    assert words in decided.obstacle
+    assert words or decided.notes == (f"no shadow copy of xvdc {OUT}: no file system is on it",)
+
+
+def test_an_iscsi_drive_at_the_target_of_an_empty_ebs_volume_does_not_hide_it() -> None:
+    disks = [*XEN_DISKS, Disk(2, None, SCSI, partitions=0), Disk(5, "0F00", ISCSI)]
+    decided = plan_shadow_copies(a_whole_plan(3), windows([*XEN, on_xen(Z, 2)], disks))
+    assert decided.notes == (f"no shadow copy of xvdc {OUT}: no file system is on it",)
+
+
+def test_a_drive_of_a_storage_pool_at_the_roots_target_leaves_the_root_certain() -> None:
+    drives = [*XEN, on_xen(replace(POOLED, disk_number=7), 0)]
+    decided = plan_shadow_copies(a_whole_plan(), windows(drives, [*XEN_DISKS, Disk(7, "{5f3a}", POOL)]))
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
+
+
+@pytest.mark.parametrize(("number", "copied"), [(2, True), (0, False)])
+def test_where_no_disk_says_which_volume_it_is_a_partition_without_letter_is_left_out_beside_another(
+    number: int, *, copied: bool
+) -> None:
+    drives = [on_xen(drive, None) for drive in (C, D, hidden("NTFS", number))]
+    decided = plan_shadow_copies(a_whole_plan(2), windows(drives))
+    assert decided.plan
+    assert (volume_guid("hidden") in [v.volume_guid for v in decided.plan.volumes]) is copied
+
+
+def test_a_server_that_cannot_say_where_its_drives_lie_has_at_least_as_many_as_ebs_volumes() -> None:
+    drives = [replace(drive, disk_number=None, serial=None, scsi_target=None) for drive in (C, D)]
+    assert plan_shadow_copies(a_whole_plan(2), windows(drives, [])).plan
+    decided = plan_shadow_copies(a_whole_plan(3), windows(drives, []))
+    assert decided.obstacle == ("3 EBS volumes are to be backed up, and Windows shows NTFS volumes on 2 disks only")
+    alike = [on_xen(drive, 0) for drive in (C, D, replace(D, path="E:", volume_guid=volume_guid("e")))]
+    assert "on 2 disks only" in plan_shadow_copies(a_whole_plan(3), windows(alike, XEN_DISKS)).obstacle
+    empty = [*XEN_DISKS, Disk(2, None, SCSI, partitions=0)]
+    assert plan_shadow_copies(a_whole_plan(3), windows(alike, empty)).plan
+
+
+@pytest.mark.parametrize(
+    ("device", "target"),
+    [
+        ("/dev/sda1", 0), ("xvdb", 1), ("/dev/xvdf", 5), ("/dev/sdf", 5), ("xvdz", 25),
+        ("xvdba", 52), ("xvdca", 78), ("xvdcl", 89), ("nvme0n1", None),
+    ],
+)  # fmt: skip
+def test_a_device_name_has_the_target_of_the_table_in_ec2s_guide(device: str, target: int | None) -> None:
+    assert target_of(device) == target

@@ -7,7 +7,7 @@ from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer
 from quiesce.guest.inventory import inventory_of
 from quiesce.points.parts import Excluded
-from sandbox.windows.inventory import Drive, inventory, nvme_drives, volume_guid
+from sandbox.windows.inventory import POOL, Disk, Drive, disks_of, inventory, nvme_drives, volume_guid
 from tests.support.factories.run import a_volume
 
 ROOT_ID, DATA_ID = "vol-0aaaaaaaaaaaaaaaa", "vol-0bbbbbbbbbbbbbbbb"
@@ -57,6 +57,27 @@ def test_a_drive_on_no_volume_of_the_server_is_in_no_backup():
     found = said(*on_nitro(C=ROOT_ID), Drive("Z:", volume_guid("z"), 5, "AWS12345678ABCDEF01"))
     [remark] = remarks(the_volumes(), [], found)
     assert remark.startswith("Z: lies on a disk that is no EBS volume of this server (serial AWS12345678ABCDEF01)")
+
+
+def test_a_drive_of_a_storage_pool_whose_disks_windows_hides_is_not_said_to_be_in_no_backup():
+    pooled = Drive("D:", volume_guid("d"), 7, "{5f3a}")
+    disks = [*disks_of(on_nitro(C=ROOT_ID)), Disk(7, "{5f3a}", POOL)]
+    found = said(*on_nitro(C=ROOT_ID), pooled, disks=[disk.listed() for disk in disks])
+    assert remarks(the_volumes(), [], found) == []
+    assert remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), pooled, disks=[])) == []
+    # Without the bus: in a pool only if the pool may hide an EBS volume.
+    assert len(remarks([a_volume(volume_id=ROOT_ID)], [], said(*on_nitro(C=ROOT_ID), pooled, disks=[]))) == 1
+
+
+def test_a_drive_of_a_dynamic_disk_is_not_said_to_be_in_no_backup():
+    dynamic = Drive("D:", volume_guid("d"), None, None, scsi_target=None)
+    assert remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), dynamic)) == []
+
+
+def test_an_instance_store_volume_on_xen_is_in_no_backup():
+    drives = [Drive(f"{c}:", volume_guid(c), n, None, scsi_target=t) for n, (c, t) in enumerate([("C", 0), ("Z", 78)])]
+    [remark] = remarks(the_volumes(), [], said(*drives))
+    assert remark == "Z: lies on a disk that is no EBS volume of this server (SCSI target 78): it is in no backup"
 
 
 def test_a_drive_on_an_excluded_volume_is_known():
