@@ -86,7 +86,7 @@ def set_state(server: Server, name: str) -> None:
         ),
         (
             {"policy": "files-nightly", "instance_id": "i-12345"},
-            "instance_id: 'i-12345': string should match pattern '^i-(?:[0-9a-f]{17}|[0-9a-f]{8})$'. "
+            "instance_id: 'i-12345': must be the id of an EC2 instance, such as i-0123456789abcdef0. "
             f"Remedy: correct it; {REFERENCE}.",
         ),
         (
