@@ -55,7 +55,7 @@ def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, st
         assert cloud.snapshots() == []
         assert report["failure"] == {"error": error, "cause": words}
         assert [item["status"] for item in cloud.items().values()] == ["Failed", "Failed"]
-        assert {sk for _, sk in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
+        assert {key[1] for key in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
         assert list(cloud.records().values()) == [report]
         assert len(cloud.mails()) == 1
         return error, words

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from quiesce.executions import Crossing, Execution
+from quiesce.errors import RecoveryUsedUp
+from quiesce.executions import Cause, Crossing, Execution
 from quiesce.recovery.plan import RecoveryPlan
 
 # What to do where the recovery's id is used up: EC2 remembers what was asked for under it.
@@ -57,25 +58,27 @@ def recovered(ending: Ending, plan: RecoveryPlan, instance_id: str, exists: Sequ
     return _account(ending, plan, "Recovered", reason, instance_id, exists)
 
 
-def failed(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+def failed(ending: Ending, plan: RecoveryPlan | None, cause: Cause, exists: Sequence[Remains]) -> Account:
     """Return the account of a recovery that failed: its reason ends with what exists, and what to do with it."""
     if not exists:
         state = "Nothing of it exists"
     elif plan and plan.on_failure == "clean-up":
         state = f"Not all could be cleaned up; this exists: {_listed(exists)}"
-    elif OTHER_ID in words:
+    elif cause.error == RecoveryUsedUp.__name__:
         state = f"This exists: {_listed(exists)}; start '{ending.recovery_id}' with clean-up, and it is deleted"
     else:
         remedy = f"go on under recovery_id '{ending.recovery_id}', or start that with clean-up"
         state = f"This exists: {_listed(exists)}; {remedy}"
-    return _account(ending, plan, "Failed", f"{words.rstrip('.')}. {state}.", _server(exists), exists)
+    reason = f"{cause.error}: {cause.words.rstrip('.')}. {state}."
+    return _account(ending, plan, "Failed", reason, _server(exists), exists)
 
 
-def cut_off(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+def cut_off(ending: Ending, plan: RecoveryPlan | None, cause: Cause, exists: Sequence[Remains]) -> Account:
     """Return the account of a recovery whose execution was cut off: nothing is cleaned up, and a step may run on."""
     state = f"This exists: {_listed(exists)}" if exists else "Nothing of it is listed"
     remedy = f"go on under recovery_id '{ending.recovery_id}'"
-    reason = f"{words}. {state}; a step that ran then may add to it, under the same tag quiesce:recovery; {remedy}."
+    words = f"{cause.error}: {cause.words}. {state}"
+    reason = f"{words}; a step that ran then may add to it, under the same tag quiesce:recovery; {remedy}."
     return _account(ending, plan, "Failed", reason, _server(exists), exists)
 
 

@@ -64,6 +64,11 @@ UNREADABLE = {
         ', line 3, column 1: is not YAML: found duplicate key "name" with value "again" (original value: "files").'
         " Remedy: correct the file there.",
     ),
+    "a key twice that reads like a tab": (
+        """ "'\\\\t'": a\n "'\\\\t'": b\n""",
+        """, line 2, column 2: is not YAML: found duplicate key "'\\t'" with value "b" (original value: "a")."""
+        " Remedy: correct the file there.",
+    ),
     "two documents": (
         GOOD + "---\n" + GOOD,
         ", line 3, column 1: is not YAML: but found another document. Remedy: correct the file there.",
