@@ -328,3 +328,18 @@ def test_a_recovery_point_without_the_root_is_refused(backed, machine, cloud):
     assert machine.start({"policy": policy}, "data-1").status == "SUCCEEDED"
     run = backed.recover(recovery_point="data-1")
     assert_failed(backed, run, "RecoveryRefused", "has no snapshot of the root volume: no server can boot from it")
+
+
+def test_a_run_id_that_two_servers_share_recovers_the_one_that_is_named(backed, machine, cloud):
+    """90 days after the end of an execution its name is free again."""
+    [old] = [m for m in cloud.stepfunctions.list_state_machines()["stateMachines"] if m["name"] == "m-night-1"]
+    cloud.stepfunctions.delete_state_machine(stateMachineArn=old["stateMachineArn"])
+    other = cloud.add_server("OTHER")
+    policy = {"name": "other", "targets": [{"instance_id": other.instance_id}], "defaults": {"vss": "off"}}
+    assert machine.start({"policy": policy}, backed.record["run_id"]).status == "SUCCEEDED"
+    run = backed.recover()
+    both = " and ".join(sorted([backed.server.instance_id, other.instance_id]))
+    assert_failed(backed, run, "RecoveryRefused", f"'night-1' is the id of a run on each of {both}. Remedy: add ")
+    named = backed.recover(instance_id=backed.server.instance_id)
+    assert_recovered(backed, named)
+    assert named.output["from_instance_id"] == backed.server.instance_id

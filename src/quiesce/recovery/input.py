@@ -85,7 +85,10 @@ class Overrides(Crossing):
 
 
 class RecoveryRequest(Crossing):
-    """The execution's input; ``recovery_id`` is the execution's name if it is left out."""
+    """The execution's input; ``recovery_id`` is the execution's name if it is left out.
+
+    ``recovery_point`` needs ``instance_id`` only where runs on two servers share that id.
+    """
 
     recovery_point: Id | None = None
     instance_id: InstanceId | None = None
@@ -99,10 +102,10 @@ class RecoveryRequest(Crossing):
 
     @model_validator(mode="after")
     def _one_way_to_say_which(self) -> Self:
-        if (self.recovery_point is None) == (self.instance_id is None):
+        if (self.recovery_point is None) == (self.at is None):
             raise ValueError("say either recovery_point, or instance_id and at")
-        if (self.instance_id is None) != (self.at is None):
-            raise ValueError("instance_id and at belong together")
+        if self.at is not None and self.instance_id is None:
+            raise ValueError("at needs instance_id: the server that was backed up")
         return self
 
     @property

@@ -23,8 +23,9 @@ def refusal(raw: Any) -> str:
     [
         ({}, "input: say either recovery_point, or instance_id and at. "),
         ({"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"}, "input: say either recovery_point, or "),
-        ({"instance_id": INSTANCE}, "input: instance_id and at belong together. "),
-        ({"recovery_point": "run-1", "at": "latest"}, "input: instance_id and at belong together. "),
+        ({"instance_id": INSTANCE}, "input: say either recovery_point, or instance_id and at. "),
+        ({"recovery_point": "run-1", "at": "latest"}, "input: say either recovery_point, or instance_id and at. "),
+        ({"at": "latest"}, "input: at needs instance_id: the server that was backed up. "),
         (
             {"recovery_point": "run-1", "overrides": {"zone": "Frankfurt"}},
             "overrides.zone: 'Frankfurt': must be an availability zone, such as eu-central-1a. ",
@@ -95,6 +96,11 @@ def test_an_input_that_cannot_be_used_is_refused_with_its_field(raw: Any, words:
 )
 def test_what_was_probably_meant_is_the_remedy(raw: Any, words: str) -> None:
     assert refusal(raw) == words
+
+
+def test_a_recovery_point_may_name_its_server() -> None:
+    request = read_recovery_request({"recovery_point": "run-1", "instance_id": INSTANCE})
+    assert (request.recovery_point, request.instance_id, request.at) == ("run-1", INSTANCE, None)
 
 
 def test_what_is_left_out_is_what_is_safe() -> None:
