@@ -10,7 +10,7 @@ import pytest
 from sandbox.aws.snapshots import RULES
 from sandbox.servers import DISKS
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
-from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before
+from tests.support.wire import answer_garbled, answer_lost, connection_closed, dies_after, dies_before
 
 # Call and which one it is, by step, for a run with one volume whose snapshot is complete at the second look.
 PLAN = [
@@ -98,6 +98,17 @@ def test_a_lost_answer_of_a_call_that_may_be_repeated_is_not_noticed(
     assert record["notes"] == []
 
 
+# What is in the bucket is no answer of S3, and a garbled policy is refused.
+@pytest.mark.parametrize("call", REPEATABLE[1:], ids=str)
+def test_a_garbled_answer_of_a_call_that_may_be_repeated_is_not_noticed(
+    call, machine, cloud, server, request_for, volumes
+):
+    machine.wire.on(call[0], answer_garbled, nth=call[1])
+    run = machine.start(request_for)
+    record = assert_successful(cloud, run, server.instance_id, volumes)
+    assert record["notes"] == []
+
+
 @pytest.mark.parametrize("call", REPEATABLE, ids=str)
 def test_a_service_that_answers_only_the_steps_next_try_costs_nothing(
     call, machine, cloud, server, request_for, volumes
@@ -107,7 +118,7 @@ def test_a_service_that_answers_only_the_steps_next_try_costs_nothing(
     assert_successful(cloud, run, server.instance_id, volumes)
 
 
-@pytest.mark.parametrize("lose", [answer_lost, connection_closed, dies_after])
+@pytest.mark.parametrize("lose", [answer_lost, connection_closed, answer_garbled, dies_after])
 def test_a_lost_answer_of_create_snapshots_is_adopted_and_never_sent_again(
     lose, machine, cloud, server, request_for, volumes
 ):
@@ -179,8 +190,10 @@ def test_a_snapshot_function_that_dies_after_its_mark_leaves_nothing(machine, cl
     assert cloud.snapshot_sets() == 0
 
 
-def test_a_mark_whose_answers_are_all_lost_is_never_followed_by_a_set(machine, cloud, server, request_for):
-    machine.wire.on(MARK[0], answer_lost, nth=MARK[1], times=BOTO_ATTEMPTS)
+# boto3 does not send a call again whose answer it can't read.
+@pytest.mark.parametrize(("lose", "times"), [(answer_lost, BOTO_ATTEMPTS), (answer_garbled, 1)])
+def test_a_mark_whose_answers_are_all_lost_is_never_followed_by_a_set(lose, times, machine, cloud, server, request_for):
+    machine.wire.on(MARK[0], lose, nth=MARK[1], times=times)
     run = machine.start(request_for)
     assert_failed(cloud, run, server.instance_id, "OutcomeUnknown", "an earlier try of Snapshot")
     assert cloud.snapshot_sets() == 0

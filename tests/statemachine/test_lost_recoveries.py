@@ -1,13 +1,22 @@
 """Recoveries that are killed, or whose answers are lost: what goes on under the same id ends as if nothing had been."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from quiesce.aws import recovery_changes
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 from tests.support.project import definition
-from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
+from tests.support.wire import (
+    answer_garbled,
+    answer_lost,
+    connection_closed,
+    dies_after,
+    dies_before,
+    refused,
+    unreachable,
+)
 
 STATES = definition("RecoverMachine")["States"]
 ON_THE_WAY = [name for name, state in STATES.items() if state["Type"] == "Task" and name != "Account"]
@@ -69,7 +78,9 @@ def test_the_stops_meet_every_wait(backed, slow, machine):
     assert len(machine.clock.waits) - before == WAITS
 
 
-@pytest.mark.parametrize("fault", [answer_lost, connection_closed, dies_after, dies_before, unreachable])
+@pytest.mark.parametrize(
+    "fault", [answer_lost, connection_closed, answer_garbled, dies_after, dies_before, unreachable]
+)
 @pytest.mark.parametrize("call", CHANGES)
 def test_a_lost_answer_doubles_nothing(backed, machine, call, fault):
     before = state_of_source(backed)
@@ -164,7 +175,7 @@ def test_a_device_that_is_taken_by_what_is_no_longer_listed_is_waited_for(backed
 
     def without_detaching(*arguments):
         found = attached_volumes(*arguments)
-        return [volume for volume in found if volume["Attachments"][0]["State"] != "detaching"]
+        return [volume for volume in found if volume.attachments[0].state != "detaching"]
 
     monkeypatch.setattr(recovery_changes, "attached_volumes", without_detaching)
     assert_recovered(backed, backed.recover())
@@ -189,7 +200,7 @@ def test_a_server_that_is_listed_without_its_tags_is_not_taken_for_handed_over(b
     describe = recovery_changes.describe_server
 
     def bare(client, instance_id):
-        return {**describe(client, instance_id), "Tags": []}
+        return replace(describe(client, instance_id), tags={})
 
     monkeypatch.setattr(recovery_changes, "describe_server", bare)
     machine.clock.at_next_wait(lambda: None, lambda: monkeypatch.setattr(recovery_changes, "describe_server", describe))

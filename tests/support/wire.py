@@ -30,6 +30,12 @@ def answer_lost(request: Any, effect: Effect) -> AWSResponse:
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
+def answer_garbled(request: Any, effect: Effect) -> AWSResponse:
+    """AWS did it; the answer arrives, and is none."""
+    effect()
+    return AWSResponse(request.url, 200, {}, MockRawResponse(b"\x00 Bad Gateway"))
+
+
 def connection_closed(request: Any, effect: Effect) -> AWSResponse:
     """AWS did it; the connection breaks before the answer."""
     effect()

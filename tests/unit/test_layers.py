@@ -72,6 +72,12 @@ def test_only_aws_speaks_to_aws(path: Path) -> None:
     assert not libraries(path) & AWS_LIBRARIES or path.parent == PACKAGE / "aws"
 
 
+@pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=lambda p: f"{p.parent.name}.{p.stem}")
+def test_an_answer_of_aws_is_read_in_aws_alone(path: Path) -> None:
+    """What leaves it has all its fields: a field that is missing later would be nameless."""
+    assert not any(name.endswith("type_defs") for name in imported(path)) or path.parent == PACKAGE / "aws"
+
+
 @pytest.mark.parametrize("path", HANDLERS, ids=lambda p: p.parent.name)
 def test_a_handler_is_settings_clients_and_one_call_of_a_step(path: Path) -> None:
     assert {name for name in ours(path) if package_of(name) != "steps"} <= FOR_FUNCTIONS

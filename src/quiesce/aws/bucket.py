@@ -62,7 +62,8 @@ class Bucket:
                 pages = self.client.get_paginator("list_objects_v2").paginate(
                     Bucket=self.name, Prefix=folder, Delimiter="/"
                 )
-                keys += [found["Key"] for page in pages for found in page.get("Contents", [])]
+                # A folder without objects has no Contents, an answer that is cut off no KeyCount.
+                keys += [found["Key"] for page in pages if page["KeyCount"] for found in page.get("Contents", [])]
         return keys
 
     def link_to_script(self, key: str) -> str:

@@ -1,5 +1,6 @@
 """Clients whose retries are known and whose calls are counted, and AWS's error codes in our words."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import OperationModel
+from botocore.parsers import ResponseParserError
 
 from quiesce.calls import counted
 from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable, QuiesceError
@@ -25,6 +28,9 @@ REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, conne
 
 # What a call can end in: an error in our words, or one of AWS's for which we have none.
 ANY_REFUSAL = (QuiesceError, ClientError)
+
+# What reading an answer ends in that is not what AWS's own model says: in botocore's parser, or where we read a field.
+UNREADABLE = (ResponseParserError, LookupError, TypeError, AttributeError, ValueError)
 
 THROTTLED = {
     "RequestLimitExceeded",
@@ -55,7 +61,27 @@ def client(service: str, config: Config) -> Any:
         config: how often and for how long it asks: ``ONCE``, ``HASTY``, ``REPEATABLE`` or ``LINKS``.
     """
     # boto3's types name each service by a literal of its own.
-    return counted(boto3.client(service, config=config))  # type: ignore[call-overload]
+    made = counted(boto3.client(service, config=config))  # type: ignore[call-overload]
+    made.meta.events.register("before-parse", _refuse_garbled)
+    return made
+
+
+def _refuse_garbled(operation_model: OperationModel, response_dict: dict[str, Any], **_event: Any) -> None:
+    """Refuse a body that botocore would read as an empty answer: none at all, or a web page.
+
+    An empty answer means that all is well, or, from DynamoDB, that there is no such item.
+
+    Raises:
+        ValueError: for ``repeatable``.
+    """
+    if operation_model.has_streaming_output or response_dict["status_code"] >= 300:  # noqa: PLR2004
+        return
+    body = response_dict["body"]
+    if body[:5].lower() in (b"<html", b"<!doc"):
+        raise ValueError("the body is a web page")
+    in_json = operation_model.service_model.resolved_protocol in ("json", "rest-json")
+    if in_json and not isinstance(json.loads(body), dict):
+        raise ValueError("the body is no JSON object")
 
 
 def code_of(error: ClientError) -> str:
@@ -67,9 +93,11 @@ def code_of(error: ClientError) -> str:
 def repeatable(call: str) -> Iterator[None]:
     """Translate the errors of a call that is safe to repeat; what the caller understands itself, it catches inside.
 
+    The answer is read inside, too, so that one without its fields, or none that can be read, has a name.
+
     Raises:
         AwsThrottled: retried by the state machine.
-        AwsUnavailable: no answer, or a server's fault; retried by the state machine.
+        AwsUnavailable: no answer that can be used, or a server's fault; retried by the state machine.
         AccessDenied: not retried.
     """
     try:
@@ -85,6 +113,8 @@ def repeatable(call: str) -> Iterator[None]:
         raise
     except BotoCoreError as error:
         raise AwsUnavailable(f"{call}: {error}") from error
+    except UNREADABLE as error:
+        raise AwsUnavailable(f"{call}: the answer can't be read ({type(error).__name__}: {error})") from error
 
 
 def tags_of(resource: Any) -> dict[str, str]:

@@ -68,12 +68,13 @@ def deregister(client: "EC2Client", image_id: str) -> list[str]:
     try:
         with repeatable("ec2:DeregisterImage"):
             answer = client.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
+            results = [(r["SnapshotId"], r["ReturnCode"]) for r in answer.get("DeleteSnapshotResults", [])]
     except ClientError as error:
         if code_of(error) in NOT_FOUND:
             return []
         raise ImageRefused("DeregisterImage", f"EC2 refused it: {error}", "mend what EC2 names") from error
-    left = [result for result in answer.get("DeleteSnapshotResults", []) if result["ReturnCode"] != "success"]
-    return [f"{r['SnapshotId']} of the deregistered image {image_id} is still there: {r['ReturnCode']}" for r in left]
+    left = [(snapshot_id, code) for snapshot_id, code in results if code != "success"]
+    return [f"{snapshot_id} of the deregistered image {image_id} is still there: {code}" for snapshot_id, code in left]
 
 
 def _found(image: "ImageTypeDef") -> FoundImage:

@@ -55,7 +55,7 @@ class Items:
         """Return an item's attributes as text, as last written; empty if there is none."""
         with repeatable("dynamodb:GetItem"):
             answer = self.client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
-        return _plain(answer.get("Item", {}))
+            return _plain(answer.get("Item", {}))
 
     def query(self, pk: str, sk_prefix: str, attribute: str) -> Iterator[str]:
         """Give one attribute of each item of a partition whose sort key begins so, and that has it, as last written."""
@@ -99,7 +99,8 @@ def _typed(values: Values) -> dict[str, Any]:
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(next(iter(value.values()))) for name, value in item.items()}
+    # Of each attribute DynamoDB has one value, by its type.
+    return {name: str(text) for name, value in item.items() for (text,) in [value.values()]}
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import code_of, repeatable, tags_of
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.recovered import (
+    RecoveredGroup,
+    RecoveredServer,
+    RecoveredVolume,
+    recovered_group,
+    recovered_server,
+    recovered_volume,
+)
 from quiesce.errors import ChangeRefused, NotReady, RecoveryUsedUp
 from quiesce.recovery.account import OTHER_ID
 from quiesce.recovery.plan import RecoveryPlan
@@ -19,7 +27,6 @@ from quiesce.recovery.requests import tags_for
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import InstanceTypeDef, SecurityGroupTypeDef, VolumeTypeDef
 
 # EC2's words for: not yet, or already done by a call whose answer was lost. The next look tells which.
 NOT_YET = {
@@ -94,15 +101,15 @@ def _refused(call: str, error: ClientError) -> ChangeRefused | RecoveryUsedUp:
     return ChangeRefused(call, f"EC2 refused it: {error}", REMEDIES.get(code_of(error), OTHERWISE))
 
 
-def find_server(client: "EC2Client", recovery_id: str, stack: str) -> "InstanceTypeDef | None":
+def find_server(client: "EC2Client", recovery_id: str, stack: str) -> RecoveredServer | None:
     """Return the server of a recovery by its tags, None if EC2 lists none; right after its launch it may not yet."""
     with repeatable("ec2:DescribeInstances"):
         pages = client.get_paginator("describe_instances").paginate(Filters=_filters(recovery_id, stack))
         found = [i for page in pages for reservation in page["Reservations"] for i in reservation["Instances"]]
-    return found[0] if found else None
+        return recovered_server(found[0]) if found else None
 
 
-def describe_server(client: "EC2Client", instance_id: str) -> "InstanceTypeDef":
+def describe_server(client: "EC2Client", instance_id: str) -> RecoveredServer:
     """Return the server as EC2 describes it.
 
     Raises:
@@ -110,24 +117,24 @@ def describe_server(client: "EC2Client", instance_id: str) -> "InstanceTypeDef":
     """
     with change("ec2:DescribeInstances"):
         reservations = client.describe_instances(InstanceIds=[instance_id])["Reservations"]
-    return reservations[0]["Instances"][0]
+        return recovered_server(reservations[0]["Instances"][0])
 
 
-def find_volumes(client: "EC2Client", recovery_id: str, stack: str) -> list["VolumeTypeDef"]:
+def find_volumes(client: "EC2Client", recovery_id: str, stack: str) -> list[RecoveredVolume]:
     """Return the volumes that carry a recovery's tags, the image's own, too."""
     return _volumes(client, _filters(recovery_id, stack))
 
 
-def attached_volumes(client: "EC2Client", instance_id: str) -> list["VolumeTypeDef"]:
+def attached_volumes(client: "EC2Client", instance_id: str) -> list[RecoveredVolume]:
     """Return the volumes that hang on a server now."""
     return _volumes(client, [{"Name": "attachment.instance-id", "Values": [instance_id]}])
 
 
-def find_group(client: "EC2Client", recovery_id: str, stack: str) -> "SecurityGroupTypeDef | None":
+def find_group(client: "EC2Client", recovery_id: str, stack: str) -> RecoveredGroup | None:
     """Return the security group without traffic that a recovery made, None if there is none."""
     with repeatable("ec2:DescribeSecurityGroups"):
         found = client.describe_security_groups(Filters=_filters(recovery_id, stack))["SecurityGroups"]
-    return found[0] if found else None
+        return recovered_group(found[0]) if found else None
 
 
 def make_group(client: "EC2Client", plan: RecoveryPlan, stack: str) -> None:
@@ -141,13 +148,10 @@ def make_group(client: "EC2Client", plan: RecoveryPlan, stack: str) -> None:
         )
 
 
-def silence_group(client: "EC2Client", group: "SecurityGroupTypeDef") -> None:
+def silence_group(client: "EC2Client", group: RecoveredGroup) -> None:
     """Take every outgoing rule from a group: EC2 gives new ones a rule that lets everything out."""
     with change("ec2:RevokeSecurityGroupEgress"):
-        client.revoke_security_group_egress(
-            GroupId=group["GroupId"],
-            IpPermissions=group["IpPermissionsEgress"],
-        )
+        client.revoke_security_group_egress(GroupId=group.group_id, IpPermissions=group.egress)
 
 
 def create_volume(client: "EC2Client", request: dict[str, Any]) -> str:
@@ -156,10 +160,28 @@ def create_volume(client: "EC2Client", request: dict[str, Any]) -> str:
         return client.create_volume(**request)["VolumeId"]
 
 
-def run_server(client: "EC2Client", request: dict[str, Any]) -> "InstanceTypeDef":
+def run_server(client: "EC2Client", request: dict[str, Any]) -> RecoveredServer:
     """Launch the server, or return the one that this token has launched already, even if it is terminated by now."""
     with change("ec2:RunInstances"):
-        return client.run_instances(**request)["Instances"][0]
+        return recovered_server(client.run_instances(**request)["Instances"][0])
+
+
+def stop_server(client: "EC2Client", instance_id: str) -> None:
+    """Begin to stop the server."""
+    with change("ec2:StopInstances"):
+        client.stop_instances(InstanceIds=[instance_id])
+
+
+def start_server(client: "EC2Client", instance_id: str) -> None:
+    """Begin to start the server."""
+    with change("ec2:StartInstances"):
+        client.start_instances(InstanceIds=[instance_id])
+
+
+def terminate_server(client: "EC2Client", instance_id: str) -> None:
+    """Begin to terminate the server of a recovery that has not ended; IAM allows no other."""
+    with change("ec2:TerminateInstances"):
+        client.terminate_instances(InstanceIds=[instance_id])
 
 
 def detach(client: "EC2Client", instance_id: str, volume_id: str) -> None:
@@ -209,15 +231,15 @@ def end_recovering(client: "EC2Client", resource_ids: Sequence[str]) -> None:
         client.delete_tags(Resources=list(resource_ids), Tags=[{"Key": tags.RECOVERING}])
 
 
-def tag_of(resource: Any, key: str) -> str | None:
+def tag_of(resource: RecoveredServer | RecoveredVolume, key: str) -> str | None:
     """Return one tag of a described resource, None if it does not have it."""
-    return tags_of(resource).get(key)
+    return resource.tags.get(key)
 
 
-def _volumes(client: "EC2Client", filters: Any) -> list["VolumeTypeDef"]:
+def _volumes(client: "EC2Client", filters: Any) -> list[RecoveredVolume]:
     with repeatable("ec2:DescribeVolumes"):
         pages = client.get_paginator("describe_volumes").paginate(Filters=filters, PaginationConfig={"PageSize": 200})
-        return [volume for page in pages for volume in page["Volumes"]]
+        return [recovered_volume(volume) for page in pages for volume in page["Volumes"]]
 
 
 def _filters(recovery_id: str, stack: str) -> Any:

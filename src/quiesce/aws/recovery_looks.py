@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from quiesce import tags
 from quiesce.aws.clients import code_of, repeatable, tags_of
 from quiesce.aws.images import describe_images
-from quiesce.aws.recovery_changes import REMEDIES
+from quiesce.aws.recovery_changes import REMEDIES, change
 from quiesce.errors import AccessDenied, RecoveryRefused
 from quiesce.points.image import FoundImage
 from quiesce.recovery.obstacles import Found, FoundSnapshot, FoundSubnet
@@ -46,6 +46,18 @@ def find_instances(client: "EC2Client", stack: str, run_id: str) -> list[str]:
 def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:
     """Return the subnets of a VPC; empty if it does not exist any more."""
     return _subnets(client, "vpc-id", vpc_id)
+
+
+def status_checks(client: "EC2Client", instance_id: str) -> dict[str, str]:
+    """Return how EC2's two status checks of a server are; empty while there are none.
+
+    Raises:
+        NotReady: EC2 does not know the server yet.
+    """
+    with change("ec2:DescribeInstanceStatus"):
+        found = client.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
+        checks = [(each["InstanceStatus"]["Status"], each["SystemStatus"]["Status"]) for each in found]
+    return dict(zip(("InstanceStatus", "SystemStatus"), checks[0], strict=True)) if checks else {}
 
 
 def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[RecoveryRefused]:
@@ -99,11 +111,11 @@ def _subnets(client: "EC2Client", name: str, value: str) -> list[FoundSubnet]:
     with repeatable("ec2:DescribeSubnets"):
         pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": name, "Values": [value]}])
         found = [subnet for page in pages for subnet in page["Subnets"]]
-    return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
+        return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
 
 
 def _group_vpcs(client: "EC2Client", plan: RecoveryPlan) -> dict[str, str]:
     filters: Any = [{"Name": "group-id", "Values": plan.security_group_ids}]
     with repeatable("ec2:DescribeSecurityGroups"):
         groups = client.describe_security_groups(Filters=filters)["SecurityGroups"]
-    return {group["GroupId"]: group.get("VpcId", "") for group in groups}
+        return {group["GroupId"]: group.get("VpcId", "") for group in groups}

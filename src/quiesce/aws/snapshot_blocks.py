@@ -114,10 +114,10 @@ class SnapshotBlocks:
                 answer = self._client.get_snapshot_block(
                     SnapshotId=self._id, BlockIndex=index, BlockToken=self._tokens[index]
                 )
-                data = answer["BlockData"].read()
+                data, told = answer["BlockData"].read(), (answer["ChecksumAlgorithm"], answer["Checksum"])
             self.fetched += 1
             checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-            if (answer["ChecksumAlgorithm"], answer["Checksum"], len(data)) == ("SHA256", checksum, BLOCK_BYTES):
+            if (*told, len(data)) == ("SHA256", checksum, BLOCK_BYTES):
                 return data
         raise NotRead(f"block {index} came {TRIES} times without its checksum")
 
@@ -127,10 +127,10 @@ class SnapshotBlocks:
         while True:
             with self._asked("ListSnapshotBlocks"):
                 answer = self._client.list_snapshot_blocks(SnapshotId=self._id, MaxResults=PAGE_BLOCKS, **page)
-            if answer["BlockSize"] != BLOCK_BYTES:
-                raise NotRead(f"its blocks have {answer['BlockSize']} bytes instead of {BLOCK_BYTES}")
-            self.size_bytes = answer["VolumeSize"] << 30
-            tokens = {block["BlockIndex"]: block["BlockToken"] for block in answer["Blocks"]}
+                block_bytes, self.size_bytes = answer["BlockSize"], answer["VolumeSize"] << 30
+                tokens = {block["BlockIndex"]: block["BlockToken"] for block in answer["Blocks"]}
+            if block_bytes != BLOCK_BYTES:
+                raise NotRead(f"its blocks have {block_bytes} bytes instead of {BLOCK_BYTES}")
             if list(tokens) != sorted(tokens) or min(tokens, default=start) < start:
                 raise NotRead(f"the listing from block {start} on is in no order")
             self._tokens |= tokens

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import DENIED, THROTTLED, code_of, repeatable
+from quiesce.aws.clients import DENIED, THROTTLED, UNREADABLE, code_of, repeatable
 from quiesce.backup.run import RunIdentity
 from quiesce.errors import AccessDenied, AwsThrottled, OutcomeUnknown, ServerRefused, SnapshotRefused, SnapshotTooSoon
 from quiesce.points.parts import Snapshot
@@ -53,15 +53,18 @@ def create_snapshots(client: "EC2Client", request: dict[str, Any]) -> list[Snaps
         SnapshotTooSoon: nothing was created; retried after EBS's 15 seconds.
         AccessDenied: nothing was created; not retried.
         SnapshotRefused: nothing was created; not retried.
-        OutcomeUnknown: the answer was lost or a server's fault: AwaitSnapshots looks for the run's tag.
+        OutcomeUnknown: the answer was lost, can't be read or was a server's fault: AwaitSnapshots looks for the tag.
     """
     try:
         answer = client.create_snapshots(**request)
+        return [_snapshot(info, info.get("State", "pending")) for info in answer["Snapshots"]]
     except ClientError as error:
         raise _creation_error(error) from error
     except BotoCoreError as error:
         raise OutcomeUnknown(f"CreateSnapshots was sent and its answer lost: {error}") from error
-    return [_snapshot(info, info.get("State", "pending")) for info in answer["Snapshots"]]
+    except UNREADABLE as error:
+        words = f"CreateSnapshots was sent and its answer can't be read ({type(error).__name__}: {error})"
+        raise OutcomeUnknown(words) from error
 
 
 def describe_snapshots(client: "EC2Client", snapshot_ids: Sequence[str]) -> list[Snapshot]:

@@ -15,6 +15,7 @@ from quiesce.guest.patience import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.type_defs import InstanceInformationTypeDef
 
 # As SSM names them, blanks removed: the guide and the API write some of them differently.
 UNDER_WAY = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
@@ -61,19 +62,11 @@ class Guest:
         try:
             with repeatable("ssm:DescribeInstanceInformation"):
                 found = self.client.describe_instance_information(Filters=filters)["InstanceInformationList"]
+                return next((_agent(info) for info in found if info["InstanceId"] == self.instance_id), None)
         except ClientError as error:
             if code_of(error) not in ("InvalidInstanceId", "InvalidInstanceInformationFilterValue"):
                 raise
             return None
-        if not found:
-            return None
-        info = found[0]
-        return Agent(
-            online=info.get("PingStatus") == "Online",
-            version=info.get("AgentVersion", ""),
-            platform=info.get("PlatformType", ""),
-            windows=f"{info.get('PlatformName', '')} {info.get('PlatformVersion', '')}".strip(),
-        )
 
     def ask(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Answer:
         """Send one verb and wait for its answer.
@@ -109,13 +102,13 @@ class Guest:
                     Comment=f"quiesce {verb} {parameters['RunId']}"[:100],
                     Parameters={"Verb": [verb], **{name: [value] for name, value in parameters.items()}},
                 )
+                return answer["Command"]["CommandId"]
         except ClientError as error:
             if code_of(error) in UNREACHABLE:
                 raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
             if code_of(error) in MISFITS:
                 raise CommandRefused(f"SSM takes no {verb} with {self.document}: {error}") from error
             raise
-        return answer["Command"]["CommandId"]
 
     def _await_end(self, command_id: str, what: str, patience: Patience, until: float) -> Any:
         """Return the invocation when the server has answered; ``until`` is by ``monotonic``, and has the last look."""
@@ -137,13 +130,15 @@ class Guest:
         try:
             with repeatable("ssm:GetCommandInvocation"):
                 found = self.client.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
+                status = (found.get("StatusDetails") or found["Status"]).replace(" ", "")
+                if status in ANSWERED:
+                    _ = found["Status"], found["ResponseCode"]  # ``ask`` reads them
         except ClientError as error:
             if code_of(error) == "InvocationDoesNotExist":  # so it is for a moment after SendCommand
                 return None
             if code_of(error) in UNREACHABLE:
                 raise AgentUnreachable(f"{what}: SSM no longer knows the server: {error}") from error
             raise
-        status = (found.get("StatusDetails") or found["Status"]).replace(" ", "")
         if status in UNDER_WAY:
             return None
         if status in LOST:
@@ -151,3 +146,12 @@ class Guest:
         if status not in ANSWERED:
             raise AnswerUnreadable(f"{what} has an unknown status: {status}")
         return found
+
+
+def _agent(info: "InstanceInformationTypeDef") -> Agent:
+    return Agent(
+        online=info.get("PingStatus") == "Online",
+        version=info.get("AgentVersion", ""),
+        platform=info.get("PlatformType", ""),
+        windows=f"{info.get('PlatformName', '')} {info.get('PlatformVersion', '')}".strip(),
+    )

@@ -47,8 +47,7 @@ class MakeImageStep:
         image_id = upkeep.latest
         if upkeep.make:
             server = describe_server(self.ec2, run.instance_id, self.ec2.meta.region_name)
-            devices = [mapping["DeviceName"] for mapping in server["BlockDeviceMappings"]]
-            image_id = create_image(self.ec2, image_request(run, plan, server["RootDeviceName"], devices))
+            image_id = create_image(self.ec2, image_request(run, plan, server.root_device, server.mapped))
         # Last: a server without an image is worse than one with two.
         left = [note for old in (*upkeep.retired, *upkeep.failed) for note in deregister(self.ec2, old)]
         logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make, retired=upkeep.retired)
