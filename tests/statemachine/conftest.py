@@ -15,6 +15,7 @@ def machine(cloud, clock, wire, monkeypatch):
     machine.plug_in(monkeypatch)
     yield machine
     assert machine.surprises == []
+    assert machine.missing_paths == [], "AWS would end this execution behind every Catch"
     assert machine.unused() == [], "a failure of a function was ordered and met nothing"
 
 

@@ -20,6 +20,7 @@ from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.state_type import StateType
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
@@ -86,12 +87,15 @@ class Machine:
     invocations: list[str] = field(default_factory=list)
     surprises: list[Exception] = field(default_factory=list)
     """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
+    missing_paths: list[str] = field(default_factory=list)
+    """Paths that a state did not find: AWS ends the execution there (``States.Runtime``), behind every Catch."""
     swept: list[dict[str, Any]] = field(default_factory=list)
     """The events that sweep was started with."""
     remaining_ms: int = 120_000
     """How long each function may still run, as Lambda tells it."""
     _stop_in: str = ""
     _state: str = ""
+    _kind: StateType | None = None
     _environment: Any = None
     _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
     _before: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -99,6 +103,10 @@ class Machine:
     def start(self, data: Any, name: str | None = None) -> Run:
         """Run an execution to its end, as if started in the console with this input."""
         return self._run(definition(), data, name or f"run-{uuid.uuid4().hex[:12]}")
+
+    def run(self, machine: dict[str, Any], data: Any) -> Run:
+        """Run an execution of another definition to its end."""
+        return self._run(machine, data, f"other-{uuid.uuid4().hex[:12]}")
 
     def recover(self, data: Any, name: str | None = None) -> Run:
         """Run an execution of the recover machine to its end."""
@@ -144,7 +152,7 @@ class Machine:
         enter, leave = CommonStateField._eval_state_input, CommonStateField._verify_size_quota
 
         def watched_enter(state: CommonStateField, env: Environment) -> None:
-            self._environment, self._state = env, state.name
+            self._environment, self._state, self._kind = env, state.name, state.state_type
             self._stop_if(state, StateType.Wait)
             enter(state, env)
 
@@ -152,6 +160,15 @@ class Machine:
             self._stop_if(state, StateType.Choice, StateType.Pass)
             leave(state, env, value)
 
+        miss = NoSuchJsonPathError.__init__
+
+        def watched_miss(error: NoSuchJsonPathError, json_path: str, data: Any) -> None:
+            miss(error, json_path, data)
+            # A Choice may ask whether a path is there.
+            if self._kind != StateType.Choice:
+                self.missing_paths.append(f"{self._state}: {json_path}")
+
+        monkeypatch.setattr(NoSuchJsonPathError, "__init__", watched_miss)
         monkeypatch.setattr(CommonStateField, "_eval_state_input", watched_enter)
         monkeypatch.setattr(CommonStateField, "_verify_size_quota", watched_leave)
 
