@@ -113,6 +113,16 @@ class Agent:
         elif command.status == "In Progress":
             command.status = "Cancelling"
 
+    def lose_worker(self, command: Command) -> None:
+        """End the process that runs a command's document; what its script has begun on the server goes on.
+
+        amazon-ssm-agent, processor.go: the document then counts as failed, and no plugin has written any output.
+        """
+        words = "document process failed unexpectedly"
+        command.process, command.unreported = None, None
+        command.in_progress, command.status, command.exit_code = False, "Failed", 1
+        command.stdout, command.stderr = "", words
+
     def stop(self) -> None:
         """End the agent's service, and with it the scripts that it watches over."""
         self.running = False

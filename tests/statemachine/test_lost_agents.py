@@ -10,6 +10,7 @@ from quiesce.backup.parameters import SESSION_LIMIT_S
 from sandbox.aws.run_command import RunCommand
 from sandbox.windows.system import Windows
 from tests.statemachine.truth import record_of
+from tests.support.factories.policy import a_policy
 
 FREEZE_LIMIT_S = 120
 SEND, ADVANCE = RunCommand._send, Windows.advance
@@ -109,8 +110,8 @@ def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(
     [
         ("inventory", "before", "PartiallySuccessful", "crash", "no answer to inventory"),
         ("stage", "before", "PartiallySuccessful", "crash", "no answer to stage"),
-        ("freeze", "before", "Failed", "none", "no answer to freeze"),
-        ("freeze", "during", "Failed", "none", "no answer to freeze"),
+        ("freeze", "before", "PartiallySuccessful", "crash", "no answer to freeze"),
+        ("freeze", "during", "PartiallySuccessful", "crash", "no answer to freeze"),
         ("thaw", "before", "PartiallySuccessful", "crash", "Thaw got no answer"),
         ("thaw", "during", "PartiallySuccessful", "crash", "Thaw got no answer"),
         ("complete", "before", "PartiallySuccessful", "application", "whether the complete script ran"),
@@ -134,6 +135,83 @@ def test_an_agent_lost_for_good_is_told_in_words_and_the_server_ends_its_session
     asked = shop.application.asked
     assert [a for a in asked if a.startswith("after")] == (["after 1"] if "before" in asked else [])
     assert len([a for a in asked if a.startswith("complete")]) == (1 if asked else 0)
+
+
+@pytest.fixture
+def dying(shop, monkeypatch):
+    """Let the agent's worker die in a verb: before it has begun or once it is begun; once or always."""
+
+    def order(verb, when, *, always=False):
+        died = []
+
+        def send(service, given, now_s):
+            answer = SEND(service, given, now_s)
+            command = shop.windows.agent.commands[-1]
+            if given["Parameters"]["Verb"] == [verb] and (always or not died):
+                died.append(command)
+                if when == "before":
+                    command.status = "In Progress"
+                    shop.windows.agent.lose_worker(command)
+            return answer
+
+        def advance(now_s):
+            ADVANCE(shop.windows, now_s)
+            for command in died:
+                if when == "during" and command.started_s:
+                    shop.windows.agent.lose_worker(command)
+
+        monkeypatch.setattr(RunCommand, "_send", send)
+        monkeypatch.setattr(shop.windows, "advance", advance)
+        return died
+
+    return order
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_worker_that_dies_once_costs_nothing(verb, when, machine, cloud, shop, dying, frozen_request):
+    cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
+    died = dying(verb, when)
+    run = machine.start(frozen_request)
+    assert died
+    record = assert_true(cloud, run, shop)
+    assert (run.status, record["status"]) == ("SUCCEEDED", "Successful"), record["reason"]
+    assert record["consistency"]["level"] == "application"
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_snapshots_come_before_the_thaw_where_freeze_stays_without_an_answer(
+    when, machine, cloud, shop, dying, frozen_request
+):
+    cloud.put_scripts("orders", before=SLOW)
+    dying("freeze", when, always=True)
+    run = machine.start(frozen_request)
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    record = record_of(cloud, run, shop.instance_id)
+    # A thaw of what never froze runs after, too: with 0.
+    held = ["before", "after 1"] if when == "during" else ["after 0"]
+    assert shop.application.asked == [*held, "complete 0"]
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert record["consistency"]["reason"].startswith("it is not known whether the application was held")
+    assert run.states.index("Snapshot") < run.states.index("Thaw")
+
+
+def test_no_snapshots_are_taken_where_freeze_stays_without_an_answer_and_the_policy_wants_application_consistency(
+    machine, cloud, shop, dying, frozen_request
+):
+    cloud.put_scripts("orders", before=SLOW)
+    dying("freeze", "during", always=True)
+    policy = a_policy(
+        shop.instance_id,
+        name="orders",
+        defaults={"scripts": {"from": "bucket"}, "freeze_limit_s": 120, "consistency": "application"},
+    )
+    run = machine.start({**frozen_request, "policy": cloud.put_policy(policy)})
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    record = assert_true(cloud, run, shop)
+    assert (record["status"], record["failure"]["error"]) == ("Failed", "AgentUnreachable")
+    assert cloud.snapshot_sets() == 0
+    assert "Thaw" in run.states
 
 
 @pytest.mark.parametrize("verb", SCRIPT)

@@ -10,7 +10,7 @@ from quiesce.aws.clients import code_of, repeatable
 from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
 from quiesce.guest.agent import Agent
-from quiesce.guest.answers import Answer, Question, read_answer
+from quiesce.guest.answers import MAX_QUOTED, Answer, Question, has_line, read_answer
 from quiesce.guest.patience import Patience
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ UNREACHABLE = frozenset({"InvalidInstanceId", "UnsupportedPlatformType"})
 SHORTEST_DELIVERY_S = 30
 # The document's default, for verbs that are no attempt's.
 FIRST_ATTEMPT = "1"
+# After a command that the agent ended without an answer: its worker died, or a scanner kept it from starting.
+SEND_AGAIN_S = 2.0
 # After a look that SSM did not answer: it asks for slower calls, and publishes no number.
 UNANSWERED_LOOK_S = 1.0
 
@@ -81,7 +83,8 @@ class Guest:
         Args:
             verb: of guest/document.yaml.
             parameters: of the document; all values are text.
-            patience: the command is not begun on the server after ``limit_s`` either (SSM takes no less than 30 s).
+            patience: how long to wait for the answer, and until when to send the verb again if the agent ended its
+                command without an answer; the server does not start a command after ``limit_s`` (30 s at least).
 
         Raises:
             AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
@@ -89,15 +92,27 @@ class Guest:
             CommandRefused: the document does not take these parameters; not retried.
             AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
         """
-        until = self.clock.monotonic() + patience.limit_s
-        command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
-        ended = self._await_end(command_id, f"{verb} on {self.instance_id} (command {command_id})", patience, until)
+        ended = self._ended(verb, parameters, patience)
         question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)
         answer = read_answer(ended.get("StandardOutputContent", ""), ended.get("StandardErrorContent", ""), question)
         if answer.ok != (ended["Status"] == "Success" and ended["ResponseCode"] == 0):
             how = f"{ended['Status']} with exit code {ended['ResponseCode']}"
             raise AnswerUnreadable(f"{verb} on {self.instance_id} says ok = {answer.ok}, and ended as {how}")
         return answer
+
+    def _ended(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Any:
+        """Return the invocation with an answer; one that the agent ended without any is not an answer."""
+        began = self.clock.monotonic()
+        while True:
+            command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
+            what = f"{verb} on {self.instance_id} (command {command_id})"
+            ended = self._await_end(command_id, what, patience, began + patience.limit_s)
+            if ended["Status"] == "Success" or has_line(ended.get("StandardOutputContent", "")):
+                return ended
+            if self.clock.monotonic() + SEND_AGAIN_S > began + min(patience.again_s, patience.limit_s):
+                said = (ended.get("StandardErrorContent", "") or ended.get("StandardOutputContent", ""))[:MAX_QUOTED]
+                raise AgentUnreachable(f"{what} ended as Failed without an answer; the agent says {said!r}")
+            self.clock.sleep(SEND_AGAIN_S)
 
     def _send(self, verb: str, parameters: Mapping[str, str], delivery_s: int) -> str:
         try:

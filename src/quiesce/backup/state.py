@@ -65,12 +65,14 @@ class Plan(Crossing):
 class Freeze(Crossing):
     """The session of one attempt, once the application is frozen or the freeze has failed, and what follows from it.
 
+    ``session`` is None if the server did not answer.
+
     ``go_on`` says whether snapshots are taken, ``retry`` whether another attempt is made after ``wait_s`` seconds,
     ``retry_refused`` whether one is made if EC2 refuses the snapshots; ``known_at`` is when Freeze had the answer.
     """
 
     attempt: int
-    session: Session
+    session: Session | None
     shadow: ShadowOutcome | None
     known_at: datetime
     go_on: bool
@@ -182,6 +184,11 @@ class RunState(BaseModel):
     def given_up(self) -> bool:
         """Whether the last attempt was thawed to make room for another one."""
         return self.retrying is not None and self.retrying.attempt == self.attempt
+
+    @property
+    def is_retrying(self) -> bool:
+        """Whether the machine is between two attempts: it has given up the last one, and no state has failed since."""
+        return self.given_up and self.retry_failure is None and self.freeze_failure is None
 
     @property
     def session(self) -> Session | None:

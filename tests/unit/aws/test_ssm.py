@@ -226,9 +226,6 @@ def test_a_line_that_contradicts_the_exit_code_is_not_believed(ssm: ScriptedSsm,
 
 WITHOUT_OUR_LINE = {
     "success without a word, as for a step that was skipped": an_invocation(StandardOutputContent=""),
-    "failure with a word on stderr only": an_invocation(
-        "Failed", StandardOutputContent="", StandardErrorContent="blocked by your administrator"
-    ),
     "another run's answer": an_invocation(StandardOutputContent=a_line(an_answer(run="run-2"))),
     "another attempt's answer": an_invocation(StandardOutputContent=a_line(an_answer(attempt="2"))),
     "another verb's answer": an_invocation(StandardOutputContent=a_line(an_answer("thaw"))),
@@ -242,6 +239,45 @@ WITHOUT_OUR_LINE = {
 def test_success_is_nothing_without_our_line_to_our_question(ssm: ScriptedSsm, invocation: dict[str, Any]) -> None:
     ssm.takes_the_command()
     ssm.says("GetCommandInvocation", invocation)
+    with pytest.raises(AnswerUnreadable):
+        ask(ssm)
+
+
+NO_LINE = {
+    "the agent's worker died": an_invocation(
+        "Failed", StandardOutputContent="", StandardErrorContent="document process failed unexpectedly"
+    ),
+    "a scanner kept it from starting": an_invocation(
+        "Failed", StandardOutputContent="not ours", StandardErrorContent="blocked by your administrator"
+    ),
+}
+
+
+@pytest.mark.parametrize("invocation", NO_LINE.values(), ids=NO_LINE)
+def test_a_command_that_failed_without_our_line_is_no_answer_and_is_sent_again(
+    ssm: ScriptedSsm, invocation: dict[str, Any]
+) -> None:
+    ssm.takes_the_command()
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", invocation, an_invocation())
+    assert ask(ssm).ok
+    assert [operation for operation, _ in ssm.sent].count("SendCommand") == 2
+
+
+@pytest.mark.parametrize("patience", [Patience(60.0, 0.5, again_s=10.0), Patience(10.0, 0.5)], ids=repr)
+def test_a_command_that_always_fails_without_our_line_is_sent_again_for_as_long_as_it_is_worth(
+    ssm: ScriptedSsm, patience: Patience
+) -> None:
+    ssm.always_says("SendCommand", {"Command": {"CommandId": COMMAND_ID}})
+    ssm.always_says("GetCommandInvocation", NO_LINE["the agent's worker died"])
+    with pytest.raises(AgentUnreachable, match=r"ended as Failed without an answer.*failed unexpectedly"):
+        ask(ssm, patience=patience)
+    assert 1000.0 + 8.0 <= ssm.now_s <= 1000.0 + 10.0
+
+
+def test_a_wrong_line_of_ours_is_an_error_and_is_not_sent_again(ssm: ScriptedSsm) -> None:
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", an_invocation("Failed", StandardOutputContent=a_line(an_answer("thaw"))))
     with pytest.raises(AnswerUnreadable):
         ask(ssm)
 

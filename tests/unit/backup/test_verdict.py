@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quiesce.backup.findings import ADOPTED, NOT_FROZEN, gather
 from quiesce.backup.snapshot_verdict import SNAPSHOTS_INCOMPLETE, judge_snapshots
 from quiesce.backup.state import Awaited, Plan, RunState
-from quiesce.backup.verdict import HELD, judge
+from quiesce.backup.verdict import HELD, MAYBE_HELD, RUN_IT, judge
 from quiesce.executions import Cause, Failure, cause_of
 from quiesce.guest.answers import ScriptResult, Session
 from quiesce.points.parts import Consistency
@@ -264,6 +264,7 @@ class Judged:
     notes: tuple[str, ...] = ()
 
 
+STILL_HELD = f"{MAYBE_HELD}: the after script ended with exit code 7; {RUN_IT}"
 EVERY = "every chosen volume has a completed snapshot"
 NOBODY = "the server did not report its session"
 AFTER_UNKNOWN = "it is not known whether the after script ran"
@@ -309,7 +310,7 @@ RUNS = {
     ),
     "after failed": (
         a_run(ended(after=a_failed_script())),
-        Judged("PartiallySuccessful", "application", "the after script ended with exit code 7"),
+        Judged("PartiallySuccessful", "application", "the after script ended with exit code 7", (STILL_HELD,)),
     ),
     "complete failed": (
         a_run(ended(complete=a_failed_script())),
@@ -355,7 +356,12 @@ RUNS = {
             failure=a_failure(),
             await_snapshots=an_awaited(*WHOLE, adopted=True),
         ),
-        Judged("PartiallySuccessful", "crash", f"{ADOPTED}; the after script ended with exit code 7", (LOST_NOTE,)),
+        Judged(
+            "PartiallySuccessful",
+            "crash",
+            f"{ADOPTED}; the after script ended with exit code 7",
+            (LOST_NOTE, STILL_HELD),
+        ),
     ),
     "Freeze got no answer": (
         a_run(

@@ -109,7 +109,7 @@ def _check_at_hand(now: Snapshot | None) -> None:
 
 
 def _expected(state: RunState, copies: Sequence[ShadowCopy], snapshots: Sequence[Snapshot]) -> list[ExpectedCopy]:
-    session = state.freeze.session.shadow if state.freeze else None
+    session = state.freeze.session.shadow if state.freeze and state.freeze.session else None
     created_at = datetime.fromtimestamp(session.created_ms / 1000, UTC) if session and session.created_ms else None
     set_id = UUID(state.shadow.set_id) if state.shadow else UUID(int=0)
     disks = {snapshot.volume_id: snapshot.snapshot_id for snapshot in snapshots}
