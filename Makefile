@@ -30,7 +30,7 @@ sandbox: .venv/ready ## keep the local AWS open for your own commands
 	@python -m sandbox
 
 test: .venv/ready ## all tests
-	@pytest -n auto --dist loadfile
+	@pytest -n auto --dist loadfile $(MEASURED)
 
 contracts: .venv/ready ## the guest in a real PowerShell against its contract, and the 5.1 checker (needs pwsh)
 	@python -m tests.guest.contracts
@@ -39,7 +39,9 @@ contracts: .venv/ready ## the guest in a real PowerShell against its contract, a
 mutations: .venv/ready ## break the guest on purpose, and see each break caught (needs pwsh)
 	@python -m tools.guest.mutations
 
+check: MEASURED := --cov --cov-report= --cov-fail-under=0
 check: lint test ## what CI runs: format, types, linters, tests, and where pwsh is at hand the contracts that changed
+	@python -m tools.coverage_floor
 	@python -m tests.guest.contracts --changed
 	@if command -v pwsh >/dev/null; then python -m tools.guest.checker; fi
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
