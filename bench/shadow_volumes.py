@@ -1,6 +1,6 @@
 """What it costs to look for shadow copies through the EBS direct APIs: blocks, calls and processor time.
 
-Fills docs/performance.md.
+Fills docs/operate/performance.md.
 
 PYTHONPATH=src python -m bench.shadow_volumes
 """

@@ -34,7 +34,7 @@ CALLS = [
 UNKNOWN_ID = "i-0fedcba9876543210"
 FILE = f"s3://{BUCKET}/policies/files-nightly.yaml"
 EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
-REFERENCE = "docs/reference.md has the bounds of every field"
+REFERENCE = "docs/reference/reference.md has the bounds of every field"
 
 Call = Callable[..., Any]
 

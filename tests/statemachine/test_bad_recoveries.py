@@ -305,7 +305,9 @@ def test_a_group_that_somebody_opened_is_not_used(backed, machine):
 
 @pytest.mark.parametrize("raw", [{}, None, "latest", {"recovery_point": "x", "recovery_id": 7}, {"recovery_id": "a b"}])
 def test_an_input_that_cannot_be_used_ends_with_its_words(backed, raw):
-    assert_failed(backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it as docs/recovery.md shows")
+    assert_failed(
+        backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it as docs/use/recover.md shows"
+    )
 
 
 def test_a_recovery_point_that_nobody_made_is_told(backed):

@@ -1,4 +1,7 @@
-"""The permissions table of docs/reference.md, made from the template: ``python -m tests.template.permissions``."""
+"""Make the permissions table of docs/reference/reference.md from the template.
+
+``python -m tests.template.permissions`` prints it.
+"""
 
 import sys
 from collections.abc import Iterator

@@ -234,9 +234,9 @@ def test_every_arn_goes_by_the_partition():
 
 
 def test_the_reference_has_the_templates_permissions():
-    reference = (ROOT / "docs/reference.md").read_text()
+    reference = (ROOT / "docs/reference/reference.md").read_text()
     between = re.search(r"<!-- permissions: begin.*?-->\n(.*?)<!-- permissions: end -->", reference, re.DOTALL)
-    assert between, "docs/reference.md has no place for the permissions"
+    assert between, "docs/reference/reference.md has no place for the permissions"
     assert between[1].strip() == table(), "paste the output of: python -m tests.template.permissions"
 
 

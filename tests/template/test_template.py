@@ -192,15 +192,15 @@ def test_the_guests_document_is_included_from_its_own_file_and_new_versions_take
 
 
 def test_the_runbook_says_of_every_step_of_a_recovery_what_to_do_where_it_fails():
-    chapter = (ROOT / "docs/runbook.md").read_text().partition("\n## A recovery failed\n")[2]
+    chapter = (ROOT / "docs/operate/runbook.md").read_text().partition("\n## A recovery failed\n")[2]
     steps = [name for name, state in definition("RecoverMachine")["States"].items() if state["Type"] == "Task"]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == steps
 
 
 def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
-    runbook = (ROOT / "docs/runbook.md").read_text()
+    runbook = (ROOT / "docs/operate/runbook.md").read_text()
     for name, alarm in resources("AWS::CloudWatch::Alarm").items():
-        chapter = re.search(r"See docs/runbook.md, (.+)\.$", alarm["Properties"]["AlarmDescription"])
+        chapter = re.search(r"See docs/operate/runbook.md, (.+)\.$", alarm["Properties"]["AlarmDescription"])
         assert chapter, name
         assert f"\n## {chapter[1]}\n" in runbook, name
         assert f"*{name}*" in runbook, name

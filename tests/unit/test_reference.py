@@ -14,7 +14,7 @@ from quiesce.policy.policy import Policy, Target
 from tests.support.project import ROOT
 from tests.unit.test_errors import leaves
 
-NAMED = set(re.findall(r"`([A-Za-z_.]+)`", (ROOT / "docs" / "reference.md").read_text()))
+NAMED = set(re.findall(r"`([A-Za-z_.]+)`", (ROOT / "docs" / "reference" / "reference.md").read_text()))
 # In the words of people: what a field of a part is called there beside its own name.
 PREFIXES = ("", "scripts.", "volumes.")
 

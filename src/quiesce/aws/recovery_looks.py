@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MISSING_RIGHT = (
     "for an instance profile name its role in the stack's parameter ServerRoles, "
-    "for a key let the function's role use it by the key's policy (docs/recovery.md, Rights)"
+    "for a key let the function's role use it by the key's policy (docs/use/recover.md, Rights)"
 )
 # Filters take at most so many values (EC2 API reference).
 FILTER_VALUES = 200

@@ -22,7 +22,7 @@ class Remains(Crossing):
 
 
 class Account(Crossing):
-    """How a recovery ended; every field is explained in docs/recovery.md."""
+    """How a recovery ended; every field is explained in docs/use/recover.md."""
 
     recovery_id: str
     status: Literal["Recovered", "Failed"]

@@ -98,7 +98,7 @@ def read_recovery_request(raw: Any) -> RecoveryRequest:
         names = [str(part) for part in first["loc"] if not str(part).startswith(("literal", "function", "constrained"))]
         problem = "is not a field that quiesce knows" if first["type"] == "extra_forbidden" else first["msg"]
         problem = problem.removeprefix("Value error, ")
-        remedy = f"write it as docs/recovery.md shows, for example {EXAMPLE}"
+        remedy = f"write it as docs/use/recover.md shows, for example {EXAMPLE}"
         raise RecoveryRefused(".".join(names) or "input", problem[0].lower() + problem[1:], remedy) from error
 
 

@@ -65,7 +65,7 @@ class RecoveryPlan(Crossing):
         copies = ", ".join(self.shadow_copies)
         return (
             "the volumes are as after a power failure: the application-consistent state is in the shadow copies inside "
-            f"them ({copies}), and nobody has gone back to these yet (docs/recovery.md says how)"
+            f"them ({copies}), and nobody has gone back to these yet (docs/use/recover.md says how)"
         )
 
     @property

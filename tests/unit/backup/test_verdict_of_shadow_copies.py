@@ -240,7 +240,7 @@ def test_a_thaw_for_another_attempt_that_got_no_answer_is_why_there_was_none() -
 
 
 def test_the_table_of_the_documentation_is_this_one() -> None:
-    text = (ROOT / "docs" / "consistency.md").read_text()
+    text = (ROOT / "docs" / "use" / "consistency.md").read_text()
     begin, end = "<!-- verdict: begin -->\n", "<!-- verdict: end -->"
     assert text[text.index(begin) + len(begin) : text.index(end)] == "\n".join(table()) + "\n"
 
@@ -272,7 +272,7 @@ SHOWN = {
 
 
 def table() -> list[str]:
-    """Return the table of docs/consistency.md, made by the verdict itself."""
+    """Return the table of docs/use/consistency.md, made by the verdict itself."""
     lines = [
         "| What happens | Status | Consistency | Description ends with | `complete` gets |",
         "|---|---|---|---|---|",

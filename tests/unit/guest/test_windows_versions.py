@@ -117,4 +117,4 @@ def test_every_source_is_used():
 
 
 def test_the_page_is_the_table():
-    assert (DOCS / "supported-systems.md").read_text() == page()
+    assert (DOCS / "reference" / "supported-systems.md").read_text() == page()

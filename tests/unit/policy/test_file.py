@@ -16,8 +16,8 @@ from tests.support.factories.run import INSTANCE, a_policy, a_policy_document
 OTHER = "i-0fedcba9876543210"
 WHERE = "s3://bucket/policies/files.yaml"
 GOOD = f"name: files\ntargets: [{{instance_id: {INSTANCE}}}]\n"
-REFERENCE = "docs/reference.md shows every field"
-BOUNDS = "correct it; docs/reference.md has the bounds of every field"
+REFERENCE = "docs/reference/reference.md shows every field"
+BOUNDS = "correct it; docs/reference/reference.md has the bounds of every field"
 
 
 def words_of_file(content: str | bytes) -> str:

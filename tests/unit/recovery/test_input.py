@@ -8,7 +8,7 @@ from quiesce.errors import RecoveryRefused
 from quiesce.recovery.input import EXAMPLE, read_recovery_request
 from tests.support.factories.run import INSTANCE
 
-REMEDY = f"Remedy: write it as docs/recovery.md shows, for example {EXAMPLE}."
+REMEDY = f"Remedy: write it as docs/use/recover.md shows, for example {EXAMPLE}."
 
 
 def refusal(raw: Any) -> str:
