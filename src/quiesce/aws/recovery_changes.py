@@ -34,7 +34,7 @@ NOT_YET = {
     "InvalidVolume.NotFound",
     "VolumeInUse",
 }
-# One call of the function makes at most so many changes, one after the other: even at 3 seconds each it ends in time.
+# One call of the function makes at most this many changes in turn: even at 3 seconds each it ends in time.
 CHANGES_PER_TRY = 16
 # Plan refuses another input under the same id.
 IN_OVERRIDES = " in overrides, under a new recovery_id"

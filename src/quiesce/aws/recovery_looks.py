@@ -21,7 +21,7 @@ MISSING_RIGHT = (
     "for an instance profile name its role in the stack's parameter ServerRoles, "
     "for a key let the function's role use it by the key's policy (docs/recovery.md, Rights)"
 )
-# Filters take at most so many values (EC2 API reference).
+# Filters take at most this many values (EC2 API reference).
 FILTER_VALUES = 200
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TOO_SOON = {"SnapshotCreationPerVolumeRateExceeded"}
 # States of a snapshot that can't be tagged: quiesce's for one that EC2 does not know, and the Recycle Bin's.
 NOT_TAGGABLE = {"vanished", "recoverable", "recovering"}
-# Filters take at most so many values (EC2 API reference).
+# Filters take at most this many values (EC2 API reference).
 FILTER_VALUES = 200
 
 
