@@ -25,7 +25,7 @@ def asking(call, shop):
 def test_a_run_whose_lease_has_ended_asks_nobody_and_thaws_nobody(call, clock, shop, wire, asking):
     clock.now_s += LEASE_S
     wire.sent.clear()
-    with pytest.raises(errors.LeaseLost, match="its moment has gone"):
+    with pytest.raises(errors.LeaseLost, match="it is too late to go on"):
         call("freeze", asking)
     assert "ssm:SendCommand" not in wire.sent
     failed = {**asking, "freeze_failure": {"Error": "LeaseLost", "Cause": "{}"}}

@@ -172,8 +172,7 @@ def test_a_server_that_a_recovery_is_making_is_left_alone(refusal: Call, cloud: 
     cloud.ec2.create_tags(Resources=[server.instance_id], Tags=[{"Key": "quiesce:recovering", "Value": "drill-7"}])
     assert refusal({"policy": a_policy(server.instance_id)}) == (
         "ServerRefused",
-        "instance_id: the server is being made by recovery drill-7: it is nobody's yet. "
-        "Remedy: back it up once the recovery has ended.",
+        "instance_id: recovery drill-7 is still making the server. Remedy: back it up once the recovery has ended.",
     )
 
 

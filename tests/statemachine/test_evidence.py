@@ -109,7 +109,7 @@ def test_where_the_functions_time_does_not_suffice_what_was_read_is_told_and_the
     run = machine.start(request_with())
     assert_consistent(run, shop, "not verifiable")
     assert machine.wire.count("ebs:GetSnapshotBlock") == 3
-    assert "the function's time did not suffice to read it" in run.output["evidence"]["reason"]
+    assert "the function had no time left to read it" in run.output["evidence"]["reason"]
     assert machine.invocations.count("verify") == 1
 
 

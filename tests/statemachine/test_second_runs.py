@@ -124,7 +124,7 @@ def test_a_snapshot_that_comes_after_its_lease_expired_sends_nothing(machine, cl
 
     machine.before("snapshot", come_too_late)
     run = machine.start(request_for)
-    assert_failed(cloud, run, server.instance_id, "LeaseLost", "its moment has gone")
+    assert_failed(cloud, run, server.instance_id, "LeaseLost", "it is too late to go on")
     assert machine.wire.count("ec2:CreateSnapshots") == 1
     assert cloud.snapshot_sets() == 0
 

@@ -1,4 +1,4 @@
-"""What a backup keeps of a server beside its volumes, so that a recovery can launch another like it."""
+"""A server and its volumes, as EC2 describes them: whether a backup can take them, and what a recovery needs."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def source_of(instance: "InstanceTypeDef") -> Source:
-    """Return what EC2 says of a server; what it does not say is empty, and a recovery then asks for it."""
+    """Return what a recovery needs of a server; what EC2 does not report is empty, and a recovery then asks for it."""
     return Source(
         instance_type=instance.get("InstanceType", ""),
         architecture=instance.get("Architecture", ""),
@@ -37,7 +37,7 @@ def describe_server(client: "EC2Client", instance_id: str, region: str) -> "Inst
     """Return the instance as EC2 describes it.
 
     Raises:
-        ServerRefused: EC2 does not know it here, or it can't be backed up in its state.
+        ServerRefused: EC2 does not know it in this region and account.
     """
     try:
         with repeatable("ec2:DescribeInstances"):
@@ -64,7 +64,7 @@ def server_of(instance: "InstanceTypeDef") -> Server:
     """
     found = tags_of(instance)
     if recovery := found.get(tags.RECOVERING):
-        problem = f"the server is being made by recovery {recovery}: it is nobody's yet"
+        problem = f"recovery {recovery} is still making the server"
         raise ServerRefused("instance_id", problem, "back it up once the recovery has ended")
     state, platform = _usable_state(instance), instance.get("PlatformDetails", "")
     return Server(name=found.get("Name", ""), state=state, platform=platform, source=source_of(instance))
@@ -90,7 +90,7 @@ def describe_volumes(client: "EC2Client", instance: "InstanceTypeDef") -> list[A
         volumes = [volume for page in pages for volume in page["Volumes"] if volume["VolumeId"] in devices]
     root = instance.get("RootDeviceName", "")
     attached = [_attached(volume, devices[volume["VolumeId"]], root, instance["InstanceId"]) for volume in volumes]
-    return sorted(attached, key=lambda a: (not a.volume.root, a.volume.device))
+    return sorted(attached, key=lambda each: (not each.volume.root, each.volume.device))
 
 
 def _attached(volume: "VolumeTypeDef", device: str, root: str, instance_id: str) -> AttachedVolume:

@@ -1,4 +1,4 @@
-"""Systems Manager: one verb to one server and its answer. Sending a verb twice is safe: the server does it once."""
+"""Systems Manager: sends a verb to a server and waits for its answer. Sending it twice is safe: it runs once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from quiesce.guest.patience import Patience
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-# As SSM names them, blanks removed: the guide and the API write some of them differently.
+# SSM's statuses without their blanks: its guide and its API write some of them differently.
 UNDER_WAY = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 ANSWERED = frozenset({"Success", "Failed"})
 LOST = frozenset(
@@ -34,13 +34,13 @@ LOST = frozenset(
         "NoInstancesInTag",
     ]
 )
-# What SSM says of a document and parameters that do not fit together, or not into 64 KB.
+# SSM's error codes for a document and parameters that do not fit together, or not into 64 KB.
 MISFITS = frozenset({"InvalidDocument", "InvalidParameters", "MaxDocumentSizeExceeded"})
-# What SSM says of a server that it does not know, or no longer.
+# SSM's error codes for a server that it does not know, or no longer knows.
 UNREACHABLE = frozenset({"InvalidInstanceId", "UnsupportedPlatformType"})
-# SSM refuses less.
+# SSM refuses a shorter time.
 SHORTEST_DELIVERY_S = 30
-# The document's default, for verbs that are no attempt's.
+# The document's default, for verbs that belong to no attempt.
 FIRST_ATTEMPT = "1"
 # After a command that the agent ended without an answer: its worker died, or a scanner kept it from starting.
 SEND_AGAIN_S = 2.0
@@ -50,7 +50,7 @@ UNANSWERED_LOOK_S = 1.0
 
 @dataclass(frozen=True)
 class Guest:
-    """A server, the document that speaks to it, and the clock by which we wait for it."""
+    """A server, the document that carries verbs to it, and the clock by which we wait for it."""
 
     client: "SSMClient"
     document: str
@@ -88,7 +88,7 @@ class Guest:
 
         Raises:
             AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
-            AnswerUnreadable: an answer that is not ours; not retried.
+            AnswerUnreadable: the answer is not what quiesce's script writes; not retried.
             CommandRefused: the document does not take these parameters; not retried.
             AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
         """
@@ -97,7 +97,7 @@ class Guest:
         answer = read_answer(ended.get("StandardOutputContent", ""), ended.get("StandardErrorContent", ""), question)
         if answer.ok != (ended["Status"] == "Success" and ended["ResponseCode"] == 0):
             how = f"{ended['Status']} with exit code {ended['ResponseCode']}"
-            raise AnswerUnreadable(f"{verb} on {self.instance_id} says ok = {answer.ok}, and ended as {how}")
+            raise AnswerUnreadable(f"{verb} on {self.instance_id} answered ok = {answer.ok}, but ended as {how}")
         return answer
 
     def _ended(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Any:
@@ -126,14 +126,14 @@ class Guest:
                 )
         except ClientError as error:
             if code_of(error) in UNREACHABLE:
-                raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
+                raise AgentUnreachable(f"SSM refuses a command for {self.instance_id}: {error}") from error
             if code_of(error) in MISFITS:
-                raise CommandRefused(f"SSM takes no {verb} with {self.document}: {error}") from error
+                raise CommandRefused(f"SSM refuses {verb} with {self.document}: {error}") from error
             raise
         return answer["Command"]["CommandId"]
 
     def _await_end(self, command_id: str, what: str, patience: Patience, until: float) -> Any:
-        """Return the invocation when the server has answered; ``until`` is by ``monotonic``, and has the last look."""
+        """Return the invocation once the server has answered; the last look is at ``until``, by ``monotonic``."""
         while True:
             unanswered: Exception | None = None
             try:
@@ -153,7 +153,7 @@ class Guest:
             with repeatable("ssm:GetCommandInvocation"):
                 found = self.client.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
         except ClientError as error:
-            if code_of(error) == "InvocationDoesNotExist":  # so it is for a moment after SendCommand
+            if code_of(error) == "InvocationDoesNotExist":  # SSM answers so for a moment after SendCommand
                 return None
             if code_of(error) in UNREACHABLE:
                 raise AgentUnreachable(f"{what}: SSM no longer knows the server: {error}") from error

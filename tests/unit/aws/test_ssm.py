@@ -220,7 +220,7 @@ CONTRADICTIONS = {
 def test_a_line_that_contradicts_the_exit_code_is_not_believed(ssm: ScriptedSsm, invocation: dict[str, Any]) -> None:
     ssm.takes_the_command()
     ssm.says("GetCommandInvocation", invocation)
-    with pytest.raises(AnswerUnreadable, match=r"says ok = (True|False), and ended as (Success|Failed) with exit code"):
+    with pytest.raises(AnswerUnreadable, match=r"answered ok = (True|False), but ended as (Success|Failed) with exit "):
         ask(ssm)
 
 

@@ -93,7 +93,7 @@ class Recovering:
                 raise NotReady(f"{instance_id} is {server['State']['Name']}, and has to be stopped")
             self._move(instance_id, attached)
             raise NotReady(self._progress(instance_id, attached))
-        recovery_changes.set_ends(self.ec2, instance_id, self.plan)
+        recovery_changes.set_delete_on_termination(self.ec2, instance_id, self.plan)
         recovery_changes.set_groups(self.ec2, instance_id, self.plan.security_group_ids)
 
     def start(self, instance_id: str) -> None:

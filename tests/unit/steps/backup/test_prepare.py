@@ -113,8 +113,8 @@ OBSTACLES = {
     "never heard of": ({"agent": Refusal("InvalidInstanceId")}, "Systems Manager does not know the server"),
     "offline": ({"agent": {**ONLINE, "PingStatus": "ConnectionLost"}}, "has lost its connection"),
     "too old": ({"agent": {**ONLINE, "AgentVersion": "2.3.1319.0"}}, "2.3.1319.0 is older than 3.0.502"),
-    "gone meanwhile": ({"inventory": Refusal("InvalidInstanceId")}, "SSM takes no command for"),
-    "no such document": ({"inventory": Refusal("InvalidDocument")}, "SSM takes no inventory with the-document"),
+    "gone meanwhile": ({"inventory": Refusal("InvalidInstanceId")}, "SSM refuses a command for"),
+    "no such document": ({"inventory": Refusal("InvalidDocument")}, "SSM refuses inventory with the-document"),
     "a clone": ({"inventory": an_answer("inventory", ok=False, error=CLONE)}, f"the server refused: {CLONE}"),
     "constrained": (
         {"inventory": {"quiesce": 1, "ok": False, "error": "LanguageMode: PowerShell is constrained"}},
