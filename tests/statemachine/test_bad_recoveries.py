@@ -12,8 +12,11 @@ from tests.support.wire import refused
 
 SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
-GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
-NEW_ID = "; start 'drill-7' with clean-up, and it is deleted."
+GO_ON = (
+    "; to go on, start it again under recovery_id 'drill-7'; "
+    "with on_failure 'clean-up', this is deleted if it fails again."
+)
+NEW_ID = "; to delete it, start 'drill-7' again with on_failure 'clean-up'."
 
 
 def counts(cloud):
@@ -32,7 +35,7 @@ def assert_failed(backed, run, error, words, **left):
         assert run.cause.endswith(NEW_ID if OTHER_ID in run.cause else GO_ON)
         assert all(resource_id in run.cause for resource_id in ids)
     else:
-        assert run.cause.endswith(". Nothing of it exists.")
+        assert run.cause.endswith(". Nothing that it made exists.")
 
 
 IDS = {"InstanceId", "VolumeId", "GroupId"}
@@ -244,7 +247,7 @@ def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slo
     machine.wire.on(call[0], refused("UnauthorizedOperation", 403), nth=call[1])
     run = backed.recover(on_failure="clean-up")
     assert (run.status, run.error) == ("FAILED", "AccessDenied")
-    assert run.cause.endswith("Nothing of it exists.")
+    assert run.cause.endswith("Nothing that it made exists.")
     assert made(backed.cloud) == NOTHING
     assert state_of_source(backed) == before
 
