@@ -157,7 +157,8 @@ def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
     [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
     VOLUMES.unusable.add(of_d["snapshot_id"])
     run = backed.recover()
-    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
+    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not create it; if its", **ALL)
+    assert f"allow the recovery to use the key, and {OTHER_ID}. This exists" in run.cause
     assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryBroken", "for xvdf is error")
 
 

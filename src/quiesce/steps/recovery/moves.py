@@ -227,6 +227,6 @@ def _refuse_failed(made: dict[str, "VolumeTypeDef"]) -> None:
     for device, volume in made.items():
         if (state := volume["State"]) not in ("creating", "available", "in-use"):
             raise RecoveryBroken(
-                f"{volume['VolumeId']} for {device} is {state}: EC2 could not make it; "
-                "if its snapshot is encrypted, may the recovery use its key? Let it, and {OTHER_ID}"
+                f"{volume['VolumeId']} for {device} is {state}: EC2 could not create it; "
+                f"if its snapshot is encrypted, allow the recovery to use the key, and {OTHER_ID}"
             )
