@@ -173,7 +173,7 @@ def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(bac
         return answer
 
     machine.wire.on("ec2:CreateVolume", made_and_gone, nth=4)
-    words = "1 of 3 volumes were not listed yet, /dev/sda1 among them; 1 were asked for just now; one that never comes"
+    words = "EC2 does not list 1 of 3 volumes yet, /dev/sda1 among them; 1 requested just now; one that never appears"
     assert_failed(backed, backed.recover(), "NotReady", words, servers=1, volumes=3, groups=1)
 
 

@@ -101,7 +101,7 @@ def test_that_nobody_could_be_told_is_a_note_and_the_server_is_recovered(backed,
     machine.wire.on(call, refused(code), nth=NTH.get(call, 1))
     run = backed.recover()
     assert_recovered(backed, run)
-    assert run.output["untold"].startswith("the account was not kept, or nobody was told")
+    assert run.output["untold"].startswith("the account was not kept or not mailed")
     assert code in run.output["untold"]
 
 

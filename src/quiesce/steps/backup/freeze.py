@@ -1,4 +1,4 @@
-"""Freeze: start the session of one attempt on the server, and wait until it is frozen or before has failed."""
+"""Freeze: start the session of one attempt on the server, and wait until it is frozen or the freeze has failed."""
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -38,7 +38,7 @@ class FreezeStep:
             The ``Freeze``, also of an attempt that failed on the server: that is data.
 
         Raises:
-            LeaseLost: the run no longer holds the server, and it was not asked; not retried.
+            LeaseLost: the run no longer holds the server, which was not asked to freeze; not retried.
             AgentUnreachable, AnswerUnreadable, GuestRefused, CommandRefused: it is not known what happened on the
                 server; not retried: the machine thaws.
         """
