@@ -55,7 +55,7 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert tour["busy"]["error"] == "ServerBusy"
     assert tour["recovered"]["status"] == "SUCCEEDED"
     assert tour["without an agent"]["status"] == "SUCCEEDED"
-    assert tour["cleaned up"]["cause"].endswith("Nothing of it exists.")
+    assert tour["cleaned up"]["cause"].endswith("Nothing that it made exists.")
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
     assert [grant for grant in aws.decisions.unused("quiesce") if grant[2] != "iam:PassRole"] == []

@@ -12,8 +12,11 @@ from tests.support.wire import refused
 
 SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
-GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
-NEW_ID = "; start 'drill-7' with clean-up, and it is deleted."
+GO_ON = (
+    "; to go on, start it again under recovery_id 'drill-7'; "
+    "with on_failure 'clean-up', this is deleted if it fails again."
+)
+NEW_ID = "; to delete it, start 'drill-7' again with on_failure 'clean-up'."
 
 
 def counts(cloud):
@@ -32,7 +35,7 @@ def assert_failed(backed, run, error, words, **left):
         assert run.cause.endswith(NEW_ID if OTHER_ID in run.cause else GO_ON)
         assert all(resource_id in run.cause for resource_id in ids)
     else:
-        assert run.cause.endswith(". Nothing of it exists.")
+        assert run.cause.endswith(". Nothing that it made exists.")
 
 
 IDS = {"InstanceId", "VolumeId", "GroupId"}
@@ -154,7 +157,8 @@ def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
     [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
     VOLUMES.unusable.add(of_d["snapshot_id"])
     run = backed.recover()
-    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
+    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not create it; if its", **ALL)
+    assert f"allow the recovery to use the key, and {OTHER_ID}. This exists" in run.cause
     assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryBroken", "for xvdf is error")
 
 
@@ -169,7 +173,7 @@ def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(bac
         return answer
 
     machine.wire.on("ec2:CreateVolume", made_and_gone, nth=4)
-    words = "1 of 3 volumes were not listed yet, /dev/sda1 among them; 1 were asked for just now; one that never comes"
+    words = "EC2 does not list 1 of 3 volumes yet, /dev/sda1 among them; 1 requested just now; one that never appears"
     assert_failed(backed, backed.recover(), "NotReady", words, servers=1, volumes=3, groups=1)
 
 
@@ -244,7 +248,7 @@ def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slo
     machine.wire.on(call[0], refused("UnauthorizedOperation", 403), nth=call[1])
     run = backed.recover(on_failure="clean-up")
     assert (run.status, run.error) == ("FAILED", "AccessDenied")
-    assert run.cause.endswith("Nothing of it exists.")
+    assert run.cause.endswith("Nothing that it made exists.")
     assert made(backed.cloud) == NOTHING
     assert state_of_source(backed) == before
 

@@ -37,7 +37,7 @@ def test_the_remedies_for_missing_capacity_work_as_they_are_written(backed, mach
     )
     first = backed.recover()
     assert "or with another instance_type or zone in overrides, under a new recovery_id" in first.cause
-    assert "go on under recovery_id 'drill-7'" in first.cause
+    assert "to go on, start it again under recovery_id 'drill-7'" in first.cause
     assert backed.recover(overrides={"instance_type": "m5.xlarge"}, recovery_id="drill-8").status == "SUCCEEDED"
     assert_recovered(backed, backed.recover())
 
@@ -48,7 +48,7 @@ def test_a_server_that_is_online_is_not_deleted_because_its_hand_over_broke_off(
     run = backed.recover(on_failure="clean-up")
     assert run.status == "FAILED"
     assert len(made(backed.cloud)["servers"]) == 1, run.states[-2:]
-    assert "go on under recovery_id 'drill-7'" in run.cause
+    assert "to go on, start it again under recovery_id 'drill-7'" in run.cause
     assert_recovered(backed, backed.recover())
 
 
@@ -81,7 +81,7 @@ def test_a_launch_that_ec2_gives_up_is_told_with_ec2s_reason_and_blames_nobody(b
         "is terminated (Client.InternalError: Client error on launch); start a new recovery, under another id"
         in run.cause
     )
-    assert "go on under" not in run.cause
+    assert "to go on" not in run.cause
 
 
 def backend_instances(backed):

@@ -67,6 +67,6 @@ def test_an_account_of_many_volumes_names_each_and_a_clean_up_deletes_few_at_a_t
     assert len(run.cause) < MAX_CAUSE
     assert all(volume["VolumeId"] in run.cause for volume in made(cloud)["volumes"])
     run = backed.recover(on_failure="clean-up")
-    assert run.cause.endswith("Nothing of it exists.")
+    assert run.cause.endswith("Nothing that it made exists.")
     assert made(cloud) == {"servers": [], "volumes": [], "groups": []}
     assert max(sum(call == "ec2:DeleteVolume" for call in sent) for sent in changes) == CHANGES_PER_TRY

@@ -101,7 +101,7 @@ def test_that_nobody_could_be_told_is_a_note_and_the_server_is_recovered(backed,
     machine.wire.on(call, refused(code), nth=NTH.get(call, 1))
     run = backed.recover()
     assert_recovered(backed, run)
-    assert run.output["untold"].startswith("the account was not kept, or nobody was told")
+    assert run.output["untold"].startswith("the account was not kept or not mailed")
     assert code in run.output["untold"]
 
 
@@ -135,7 +135,7 @@ def test_stopped_anywhere_it_is_accounted_for_and_nothing_is_deleted(backed, slo
         assert account["reason"].startswith("ExecutionStopped: " if run.status == "ABORTED" else "ExecutionFailed: ")
         assert {r["resource_id"] for r in account["exists"]} == left
         assert all(resource_id in account["reason"] for resource_id in left)
-        assert "go on under recovery_id 'drill-7'" in account["reason"]
+        assert "to go on, start it again under recovery_id 'drill-7'" in account["reason"]
     assert len(mails_of_recoveries(cloud)) == 1
     if state not in ("Finish", "Account"):
         machine.stop_in("")
@@ -174,7 +174,7 @@ def test_an_event_without_a_readable_input_is_accounted_for_under_the_executions
     [(key, account)] = cloud.accounts().items()
     assert key == "recoveries/by-hand/by-hand.json"
     assert account["reason"].startswith("ExecutionTimedOut: ")
-    assert "Nothing of it is listed" in account["reason"]
+    assert "EC2 lists nothing that it made" in account["reason"]
 
 
 def test_a_sweep_that_cannot_tell_fails_and_is_started_again(backed, slow, machine, cloud):

@@ -1,4 +1,4 @@
-"""Which recovery point a request means."""
+"""Which recovery point a request selects."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,17 +7,17 @@ from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
 from quiesce.recovery.input import RecoveryRequest
 
-# As many as a message can bear.
+# So many recovery points keep a message readable.
 NAMED_POINTS = 5
 
 
 def choose(request: RecoveryRequest, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
-    """Choose the recovery point that a request means, from those of the server.
+    """Choose the recovery point that a request selects, from those of the server.
 
-    ``latest whole`` is the latest that counts as a generation; a time means the latest that is not younger.
+    ``latest whole`` is the latest that counts as a generation; a time selects the latest that is not younger.
 
     Raises:
-        RecoveryRefused: there is none; the remedy names those there are.
+        RecoveryRefused: there is none; the remedy names the latest that exist.
     """
     if request.recovery_point is not None:
         return _named(request.recovery_point, points)
@@ -39,7 +39,7 @@ def _named(run_id: str, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
         usable = sorted((p for p in points if p.usable), key=_time)
         raise RecoveryRefused("recovery_point", f"there is no recovery point '{run_id}'", _known(usable))
     if not point.usable:
-        raise RecoveryRefused("recovery_point", f"run '{run_id}' failed: its snapshots are not whole", "choose another")
+        raise RecoveryRefused("recovery_point", f"run '{run_id}' failed with incomplete snapshots", "choose another")
     return point
 
 

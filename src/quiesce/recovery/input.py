@@ -1,4 +1,4 @@
-"""A recovery's input, as a person writes it: which recovery point, what to do with it, and what is to differ."""
+"""A recovery's input, as a person writes it: which recovery point, what to do with it, and what to change."""
 
 import re
 from datetime import datetime
@@ -12,9 +12,9 @@ from quiesce.policy.parts import INSTANCE_ID_PATTERN
 from quiesce.tags import PREFIX
 
 EXAMPLE = '{"instance_id": "i-0123456789abcdef0", "at": "latest whole"}'
-# What tags, keys of the table and names of security groups all take.
+# What tags, keys of the table and names of security groups all accept.
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}"
-# A recovery's tags and EC2's 50 a resource.
+# EC2 takes 50 tags a resource, a recovery's own among them.
 MAX_TAGS = 40
 
 Id = Annotated[str, StringConstraints(pattern=f"^{ID_PATTERN}$", strict=True)]
@@ -26,7 +26,7 @@ def resource_id(prefix: str) -> Any:
 
 
 class VolumeOverride(Crossing):
-    """What is to differ in one volume; IOPS and MiB/s within EBS's own bounds for the type."""
+    """What to change in one volume; IOPS and MiB/s within EBS's own bounds for the type."""
 
     volume_type: Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"] | None = None
     iops: Annotated[int, Field(ge=100, le=256_000, strict=True)] | None = None
@@ -34,7 +34,7 @@ class VolumeOverride(Crossing):
 
 
 class Overrides(Crossing):
-    """What is to differ from the server that was backed up; ``zone`` alone means the VPC's subnet there."""
+    """What to change from the server that was backed up; ``zone`` alone selects the VPC's subnet there."""
 
     zone: Annotated[str, StringConstraints(pattern=r"^[a-z]+(-[a-z0-9]+){2,}$", max_length=40)] | None = None
     subnet_id: resource_id("subnet") | None = None  # type: ignore[valid-type]
@@ -51,9 +51,9 @@ class Overrides(Crossing):
     kms_key_id: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
 
     @model_validator(mode="after")
-    def _tags_are_free(self) -> Self:
-        if taken := [key for key in self.tags if key.startswith((PREFIX, "aws:"))]:
-            raise ValueError(f"the tag {taken[0]} is not free")
+    def _tags_are_not_reserved(self) -> Self:
+        if reserved := [key for key in self.tags if key.startswith((PREFIX, "aws:"))]:
+            raise ValueError(f"the tag {reserved[0]} is reserved")
         return self
 
 
@@ -71,16 +71,16 @@ class RecoveryRequest(Crossing):
     overrides: Overrides = Overrides()
 
     @model_validator(mode="after")
-    def _one_way_to_say_which(self) -> Self:
+    def _selects_one_point(self) -> Self:
         if (self.recovery_point is None) == (self.instance_id is None):
-            raise ValueError("say either recovery_point, or instance_id and at")
+            raise ValueError("give either recovery_point, or instance_id and at")
         if (self.instance_id is None) != (self.at is None):
             raise ValueError("instance_id and at belong together")
         return self
 
     @property
     def moment(self) -> datetime | None:
-        """The time that was asked for, None where it was asked by words."""
+        """The time in ``at``, None for ``latest`` and ``latest whole``."""
         return None if self.at is None or isinstance(self.at, str) else self.at
 
 
@@ -93,7 +93,7 @@ def read_recovery_request(raw: Any) -> RecoveryRequest:
     try:
         return RecoveryRequest.model_validate(raw)
     except ValidationError as error:
-        # A misspelled field is missing, too: its own name says more.
+        # A misspelled field leaves another one missing, too: the misspelled name says more.
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         names = [str(part) for part in first["loc"] if not str(part).startswith(("literal", "function", "constrained"))]
         problem = "is not a field that quiesce knows" if first["type"] == "extra_forbidden" else first["msg"]
@@ -103,11 +103,11 @@ def read_recovery_request(raw: Any) -> RecoveryRequest:
 
 
 def id_of(raw: Any, execution_name: str) -> str:
-    """Return who a recovery is, also of one whose input is refused: as it says, or the execution's name."""
+    """Return a recovery's id: from its input, even if that is refused, else the execution's name."""
     given = raw.get("recovery_id") if isinstance(raw, dict) else None
     return given if isinstance(given, str) and re.fullmatch(ID_PATTERN, given) else execution_name
 
 
 def is_dry_run(raw: Any) -> bool:
-    """Say whether an input, which may be refused, asks for a dry run."""
+    """Say whether an input, even if it is refused, asks for a dry run."""
     return isinstance(raw, dict) and raw.get("mode") == "dry-run"

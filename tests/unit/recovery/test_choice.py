@@ -61,7 +61,7 @@ def test_a_recovery_point_is_found_by_its_id_even_if_it_is_not_whole() -> None:
             "half (2026-03-15 07:30:00 UTC, PartiallySuccessful).",
         ),
         (a_request(recovery_point="other"), "there is no recovery point 'other'. Remedy: choose one of the latest: "),
-        (a_request(recovery_point="broken"), "run 'broken' failed: its snapshots are not whole"),
+        (a_request(recovery_point="broken"), "run 'broken' failed with incomplete snapshots"),
     ],
 )
 def test_what_is_not_there_is_refused_and_what_is_there_is_named(request_: Any, words: str) -> None:

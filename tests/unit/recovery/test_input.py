@@ -20,8 +20,8 @@ def refusal(raw: Any) -> str:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ({}, "input: say either recovery_point, or instance_id and at. "),
-        ({"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"}, "input: say either recovery_point, or "),
+        ({}, "input: give either recovery_point, or instance_id and at. "),
+        ({"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"}, "input: give either recovery_point"),
         ({"instance_id": INSTANCE}, "input: instance_id and at belong together. "),
         ({"recovery_point": "run-1", "at": "latest"}, "input: instance_id and at belong together. "),
         ({"recovery_point": "run-1", "colour": "red"}, "colour: is not a field that quiesce knows. "),
@@ -33,9 +33,9 @@ def refusal(raw: Any) -> str:
         ({"recovery_point": "run-1", "recovery_id": "a b"}, "recovery_id: string should match pattern"),
         (
             {"recovery_point": "run-1", "overrides": {"tags": {"quiesce:stack": "x"}}},
-            "the tag quiesce:stack is not free",
+            "the tag quiesce:stack is reserved",
         ),
-        ({"recovery_point": "run-1", "overrides": {"tags": {"aws:x": "x"}}}, "the tag aws:x is not free"),
+        ({"recovery_point": "run-1", "overrides": {"tags": {"aws:x": "x"}}}, "the tag aws:x is reserved"),
         ({"recovery_point": "run-1", "overrides": {"initialization_rate_mibps": 99}}, "greater than or equal to 100"),
         ({"instance_id": INSTANCE, "at": "yesterday"}, "at"),
         ({"instance_id": INSTANCE, "at": "2026-03-14T01:30:00"}, "at"),

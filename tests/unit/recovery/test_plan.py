@@ -168,7 +168,7 @@ def test_and_nothing_of_it_where_there_is_no_such_state(level: str, shadow: Poin
         ({"image": an_image(platform="")}, "is of platform Linux, not windows"),
         ({"subnet": None}, f"{SUBNET} does not exist any more. Remedy: name another subnet"),
         ({"group_vpcs": {}}, f"{GROUP} does not exist any more. Remedy: name groups of vpc-1"),
-        ({"group_vpcs": {GROUP: "vpc-2"}}, f"{GROUP} is of vpc-2, and {SUBNET} of vpc-1"),
+        ({"group_vpcs": {GROUP: "vpc-2"}}, f"{GROUP} is in vpc-2, and {SUBNET} in vpc-1"),
     ],
 )
 def test_what_ec2_no_longer_has_is_said_with_its_remedy(changes: dict[str, Any], words: str) -> None:

@@ -1,4 +1,4 @@
-"""How a run ends, for Report and sweep alike: verdict, tags, record, mail, and the server is free."""
+"""How a run ends, for Report and sweep alike: verdict, tags, record, mail, and the lease is released."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EndingStep:
-    """What a step needs that ends a run; ``links`` is a client of S3 whose links name the bucket's own host."""
+    """What a step needs to end a run; ``links`` is a client of S3 whose links name the bucket's own host."""
 
     ec2: "EC2Client"
     s3: "S3Client"
@@ -57,7 +57,7 @@ class EndingStep:
         return Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
 
     def end(self, state: RunState, guest: Guest, now: datetime) -> Record:
-        """End a run, or return the record that stands already; repeated after a crash, nothing is lost.
+        """End a run, or return the record that it already has; a repetition after a crash loses nothing.
 
         Raises:
             RunAlreadyStarted: the run is another execution's; nothing was changed.
@@ -70,26 +70,26 @@ class EndingStep:
         return record
 
     def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
-        """Bring the session's files into the bucket, and write down what the run is worth."""
+        """Copy the session's files into the bucket, and return the run's record with its verdict."""
         places = Places(self.bucket.place(record_key(run)), collect(guest, self.bucket, run, state))
         findings = gather(state)
         return write(state, findings, judge(findings), now=now, places=places)
 
     def _keep(self, record: Record, run: RunIdentity) -> Record:
-        """Publish a record, and keep it as the run's: the first one stands."""
+        """Publish a record, and keep it as the run's unless the run already has one."""
         published = self._publish(record, run)
-        # Before the status is kept: a crash between them sends two mails, never none.
+        # Mail first, then keep the status: a crash in between sends two mails, never none.
         if mail := mail_of(published, self.runs.last_status(run)):
             topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
         if not self.runs.end_run(run, published):
-            # Report and sweep at once, in a run that was stopped while Report ran: the first word stands, everywhere.
+            # Report and sweep ran at once, in a run stopped during Report: the first record counts, everywhere.
             return self._publish(Record.model_validate_json(self.runs.run(run)["record"]), run)
         count_run(published.status, auto_thawed=published.session is not None and published.session.auto_thawed)
         logger.info("run ended", status=published.status, reason=published.reason)
         return published
 
     def _publish(self, record: Record, run: RunIdentity) -> Record:
-        """Write the truth on the snapshots and the record into the bucket; what could not be tagged is in it."""
+        """Tag the snapshots with the verdict and write the record, with what could not be tagged, into the bucket."""
         untagged = [note for note in tag_snapshots(self.ec2, record) if note not in record.notes]
         written = record.model_copy(update={"notes": [*record.notes, *untagged]})
         self.bucket.write_json(record_key(run), written.model_dump_json(indent=2))

@@ -1,4 +1,4 @@
-"""Freeze: start the session of one attempt on the server, and wait until it is frozen or before has failed."""
+"""Freeze: start the session of one attempt on the server, and wait until it is frozen or the freeze has failed."""
 
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta

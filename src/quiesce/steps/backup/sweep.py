@@ -1,6 +1,6 @@
-"""Sweep: after an execution that was stopped, timed out or failed: thaw, complete with 0, record, lease.
+"""Sweep: end the run of a stopped, timed out or failed execution: thaw, complete with 0, record, lease.
 
-It does nothing where the run's record is complete. Like the event it is best effort: the server keeps its deadlines.
+It does nothing if the run has its record. Like the event it is best effort: the server has its own deadlines.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class SweepStep(EndingStep):
 
         Raises:
             RunAlreadyStarted: the run is another execution's; nothing was changed.
-            AwsThrottled, AwsUnavailable: Lambda tries an event again.
+            AwsThrottled, AwsUnavailable: Lambda retries the event.
         """
         detail, now = event["detail"], self.clock.now()
         run = identify(execution_of(detail), input_of(detail))
@@ -53,7 +53,7 @@ class SweepStep(EndingStep):
         self.end(with_end(state, session, problem, found, now), guest, now)
 
     def _find_snapshots(self, run: RunIdentity) -> list[Snapshot]:
-        """Find what Snapshot made in an execution that has ended: it may be under way still, and EC2 lists it late."""
+        """Find the snapshots of an execution that has ended: Snapshot may still run, and EC2 lists them late."""
         for _ in range(LOOKS):
             found = find_snapshots(self.ec2, run, self.settings.stack_name)
             if found or not self.runs.has_sent_snapshot(run):
@@ -63,10 +63,10 @@ class SweepStep(EndingStep):
 
 
 def end_session(guest: Guest, plan: Plan | None, attempt: int) -> tuple[Session | None, str]:
-    """Have the session end, with 0; it thaws before, if that was not asked for yet.
+    """Have the server end the session with 0; it thaws first, if it has not yet.
 
     Returns:
-        What the server said, or why it said nothing: it keeps its own deadlines.
+        The session, or why the server did not report it: it has its own deadlines.
     """
     if plan is None:
         return None, ""

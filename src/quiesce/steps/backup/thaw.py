@@ -1,4 +1,4 @@
-"""Thaw: have the after script run, on every path; without a session there is nothing to do."""
+"""Thaw: have the server run the after script, on every path; without a session there is nothing to do."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

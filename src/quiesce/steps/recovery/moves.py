@@ -1,7 +1,7 @@
-"""The steps of a recovery. Each looks at what is there, does what is missing and says ``NotReady`` until it is done.
+"""The steps of a recovery. Each looks at what is there, does what is missing and raises ``NotReady`` until all is done.
 
 So each may be repeated, and a recovery that was stopped anywhere goes on under its id. A server without the tag
-``quiesce:recovering`` is somebody's: its recovery has ended, and no step changes it any more.
+``quiesce:recovering`` was handed over: its recovery has ended, and no step changes it any more.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ TERMINATED = {"terminated", "shutting-down"}
 
 @dataclass(frozen=True)
 class Recovering:
-    """A recovery under way."""
+    """A recovery in progress."""
 
     ec2: "EC2Client"
     stack: str
@@ -34,7 +34,7 @@ class Recovering:
         """Launch the server into a security group without traffic, once, and return its id.
 
         Raises:
-            RecoveryBroken: it was terminated meanwhile: the recovery's id is used up.
+            RecoveryBroken: the server was terminated, and EC2 launches no other one under the recovery's id.
         """
         server = recovery_changes.find_server(self.ec2, self.plan.recovery_id, self.stack)
         if server is None:
@@ -60,7 +60,7 @@ class Recovering:
         """Create the volumes from the snapshots, each once.
 
         Raises:
-            RecoveryBroken: one ended in an error, which EC2 tells by its state only: its key can't be used, for one.
+            RecoveryBroken: a volume's state is ``error``: EC2 gives no reason, such as a key that can't be used.
         """
         if _has_ended(self._server(instance_id)):
             return
@@ -70,10 +70,10 @@ class Recovering:
         for volume in missing[:CHANGES_PER_TRY]:
             recovery_changes.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
         if missing:
-            asked, wanted = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
+            requested, planned = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
             raise NotReady(
-                f"{len(missing)} of {wanted} volumes were not listed yet, {missing[0].device} among them; {asked} were "
-                "asked for just now; one that never comes may have a key that the recovery can't use"
+                f"EC2 does not list {len(missing)} of {planned} volumes yet, {missing[0].device} among them; "
+                f"{requested} requested just now; one that never appears may have a key that the recovery can't use"
             )
         if creating := [volume["VolumeId"] for volume in made.values() if volume["State"] == "creating"]:
             raise NotReady(f"{len(creating)} of {len(made)} volumes are being created: {creating[0]} is one of them")
@@ -82,7 +82,7 @@ class Recovering:
         """Put the volumes in place of the image's own, and give the server its security groups.
 
         Raises:
-            RecoveryBroken: a device is taken by what is not this recovery's.
+            RecoveryBroken: a device is taken by a volume that is not this recovery's.
         """
         server = self._server(instance_id)
         if _has_ended(server):
@@ -104,10 +104,10 @@ class Recovering:
         if state == "stopped":
             with change("ec2:StartInstances"):
                 self.ec2.start_instances(InstanceIds=[instance_id])
-        raise NotReady(f"{instance_id} is {state}, and has to run")
+        raise NotReady(f"{instance_id} is {state}, and has to be running")
 
     def check_status(self, instance_id: str) -> None:
-        """Wait until EC2's two status checks are passed."""
+        """Wait until the server has passed EC2's two status checks."""
         with change("ec2:DescribeInstanceStatus"):
             found = self.ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
         checks = {name: found[0][name]["Status"] for name in ("InstanceStatus", "SystemStatus")} if found else {}
@@ -124,7 +124,7 @@ class Recovering:
                 recovery_changes.delete_volume(self.ec2, volume["VolumeId"])
             if group := recovery_changes.find_group(self.ec2, self.plan.recovery_id, self.stack):
                 recovery_changes.delete_group(self.ec2, group["GroupId"])
-        # In one call: a server of which only the volumes were handed over would still be the recovery's to delete.
+        # In one call: if only its volumes were handed over, the recovery could still delete the server.
         ids = {instance_id: server} | {volume["VolumeId"]: volume for volume in made.values()}
         if held := [name for name, resource in ids.items() if tag_of(resource, tags.RECOVERING) is not None]:
             recovery_changes.end_recovering(self.ec2, held)
@@ -133,9 +133,9 @@ class Recovering:
         group = recovery_changes.find_group(self.ec2, self.plan.recovery_id, self.stack)
         if group is None:
             recovery_changes.make_group(self.ec2, self.plan, self.stack)
-            raise NotReady("the security group without traffic was asked for, and is not listed yet")
+            raise NotReady("EC2 does not list the security group without traffic yet; it was requested just now")
         if group.get("IpPermissions"):
-            raise RecoveryBroken(f"{group['GroupId']} lets traffic in: somebody has changed it; delete it")
+            raise RecoveryBroken(f"{group['GroupId']} lets traffic in, so it was changed; delete it")
         if group["IpPermissionsEgress"]:
             recovery_changes.silence_group(self.ec2, group)
         return group["GroupId"]
@@ -145,8 +145,8 @@ class Recovering:
         if server["State"]["Name"] in TERMINATED:
             raise RecoveryBroken(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
         if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
-            # Both tags come at its creation: to see neither means that EC2 does not list them yet.
-            raise NotReady(f"{instance_id} is not listed with its tags yet")
+            # EC2 sets both tags at the launch: if neither is there, EC2 does not list them yet.
+            raise NotReady(f"EC2 does not list {instance_id} with its tags yet")
         return server
 
     def _found(self) -> list["VolumeTypeDef"]:
@@ -160,29 +160,28 @@ class Recovering:
         return [v for v in self._found() if not tag_of(v, tags.DEVICE) and tag_of(v, tags.RECOVERING)]
 
     def _in_place(self, attached: list["VolumeTypeDef"]) -> set[str]:
-        """Return the devices at which the plan's volumes are, and have come to rest."""
-        mine = self.plan.recovery_id
-        places = [(volume, a) for volume in attached for a in volume["Attachments"]]
-        return {a["Device"] for volume, a in places if _is_of(volume, mine, a["Device"]) and a["State"] == "attached"}
+        """Return the devices at which the plan's volumes are attached, not just attaching."""
+        places = [(volume, a) for volume in attached for a in volume["Attachments"] if a["State"] == "attached"]
+        return {a["Device"] for volume, a in places if _is_of(volume, self.plan.recovery_id, a["Device"])}
 
     def _is_in_place(self, attached: list["VolumeTypeDef"]) -> bool:
         wanted = {volume.device for volume in self.plan.volumes}
         return self._in_place(attached) == wanted and len(attached) == len(wanted)
 
     def _progress(self, instance_id: str, attached: list["VolumeTypeDef"]) -> str:
-        on_the_way = [
+        moving = [
             f"{volume['VolumeId']} is {a['State']} at {a['Device']}"
             for volume in attached
             for a in volume["Attachments"]
             if a["State"] != "attached"
         ]
         in_place = f"{len(self._in_place(attached))} of {len(self.plan.volumes)} volumes are in place on {instance_id}"
-        return "; ".join([in_place, *on_the_way[:1]])
+        return "; ".join([in_place, *moving[:1]])
 
     def _move(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
-        """Detach what is not the plan's, and attach what is missing, as far as one try goes.
+        """Detach what is not the plan's, and attach what is missing, up to the number of changes of one try.
 
-        A device is free only when what was there is gone, not while it is detaching.
+        A device is free only once its volume is detached, not while it is detaching.
         """
         foreign = self._foreign(instance_id, attached)[:CHANGES_PER_TRY]
         for volume_id in foreign:
@@ -206,12 +205,12 @@ class Recovering:
         taken = {a["Device"] for volume in attached for a in volume["Attachments"]}
         made, free = self._made(), [v.device for v in self.plan.volumes if v.device not in taken]
         if unlisted := [device for device in free if device not in made]:
-            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if somebody has deleted it, {OTHER_ID}")
+            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if it was deleted, {OTHER_ID}")
         return [(device, made[device]["VolumeId"]) for device in free]
 
 
 def _end_of(server: "InstanceTypeDef") -> str:
-    """Say how a server ended, and why, as EC2 has it: by a person, or since EC2 could not launch it."""
+    """Say how a server ended, and EC2's reason: a person terminated it, or EC2 could not launch it."""
     return f"{server['State']['Name']} ({server.get('StateReason', {}).get('Message') or 'EC2 gives no reason'})"
 
 
@@ -227,6 +226,6 @@ def _refuse_failed(made: dict[str, "VolumeTypeDef"]) -> None:
     for device, volume in made.items():
         if (state := volume["State"]) not in ("creating", "available", "in-use"):
             raise RecoveryBroken(
-                f"{volume['VolumeId']} for {device} is {state}: EC2 could not make it; "
-                "if its snapshot is encrypted, may the recovery use its key? Let it, and {OTHER_ID}"
+                f"{volume['VolumeId']} for {device} is {state}: EC2 could not create it; "
+                f"if its snapshot is encrypted, allow the recovery to use the key, and {OTHER_ID}"
             )

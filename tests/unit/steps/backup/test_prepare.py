@@ -170,7 +170,7 @@ def test_a_server_that_cannot_say_what_it_is_is_asked_all_the_same() -> None:
     silent = an_answer("inventory", ok=False, error="InventoryUnreadable: CIM answers nothing")
     plan = prepared(a_ssm(inventory=silent))
     assert plan.freezes
-    assert plan.notes == ["the server can't say what it is: InventoryUnreadable: CIM answers nothing"]
+    assert plan.notes == ["the server can't report its inventory: InventoryUnreadable: CIM answers nothing"]
 
 
 @pytest.mark.parametrize("verb", ["inventory", "stage"])
