@@ -168,7 +168,7 @@ class ModelServer:
 
     def step_fault(self, name: str, *, well: bool = False) -> None:
         """Break something of the server."""
-        flags = {"agent": "agent_tells", "language": "language_full", "icacls": "folder_trusted"}
+        flags = {"agent": "agent_knows_id", "language": "language_full", "icacls": "folder_trusted"}
         flags |= {"cim": "cim_answers", "storage": "has_storage_api"}
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         if name == "volumes":

@@ -50,7 +50,7 @@ def assert_contradicted(run, cloud, shop, verdict):
     assert record["evidence"]["reason"] in record["consistency"]["reason"]
     assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"crash"}
     assert told_complete(shop) == "complete 0"
-    assert [writer.told for writer in shop.windows.guest.vss.writers if writer.name == "Shop Writer"] == [[]]
+    assert [writer.notified for writer in shop.windows.guest.vss.writers if writer.name == "Shop Writer"] == [[]]
 
 
 def test_the_record_says_what_stood_in_the_snapshots_and_what_it_cost(machine, cloud, shop, request_with):

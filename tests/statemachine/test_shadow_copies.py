@@ -54,16 +54,16 @@ def test_without_scripts_vss_alone_makes_an_application_consistent_recovery_poin
 
 def test_the_writers_hear_of_the_backup_only_when_the_snapshots_have_completed(machine, shop, vss, request_with):
     told = []
-    machine.before("complete", lambda: told.extend(word for writer in vss.writers for word in writer.told))
+    machine.before("complete", lambda: told.extend(word for writer in vss.writers for word in writer.notified))
     machine.start(request_with())
     assert told == []
-    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
+    assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
 
 
 def test_a_copy_backup_leaves_the_applications_history_alone(machine, vss, request_with):
     record = machine.start(request_with(vss={"backup_type": "copy"})).output
     assert record["status"] == "Successful"
-    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
+    assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
 
 
 def test_scripts_and_vss_go_together(machine, cloud, shop, request_with):
