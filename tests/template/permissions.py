@@ -20,19 +20,19 @@ class Permission(NamedTuple):
 
 
 def permissions() -> list[Permission]:
-    """Return every statement that stands under a function, in the template's order."""
+    """Return every statement of a function's policies, in the template's order."""
     functions = resources("AWS::Serverless::Function")
     return [_permission(name, statement) for name in functions for statement in statements(name)]
 
 
 def statements(function: str) -> Iterator[dict[str, Any]]:
-    """Give the statements under a function."""
+    """Yield the statements of a function's policies."""
     for policy in resources("AWS::Serverless::Function")[function]["Properties"].get("Policies", []):
         yield from policy["Statement"]
 
 
 def listed(value: Any) -> list[Any]:
-    """Return what IAM allows to be one or several as a list."""
+    """Return as a list what IAM lets be one value or several."""
     return value if isinstance(value, list) else [value]
 
 

@@ -1,4 +1,4 @@
-"""Least privilege, read from the template: what no local AWS can refuse has to be right as text."""
+"""Least privilege in the template's text, for all that the local AWS cannot enforce."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.support.project import ROOT, resources, step_of, template
 from tests.template.permissions import listed, permissions, statements, table
 
 FUNCTIONS = sorted(resources("AWS::Serverless::Function"))
-# Service authorization reference: these actions know no resource types.
+# Service authorization reference: these actions have no resource types.
 WITHOUT_RESOURCES = {
     "ec2:DescribeInstances",
     "ec2:DescribeVolumes",
@@ -21,7 +21,7 @@ WITHOUT_RESOURCES = {
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
 }
-# What changes EC2, and the conditions that keep it to what is ours.
+# The actions on snapshots that need a condition on our tags.
 CONDITIONED = {"ec2:CreateSnapshots", "ec2:CreateTags"}
 TEXT = (ROOT / "template.yaml").read_text()
 
@@ -205,7 +205,7 @@ def test_verify_decrypts_only_what_ebs_asks_for_of_a_volume_or_snapshot():
 def test_the_machine_may_call_its_functions_and_nothing_else():
     machine = template()["Resources"]["BackupMachine"]["Properties"]
     called = [policy["LambdaInvokePolicy"]["FunctionName"]["Ref"] for policy in machine["Policies"]]
-    steps = set(FUNCTIONS) - {"SweepFunction", "RecoverFunction"}  # an event starts the one, another machine the other
+    steps = set(FUNCTIONS) - {"SweepFunction", "RecoverFunction"}  # not called by this machine
     assert set(called) == steps
     substituted = {value["Fn::GetAtt"].removesuffix(".Arn") for value in machine["DefinitionSubstitutions"].values()}
     assert substituted == steps
@@ -235,5 +235,5 @@ def test_each_function_has_what_its_clients_need():
         source = (ROOT / "functions" / step_of(function) / "app.py").read_text()
         clients = set(re.findall(r'\bclient\("(\w+)"', source))
         granted = {action.partition(":")[0] for s in statements(function) for action in listed(s["Action"])}
-        granted -= {"iam", "kms"}  # no calls: EC2 asks for PassRole at RunInstances, EBS for Decrypt
+        granted -= {"iam", "kms"}  # no calls of ours: EC2 checks PassRole at RunInstances, EBS calls Decrypt
         assert granted == clients, function
