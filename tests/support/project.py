@@ -26,13 +26,13 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def step_of(function: str) -> str:
-    """Return the folder's name of a function: its step."""
+    """Return the name of a function's folder, which is its step."""
     return Path(template()["Resources"][function]["Properties"]["CodeUri"]).name
 
 
 @cache
 def definition(machine: str = "BackupMachine") -> dict[str, Any]:
-    """Return a state machine's definition as it is deployed: each ``${Name}`` replaced by what the template says."""
+    """Return a state machine's definition as deployed, with the template's value for each ``${Name}``."""
     properties = template()["Resources"][machine]["Properties"]
     text = (ROOT / properties["DefinitionUri"]).read_text()
     arns = {name: function_arn(value) for name, value in properties["DefinitionSubstitutions"].items()}
@@ -40,7 +40,7 @@ def definition(machine: str = "BackupMachine") -> dict[str, Any]:
 
 
 def function_arn(value: dict[str, str]) -> str:
-    """Return the ARN that ``!GetAtt <function>.Arn`` has in tests: its last part is the logical id."""
+    """Return the ARN of ``!GetAtt <function>.Arn`` in tests; its last part is the logical id."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{value['Fn::GetAtt'].removesuffix('.Arn')}"
 
 
