@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
-import moto  # noqa: F401 - clients that are built before it is imported would talk to AWS
+import moto  # noqa: F401 - a client built before this import would talk to AWS
 import pytest
 
 from tests.support.environment import ENVIRONMENT
@@ -26,11 +26,11 @@ STEPS = (
     "sweep",
     "recover",
 )
-# These run processes and servers of their own, and need the machine's environment for it.
+# These start processes and servers of their own, which need the machine's environment.
 WITH_PROCESSES = {"sandbox", "e2e", "guest"}
 LOOPBACK = ("127.", "::1", "localhost")
 
-# The functions read their settings and build their clients when they are imported, as on Lambda.
+# The functions read their settings and build their clients at import, as on Lambda.
 with patch.dict(os.environ, ENVIRONMENT, clear=True):
     for step in STEPS:
         import_module(f"functions.{step}.app")
@@ -38,7 +38,7 @@ with patch.dict(os.environ, ENVIRONMENT, clear=True):
 
 @pytest.fixture(autouse=True)
 def environment(request, monkeypatch):
-    """Give in-process tests the functions' environment and nothing of this machine's."""
+    """Give in-process tests the functions' environment instead of this machine's."""
     level = request.path.relative_to(Path(__file__).parent).parts[0]
     if level in WITH_PROCESSES:
         yield
@@ -49,12 +49,12 @@ def environment(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch):
-    """Refuse every connection that would leave this machine."""
+    """Refuse every connection to another machine."""
     connect = socket.socket.connect
 
     def guarded(self, address):
         if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(LOOPBACK):
-            raise AssertionError(f"a test wanted to connect to {address}")
+            raise AssertionError(f"a test tried to connect to {address}")
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)

@@ -1,6 +1,6 @@
-"""The parts of docs/inside/architecture.md that the code says itself: ``python -m tools.architecture``.
+"""Generate the parts of docs/inside/architecture.md that follow from the code: ``python -m tools.architecture``.
 
-Writes layers, states and functions between the page's markers; ``--check`` only says whether they are stale.
+Writes layers, states and functions between the page's markers; ``--check`` only reports whether they are stale.
 """
 
 import ast
@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "inside" / "architecture.md"
 PACKAGE = ROOT / "src" / "quiesce"
-# From the ground up; tests/unit/test_layers.py holds the code to it.
+# From the ground up; tests/unit/test_layers.py enforces it.
 LAYERS = ("ground", "disks", "vss", "policy", "guest", "points", "backup recovery", "report", "aws", "steps")
 GROUND = "What everything else needs: errors, tags, settings, time, what a person typed, how every document begins."
 MARKS = re.compile(r"(<!-- (\w+): begin.*?-->\n)(.*?)(<!-- \2: end -->)", re.DOTALL)
@@ -28,7 +28,7 @@ def first_sentence(path: Path) -> str:
 
 
 def layers() -> Iterator[str]:
-    """Give the table of packages, from the ground up, with the modules of each."""
+    """Yield the table of packages, from the ground up, with the modules of each."""
     yield "| Package | Holds | Modules |"
     yield "|---|---|---|"
     for package in " ".join(LAYERS).split():
@@ -41,7 +41,7 @@ def layers() -> Iterator[str]:
 
 
 def states(machine: str) -> Iterator[str]:
-    """Give what each state of a machine does, in its own words, and the function that it calls."""
+    """Yield the table of a machine's states, with each one's own comment and the function that it calls."""
     yield "| State | What it does | Function |"
     yield "|---|---|---|"
     for name, state in definition(machine)["States"].items():
@@ -51,7 +51,7 @@ def states(machine: str) -> Iterator[str]:
 
 
 def flow(machine: str) -> Iterator[str]:
-    """Give the machine as a picture: what follows what, and where an error leads."""
+    """Yield a machine's diagram: the transitions between its states, errors included."""
     yield "```mermaid"
     yield "stateDiagram-v2"
     loaded = definition(machine)
@@ -71,7 +71,7 @@ def flow(machine: str) -> Iterator[str]:
 
 
 def functions() -> Iterator[str]:
-    """Give what each function does and the module of its step."""
+    """Yield the table of functions, with what each does and the module of its step."""
     yield "| Function | What it does | Its step |"
     yield "|---|---|---|"
     for path in sorted((ROOT / "functions").glob("*/app.py")):
@@ -79,8 +79,8 @@ def functions() -> Iterator[str]:
         if found is None:
             raise ValueError(f"{path} imports no step")
         module = found[1].replace(".", "/")
-        words = first_sentence(path).partition(": ")[2].rstrip(".")
-        yield f"| `functions/{path.parent.name}/` | {words[0].upper()}{words[1:]} | `src/quiesce/{module}.py` |"
+        purpose = first_sentence(path).partition(": ")[2].rstrip(".")
+        yield f"| `functions/{path.parent.name}/` | {purpose[0].upper()}{purpose[1:]} | `src/quiesce/{module}.py` |"
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
@@ -94,18 +94,18 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def definition(machine: str) -> dict[str, Any]:
-    """Return a state machine's definition as it is written, with its placeholders."""
+    """Return a state machine's definition as in its file, with its placeholders."""
     return dict(YAML(typ="safe", pure=True).load((ROOT / "statemachine" / f"{machine}.asl.yaml").read_text()))
 
 
 def renewed(page: str) -> str:
-    """Return the page with each part between its markers made anew.
+    """Return the page with each part between its markers generated anew.
 
     Raises:
-        ValueError: the page lacks a part, or has one that is not known.
+        ValueError: the page lacks a part, or has an unknown one.
     """
-    if (has := {mark[2] for mark in MARKS.finditer(page)}) != set(PARTS):
-        raise ValueError(f"the page has the parts {sorted(has)}, not {sorted(PARTS)}")
+    if (found := {mark[2] for mark in MARKS.finditer(page)}) != set(PARTS):
+        raise ValueError(f"the page has the parts {sorted(found)}, not {sorted(PARTS)}")
     return MARKS.sub(lambda mark: mark[1] + "\n".join(PARTS[mark[2]]()) + "\n" + mark[4], page)
 
 
@@ -122,7 +122,7 @@ def _id(state: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or return 1 if it is stale and only to be checked."""
+    """Write the page, or with ``--check`` return 1 if it is stale."""
     page = PAGE.read_text()
     if "--check" in arguments:
         return int(renewed(page) != page)

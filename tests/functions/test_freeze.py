@@ -1,4 +1,4 @@
-"""Freeze, Thaw and Complete, one call each: when nobody may be asked, and what is passed on."""
+"""Freeze, Thaw and Complete, one call each: when they must send nothing, and what they pass on."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def shop(cloud):
 
 @pytest.fixture
 def asking(call, shop):
-    """A state document after Plan, of a run whose application is to be held."""
+    """A state document after Plan, of a run that freezes the application."""
     policy = a_policy(shop.instance_id, name="orders", defaults={"scripts": {"from": "bucket"}})
     document = a_document({"policy": policy})
     return {**document, "plan": call("plan", document)}

@@ -1,4 +1,4 @@
-"""Plan: what a new user gets wrong is told in words, and leaves nothing behind; what is right takes the lease."""
+"""Plan: it refuses a new user's mistakes in plain words and leaves nothing behind; a good plan takes the lease."""
 
 import json
 import re
@@ -41,7 +41,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, str]]:
-    """Plan, then Report as after a Catch: return the error's name and words, once nothing is left but the record."""
+    """Plan, then Report as after a Catch: check that only the record is left, and return the error's name and text."""
 
     def refusal(raw: Any, name: str = "run-1") -> tuple[str, str]:
         document = a_document(raw, name)
@@ -298,7 +298,7 @@ def test_a_good_plan_holds_the_server_and_nothing_else(
     }
     until = int((clock.now() + timedelta(seconds=LEASE_S)).timestamp())
     items = cloud.items()
-    # For sweep, which sees no state document.
+    # For Sweep, which has no state document.
     assert json.loads(items[server.instance_id, "run#run-1"].pop("plan")) == {**plan, "calls": {}}
     assert items == {
         (server.instance_id, "lease"): {

@@ -1,4 +1,4 @@
-"""Report: one record, the truth on the snapshots, told at least once, the server free - also after any crash."""
+"""Report: one record, true tags, at least one mail, and the server free - also after a crash."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +18,7 @@ from tests.support.environment import BUCKET, TABLE
 from tests.support.wire import FunctionDied, Wire, answer_lost, dies_after, dies_before, refused
 
 Call = Callable[..., Any]
-# Of a run with three snapshots that ended badly, in their order.
+# The calls for a failed run with three snapshots, in their order.
 CALLS = [
     ("dynamodb:GetItem", 1),
     ("ec2:CreateTags", 1),
@@ -58,7 +58,7 @@ def fresh(wire: Wire, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def ended(cloud: Cloud, server: Server, record: dict[str, Any]) -> None:
-    """Check that a run has ended whole: record, status, tags and lease agree."""
+    """Check that a run has ended completely: record, status, tags and lease agree."""
     items, run, status = cloud.items(), record["run_id"], record["status"]
     assert cloud.records() == {f"records/{server.instance_id}/{run}.json": record}
     assert items[server.instance_id, f"run#{run}"]["status"] == status
@@ -152,7 +152,7 @@ def test_a_lost_answer_of_any_call_is_made_good_at_once(
     assert cloud.mails()
 
 
-# A denial of a tag ends no run: it is a note in the record, as another test says.
+# A denied tag does not fail a run: it becomes a note in the record, which another test checks.
 RAISED = [case for case in each_fault(CALLS) if (case.values[0], case.values[-1]) != ("ec2:CreateTags", "AccessDenied")]
 
 
@@ -183,7 +183,7 @@ def test_reporting_again_after_the_end_gives_the_same_record_and_tells_nobody_ag
     wire.sent.clear()
     clock.now_s += 3600
     assert call("report", bad) == first
-    # A function that died before these two has written neither.
+    # Report repeats these two, because it may have died before them.
     assert wire.sent == ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
     assert len(cloud.mails()) == 1
 

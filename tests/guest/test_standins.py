@@ -1,4 +1,4 @@
-"""The stand-ins refuse what the real programs would refuse, and what nobody has seen; a refusal fails the case."""
+"""The stand-ins refuse what the real programs would refuse, and what they do not know; a refusal fails the case."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def machine(tmp_path: Path) -> Path:
 
 
 def call(machine: Path, *arguments: str) -> tuple[int, list[dict[str, object]]]:
-    """Call a stand-in; return its exit code and what it refused."""
+    """Call a stand-in; return its exit code and its refusals."""
     done = subprocess.run([sys.executable, "-IS", STANDIN, *arguments], env={"FAKE_WINDOWS": str(machine)}, check=False)
     journal = machine / "journal"
     entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
@@ -109,7 +109,7 @@ def test_a_diskshadow_that_nobody_has_seen_is_refused(machine: Path, arguments: 
 
 
 def ask_cim(machine: Path, command: str) -> tuple[str, list[str]]:
-    """Run a command with the stand-in for CimCmdlets; return what it printed as JSON, and what was refused."""
+    """Run a command with the stand-in for CimCmdlets; return its output as JSON, and the refusals."""
     pwsh = shutil.which("pwsh")
     if pwsh is None:
         pytest.skip("no pwsh on the PATH")

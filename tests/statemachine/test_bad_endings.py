@@ -1,4 +1,4 @@
-"""Every bad ending: its name and words in the execution, the record, the mail; the server free; how many sets exist."""
+"""Every bad ending: its error in the execution, the record and the mail; the lease; the number of snapshot sets."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""Recoveries that come to nothing: the error, its words, and an account of exactly what exists."""
+"""Recoveries that fail: the error, its text, and an account of exactly what exists."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def counts(cloud):
 
 
 def assert_failed(backed, run, error, words, **left):
-    """Check a recovery that failed: error and words, what exists by kind, and that the account names each of it."""
+    """Check a recovery that failed: error and text, what exists by kind, and that the account names each resource."""
     assert (run.status, run.error) == ("FAILED", error)
     assert run.states[-2:] == ["Account", "RecoveryFailed"]
     assert words in run.cause
@@ -153,9 +153,9 @@ def test_a_volume_that_somebody_holds_keeps_nothing_else_from_being_cleaned_up(b
 
 
 def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
-    """The key of D: can't be used: EC2 answers well, and the volume ends in an error later."""
-    [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
-    VOLUMES.unusable.add(of_d["snapshot_id"])
+    """EBS may not use the key of D:; EC2 accepts the call, and the volume ends in an error later."""
+    [snapshot] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
+    VOLUMES.unusable.add(snapshot["snapshot_id"])
     run = backed.recover()
     assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not create it; if its", **ALL)
     assert f"allow the recovery to use the key, and {OTHER_ID}. This exists" in run.cause
@@ -163,7 +163,7 @@ def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
 
 
 def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(backed, machine):
-    """The other way in which a key that can't be used may show."""
+    """The other way in which EC2 may show that it cannot use a key."""
 
     def made_and_gone(_request, effect):
         answer = effect()
@@ -254,7 +254,7 @@ def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slo
 
 
 def test_a_server_that_was_handed_over_is_never_cleaned_up(backed, machine):
-    """Started again under its id with clean-up, and failing: the server is somebody's by now."""
+    """A second start under its id with clean-up fails, but the server is in use by now."""
     first = backed.recover()
     machine.wire.on("ec2:DescribeInstanceStatus", refused("UnauthorizedOperation", 403))
     machine.wire.on("ssm:DescribeInstanceInformation", refused("AccessDeniedException"))
@@ -275,7 +275,7 @@ def test_volumes_of_a_server_that_its_owner_terminated_are_never_cleaned_up(back
 
 
 def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypatch):
-    """It lists a terminated one for about an hour."""
+    """EC2 lists a terminated server for about an hour."""
     first = backed.recover()
     backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
     left = counts(backed.cloud)["volumes"]

@@ -1,4 +1,4 @@
-"""Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
+"""Recoveries in which nothing goes wrong: each volume is in its place, and the source is unchanged."""
 
 from sandbox.aws.instances import INSTANCES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source

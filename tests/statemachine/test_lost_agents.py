@@ -1,7 +1,7 @@
-"""An agent that is lost before, during or after a verb, for good or for a while; what else befalls a server meanwhile.
+"""An agent that is lost before, during or after a verb, for good or for a while; other faults of a server meanwhile.
 
 Whatever happens: before runs at most once, after exactly once if before ran, with before's true status, and complete
-gets 1 only if everything before it is known to have succeeded.
+gets 1 only if all earlier steps are known to have succeeded.
 """
 
 import pytest
@@ -15,13 +15,13 @@ from tests.support.factories.policy import a_policy
 FREEZE_LIMIT_S = 120
 SEND, ADVANCE = RunCommand._send, Windows.advance
 SLOW = "# sandbox: run 20 s\n"
-# The verb, and how often SendCommand was sent by then.
+# Each verb, and how many SendCommand were sent up to it.
 VERBS = {"inventory": 1, "stage": 2, "freeze": 3, "thaw": 4, "complete": 5, "collect": 6}
 SCRIPT = {"freeze": "before", "thaw": "after", "complete": "complete"}
 
 
 class Loss:
-    """When the agent of a server loses its network: before a verb is sent or once it is begun; and for how long."""
+    """When a server's agent loses its network, before a verb is sent or while it runs, and for how long."""
 
     def __init__(self, windows, clock):
         self.windows, self.clock = windows, clock
@@ -71,16 +71,16 @@ def pass_time(machine, cloud, seconds):
 
 
 def assert_true(cloud, run, shop):
-    """Check the promises and return the record."""
+    """Check what must hold after every run, and return the record."""
     record = record_of(cloud, run, shop.instance_id)
     asked = shop.application.asked
     assert asked.count("before") <= 1
     assert [a for a in asked if a.startswith("after")] == (["after 1"] if "before" in asked else [])
     assert not shop.application.held
-    told = [a for a in asked if a.startswith("complete")]
-    assert len(told) == (1 if asked else 0)
+    completes = [a for a in asked if a.startswith("complete")]
+    assert len(completes) == (1 if asked else 0)
     if record["status"] != "Successful":
-        assert "complete 1" not in told
+        assert "complete 1" not in completes
     if record["consistency"]["level"] == "application":
         assert record["session"]["before"]["succeeded"]
         assert not record["session"]["auto_thawed"]
@@ -97,7 +97,7 @@ def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(
     cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
     loss.order(verb, when, 45)
     run = machine.start(frozen_request)
-    # A verb that the guest answers at once is done before anybody can be lost in it.
+    # A verb that the guest answers at once ends before the agent can be lost in it.
     at_once = when == "during" and verb in ("inventory", "stage", "collect")
     assert (loss.back_s is None) == at_once
     pass_time(machine, cloud, SESSION_LIMIT_S)
@@ -256,7 +256,7 @@ def test_a_session_whose_runner_was_killed_is_ended_by_who_asks_next(dead, machi
     run = machine.start(frozen_request)
     pass_time(machine, cloud, SESSION_LIMIT_S)
     record = assert_true(cloud, run, shop)
-    # Killed or restarted: who was frozen meanwhile is not known, even if the thaw was asked for and came.
+    # A killed runner may mean a restarted server: it is not known whether the application stayed frozen.
     lost = "the session lost its runner before the thaw"
     assert (lost in record["reason"]) == (dead == "Freeze")
     assert record["consistency"]["level"] == ("crash" if dead == "Freeze" else "application")
@@ -275,7 +275,7 @@ def test_two_runs_that_want_one_server_at_once_do_it_one_after_the_other(machine
 def test_a_server_whose_earlier_session_is_still_open_is_backed_up_as_after_a_power_failure_and_says_so(
     machine, cloud, shop, frozen_request
 ):
-    """The lease has ended and the session has not: the execution was stopped, and nobody could sweep."""
+    """The lease has ended but not the session: the execution was stopped, and no sweep followed."""
     machine.stop_in("WaitForSnapshots")
     machine.start(frozen_request, "stopped")
     machine.stop_in("")

@@ -1,6 +1,6 @@
 """Answers that are lost after the effect, and functions that die between two calls: at every call of a run.
 
-The calls come from a recorded run: a call that is new and stands in no list here is red.
+A test compares these lists with a run, so a new call that is in no list fails it.
 """
 
 from itertools import product
@@ -12,7 +12,7 @@ from sandbox.servers import DISKS
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before
 
-# Call and which one it is, by step, for a run with one volume whose snapshot is complete at the second look.
+# Each call with its number, by step, in a run with one volume whose snapshot is complete at the second look.
 PLAN = [
     ("s3:GetObject", 1),
     ("dynamodb:PutItem", 1),
@@ -51,7 +51,7 @@ REPORT_OF_A_FAILURE = [
 ]
 REPEATABLE = [*PLAN, *AWAIT, *MAKE_IMAGE, *REPORT]
 BOTO_ATTEMPTS = 4
-# MakeImage sends each once in a try; of a CreateImage that was done no second is sent.
+# MakeImage sends each call once in a try, and never a second CreateImage after one that took effect.
 ATTEMPTS_OF_A_TRY = dict.fromkeys([*PLAN, *AWAIT, *REPORT], BOTO_ATTEMPTS) | dict.fromkeys(MAKE_IMAGE, 1)
 
 

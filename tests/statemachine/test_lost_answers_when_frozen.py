@@ -1,6 +1,6 @@
-"""The same for a run whose application is held: no script twice, and after and complete with the right argument.
+"""The same for a run that freezes the application: no script runs twice, after and complete get the right argument.
 
-The calls come from a recorded run: a call that is new and stands in no list here is red.
+A test compares these lists with a run, so a new call that is in no list fails it.
 """
 
 from itertools import product
@@ -12,7 +12,7 @@ from tests.statemachine.truth import record_of
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
 
 SEND, LOOK = "ssm:SendCommand", "ssm:GetCommandInvocation"
-# Call and which one it is, by step. Of looking for an answer, which is repeated until there is one, only the first.
+# Each call with its number, by step. Of the looks for an answer, which repeat until there is one, only the first.
 PLAN = [
     ("s3:GetObject", 1),
     ("dynamodb:PutItem", 1),
@@ -130,7 +130,7 @@ def test_files_that_could_not_be_collected_cost_the_run_nothing_but_themselves(
 EVERY = [*PLAN, *FREEZE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, BEFORE_REPORT, *COLLECT, *REPORT]
 
 
-# To die before a call is to die after the one before it: only the first of a step needs both.
+# To die before a call is to die after the call before it, so only a step's first call needs both.
 @pytest.mark.parametrize(
     ("die", "call"),
     [

@@ -1,4 +1,4 @@
-"""Runs with VSS: what the shadow copies show, another attempt, and never a word better than what was there."""
+"""Runs with VSS: the data in shadow copies, another attempt, and a verdict never better than the truth."""
 
 import pytest
 
@@ -53,17 +53,17 @@ def test_without_scripts_vss_alone_makes_an_application_consistent_recovery_poin
 
 
 def test_the_writers_hear_of_the_backup_only_when_the_snapshots_have_completed(machine, shop, vss, request_with):
-    told = []
-    machine.before("complete", lambda: told.extend(word for writer in vss.writers for word in writer.told))
+    early = []
+    machine.before("complete", lambda: early.extend(word for writer in vss.writers for word in writer.notified))
     machine.start(request_with())
-    assert told == []
-    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
+    assert early == []
+    assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
 
 
 def test_a_copy_backup_leaves_the_applications_history_alone(machine, vss, request_with):
     record = machine.start(request_with(vss={"backup_type": "copy"})).output
     assert record["status"] == "Successful"
-    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
+    assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
 
 
 def test_scripts_and_vss_go_together(machine, cloud, shop, request_with):
@@ -151,7 +151,7 @@ STOPPED = {
 def test_a_run_that_is_stopped_between_two_attempts_leaves_nothing_held_and_no_shadow_copy(
     state, asked, machine, cloud, shop, vss, request_with
 ):
-    # After "create": there are shadow copies to delete.
+    # The writer fails after "create", so there are shadow copies to delete.
     writer = next(writer for writer in vss.writers if writer.name == "Shop Writer")
     writer.state, writer.failure = "9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"
     machine.stop_in(state)
@@ -204,7 +204,7 @@ def test_a_thaw_before_another_attempt_that_got_no_answer_leads_to_crash_consist
     assert shop.application.asked == ["before", "after 1", "complete 0"]
 
 
-# ---- Never better than it is -----------------------------------------------------------------------------------------
+# ---- Never better than the truth -------------------------------------------------------------------------------------
 
 
 WORST = {
@@ -291,7 +291,7 @@ def test_a_required_writer_that_took_no_part_costs_the_consistency_and_complete_
 
 
 def shadow_copies_of(cloud, server, excluded=()):
-    """Make shadow copies of all volumes, and look into them."""
+    """Make shadow copies of all volumes, and examine their data."""
     vss = server.windows.guest.vss
     script = session_script(list(vss.volumes), copy_only=False, excluded=excluded)
     DiskShadow(vss).run(script_file(script, r"C:\ProgramData\Q"), lambda _: 0)

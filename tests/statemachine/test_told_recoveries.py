@@ -1,4 +1,4 @@
-"""Who hears how a recovery ended: its account in the bucket and by mail, also where the execution was cut off."""
+"""A recovery's account in the bucket and by mail, also after an execution that was cut off."""
 
 import json
 
@@ -124,13 +124,13 @@ def test_stopped_anywhere_it_is_accounted_for_and_nothing_is_deleted(backed, slo
     machine.stop_in(state)
     run = backed.recover(on_failure=on_failure)
     left = ids_of(made(cloud))
-    told = [subject for subject, _ in mails_of_recoveries(cloud)]
+    mailed = [subject for subject, _ in mails_of_recoveries(cloud)]
     machine.sweep_recovery(run)
-    machine.sweep_recovery(run)  # events come more than once
+    machine.sweep_recovery(run)  # EventBridge may deliver an event twice
     assert ids_of(made(cloud)) == left
     [account] = cloud.accounts().values()
-    # A function that was called as it was stopped runs on, and may have told the end itself.
-    if not told:
+    # A function that runs during the stop runs on, and may have reported the end itself.
+    if not mailed:
         assert account["status"] == "Failed"
         assert account["reason"].startswith("ExecutionStopped: " if run.status == "ABORTED" else "ExecutionFailed: ")
         assert {r["resource_id"] for r in account["exists"]} == left

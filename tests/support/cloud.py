@@ -1,4 +1,4 @@
-"""The stack's resources and servers on moto, and what the functions left in them."""
+"""The stack's resources and servers on moto, and what the functions leave in them."""
 
 import json
 from collections import Counter
@@ -39,7 +39,7 @@ def backend() -> Any:
 
 @dataclass
 class Cloud:
-    """One account with the stack in it."""
+    """One account with the stack."""
 
     ec2: Any
     s3: Any
@@ -52,7 +52,7 @@ class Cloud:
     def add_server(
         self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
     ) -> Server:
-        """Start a Windows server with these disks; nothing is busy on it unless asked for."""
+        """Start a Windows server with these disks, and the busy application only if ``application``."""
         return self.servers.add(name, disks, application=application)
 
     def put_policy(self, policy: dict[str, Any]) -> str:
@@ -61,13 +61,13 @@ class Cloud:
         return str(policy["name"])
 
     def put_scripts(self, policy: str, owner: str = "admin", **texts: str) -> None:
-        """Upload an owner's scripts of a policy: ``before``, ``after`` and ``complete``; a text can say how it goes."""
+        """Upload an owner's scripts of a policy: ``before``, ``after`` and ``complete``; see customer_scripts."""
         for stage in ("before", "after", "complete"):
             key = f"scripts/{owner}/{stage}_{policy}.ps1"
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=texts.get(stage, "# goes well\n").encode())
 
     def stored_snapshots(self) -> list[Any]:
-        """Return every snapshot that was ever created, but for those of images, as moto's object."""
+        """Return every snapshot ever created, except those of images, as moto's objects."""
         return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.from_ami is None]
 
     def snapshots(self) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ class Cloud:
         self.dynamodb.put_item(TableName=TABLE, Item=item)
 
     def free(self, instance_id: str) -> None:
-        """Let whoever holds the server end."""
+        """Release the server's lease."""
         self.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": instance_id}, "sk": {"S": "lease"}})
 
     def server_ids(self) -> list[str]:
@@ -119,7 +119,7 @@ class Cloud:
         return {key: json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys}
 
     def mails(self) -> list[tuple[str, str]]:
-        """Return what was published on the topic, as subject and text."""
+        """Return the messages published on the topic, as subject and text."""
         sent = sns_backends[ACCOUNT][REGION].topics[TOPIC_ARN].sent_notifications
         return [(notification[2], notification[1]) for notification in sent]
 
@@ -131,7 +131,7 @@ def _place_of(link: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
 
 
 def _get(link: str) -> bytes | None:
-    """Follow a presigned link to one version of an object, as a server does."""
+    """Download one version of an object by a presigned link, as a server does."""
     place, query = _place_of(link)
     try:
         found = client("s3").get_object(**place, VersionId=query["versionId"][0])
@@ -141,19 +141,19 @@ def _get(link: str) -> bytes | None:
 
 
 def _put(link: str, content: bytes) -> bool:
-    """Put an object by a presigned link, as a server does."""
+    """Upload an object by a presigned link, as a server does."""
     client("s3").put_object(**_place_of(link)[0], Body=content)
     return True
 
 
 def _now_s() -> float:
-    """Return the time that the test's clock has by now."""
+    """Return the current time of the test's clock."""
     return snapshots.RULES.now_s()
 
 
 @contextmanager
 def started() -> Iterator[Cloud]:
-    """Give an account in which the stack's table, bucket and topic stand as the template has them."""
+    """Yield an account with the stack's table, bucket and topic as in the template."""
     for part in (snapshots, instances, volumes, attachments, images):
         part.install()
     with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
