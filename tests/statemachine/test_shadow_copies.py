@@ -140,6 +140,27 @@ def test_any_failure_tries_a_failed_before_script_again_where_the_policy_says_so
     assert shop.application.asked == ["after 0", "after 0", "complete 0"]
 
 
+@pytest.mark.parametrize("consistency", ["application-or-crash", "application"])
+def test_after_an_after_script_that_failed_no_other_attempt_is_made(
+    consistency, machine, cloud, shop, vss, request_with
+):
+    cloud.put_scripts("orders", after="# sandbox: exit 7\n")
+    fails_first(machine, vss)
+    run = machine.start(request_with(consistency=consistency))
+    record = record_of(cloud, run, shop.instance_id)
+    assert run.states.count("Freeze") == 1
+    assert "WaitBeforeRetry" not in run.states
+    crash = ("PartiallySuccessful", "crash", 1)
+    expected = crash if consistency == "application-or-crash" else ("Failed", "none", 0)
+    assert (record["status"], record["consistency"]["level"], cloud.snapshot_sets()) == expected
+    assert shop.application.asked == ["before", "complete 0"]
+    [attempt] = record["attempts"]
+    assert "no other attempt was made: the after script ended with exit code 7" in attempt["reason"]
+    assert any(note.startswith("the application may still be held: the after script ended") for note in record["notes"])
+    [(subject, _)] = cloud.mails()
+    assert subject.startswith("May still be held: backup of ")
+
+
 STOPPED = {
     "Retry": ["before", "after 1", "complete 0"],
     "ThawBeforeRetry": ["before", "after 1", "complete 0"],
@@ -184,7 +205,7 @@ def test_a_second_attempt_whose_freeze_is_lost_is_thawed_and_completed_as_the_se
         machine.wire.on("ssm:SendCommand", refused("InvalidInstanceId"))
 
     machine.before("freeze", lambda: (setattr(vss, "create_fails", TIMEOUT), machine.before("freeze", lost)))
-    run = machine.start(request_with())
+    run = machine.start(request_with(consistency="application"))
     assert (run.status, run.error) == ("FAILED", "AgentUnreachable")
     assert cloud.snapshots() == []
     assert [session.attempt for session in shop.windows.guest.sessions()] == [1, 2]
