@@ -1,4 +1,4 @@
-"""The deployed product with scripts: a good run, and one that is stopped while the application is held."""
+"""The deployed product with scripts: a good run, and one that a person stops while the application is held."""
 
 import json
 
@@ -13,7 +13,7 @@ MOST_BLOCKS = 7
 
 @pytest.fixture
 def shop(aws, quiesce):
-    """A server whose scripts lie in the bucket."""
+    """A server whose scripts are in the bucket."""
     for stage in STAGES:
         key = f"scripts/tests/{stage}_files-nightly.ps1"
         aws.client("s3").put_object(Bucket=quiesce.outputs["BucketName"], Key=key, Body=b"# a script of the owner\n")
@@ -21,7 +21,7 @@ def shop(aws, quiesce):
 
 
 def record_of(aws, quiesce, server, execution_arn):
-    """The record of a run, as soon as it is there."""
+    """Wait for the record of a run, and return it."""
     s3, run_id = aws.client("s3"), execution_arn.rpartition(":")[2]
     place = {"Bucket": quiesce.outputs["BucketName"], "Key": f"records/{server.instance_id}/{run_id}.json"}
     s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 1, "MaxAttempts": PATIENCE_S})
@@ -76,7 +76,7 @@ def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_jud
     stopped = []
 
     def stop(_instance_id, _snapshots):
-        """At the instant of CreateSnapshots, and with the server's network gone, too."""
+        """Stop the execution at the instant of CreateSnapshots, and disconnect the server."""
         shop.windows.agent.connected = False
         stopped.append(aws.client("stepfunctions").stop_execution(executionArn=arn))
 

@@ -1,4 +1,4 @@
-"""What the functions may do is what they need: nothing was denied to them, and nothing is granted that no run used."""
+"""The functions have exactly the rights that they need: AWS denied them nothing, and the tour uses every right."""
 
 import json
 from datetime import timedelta
@@ -20,7 +20,7 @@ def input_of(aws, execution_arn, state):
 
 @pytest.fixture
 def tour(aws, quiesce, monkeypatch):
-    """Go where each right is needed: good runs, no such policy, a busy server, and a Snapshot that comes late."""
+    """Use every right: in good runs, with a missing policy, with a busy server, and in a Snapshot that comes late."""
     monkeypatch.setattr(RULES, "volume_interval_s", 0.0)
     server = aws.servers.add("SERVER1")
     quiesce.put_policy("nightly", f"name: nightly\ntargets: [{{instance_id: {server.instance_id}}}]\n")

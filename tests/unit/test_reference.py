@@ -37,9 +37,9 @@ def test_every_field_of_a_record_is_explained(field: str) -> None:
     assert is_named(field)
 
 
-OF_RUNS = [findings.NOT_FROZEN, snapshot_verdict.SNAPSHOTS_INCOMPLETE, snapshot_verdict.PLAN_MISSING]
+JUDGED = [findings.NOT_FROZEN, snapshot_verdict.SNAPSHOTS_INCOMPLETE, snapshot_verdict.PLAN_MISSING]
 ERRORS = (
-    [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in executions.ENDINGS.values()]
+    [error.__name__ for error in leaves(QuiesceError)] + JUDGED + [error for error, _ in executions.ENDINGS.values()]
 )
 
 

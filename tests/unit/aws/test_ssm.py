@@ -1,4 +1,4 @@
-"""One verb to one server: what is sent, how long its answer is waited for, and what SSM's words are taken for."""
+"""One verb to one server: the command that is sent, how long Guest waits, and how it reads what SSM answers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,11 +37,11 @@ NO_ANSWER = ReadTimeoutError(endpoint_url="https://ssm")
 def ssm() -> Iterator[ScriptedSsm]:
     ssm = ScriptedSsm()
     yield ssm
-    assert ssm.unused() == [], "an answer was ordered and nobody asked for it"
+    assert ssm.unused() == [], "the test prepared an answer that no call used"
 
 
 def an_invocation(status: str = "Success", details: str = "", **changes: Any) -> dict[str, Any]:
-    """What GetCommandInvocation says; a finished one has the guest's good answer."""
+    """What GetCommandInvocation answers; if the command has ended, with the guest's line."""
     done = status in ("Success", "Failed")
     fields = {
         "CommandId": COMMAND_ID,
@@ -359,7 +359,7 @@ def test_the_error_of_the_last_look_is_behind_the_end_of_patience(ssm: ScriptedS
     assert isinstance(unreachable.value.__cause__, AwsThrottled)
 
 
-# ---- What SSM knows of the agent -------------------------------------------------------------------------------------
+# ---- What SSM knows about the agent ----------------------------------------------------------------------------------
 
 ONLINE = {
     "InstanceId": INSTANCE,
@@ -430,7 +430,7 @@ def test_not_to_be_told_is_no_proof_that_there_is_no_agent(
 
 @dataclass
 class Running(Process):
-    """A script that says its line after some seconds."""
+    """A script that prints its output at ``ends_s`` and ends."""
 
     stdout: str
     ends_s: float
@@ -441,7 +441,7 @@ class Running(Process):
 
 @dataclass
 class Simulated:
-    """A server behind the sandbox's SSM: an agent, and a script that answers ``stdout`` after ``takes_s``."""
+    """A server behind the sandbox's SSM: an agent, and a script that prints ``stdout`` after ``takes_s``."""
 
     stdout: str = a_line(an_answer())
     takes_s: float = 4.0

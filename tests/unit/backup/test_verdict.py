@@ -1,4 +1,4 @@
-"""What a run is worth: every combination that can occur, and never better than it is."""
+"""A run's verdict: for every combination that can occur, and never better than what happened."""
 
 import json
 from dataclasses import dataclass
@@ -242,7 +242,7 @@ def ended(**changes: Any) -> Session:
 
 
 def a_run(session: Session | None = None, **parts: Any) -> RunState:
-    """A run that was asked for and went through all its steps; the server said ``session`` at the end."""
+    """A run with scripts that went through all its steps; ``session`` is the server's last answer."""
     whole = {
         "plan": ASKING,
         "freeze": a_freeze(),
@@ -256,7 +256,7 @@ def a_run(session: Session | None = None, **parts: Any) -> RunState:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run is worth in short."""
+    """A verdict in short."""
 
     status: str
     level: str
@@ -266,7 +266,6 @@ class Judged:
 
 STILL_HELD = f"{MAYBE_HELD}: the after script ended with exit code 7; {RUN_IT}"
 EVERY = "every chosen volume has a completed snapshot"
-NOBODY = "the server did not report its session"
 AFTER_UNKNOWN = "it is not known whether the after script ran"
 COMPLETE_UNKNOWN = "it is not known whether the complete script ran"
 BY_ITSELF = "the server thawed by itself: no thaw request came in time"
@@ -453,7 +452,7 @@ SCRIPT = {"good": a_script("1"), "failed": a_failed_script(), "unknown": None}
 
 
 def a_run_of(way: dict[str, Any]) -> RunState:
-    """The state document of a run in which all this happened."""
+    """The state document of a run that went this way."""
     session = ended(
         before=SCRIPT[way["before"]],
         after=SCRIPT[way["after"]],
@@ -469,10 +468,9 @@ def a_run_of(way: dict[str, Any]) -> RunState:
         "failure": a_failure() if way["adopted"] else None,
     }
     if way["asked"] == "asked":
-        told = {"freeze": a_freeze(session, go_on=way["go_on"])}
-        told |= {"thaw": a_thaw(session)} if way["thaw_answered"] else {"thaw_failure": lost}
-        told |= {"complete": a_complete(session)} if way["complete_answered"] else {"complete_failure": lost}
-        parts |= told
+        parts |= {"freeze": a_freeze(session, go_on=way["go_on"])}
+        parts |= {"thaw": a_thaw(session)} if way["thaw_answered"] else {"thaw_failure": lost}
+        parts |= {"complete": a_complete(session)} if way["complete_answered"] else {"complete_failure": lost}
     return a_state(**parts)
 
 
@@ -495,9 +493,9 @@ def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str
 
 @given(whole_runs)
 def test_the_complete_script_hears_of_success_only_if_all_before_it_succeeded(way: dict[str, Any]) -> None:
-    told = gather(a_run_of(way | {"complete": "unknown"})).succeeded_so_far
-    before_it = a_run_of(way | {"complete": "good", "complete_answered": True})
-    assert told == (judge(gather(before_it)).status == "Successful")
+    succeeded = gather(a_run_of(way | {"complete": "unknown"})).succeeded_so_far
+    with_complete = a_run_of(way | {"complete": "good", "complete_answered": True})
+    assert succeeded == (judge(gather(with_complete)).status == "Successful")
 
 
 def test_without_a_plan_nothing_succeeded() -> None:

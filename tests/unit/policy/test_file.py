@@ -1,4 +1,4 @@
-"""What a new user gets wrong, and the words that come back: field, problem, remedy."""
+"""What a new user gets wrong, and the message for it: field, problem, remedy."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The policy's fields, their bounds, and how a target's settings stand over the defaults."""
+"""The policy's fields, their bounds, and how a target's settings override the defaults."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which recovery point is meant: by id, by words, by time."""
+"""Which recovery point an input chooses: by id, by "latest" or "latest whole", by time."""
 
 from datetime import timedelta
 from typing import Any
@@ -97,7 +97,7 @@ def test_a_record_that_says_more_than_is_known_here_is_read_all_the_same() -> No
 
 
 def test_a_record_of_a_later_version_is_read_whatever_it_says_more_of_a_volume_or_the_server() -> None:
-    """After a stack was rolled back, on a bad day: one such record must not hide all recovery points of a server."""
+    """After a stack was rolled back: one such record must not hide all recovery points of a server."""
     document = a_point().model_dump(mode="json")
     document["snapshots"][0]["volume"]["multi_attach"] = False
     document["source"]["tenancy"] = "default"

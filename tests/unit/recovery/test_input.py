@@ -1,4 +1,4 @@
-"""A recovery's input: what a person gets wrong is told in words."""
+"""A recovery's input, and the message for each mistake in it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who hears of a run, and in which words."""
+"""Which runs cause a mail, and its text."""
 
 from typing import get_args
 
