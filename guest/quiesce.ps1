@@ -11,7 +11,7 @@
 #   session    the session runner: runs the scripts in their order and watches the deadlines
 #   watchdog   continues a session whose runner is dead, at the deadlines and at boot
 # Each answer is one line of JSON on stdout and exit code 0 or 1, never that of a script: 3010 would reboot the server.
-# docs/guest.md has the states, files, tasks and rights on one page.
+# docs/operate/guest.md has the states, files, tasks and rights on one page.
 [CmdletBinding()]
 param(
     [string]$Verb = '',
