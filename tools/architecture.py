@@ -41,16 +41,28 @@ def layers() -> Iterator[str]:
 
 
 def states(machine: str) -> Iterator[str]:
-    """Yield the table of a machine's states, with each one's own comment and the function that it calls."""
-    yield "| State | What it does | Function |"
-    yield "|---|---|---|"
-    for name, state in definition(machine)["States"].items():
-        if state["Type"] == "Task":
-            function = re.sub(r"\$\{(\w+)Function(Arn)?\}", r"\1", state["Resource"])
-            yield f"| {name} | {state['Comment'].rstrip('.')} | `functions/{_snake(function)}/` |"
+    """Yield a table of a machine's tasks: what each does, by its comment, and the module of its step."""
+    tasks = {name: state for name, state in definition(machine)["States"].items() if state["Type"] == "Task"}
+    steps = {name: step_of(state["Resource"]) for name, state in tasks.items()}
+    # Where all tasks call one step, the column would say the same in each row.
+    several = len(set(steps.values())) > 1
+    yield "| State | What it does | Step |" if several else "| State | What it does |"
+    yield "|---|---|---|" if several else "|---|---|"
+    for name, state in tasks.items():
+        yield f"| {name} | {state['Comment'].rstrip('.')} |" + (f" `{steps[name]}` |" if several else "")
 
 
-def flow(machine: str) -> Iterator[str]:
+def step_of(resource: str) -> str:
+    """Return the module of the step that a task's function calls, named as in src/quiesce."""
+    function = _snake(re.sub(r"\$\{(\w+)FunctionArn\}", r"\1", resource))
+    handler = (ROOT / "functions" / function / "app.py").read_text()
+    found = re.search(r"from quiesce\.(steps[\w.]+) import", handler)
+    if found is None:
+        raise ValueError(f"functions/{function}/app.py imports no step")
+    return found[1]
+
+
+def flow(machine: str, *left_out: str) -> Iterator[str]:
     """Yield a machine's diagram: the transitions between its states, errors included."""
     yield "```mermaid"
     yield "stateDiagram-v2"
@@ -63,32 +75,18 @@ def flow(machine: str) -> Iterator[str]:
         follows = [state[key] for key in ("Next", "Default") if key in state]
         follows += [choice["Next"] for choice in state.get("Choices", [])]
         yield from (f"    {_id(name)} --> {_id(other)}" for other in dict.fromkeys(follows))
-        caught = [catch["Next"] for catch in state.get("Catch", []) if catch["Next"] not in follows]
+        caught = [catch["Next"] for catch in state.get("Catch", []) if catch["Next"] not in (*follows, *left_out)]
         yield from (f"    {_id(name)} --> {_id(other)}: error" for other in dict.fromkeys(caught))
         if state["Type"] in ("Succeed", "Fail"):
             yield f"    {_id(name)} --> [*]"
     yield "```"
 
 
-def functions() -> Iterator[str]:
-    """Yield the table of functions, with what each does and the module of its step."""
-    yield "| Function | What it does | Its step |"
-    yield "|---|---|---|"
-    for path in sorted((ROOT / "functions").glob("*/app.py")):
-        found = re.search(r"from quiesce\.(steps[\w.]+) import (\w+)", path.read_text())
-        if found is None:
-            raise ValueError(f"{path} imports no step")
-        module = found[1].replace(".", "/")
-        purpose = first_sentence(path).partition(": ")[2].rstrip(".")
-        yield f"| `functions/{path.parent.name}/` | {purpose[0].upper()}{purpose[1:]} | `src/quiesce/{module}.py` |"
-
-
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "layers": layers,
-    "functions": functions,
     "backup_flow": lambda: flow("backup"),
     "backup_states": lambda: states("backup"),
-    "recover_flow": lambda: flow("recover"),
+    "recover_flow": lambda: flow("recover", "Account"),
     "recover_states": lambda: states("recover"),
 }
 

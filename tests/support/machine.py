@@ -6,12 +6,12 @@ Only this module patches private names of moto's Step Functions; pyproject.toml 
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib import import_module
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,7 +119,7 @@ class Machine:
     def sweep(self, run: Run) -> None:
         """Start Sweep, as EventBridge does after an execution was stopped, timed out or failed."""
         described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
-        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s))
+        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s, described))
 
     def sweep_by_event(self, event: dict[str, Any], step: str = "sweep") -> None:
         """Start Sweep, or the recover function, with an event."""
@@ -130,7 +130,8 @@ class Machine:
     def sweep_recovery(self, run: Run) -> None:
         """Start the recover function, as EventBridge does after an execution was stopped, timed out or failed."""
         described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
-        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s), "recover")
+        event = ended_event(run.arn, run.status, described["input"], self.clock.now_s, described)
+        self.sweep_by_event(event, "recover")
 
     def before(self, step: str, action: Callable[[], object]) -> None:
         """Order an action before the next call of a function."""
@@ -225,7 +226,9 @@ class Machine:
         )
 
 
-def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any]:
+def ended_event(
+    arn: str, status: str, data: str, now_s: float, described: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Return the event that Step Functions sends to EventBridge when an execution has ended.
 
     Source: Step Functions' developer guide, "Automating Step Functions event delivery with EventBridge".
@@ -242,8 +245,8 @@ def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any
         "inputDetails": {"included": True},
         "output": None,
         "outputDetails": None,
-        "error": "Stopped",
-        "cause": "stopped by the test",
+        "error": described.get("error"),
+        "cause": described.get("cause"),
     }
     return {
         "version": "0",

@@ -106,6 +106,10 @@ class Wire:
         """Return how often a call was sent."""
         return self.sent.count(call)
 
+    def forget(self) -> None:
+        """Take back the faults that were ordered and have met nothing: the outage is over."""
+        self._faults.clear()
+
     def unused(self) -> list[str]:
         """Return the faults that no request met."""
         return [f"{call} number {number}" for call, number in self._faults]

@@ -28,6 +28,7 @@ ANY_REFUSAL = (QuiesceError, ClientError)
 
 THROTTLED = {
     "RequestLimitExceeded",
+    "Throttled",
     "Throttling",
     "ThrottlingException",
     "ThrottledException",

@@ -44,6 +44,20 @@ class Runs:
         """Return the item of a run, empty if there is none."""
         return self._items.read(run.instance_id, f"run#{run.run_id}")
 
+    def keep_judged(self, run: "RunIdentity", record: "Record") -> None:
+        """Keep what Report judged before it writes anything else: if Report fails then, sweep goes on from it.
+
+        The plan makes room for it: an item of DynamoDB has at most 400 KB, and nothing reads the plan any more.
+        """
+        change = "SET judged = :judged, execution = :execution REMOVE #plan"
+        condition = "attribute_not_exists(pk) OR (execution = :execution AND attribute_not_exists(#record))"
+        values: Values = {":judged": record.model_dump_json(), ":execution": record.execution}
+        self._items.update(run.instance_id, f"run#{run.run_id}", change, condition, values)
+
+    def judged(self, run: "RunIdentity") -> str | None:
+        """Return the record that Report had judged and could not keep, as JSON; None if there is none."""
+        return self.run(run).get("judged")
+
     def end_run(self, run: "RunIdentity", record: "Record") -> bool:
         """Write a run's status and its whole record, once; False if this execution's run already has another record.
 

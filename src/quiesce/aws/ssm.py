@@ -90,7 +90,9 @@ class Guest:
             AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
             AnswerUnreadable: the answer is not what quiesce's script writes; not retried.
             CommandRefused: the document does not take these parameters; not retried.
-            AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
+            AwsThrottled: SSM took no command; retried by the state machine.
+            AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
+                Both come from sending only: a look that SSM does not answer is repeated.
         """
         ended = self._ended(verb, parameters, patience)
         question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)

@@ -1,4 +1,4 @@
-"""The state document of the backup machine, which the states pass on: each adds one key."""
+"""The state document of the backup machine: each function adds one key, and each error that is caught one."""
 
 from datetime import datetime
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""What prevents a recovery, by what EC2 has now; a recovery creates nothing before this is empty. Pure."""
+"""Which image and subnet a recovery takes, and what prevents it, by what EC2 has now. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -56,6 +56,7 @@ class RecoveryPlan(Crossing):
     tags: dict[str, str]
     volumes: list[PlannedVolume]
     shadow_copies: list[str]
+    left_aside: list[str] = []
 
     @property
     def caution(self) -> str:
@@ -115,6 +116,8 @@ def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, ima
         tags=wanted.tags,
         volumes=volumes,
         shadow_copies=_shadow_copies(point),
+        # A volume that was attached after the backup's plan has a snapshot, and no place on the server.
+        left_aside=[snapshot.snapshot_id for snapshot in point.snapshots if snapshot.volume is None],
     )
 
 
@@ -131,14 +134,19 @@ def describe(plan: RecoveryPlan) -> list[str]:
         *(f"Attach the volume from {v.snapshot_id} at {v.device}, {_end_words(v)}." for v in plan.volumes),
         f"Give it the security groups {', '.join(plan.security_group_ids)}, and start it.",
         f"Wait until {awaited}.",
+        *(
+            f"Leave {snapshot_id} aside: its volume was attached while the backup ran."
+            for snapshot_id in plan.left_aside
+        ),
         *([f"{plan.caution[0].upper()}{plan.caution[1:]}."] if plan.caution else []),
     ]
     return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
 
 def _volumes(request: RecoveryRequest, point: RecoveryPoint) -> list[PlannedVolume]:
-    known = {s.volume.device: (s, s.volume) for s in point.snapshots if s.volume}
-    if len(known) < len(point.snapshots):
+    planned = [snapshot for snapshot in point.snapshots if snapshot.volume]
+    known = {s.volume.device: (s, s.volume) for s in planned if s.volume}
+    if not known or len(known) < len(planned):
         problem = f"'{point.run_id}' does not say for each snapshot at which device its volume was"
         raise RecoveryRefused("recovery_point", problem, "choose another, or attach its volumes by hand")
     if foreign := [device for device in request.overrides.volumes if device not in known]:

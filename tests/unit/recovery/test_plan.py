@@ -112,6 +112,15 @@ def test_an_override_for_a_device_that_is_not_there_is_refused() -> None:
 def test_a_snapshot_of_an_unknown_device_is_not_left_out_in_silence() -> None:
     point = a_point()
     blind = [*point.snapshots, point.snapshots[0].model_copy(update={"volume": None})]
+    plan = a_recovery_plan(point.model_copy(update={"snapshots": blind}))
+    snapshot_id = point.snapshots[0].snapshot_id
+    assert plan.left_aside == [snapshot_id]
+    assert any(f"Leave {snapshot_id} aside: its volume was attached while the backup ran." in s for s in describe(plan))
+
+
+def test_a_recovery_point_that_knows_no_device_is_refused() -> None:
+    point = a_point()
+    blind = [snapshot.model_copy(update={"volume": None}) for snapshot in point.snapshots]
     with pytest.raises(RecoveryRefused, match="does not say for each snapshot at which device"):
         a_recovery_plan(point.model_copy(update={"snapshots": blind}))
 

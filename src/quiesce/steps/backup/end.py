@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws import topic
 from quiesce.aws.bucket import Bucket, record_key
+from quiesce.aws.clients import ANY_REFUSAL
 from quiesce.aws.runs import Runs
 from quiesce.aws.snapshots import tag_snapshots
 from quiesce.aws.ssm import Guest
@@ -63,11 +64,22 @@ class EndingStep:
             RunAlreadyStarted: the run is another execution's; nothing was changed.
         """
         run = identity_of(state)
-        ended = self.runs.ended_record(run, state.execution.id)
-        record = Record.model_validate_json(ended) if ended else self._keep(self._judge(state, run, guest, now), run)
+        if ended := self.runs.ended_record(run, state.execution.id):
+            record = Record.model_validate_json(ended)
+        elif judged := self.runs.judged(run):
+            # An earlier try could not finish: its verdict counts, and the server is not asked again.
+            record = self._keep(Record.model_validate_json(judged), run)
+        else:
+            record = self._judge(state, run, guest, now)
+            self.runs.keep_judged(run, record)
+            record = self._keep(record, run)
+        self.release(run, record)
+        return record
+
+    def release(self, run: RunIdentity, record: Record) -> None:
+        """Keep a record's status for the next run's mail, and release the server's lease."""
         self.runs.keep_last_status(run, record.status)
         self.runs.release_lease(run)
-        return record
 
     def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
         """Copy the session's files into the bucket, and return the run's record with its verdict."""
@@ -79,14 +91,26 @@ class EndingStep:
         """Publish a record, and keep it as the run's unless the run already has one."""
         published = self._publish(record, run)
         # Mail first, then keep the status: a crash in between sends two mails, never none.
-        if mail := mail_of(published, self.runs.last_status(run)):
-            topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
+        if untold := self._mail(published, run):
+            published = published.model_copy(update={"notes": [*published.notes, untold]})
+            self.bucket.write_json(record_key(run), published.model_dump_json(indent=2))
         if not self.runs.end_run(run, published):
             # Report and sweep ran at once, in a run stopped during Report: the first record counts, everywhere.
             return self._publish(Record.model_validate_json(self.runs.run(run)["record"]), run)
         count_run(published.status, auto_thawed=published.session is not None and published.session.auto_thawed)
         logger.info("run ended", status=published.status, reason=published.reason)
         return published
+
+    def _mail(self, record: Record, run: RunIdentity) -> str:
+        """Send the mail about a run, if it needs one; return why it was not sent, as a note, else nothing."""
+        mail = mail_of(record, self.runs.last_status(run))
+        try:
+            if mail:
+                topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
+        except ANY_REFUSAL as error:
+            logger.exception("the mail was not sent")
+            return f"the mail was not sent: {error}"
+        return ""
 
     def _publish(self, record: Record, run: RunIdentity) -> Record:
         """Tag the snapshots with the verdict and write the record, with what could not be tagged, into the bucket."""

@@ -18,6 +18,7 @@ from quiesce.executions import execution_of, input_of
 from quiesce.guest.answers import Session, session_of
 from quiesce.guest.patience import sweep_wait
 from quiesce.points.parts import Snapshot
+from quiesce.points.record import Record
 from quiesce.steps.backup.end import EndingStep
 from quiesce.telemetry import begin, logger
 
@@ -43,11 +44,19 @@ class SweepStep(EndingStep):
         run = identify(execution_of(detail), input_of(detail))
         begin("sweep", run_id=run.run_id, instance_id=run.instance_id, policy=run.policy)
         item = self.runs.run(run)
-        if "record" in item or item.get("execution", detail["executionArn"]) != detail["executionArn"]:
+        if item.get("execution", detail["executionArn"]) != detail["executionArn"]:
+            logger.info("nothing to sweep")
+            return
+        if "record" in item:
+            # Report may have died between its record and its end.
+            self.release(run, Record.model_validate_json(item["record"]))
             logger.info("nothing to sweep")
             return
         self.runs.bar(run)
         state, guest = left_by(detail, self.runs.run(run)), self.guest(run)
+        if "judged" in item:
+            self.end(state, guest, now)
+            return
         session, problem = end_session(guest, state.plan, state.attempt) if was_asked(state) else (None, "")
         found = self._find_snapshots(run)
         self.end(with_end(state, session, problem, found, now), guest, now)
