@@ -1,5 +1,6 @@
 """What all tests share: moto before any client, the functions on an environment of their own, no network."""
 
+import gc
 import os
 import socket
 from importlib import import_module
@@ -9,6 +10,7 @@ from unittest.mock import patch
 import moto  # noqa: F401 - a client built before this import would talk to AWS
 import pytest
 
+from tests.support import shortcuts
 from tests.support.environment import ENVIRONMENT
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.in_process"]
@@ -30,10 +32,19 @@ STEPS = (
 WITH_PROCESSES = {"sandbox", "e2e", "guest"}
 LOOPBACK = ("127.", "::1", "localhost")
 
+# All that is imported and collected stays: the garbage collector need not look through it again and again.
+gc.disable()
+shortcuts.install()
 # The functions read their settings and build their clients at import, as on Lambda.
 with patch.dict(os.environ, ENVIRONMENT, clear=True):
     for step in STEPS:
         import_module(f"functions.{step}.app")
+
+
+def pytest_collection_finish():
+    """Let the garbage collector look after what the tests make, and after nothing that was there before."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

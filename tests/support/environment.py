@@ -27,4 +27,6 @@ ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     # moto's own list of AMIs takes seconds to load; the tests register their own.
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    # Else it looks at each request for the account that the key belongs to, in every partition of AWS.
+    "MOTO_ACCOUNT_ID": ACCOUNT,
 }
