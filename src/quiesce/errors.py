@@ -126,4 +126,8 @@ class NotReady(QuiesceError):
 
 
 class RecoveryBroken(QuiesceError):
-    """What a recovery made failed, is gone, or was changed by others; waiting does not help."""
+    """What a recovery made was changed by others; waiting does not help."""
+
+
+class RecoveryUsedUp(QuiesceError):
+    """What a recovery made failed or is gone for good, and EC2 remembers its id: only a new id helps."""

@@ -55,7 +55,7 @@ def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, st
         assert cloud.snapshots() == []
         assert report["failure"] == {"error": error, "cause": words}
         assert [item["status"] for item in cloud.items().values()] == ["Failed", "Failed"]
-        assert {sk for _, sk in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
+        assert {key[1] for key in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
         assert list(cloud.records().values()) == [report]
         assert len(cloud.mails()) == 1
         return error, words
@@ -86,7 +86,7 @@ def set_state(server: Server, name: str) -> None:
         ),
         (
             {"policy": "files-nightly", "instance_id": "i-12345"},
-            "instance_id: 'i-12345': string should match pattern '^i-(?:[0-9a-f]{17}|[0-9a-f]{8})$'. "
+            "instance_id: 'i-12345': must be the id of an EC2 instance, such as i-0123456789abcdef0. "
             f"Remedy: correct it; {REFERENCE}.",
         ),
         (

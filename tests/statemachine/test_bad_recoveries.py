@@ -1,9 +1,12 @@
 """Recoveries that fail: the error, its text, and an account of exactly what exists."""
 
+import re
+
 import pytest
 
 from quiesce.aws import recovery_changes
-from quiesce.recovery.account import OTHER_ID
+from quiesce.aws.recovery_changes import USED_UP
+from quiesce.errors import RecoveryUsedUp
 from sandbox.aws.instances import INSTANCES
 from sandbox.aws.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
@@ -28,11 +31,12 @@ def assert_failed(backed, run, error, words, **left):
     assert (run.status, run.error) == ("FAILED", error)
     assert run.states[-2:] == ["Account", "RecoveryFailed"]
     assert words in run.cause
+    assert not re.search(r"\{\w+\}", run.cause), "a placeholder reached the person"
     exists = made(backed.cloud)
     assert {kind: len(found) for kind, found in exists.items()} == {"servers": 0, "volumes": 0, "groups": 0, **left}
     ids = [found[key] for kind in exists.values() for found in kind for key in found if key in IDS]
     if ids:
-        assert run.cause.endswith(NEW_ID if OTHER_ID in run.cause else GO_ON)
+        assert run.cause.endswith(NEW_ID if error == RecoveryUsedUp.__name__ else GO_ON)
         assert all(resource_id in run.cause for resource_id in ids)
     else:
         assert run.cause.endswith(". Nothing that it made exists.")
@@ -86,7 +90,7 @@ def test_what_ec2_refuses_is_told_in_its_words_with_a_remedy(backed, machine, ca
     before, tries = state_of_source(backed), 4 if status >= 500 else 1
     machine.wire.on(call, refused(code, status), nth=nth, times=tries)
     run = backed.recover()
-    assert_failed(backed, run, "ChangeRefused", words, **left)
+    assert_failed(backed, run, "RecoveryUsedUp" if code in USED_UP else "ChangeRefused", words, **left)
     assert code in run.cause
     assert state_of_source(backed) == before
     assert_recovered(backed, backed.recover())
@@ -157,9 +161,9 @@ def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
     [snapshot] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
     VOLUMES.unusable.add(snapshot["snapshot_id"])
     run = backed.recover()
-    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not create it; if its", **ALL)
-    assert f"allow the recovery to use the key, and {OTHER_ID}. This exists" in run.cause
-    assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryBroken", "for xvdf is error")
+    assert_failed(backed, run, "RecoveryUsedUp", "for xvdf is error: EC2 could not create it; if its", **ALL)
+    assert "allow the recovery to use the key, and start a new recovery, under another id. This exists" in run.cause
+    assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryUsedUp", "for xvdf is error")
 
 
 def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(backed, machine):
@@ -225,11 +229,11 @@ def test_a_server_that_somebody_terminates_meanwhile_ends_the_recovery(backed, s
 
     machine.clock.at_next_wait(*[lambda: None] * where, terminate)
     run = backed.recover(on_failure="clean-up")
-    assert run.error == "RecoveryBroken"
+    assert run.error == "RecoveryUsedUp"
     assert "is terminated (" in run.cause
     assert made(backed.cloud) == NOTHING
     again = backed.recover(on_failure="clean-up")
-    assert again.error == "RecoveryBroken"
+    assert again.error == "RecoveryUsedUp"
     assert ", made by this recovery, is terminated (" in again.cause
     assert "start a new recovery, under another id" in again.cause
 
@@ -270,7 +274,7 @@ def test_volumes_of_a_server_that_its_owner_terminated_are_never_cleaned_up(back
     left = counts(backed.cloud)["volumes"]
     assert left > 0
     run = backed.recover(on_failure="clean-up")
-    assert run.error == "RecoveryBroken"
+    assert run.error == "RecoveryUsedUp"
     assert counts(backed.cloud)["volumes"] == left
 
 
@@ -281,7 +285,7 @@ def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypa
     left = counts(backed.cloud)["volumes"]
     monkeypatch.setattr(recovery_changes, "find_server", lambda *_: None)
     run = backed.recover(on_failure="clean-up")
-    assert run.error == "ChangeRefused"
+    assert run.error == "RecoveryUsedUp"
     assert "start a new recovery, under another id" in run.cause
     assert counts(backed.cloud)["volumes"] == left > 0
 
@@ -309,9 +313,7 @@ def test_a_group_that_somebody_opened_is_not_used(backed, machine):
 
 @pytest.mark.parametrize("raw", [{}, None, "latest", {"recovery_point": "x", "recovery_id": 7}, {"recovery_id": "a b"}])
 def test_an_input_that_cannot_be_used_ends_with_its_words(backed, raw):
-    assert_failed(
-        backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it as docs/use/recover.md shows"
-    )
+    assert_failed(backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it ")
 
 
 def test_a_recovery_point_that_nobody_made_is_told(backed):
@@ -329,3 +331,18 @@ def test_a_recovery_point_without_the_root_is_refused(backed, machine, cloud):
     assert machine.start({"policy": policy}, "data-1").status == "SUCCEEDED"
     run = backed.recover(recovery_point="data-1")
     assert_failed(backed, run, "RecoveryRefused", "has no snapshot of the root volume: no server can boot from it")
+
+
+def test_a_run_id_that_two_servers_share_recovers_the_one_that_is_named(backed, machine, cloud):
+    """90 days after the end of an execution its name is free again."""
+    [old] = [m for m in cloud.stepfunctions.list_state_machines()["stateMachines"] if m["name"] == "m-night-1"]
+    cloud.stepfunctions.delete_state_machine(stateMachineArn=old["stateMachineArn"])
+    other = cloud.add_server("OTHER")
+    policy = {"name": "other", "targets": [{"instance_id": other.instance_id}], "defaults": {"vss": "off"}}
+    assert machine.start({"policy": policy}, backed.record["run_id"]).status == "SUCCEEDED"
+    run = backed.recover()
+    both = " and ".join(sorted([backed.server.instance_id, other.instance_id]))
+    assert_failed(backed, run, "RecoveryRefused", f"'night-1' is the id of a run on each of {both}. Remedy: add ")
+    named = backed.recover(instance_id=backed.server.instance_id)
+    assert_recovered(backed, named)
+    assert named.output["from_instance_id"] == backed.server.instance_id

@@ -76,7 +76,7 @@ def test_a_launch_that_ec2_gives_up_is_told_with_ec2s_reason_and_blames_nobody(b
 
     machine.clock.at_next_wait(lambda: None, give_up)
     run = backed.recover()
-    assert run.error == "RecoveryBroken"
+    assert run.error == "RecoveryUsedUp"
     assert (
         "is terminated (Client.InternalError: Client error on launch); start a new recovery, under another id"
         in run.cause
@@ -117,6 +117,7 @@ def test_a_launch_under_an_id_whose_server_was_terminated_says_that_the_id_is_us
     """EC2 no longer returns the terminated server: IdempotentInstanceTerminated (boto3's issue 4406, 2025)."""
     machine.wire.on("ec2:RunInstances", refused("IdempotentInstanceTerminated"), nth=2)
     run = backed.recover()
+    assert run.error == "RecoveryUsedUp"
     assert "under another id" in run.cause
     assert "under the same recovery_id" not in run.cause
 

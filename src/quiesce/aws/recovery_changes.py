@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from quiesce import tags
 from quiesce.aws.clients import code_of, repeatable, tags_of
-from quiesce.errors import ChangeRefused, NotReady
+from quiesce.errors import ChangeRefused, NotReady, RecoveryUsedUp
 from quiesce.recovery.account import OTHER_ID
 from quiesce.recovery.plan import RecoveryPlan
 from quiesce.recovery.requests import tags_for
@@ -38,6 +38,12 @@ NOT_YET = {
 CHANGES_PER_TRY = 16
 # Plan refuses another input under the same id.
 IN_OVERRIDES = " in overrides, under a new recovery_id"
+# After these, EC2 gives the same answer to every further try under the recovery's id.
+USED_UP = {
+    "InvalidVolume.ZoneMismatch": f"{OTHER_ID}: a volume of this one is in another zone than its server",
+    "IdempotentParameterMismatch": f"{OTHER_ID}: this one's server is gone",
+    "IdempotentInstanceTerminated": f"{OTHER_ID}: this one's server is gone",
+}
 REMEDIES = {
     "InsufficientInstanceCapacity": f"start it again later, or with another instance_type or zone{IN_OVERRIDES}",
     "InstanceLimitExceeded": f"raise the account's quota, or choose another instance_type{IN_OVERRIDES}",
@@ -45,13 +51,10 @@ REMEDIES = {
     "InsufficientFreeAddressesInSubnet": f"name another subnet_id{IN_OVERRIDES}",
     "Unsupported": f"choose another instance_type, zone or subnet_id{IN_OVERRIDES}",
     "AttachmentLimitExceeded": f"choose an instance_type that takes more volumes{IN_OVERRIDES}",
-    "InvalidVolume.ZoneMismatch": f"{OTHER_ID}: a volume of this one is in another zone than its server",
     "InvalidAMIID.NotFound": "name another image in image_id, under a new recovery_id",
     "InvalidAMIID.Unavailable": "name another image in image_id, under a new recovery_id",
     "InvalidSnapshot.NotFound": "choose another recovery point, under a new recovery_id",
     "InvalidKeyPair.NotFound": f"name another key_name{IN_OVERRIDES}",
-    "IdempotentParameterMismatch": f"{OTHER_ID}: this one's server is gone",
-    "IdempotentInstanceTerminated": f"{OTHER_ID}: this one's server is gone",
     "InvalidIPAddress.InUse": f"name a free private_ip{IN_OVERRIDES}",
 }
 OTHERWISE = "mend what EC2 names, and start it again under the same recovery_id"
@@ -67,6 +70,7 @@ def change(call: str, *too_early: str) -> Iterator[None]:
 
     Raises:
         NotReady: EC2's code means that it is too early, or done already.
+        RecoveryUsedUp: EC2 refuses it, and will refuse it again under the recovery's id.
         ChangeRefused: EC2 refuses it, in its words and with a remedy; also lacking capacity, which it calls a fault.
         AwsThrottled, AwsUnavailable, AccessDenied: as ``repeatable`` raises them.
     """
@@ -77,14 +81,16 @@ def change(call: str, *too_early: str) -> Iterator[None]:
             except ClientError as error:
                 if code_of(error) in {*NOT_YET, *too_early}:
                     raise NotReady(f"{call}: {error}") from error
-                if code_of(error) in REMEDIES:
+                if code_of(error) in USED_UP or code_of(error) in REMEDIES:
                     raise _refused(call, error) from error
                 raise
     except ClientError as error:
         raise _refused(call, error) from error
 
 
-def _refused(call: str, error: ClientError) -> ChangeRefused:
+def _refused(call: str, error: ClientError) -> ChangeRefused | RecoveryUsedUp:
+    if remedy := USED_UP.get(code_of(error)):
+        return RecoveryUsedUp(f"{call}: EC2 refused it: {error}. Remedy: {remedy}.")
     return ChangeRefused(call, f"EC2 refused it: {error}", REMEDIES.get(code_of(error), OTHERWISE))
 
 

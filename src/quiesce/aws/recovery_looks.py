@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.clients import code_of, repeatable, tags_of
 from quiesce.aws.images import describe_images
 from quiesce.aws.recovery_changes import REMEDIES
 from quiesce.errors import AccessDenied, RecoveryRefused
@@ -30,13 +30,17 @@ def look(client: "EC2Client", plan: RecoveryPlan) -> Found:
     return Found(_snapshots(client, plan), _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
 
 
-def find_instance(client: "EC2Client", stack: str, run_id: str) -> str | None:
-    """Return the server that a run backed up, by the tags of its snapshots; None if none of them exists."""
+def find_instances(client: "EC2Client", stack: str, run_id: str) -> list[str]:
+    """Return the servers that runs of this id backed up, by the tags of their snapshots; empty if none is left.
+
+    There may be several: the name of an execution, from which the id comes, is free again after 90 days.
+    """
     ours = {tags.STACK: stack, tags.RUN: run_id}
     filters: Any = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
     with repeatable("ec2:DescribeSnapshots"):
-        found = client.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
-    return next((t["Value"] for s in found for t in s.get("Tags", []) if t["Key"] == tags.INSTANCE), None)
+        pages = client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+        found = [tags_of(snapshot).get(tags.INSTANCE, "") for page in pages for snapshot in page["Snapshots"]]
+    return sorted({instance_id for instance_id in found if instance_id})
 
 
 def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:

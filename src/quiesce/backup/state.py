@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from quiesce.errors import LeaseLost
 from quiesce.executions import Crossing, Execution, Failure
 from quiesce.guest.answers import Session
 from quiesce.points.evidence import Verified
@@ -12,7 +13,7 @@ from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOut
 from quiesce.policy.target import TargetSettings
 
 # Errors of Freeze that it raises only before it asks the server.
-NOTHING_ASKED = frozenset({"LeaseLost"})
+NOTHING_ASKED = frozenset({LeaseLost.__name__})
 
 
 class ShadowVolume(Crossing):

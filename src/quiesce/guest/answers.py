@@ -10,6 +10,8 @@ from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.scripts import Stage
 
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
+# The name of the error with which a server says that it can't report its inventory.
+INVENTORY_UNREADABLE = "InventoryUnreadable"
 # How many characters of each stream an error quotes if there is no answer in it.
 MAX_QUOTED = 300
 
@@ -122,7 +124,7 @@ class Staged(GuestModel):
 
 
 class Answer(GuestModel):
-    """The line: ``error`` is empty if ``ok``; each verb fills its own part, and those of a session ``session``.
+    """The line: ``error`` is empty if ``ok``, else ``<name>: <words>`` or the name alone; each verb fills its own part.
 
     A server whose PowerShell is in constrained language mode can write no more than ``error``.
     """
@@ -139,6 +141,11 @@ class Answer(GuestModel):
     disk_shadow_log: str | None = None
     disk_shadow_log_cut: bool = False
     session: Session | None = None
+
+    @property
+    def error_name(self) -> str:
+        """The error's name, by which the callers decide; empty if ``ok``."""
+        return self.error.partition(":")[0]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def _load_yaml(content: bytes, where: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        remedy = "indent with spaces" if "'\\t'" in str(error.problem) else "correct the file there"
+        tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
+        remedy = "indent with spaces" if tab else "correct the file there"
         raise PolicyRefused(f"{where}{place}", f"is not YAML: {error.problem}", remedy) from error
     except (YAMLError, ValueError) as error:
         raise PolicyRefused(

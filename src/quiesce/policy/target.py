@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from quiesce.policy.parts import (
     DELIVERY_S,
     FUNCTION_LIMIT_S,
+    ImageRenewal,
     InitialImage,
     PolicyModel,
     Scripts,
@@ -84,6 +85,13 @@ class TargetSettings(PolicyModel):
     def _off_or_vss(cls, value: Any) -> Any:
         if value != "off" and not isinstance(value, dict | Vss):
             raise ValueError("must be 'off', or an object, as in {backup_type: full}")
+        return value
+
+    @field_validator("initial_image", mode="before")
+    @classmethod
+    def _word_or_renewal(cls, value: Any) -> Any:
+        if value not in ("once", "off") and not isinstance(value, dict | ImageRenewal):
+            raise ValueError("must be 'once' or 'off', or an object, as in {every_days: 90}")
         return value
 
     @field_validator("freeze_limit_s")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from quiesce.executions import Crossing, Execution
+from quiesce.errors import RecoveryUsedUp
+from quiesce.executions import Cause, Crossing, Execution
 from quiesce.recovery.plan import RecoveryPlan
 
 # The remedy where the recovery's id can't be used again: EC2 remembers what was requested under it.
@@ -57,26 +58,27 @@ def recovered(ending: Ending, plan: RecoveryPlan, instance_id: str, exists: Sequ
     return _account(ending, plan, "Recovered", reason, instance_id, exists)
 
 
-def failed(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+def failed(ending: Ending, plan: RecoveryPlan | None, cause: Cause, exists: Sequence[Remains]) -> Account:
     """Return the account of a recovery that failed: its reason ends with what exists, and what to do with it."""
     if not exists:
         state = "Nothing that it made exists"
     elif plan and plan.on_failure == "clean-up":
         state = f"The clean-up is not complete; this exists: {_listed(exists)}"
-    elif OTHER_ID in words:
+    elif cause.error == RecoveryUsedUp.__name__:
         remedy = f"to delete it, start '{ending.recovery_id}' again with on_failure 'clean-up'"
         state = f"This exists: {_listed(exists)}; {remedy}"
     else:
         remedy = f"{_restart(ending)}; with on_failure 'clean-up', this is deleted if it fails again"
         state = f"This exists: {_listed(exists)}; {remedy}"
-    return _account(ending, plan, "Failed", f"{words.rstrip('.')}. {state}.", _server(exists), exists)
+    reason = f"{cause.error}: {cause.words.rstrip('.')}. {state}."
+    return _account(ending, plan, "Failed", reason, _server(exists), exists)
 
 
-def cut_off(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+def cut_off(ending: Ending, plan: RecoveryPlan | None, cause: Cause, exists: Sequence[Remains]) -> Account:
     """Return the account of a recovery whose execution was cut off: nothing is cleaned up, and a step may still run."""
     state = f"This exists: {_listed(exists)}" if exists else "EC2 lists nothing that it made"
     late = "a step that was running may add to it, under the same tag quiesce:recovery"
-    reason = f"{words}. {state}; {late}; {_restart(ending)}."
+    reason = f"{cause.error}: {cause.words}. {state}; {late}; {_restart(ending)}."
     return _account(ending, plan, "Failed", reason, _server(exists), exists)
 
 

@@ -33,6 +33,21 @@ def choose(request: RecoveryRequest, points: Sequence[RecoveryPoint]) -> Recover
     return fitting[-1]
 
 
+def only_server(run_id: str, servers: Sequence[str]) -> str:
+    """Return the server whose run has this id, given the servers with snapshots of that id.
+
+    Raises:
+        RecoveryRefused: there is none, or there are several: only the caller knows which is meant.
+    """
+    if not servers:
+        problem = f"no snapshot of '{run_id}' exists in this stack"
+        raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
+    if servers[1:]:
+        problem = f"'{run_id}' is the id of a run on each of {' and '.join(servers)}"
+        raise RecoveryRefused("recovery_point", problem, "add instance_id, to say which server you mean")
+    return servers[0]
+
+
 def _named(run_id: str, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
     point = next((p for p in points if p.run_id == run_id), None)
     if point is None:

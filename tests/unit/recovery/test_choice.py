@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
-from quiesce.recovery.choice import choose
+from quiesce.recovery.choice import choose, only_server
 from tests.support.factories.recovery import a_point, a_request
 from tests.support.factories.run import INSTANCE, NOW
 
@@ -103,3 +103,18 @@ def test_a_record_of_a_later_version_is_read_whatever_it_says_more_of_a_volume_o
     document["source"]["tenancy"] = "default"
     document["consistency"]["evidence"] = "present"
     assert RecoveryPoint.model_validate(document).run_id == "run-1"
+
+
+def test_the_server_of_a_run_is_known_by_its_snapshots() -> None:
+    assert only_server("night-1", ["i-1"]) == "i-1"
+    with pytest.raises(RecoveryRefused, match=r"no snapshot of 'night-1' exists in this stack\. "):
+        only_server("night-1", [])
+
+
+def test_an_id_that_runs_on_two_servers_share_asks_which_server_is_meant() -> None:
+    with pytest.raises(RecoveryRefused) as refused:
+        only_server("night-1", ["i-1", "i-2"])
+    assert str(refused.value) == (
+        "recovery_point: 'night-1' is the id of a run on each of i-1 and i-2. "
+        "Remedy: add instance_id, to say which server you mean."
+    )

@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from quiesce.executions import Cause
 from quiesce.points.record import FailureRecord, Logs, Status
 from quiesce.recovery.account import failed
 from quiesce.report.mail import mail_of, mail_of_recovery
@@ -95,7 +96,7 @@ def test_where_the_sessions_files_are_or_why_they_are_not_is_told(logs: Logs, li
 
 @pytest.mark.parametrize("name", ["A" * 80, "Wiederherstellung-für-Müller", "復旧" * 40])
 def test_the_longest_and_the_strangest_name_of_a_recovery_makes_a_subject_that_sns_takes(name: str) -> None:
-    notice = mail_of_recovery(failed(an_ending(name), None, "RecoveryRefused: so", []))
+    notice = mail_of_recovery(failed(an_ending(name), None, Cause("RecoveryRefused", "so"), []))
     assert len(notice.subject) <= 100
     assert notice.subject.isascii()
     assert name in notice.text

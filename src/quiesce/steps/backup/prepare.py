@@ -10,7 +10,7 @@ from quiesce.backup.state import Plan
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
-from quiesce.guest.answers import staged_of
+from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.scripts import Stage, choose, places
 from quiesce.vss import script
@@ -41,7 +41,7 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
 def _known(guest: Guest, plan: Plan) -> Plan:
     """Add the server's inventory; a server that can't report one is backed up all the same."""
     answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
-    if not answer.ok and answer.error.startswith("InventoryUnreadable"):
+    if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
         words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
         return plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})

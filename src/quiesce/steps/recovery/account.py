@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.recoveries import Recoveries
-from quiesce.executions import cause_of, cause_of_ending, execution_of, input_of
+from quiesce.executions import Cause, cause_of, cause_of_ending, execution_of, input_of
 from quiesce.recovery.account import Account, cut_off, failed, recovered
 from quiesce.recovery.input import id_of, is_dry_run
 from quiesce.recovery.state import RecoveryState
@@ -15,6 +15,8 @@ from quiesce.steps.recovery.report import RecoveryEnd
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+
+NO_CAUSE = Cause("Unknown", "no reason was given")
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,14 @@ class Accounts:
             NotReady: EC2 still lists what is being deleted; retried.
         """
         recovery_id, plan = id_of(state.input, state.execution.name), state.plan.plan if state.plan else None
-        cause = cause_of(state.failure) if state.failure else None
-        words = f"{cause.error}: {cause.words}" if cause else "no reason was given"
+        cause = cause_of(state.failure) if state.failure else NO_CAUSE
         if plan and state.await_online:
             # The server is in its real network and in use: a failure of the last steps is no reason to delete it.
             plan = plan.model_copy(update={"on_failure": "keep"})
         if plan and plan.on_failure == "clean-up":
             clean_up(self.ec2, recovery_id, self.stack)
         ending = self.end.ending(recovery_id, state.execution, now)
-        account = failed(ending, plan, words, remains(self.ec2, recovery_id, self.stack))
+        account = failed(ending, plan, cause, remains(self.ec2, recovery_id, self.stack))
         # A dry run leaves nothing behind, and the person who started it reads its cause.
         return account if is_dry_run(state.input) else self.end.try_to_end(account, state.execution.name)
 
@@ -69,4 +70,4 @@ class Accounts:
         ending = self.end.ending(recovery_id, execution, now)
         plan = self.recoveries.kept_plan(recovery_id)
         exists = remains(self.ec2, recovery_id, self.stack)
-        return self.end.end(cut_off(ending, plan, f"{cause.error}: {cause.words}", exists), execution.name)
+        return self.end.end(cut_off(ending, plan, cause, exists), execution.name)

@@ -53,7 +53,8 @@ class RecoverStep:
         Raises:
             NotReady: what the step waits for is not there yet; the retry is the wait.
             RecoveryRefused: what the input asks for is not possible; not retried.
-            ChangeRefused, RecoveryBroken: EC2 refuses a change, or what was made is gone; not retried.
+            ChangeRefused, RecoveryBroken, RecoveryUsedUp: EC2 refuses a change, or what was made has been changed or
+                is gone; not retried.
         """
         if "detail" in event:
             self._sweep(event["detail"])

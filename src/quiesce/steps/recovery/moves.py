@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from quiesce import tags
 from quiesce.aws import recovery_changes
 from quiesce.aws.recovery_changes import CHANGES_PER_TRY, change, tag_of
-from quiesce.errors import NotReady, RecoveryBroken
+from quiesce.errors import NotReady, RecoveryBroken, RecoveryUsedUp
 from quiesce.recovery.account import OTHER_ID
 from quiesce.recovery.plan import RecoveryPlan
 from quiesce.recovery.requests import launch_request, volume_request
@@ -34,14 +34,14 @@ class Recovering:
         """Launch the server into a security group without traffic, once, and return its id.
 
         Raises:
-            RecoveryBroken: the server was terminated, and EC2 launches no other one under the recovery's id.
+            RecoveryUsedUp: the server was terminated, and EC2 launches no other one under the recovery's id.
         """
         server = recovery_changes.find_server(self.ec2, self.plan.recovery_id, self.stack)
         if server is None:
             request = launch_request(self.plan, self.stack, [self._isolate()])
             server = recovery_changes.run_server(self.ec2, request)
         if server["State"]["Name"] in TERMINATED:
-            raise RecoveryBroken(f"{server['InstanceId']}, made by this recovery, is {_end_of(server)}; {OTHER_ID}")
+            raise RecoveryUsedUp(f"{server['InstanceId']}, made by this recovery, is {_end_of(server)}; {OTHER_ID}")
         return server["InstanceId"]
 
     def stop(self, instance_id: str) -> None:
@@ -60,7 +60,7 @@ class Recovering:
         """Create the volumes from the snapshots, each once.
 
         Raises:
-            RecoveryBroken: a volume's state is ``error``: EC2 gives no reason, such as a key that can't be used.
+            RecoveryUsedUp: a volume's state is ``error``: EC2 gives no reason, such as a key that can't be used.
         """
         if _has_ended(self._server(instance_id)):
             return
@@ -143,7 +143,7 @@ class Recovering:
     def _server(self, instance_id: str) -> "InstanceTypeDef":
         server = recovery_changes.describe_server(self.ec2, instance_id)
         if server["State"]["Name"] in TERMINATED:
-            raise RecoveryBroken(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
+            raise RecoveryUsedUp(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
         if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
             # EC2 sets both tags at the launch: if neither is there, EC2 does not list them yet.
             raise NotReady(f"EC2 does not list {instance_id} with its tags yet")
@@ -225,7 +225,7 @@ def _is_of(volume: "VolumeTypeDef", recovery_id: str, device: str) -> bool:
 def _refuse_failed(made: dict[str, "VolumeTypeDef"]) -> None:
     for device, volume in made.items():
         if (state := volume["State"]) not in ("creating", "available", "in-use"):
-            raise RecoveryBroken(
+            raise RecoveryUsedUp(
                 f"{volume['VolumeId']} for {device} is {state}: EC2 could not create it; "
                 f"if its snapshot is encrypted, allow the recovery to use the key, and {OTHER_ID}"
             )

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws.images import find_images
 from quiesce.aws.recoveries import Recoveries
-from quiesce.aws.recovery_looks import find_instance, find_subnets, look, try_changes
+from quiesce.aws.recovery_looks import find_instances, find_subnets, look, try_changes
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
-from quiesce.recovery.choice import choose
+from quiesce.recovery.choice import choose, only_server
 from quiesce.recovery.input import ID_PATTERN, RecoveryRequest, id_of, read_recovery_request
 from quiesce.recovery.obstacles import choose_image, choose_subnet, obstacles
 from quiesce.recovery.plan import RecoveryPlan, decide, describe
@@ -48,10 +48,10 @@ def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stac
 def _decide(
     client: "EC2Client", recoveries: Recoveries, recovery_id: str, request: RecoveryRequest, stack: str
 ) -> tuple[RecoveryPlan, list[RecoveryRefused]]:
-    instance_id = request.instance_id or find_instance(client, stack, request.recovery_point or "")
+    instance_id = request.instance_id
     if instance_id is None:
-        problem = f"no snapshot of '{request.recovery_point}' exists in this stack"
-        raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
+        run_id = request.recovery_point or ""
+        instance_id = only_server(run_id, find_instances(client, stack, run_id))
     point = choose(request, recoveries.points(instance_id))
     image_id = choose_image(find_images(client, stack, instance_id), point)
     decided = decide(recovery_id, _placed(client, request, point), point, image_id)

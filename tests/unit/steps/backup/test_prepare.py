@@ -173,6 +173,13 @@ def test_a_server_that_cannot_say_what_it_is_is_asked_all_the_same() -> None:
     assert plan.notes == ["the server can't report its inventory: InventoryUnreadable: CIM answers nothing"]
 
 
+def test_an_error_of_a_longer_name_is_another_one() -> None:
+    other = an_answer("inventory", ok=False, error="InventoryUnreadableByUs: ask later")
+    plan = prepared(a_ssm(inventory=other))
+    assert not plan.freezes
+    assert plan.consistency.reason.endswith("the server refused: InventoryUnreadableByUs: ask later")
+
+
 @pytest.mark.parametrize("verb", ["inventory", "stage"])
 @pytest.mark.parametrize(
     ("answer", "error"),
