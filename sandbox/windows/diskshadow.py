@@ -6,7 +6,7 @@ a script goes on after a line that DiskShadow does not understand or after a fai
 """
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import NoReturn
 
 from sandbox.windows import diskshadow_texts as texts
@@ -160,13 +160,27 @@ class DiskShadow:
     def _ask_writers(self) -> None:
         """If verbose, log the dropped writers before those that take part (full.log)."""
         present = {volume for volume, _, _ in self._volumes}
-        included = [writer for writer in self.server.writers if writer.writer_id not in self._excluded]
-        asked = included if self._writers else []
-        self._taking_part = [writer for writer in asked if writer.components and writer.needs <= present]
+        wanted = [writer for writer in self.server.writers if writer.writer_id not in self._excluded]
+        asked = wanted if self._writers else []
+        self._taking_part = [writer for writer in asked if writer.needs <= present and writer.taking_part(present)]
         for writer in asked if self._verbose else []:
-            self.log += texts.dropping(writer.name, writer.components) if writer not in self._taking_part else ()
+            self.log += self._dropped(writer, present)
         for writer in self._taking_part if self._verbose else []:
-            self.log += texts.including(writer.name, writer.components)
+            self.log += texts.including(writer.name, writer.taking_part(present))
+
+    def _dropped(self, writer: VssWriter, present: set[str]) -> Iterator[str]:
+        """Say what is dropped of a writer, each component with the first volume that it lacks (VSHADOW, select.cpp)."""
+        for component in writer.components:
+            needs = writer.component_needs.get(component, frozenset())
+            if component == writer.components[0]:
+                needs |= writer.needs
+            if missing := sorted(needs - present):
+                drive = self.server.volumes.get(missing[0])
+                yield from texts.dropping(writer.name, component, f"{drive}\\" if drive else "")
+        if writer.components and not writer.needs <= present:
+            yield from texts.dropping_all(writer.name, writer.components[0])
+        elif writer not in self._taking_part:
+            yield texts.without_components(writer.name)
 
     def _list_copies(self, set_id: str) -> None:
         self.log += ["", f"Querying all shadow copies with the shadow copy set ID {set_id}", ""]

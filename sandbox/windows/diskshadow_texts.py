@@ -34,15 +34,25 @@ def including(writer: str, components: Sequence[str]) -> Iterator[str]:
     yield ""
 
 
-def dropping(writer: str, components: Sequence[str]) -> Iterator[str]:
-    """A writer left out: it has no components, or its first needs a volume outside of the set (full.log)."""
-    if not components:
-        yield f'Excluding writer "{writer}", because all of its components have been excluded.'
-        return
-    yield f'Component "{components[0]}" from writer "{writer}" is excluded from backup,'
-    yield "because it requires volume  which is not in the shadow copy set."
+def without_components(writer: str) -> str:
+    """A writer that has none, or of which every one was dropped (full.log)."""
+    return f'Excluding writer "{writer}", because all of its components have been excluded.'
+
+
+def dropping(writer: str, component: str, volume: str) -> Iterator[str]:
+    """A component that needs a volume which is not in the set (full.log).
+
+    There the volume has no letter, and nothing stands for it; that one with a letter is shown by it follows VSHADOW,
+    the sample that DiskShadow was made from (select.cpp, GetDisplayNameForVolumeNoThrow).
+    """
+    yield f'Component "{component}" from writer "{writer}" is excluded from backup,'
+    yield f"because it requires volume {volume} which is not in the shadow copy set."
+
+
+def dropping_all(writer: str, component: str) -> Iterator[str]:
+    """A writer that is dropped with its first component (full.log)."""
     yield f'The writer "{writer}" is now entirely excluded from the backup because the top-level'
-    yield f'non selectable component "{components[0]}" is excluded.'
+    yield f'non selectable component "{component}" is excluded.'
 
 
 def alias(name: str, shadow_id: str, *, of_set: bool = False) -> str:

@@ -12,7 +12,10 @@ MIB = 2**20
 
 @dataclass
 class VssWriter:
-    """A writer: its components, the volumes they need, its state after ``create``, and its notifications at the end."""
+    """A writer: its components, the volumes they need, its state after ``create``, and its notifications at the end.
+
+    Without a volume of ``needs`` the whole writer is dropped, without one of ``component_needs`` that component alone.
+    """
 
     name: str
     writer_id: str
@@ -21,6 +24,11 @@ class VssWriter:
     state: str = "5 (VSS_WS_WAITING_FOR_BACKUP_COMPLETE)"
     failure: str = "0x00000000 (S_OK)"
     notified: list[str] = field(default_factory=list)
+    component_needs: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def taking_part(self, volumes: set[str]) -> list[str]:
+        """Return the components that take part in a set of these volumes."""
+        return [one for one in self.components if self.component_needs.get(one, frozenset()) <= volumes]
 
     @classmethod
     def of_windows(cls) -> "VssWriter":

@@ -311,6 +311,50 @@ def test_a_required_writer_that_took_no_part_costs_the_consistency_and_complete_
     assert shop.application.asked[-1] == "complete 0"
 
 
+def without(vss, *names):
+    return [writer for writer in vss.writers if writer.name not in names]
+
+
+def test_an_application_whose_writer_is_gone_since_the_last_good_run_is_told_once(machine, cloud, vss, request_with):
+    def gone():
+        return machine.start(request_with(scripts=False)).output["shadow"]["gone_writers"]
+
+    assert gone() == []
+    there, vss.writers = vss.writers, without(vss, SHOP_WRITER)
+    record = machine.start(request_with(scripts=False)).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application")
+    assert record["shadow"]["gone_writers"] == [SHOP_WRITER]
+    assert any(note.startswith(f"{SHOP_WRITER} took part in this policy's last good run") for note in record["notes"])
+    [(subject, text)] = cloud.mails()
+    assert subject.startswith("A writer is gone: ")
+    assert f"Note:        {SHOP_WRITER} took part" in text
+    assert gone() == []
+    vss.writers = there
+    assert gone() == []
+    assert len(cloud.mails()) == 1
+
+
+def test_a_run_that_was_not_good_is_no_measure_of_the_writers(machine, cloud, vss, request_with):
+    def gone():
+        return machine.start(request_with(scripts=False)).output["shadow"]["gone_writers"]
+
+    assert gone() == []
+    there, vss.writers = vss.writers, without(vss, SHOP_WRITER, "System Writer")
+    assert SHOP_WRITER in gone()
+    vss.writers = [writer for writer in there if writer.name != SHOP_WRITER]
+    assert gone() == [SHOP_WRITER]
+    assert gone() == []
+
+
+@pytest.mark.parametrize("missing", ["System Writer", ""])
+def test_a_server_whose_writers_are_not_listed_is_never_called_consistent(missing, machine, shop, vss, request_with):
+    vss.writers = without(vss, missing) if missing else []
+    record = machine.start(request_with()).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert "Windows " in record["reason"]
+    assert shop.application.asked[-1] == "complete 0"
+
+
 def shadow_copies_of(cloud, server, excluded=()):
     """Make shadow copies of all volumes, and examine their data."""
     vss = server.windows.guest.vss

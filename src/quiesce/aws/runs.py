@@ -1,9 +1,10 @@
 """Runs in the table: which run holds a server (the lease), which runs there were, and how a policy's last one ended.
 
-One item collection per server: ``pk`` is the instance id, ``sk`` is ``lease``, ``run#<run id>`` or ``last#<policy>``.
-The conditions of writes let the same writer repeat one, and stop another writer.
+One item collection per server: ``pk`` is the instance id, ``sk`` is ``lease``, ``run#<run id>``, ``last#<policy>`` or
+``writers#<policy>``. The conditions of writes let the same writer repeat one, and stop another writer.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from quiesce.aws.items import Items, Values
 from quiesce.errors import LeaseLost, OutcomeUnknown, RunAlreadyStarted, ServerBusy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from quiesce.backup.run import RunIdentity
@@ -83,6 +86,11 @@ class Runs:
     def keep_last_status(self, run: "RunIdentity", status: str) -> None:
         """Keep how the policy's last run on this server ended, for the next one's mail."""
         self._items.put(run.instance_id, f"last#{run.policy}", {"status": status, "run_id": run.run_id})
+
+    def keep_writers(self, run: "RunIdentity", writers: "Sequence[str]") -> None:
+        """Keep the writers that took part in this run, whose shadow copies were good, for the next one to compare."""
+        item = {"writers": json.dumps(list(writers)), "run_id": run.run_id}
+        self._items.put(run.instance_id, f"writers#{run.policy}", item)
 
     def ended_record(self, run: "RunIdentity", execution: str) -> str | None:
         """Return the record, as JSON, if this execution has already ended this run.
@@ -189,6 +197,11 @@ class Runs:
     def last_status(self, run: "RunIdentity") -> str | None:
         """Return how the policy's last run on this server ended, None before the first."""
         return self._items.read(run.instance_id, f"last#{run.policy}").get("status")
+
+    def last_writers(self, run: "RunIdentity") -> list[str]:
+        """Return the writers that took part in the policy's last good run on this server, empty before the first."""
+        writers: list[str] = json.loads(self._items.read(run.instance_id, f"writers#{run.policy}").get("writers", "[]"))
+        return writers
 
 
 def _started_before(run: "RunIdentity", first: dict[str, str]) -> str:

@@ -28,7 +28,8 @@ class ShadowPlan(Crossing):
     """The shadow copies that VSS is asked for: of ``volumes``, with their storage on those of ``homes``.
 
     ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point, ``elsewhere``
-    the others with their paths. Writers are given by id, in lower case.
+    the others with their paths. Writers are given by id, in lower case, but ``known_writers``: the names of those that
+    took part in the policy's last good run on this server.
     """
 
     volumes: list[ShadowVolume]
@@ -36,6 +37,7 @@ class ShadowPlan(Crossing):
     elsewhere: dict[str, str] = {}
     excluded_writers: list[str] = []
     required_writers: list[str] = []
+    known_writers: list[str] = []
 
 
 class Plan(Crossing):

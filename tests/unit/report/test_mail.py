@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from quiesce.executions import Cause
+from quiesce.points.parts import ShadowOutcome
 from quiesce.points.record import FailureRecord, Logs, Status
 from quiesce.recovery.account import failed
 from quiesce.report.mail import mail_of, mail_of_recovery
@@ -32,6 +33,14 @@ def test_the_first_good_run_after_a_bad_one_is_told(last: str) -> None:
 @pytest.mark.parametrize("last", [None, "Successful"])
 def test_a_good_run_among_good_ones_is_no_news(last: str | None) -> None:
     assert mail_of(a_record(), last) is None
+
+
+def test_a_good_run_of_which_a_writer_is_gone_is_told() -> None:
+    gone = ShadowOutcome(good=True, kind="created", reason="", gone_writers=["SqlServerWriter"])
+    notice = mail_of(a_record(shadow=gone), "Successful")
+    assert notice
+    assert notice.subject == f"A writer is gone: backup of {INSTANCE}, policy files-nightly"
+    assert mail_of(a_record(shadow=gone.model_copy(update={"gone_writers": []})), "Successful") is None
 
 
 @pytest.mark.parametrize("status", get_args(Status))

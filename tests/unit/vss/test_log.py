@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quiesce.vss.log import Log, ShadowCopy, Writer, read_log
 from quiesce.vss.outcome import creation_of, ending_of
 from quiesce.vss.script import SYSTEM_PROVIDER
-from tests.support.shadow_session import D, E, a_server, session_log, writer_of
+from tests.support.shadow_session import C, D, E, a_server, session_log, writer_of
 
 LOGS = {path.stem: path.read_bytes() for path in sorted((Path(__file__).parent / "diskshadow").glob("*.log"))}
 OURS = session_log(a_server())
@@ -26,7 +26,7 @@ ALPHABETS = [chr(code) for first, end in RANGES for code in range(first, end)]
 # follows the label on a component's line.
 KEPT = re.compile(
     r"^(?:->|DISKSHADOW>).*|\{[0-9a-fA-F-]{36}\}|\\\\\?\\\S*|%\w+%|\"[^\"]*\"|\bVSS_\w+|\b[SE]_[A-Z]+\b|\b0x[0-9a-fA-F]{8}\b"
-    r"|(?<=: )8[0-9a-fA-F]{7}$|\b(?:No_Auto_Release|Persistent|No_Writers|Differential)\b|\\.*$"
+    r"|(?<=: )8[0-9a-fA-F]{7}$|(?<= )[A-Z]:\\(?= )|\b(?:No_Auto_Release|Persistent|No_Writers|Differential)\b|\\.*$"
 )
 
 
@@ -191,6 +191,58 @@ def test_letters_of_any_code_page_between_the_facts_do_no_harm(encoding):
 def test_line_ends_of_either_kind_say_the_same(name):
     text = ALL[name].decode().replace("\r\n", "\n")
     assert facts(read_log(text.replace("\n", "\r\n").encode())) == facts(read_log(text.encode()))
+
+
+def with_sql_on(*volumes: str) -> Log:
+    """The log of a session with D: and E:, where components of SQL Server lie on these volumes, too."""
+    server = a_server()
+    sql = writer_of(server, "SqlServerWriter")
+    sql.components = tuple(rf"\ORDERS\{number}" for number in range(len(volumes)))
+    sql.component_needs = {c: frozenset({volume}) for c, volume in zip(sql.components, volumes, strict=True)}
+    return read_log(session_log(server))
+
+
+def test_a_dropped_component_has_the_volume_that_diskshadow_says_it_lacks():
+    log = with_sql_on(D, C, "hidden")
+    [sql] = [writer for writer in log.writers if writer.name == "SqlServerWriter"]
+    assert (sql.included, sql.components) == (True, (r"\ORDERS\0",))
+    assert sql.dropped_components == (r"\ORDERS\1", r"\ORDERS\2")
+    assert sql.missing_volumes == ((r"\ORDERS\1", "C:\\"),)
+
+
+@pytest.mark.parametrize(
+    ("shown", "volume"),
+    [
+        ("C:\\", "C:\\"),
+        ('"C:\\"', "C:\\"),
+        ("C:\\Program Data\\mount\\", "C:\\Program Data\\mount\\"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("between", ["\r\n", " "])
+def test_a_volume_is_read_as_it_is_shown_in_one_line_or_two(shown, volume, between):
+    sentences = [
+        rf'Component "\C:\data\x" from writer "Some Writer" wird ausgelassen,{between}weil {shown} fehlt.',
+        r'Damit entfällt "Some Writer" ganz, wegen "\C:\data\x".',
+    ]
+    writer = dropped_by(*sentences)["Some Writer"]
+    assert writer.dropped_components == (r"\C:\data\x",)
+    assert dict(writer.missing_volumes).get(r"\C:\data\x", "") == volume
+
+
+def test_a_volume_belongs_to_the_sentence_that_shows_it():
+    without, shows = r'"\a" of writer "A" is excluded.', r'"\b" of writer "B" is excluded, as it needs C:\ too.'
+    writers = dropped_by(without, shows)
+    assert (writers["A"].missing_volumes, writers["B"].missing_volumes) == ((), ((r"\b", "C:\\"),))
+    assert dropped_by(without, '* Including writer "C:\\ Writer":')["A"].missing_volumes == ()
+
+
+def dropped_by(*sentences: str) -> dict[str, Writer]:
+    """The writers of a log in which ``create`` begins with these sentences."""
+    text = "".join(f"{sentence}\r\n" for sentence in sentences)
+    log = read_log(OURS.replace(b"-> create\r\n", f"-> create\r\n{text}".encode()))
+    assert not [writer for writer in log.writers if writer.name.startswith("C:") and not writer.included]
+    return {writer.name: writer for writer in log.writers}
 
 
 def test_quotes_of_other_languages_are_quotes():

@@ -162,6 +162,11 @@ def test_a_writers_state_and_its_code_must_both_be_good(state, failure):
     assert outcome_of(failing(SqlServerWriter=(state, failure)), (C, D, E)).kind == "writers-failed"
 
 
+def test_a_writer_that_took_part_and_is_stable_has_not_failed():
+    outcome = outcome_of(failing(SqlServerWriter=("1 (VSS_WS_STABLE)", "0x00000000 (S_OK)")), (C, D, E))
+    assert outcome.kind == "created"
+
+
 @pytest.mark.parametrize("state", ["2 (VSS_WS_WAITING_FOR_FREEZE)", "0 (VSS_WS_UNKNOWN)", "17 (VSS_WS_TOMORROW)"])
 def test_a_writer_in_the_middle_of_something_is_unsettled(state):
     outcome = outcome_of(failing(SqlServerWriter=(state, "0x00000000 (S_OK)")), (C, D, E))

@@ -77,8 +77,10 @@ class EndingStep:
         return record
 
     def release(self, run: RunIdentity, record: Record) -> None:
-        """Keep a record's status for the next run's mail, and release the server's lease."""
+        """Keep a record's status and writers for the policy's next run, and release the server's lease."""
         self.runs.keep_last_status(run, record.status)
+        if record.shadow and record.shadow.good:
+            self.runs.keep_writers(run, record.shadow.writers)
         self.runs.release_lease(run)
 
     def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:

@@ -70,7 +70,7 @@ class PlanStep:
         runs.take_lease(run, execution, now, now + timedelta(seconds=LEASE_S))
         if plan.freezes:
             guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
-            plan = prepare(guest, bucket, plan)
+            plan = prepare(guest, bucket, plan, runs.last_writers(run))
         runs.keep_plan(run, execution, plan.model_dump_json())
         logger.info("planned", volumes=len(plan.volumes), reason=plan.consistency.reason)
         return leave(plan)

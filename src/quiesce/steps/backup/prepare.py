@@ -1,5 +1,7 @@
 """Plan's last part: check whether the server can be asked to freeze, and stage the files that its session needs."""
 
+from collections.abc import Sequence
+
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.ssm import Guest
 from quiesce.backup.drives import remarks, with_drives
@@ -16,8 +18,10 @@ from quiesce.guest.scripts import Stage, choose, places
 from quiesce.vss import script
 
 
-def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
+def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = ()) -> Plan:
     """Stage a run on its server, or plan a crash-consistent backup where that can't be done.
+
+    ``writers`` are the names of those that took part in the policy's last good run on this server.
 
     Raises:
         ServerRefused: it can't be done, and the policy requires application consistency.
@@ -28,7 +32,7 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
     if reason:
         return without_asking(plan, reason)
     try:
-        known = _known(guest, plan)
+        known = _known(guest, plan, writers)
         if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
             return without_asking(known, known.no_shadow)
         return _staged(guest, bucket, known)
@@ -38,7 +42,7 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
         return without_asking(plan, f"the server refused: {error}")
 
 
-def _known(guest: Guest, plan: Plan) -> Plan:
+def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
     """Add the server's inventory; a server that can't report one is backed up all the same."""
     answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
@@ -52,7 +56,7 @@ def _known(guest: Guest, plan: Plan) -> Plan:
     known = plan.model_copy(update={"windows": windows, "volumes": volumes, "notes": notes})
     if plan.settings.vss == "off":
         return known
-    shadow = plan_shadow_copies(known, inventory)
+    shadow = plan_shadow_copies(known, inventory, writers)
     update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*notes, *shadow.notes]}
     return known.model_copy(update=update)
 
