@@ -185,7 +185,9 @@ def _page() -> Iterator[str]:
     for row in TABLE:
         sources = ", ".join(f"[{source}]" for source in row.sources)
         can = row.abilities
-        cells = (row.name, _builds(row), row.bits, can.scripts, can.vss, row.core or "-", can.note or "-", sources)
+        belief = row.unconfirmed and f"not confirmed: {row.unconfirmed}"
+        needs = "; ".join(words for words in (can.note, belief) if words)
+        cells = (row.name, _builds(row), row.bits, can.scripts, can.vss, row.core or "-", needs or "-", sources)
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield from (f"[{source}]: {link}" for source, link in SOURCES.items())
