@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.gateway import Sandbox
 
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.1
 
 
 def follow(aws: Sandbox, execution_arn: str) -> Iterator[tuple[str, float]]:

@@ -29,9 +29,9 @@ TAKEN_ONLY = {"UserAgentString.to_string", "ResponseSerializer.get_value", "EC2S
 def both_ways(quick, original, note):
     """Go the short way, and tell at once whether the long one, where there is one to be gone, leads elsewhere."""
 
-    def both(*arguments):
-        found = quick(*arguments)
-        expected = original(*arguments) if original else found
+    def both(*arguments, **more):
+        found = quick(*arguments, **more)
+        expected = original(*arguments, **more) if original else found
         note(None if found == expected else (repr(found), repr(expected)))
         return found
 

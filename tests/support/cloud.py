@@ -33,9 +33,15 @@ moto_core.RESPONSES_METHODS.clear()
 
 
 @cache
+def _session() -> boto3.session.Session:
+    """Return one session for all clients: each would read for itself what botocore knows of AWS."""
+    return boto3.session.Session(region_name=REGION)
+
+
+@cache
 def client(service: str) -> Any:
     """Return the client of a service: one for all tests, since moto holds the state."""
-    return boto3.session.Session(region_name=REGION).client(service)
+    return _session().client(service)
 
 
 def backend() -> Any:

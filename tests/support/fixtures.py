@@ -14,6 +14,7 @@ from sandbox.servers import Server
 from tests.support.deployment import deploy
 
 PROJECT = Path(__file__).parents[2]
+SWEEP_LOOKS = 600
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,12 @@ class Quiesce:
         """Upload a policy file."""
         s3 = self.aws.client("s3")
         s3.put_object(Bucket=self.outputs["BucketName"], Key=f"policies/{name}.yaml", Body=text.encode())
+
+    def put_scripts(self, policy: str, owner: str = "tests") -> None:
+        """Upload an owner's three scripts of a policy."""
+        for stage in ("before", "after", "complete"):
+            place = {"Bucket": self.outputs["BucketName"], "Key": f"scripts/{owner}/{stage}_{policy}.ps1"}
+            self.aws.client("s3").put_object(**place, Body=b"# a script of the owner\n")
 
     def start(self, request: dict[str, Any], **more: str) -> str:
         """Start a backup with this input, and return the execution's ARN."""
@@ -82,6 +89,14 @@ class Quiesce:
         describe = self.aws.client("cloudformation").describe_stack_resource
         detail = describe(StackName="quiesce", LogicalResourceId=resource)["StackResourceDetail"]
         return str(detail["PhysicalResourceId"])
+
+    def record_of(self, server: Server, execution_arn: str) -> dict[str, Any]:
+        """The record of a run that is swept, as soon as it is there."""
+        s3, run_id = self.aws.client("s3"), execution_arn.rpartition(":")[2]
+        place = {"Bucket": self.outputs["BucketName"], "Key": f"records/{server.instance_id}/{run_id}.json"}
+        s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 0.2, "MaxAttempts": SWEEP_LOOKS})
+        record: dict[str, Any] = json.loads(s3.get_object(**place)["Body"].read())
+        return record
 
     def entered(self, execution_arn: str) -> list[str]:
         """Return the states that an execution entered."""

@@ -8,6 +8,7 @@ fails when one of them is not used any more. moto and botocore are pinned.
 import pickle
 from collections.abc import Callable
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -15,6 +16,7 @@ from botocore import parsers, useragent
 from moto import backend_index
 from moto.core import base_backend, responses, serialize
 from moto.core.constants import MISSING
+from moto.ec2.models import tags
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.string import string_expression
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
@@ -92,6 +94,19 @@ def _places(serializer: Any, value: Any, key: str, shape: Any) -> _Places:
     return _Places(names, ask, changes[0] if changes else None)
 
 
+def _describe_tags(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Whose tags are asked for by its id has them under its id; moto looks at those of all others, too."""
+
+    def describe_tags(backend: Any, filters: dict[str, list[str]] | None = None) -> Any:
+        match filters:
+            case {"resource-id": [str(one)], **others} if not others and one.replace("-", "").isalnum():
+                own = {one: backend.tags[one]} if one in backend.tags else {}
+                return original(SimpleNamespace(tags=own, VALID_TAG_FILTERS=backend.VALID_TAG_FILTERS), filters)
+        return original(backend, filters)
+
+    return describe_tags
+
+
 def _xml(original: Callable[..., str]) -> Callable[..., str]:
     """EC2's answers as XML, without the detours by a SAX generator."""
 
@@ -136,6 +151,7 @@ SHORTCUTS = (
     Shortcut(base_backend.BaseBackend, "urls", _urls),
     Shortcut(responses, "method_names_from_class", cache),
     Shortcut(serialize.ResponseSerializer, "get_value", _get_value),
+    Shortcut(tags.TagBackend, "describe_tags", _describe_tags),
     Shortcut(serialize.EC2Serializer, "_serialize_body", _xml),
     Shortcut(json_path, "parse", cache),
     Shortcut(result_path, "parse", cache),
