@@ -5,6 +5,10 @@ RUNTIME ?= python3.13
 ARCHITECTURE ?= arm64
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# Where it is set, each of the hundred processes of a test run compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+# Which part of the long grids `make test` runs; `make check` runs all.
+QUIESCE_SEED ?= 1
 export UV_CACHE_DIR := $(CURDIR)/.tools/uv
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 # Trust whom this machine trusts, as pip does: many stand behind a proxy of their own.
@@ -27,8 +31,8 @@ recover-demo: .venv/ready ## one backup and a recovery from it
 sandbox: .venv/ready ## keep the local AWS open for your own commands
 	@python -m sandbox
 
-test: .venv/ready ## all tests
-	@pytest -n auto --dist loadfile
+test: .venv/ready ## all tests, of long grids of cases a sample: QUIESCE_SEED=2 for another one
+	@pytest -n auto --sample=$(QUIESCE_SEED)
 
 contracts: .venv/ready ## the guest in a real PowerShell against its contract, and the 5.1 checker (needs pwsh)
 	@python -m tests.guest.contracts
@@ -37,7 +41,8 @@ contracts: .venv/ready ## the guest in a real PowerShell against its contract, a
 mutations: .venv/ready ## break the guest on purpose, and see each break caught (needs pwsh)
 	@python -m tests.guest.mutations
 
-check: lint test ## what CI runs: format, types, linters, tests, and where pwsh is at hand the contracts that changed
+check: lint ## what CI runs: format, types, linters, all tests, and where pwsh is at hand the contracts that changed
+	@pytest -n auto --junitxml=.tools/tests.xml
 	@python -m tests.guest.contracts --changed
 	@if command -v pwsh >/dev/null; then python -m tests.guest.checker; fi
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
