@@ -5,6 +5,10 @@ RUNTIME ?= python3.13
 ARCHITECTURE ?= arm64
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# Where it is set, each of the hundred processes of a test run compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+# Which part of the long grids `make test` runs; `make check` runs all.
+QUIESCE_SEED ?= 1
 export UV_CACHE_DIR := $(CURDIR)/.tools/uv
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 # Trust whom this machine trusts, as pip does: many stand behind a proxy of their own.
@@ -29,8 +33,8 @@ recover-demo: .venv/ready ## one backup and a recovery from it
 sandbox: .venv/ready ## keep the local AWS open for your own commands
 	@python -m sandbox
 
-test: .venv/ready ## all tests
-	@pytest -n auto --dist loadfile $(MEASURED)
+test: .venv/ready ## all tests, of long grids of cases a sample: QUIESCE_SEED=2 for another one
+	@pytest -n auto --sample=$(QUIESCE_SEED)
 
 contracts: .venv/ready ## the guest in a real PowerShell against its contract, and the 5.1 checker (needs pwsh)
 	@python -m tests.guest.contracts
@@ -39,8 +43,8 @@ contracts: .venv/ready ## the guest in a real PowerShell against its contract, a
 mutations: .venv/ready ## break the guest on purpose, and see each break caught (needs pwsh)
 	@python -m tools.guest.mutations
 
-check: MEASURED := --cov --cov-report= --cov-fail-under=0
-check: lint test ## what CI runs: format, types, linters, tests, and where pwsh is at hand the contracts that changed
+check: lint ## what CI runs: format, types, linters, all tests, and where pwsh is at hand the contracts that changed
+	@pytest -n auto --junitxml=.tools/tests.xml --cov --cov-report= --cov-fail-under=0
 	@python -m tools.coverage_floor
 	@python -m tests.guest.contracts --changed
 	@if command -v pwsh >/dev/null; then python -m tools.guest.checker; fi

@@ -13,7 +13,12 @@ import pytest
 from tests.support import shortcuts
 from tests.support.environment import ENVIRONMENT
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.in_process"]
+pytest_plugins = [
+    "tests.support.fixtures",
+    "tests.support.in_process",
+    "tests.support.sampling",
+    "tests.support.scheduling",
+]
 
 STEPS = (
     "plan",

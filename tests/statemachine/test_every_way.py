@@ -267,6 +267,7 @@ def test_the_definition_is_gone_through_on(way, machine, cloud, inputs):
     assert way in taken(run)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("way", [way for way in WAYS if way[1].startswith("retry ")], ids=str)
 def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("retry ")

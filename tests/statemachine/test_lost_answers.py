@@ -88,6 +88,7 @@ def test_every_call_of_a_refused_run_stands_in_these_lists(machine):
     assert numbered(machine.wire.sent) == REPORT_OF_A_FAILURE
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("call", [*REPEATABLE, MARK], ids=str)
 def test_a_lost_answer_of_a_call_that_may_be_repeated_is_not_noticed(
     call, machine, cloud, server, request_for, volumes
@@ -98,6 +99,7 @@ def test_a_lost_answer_of_a_call_that_may_be_repeated_is_not_noticed(
     assert record["notes"] == []
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("call", REPEATABLE, ids=str)
 def test_a_service_that_answers_only_the_steps_next_try_costs_nothing(
     call, machine, cloud, server, request_for, volumes
@@ -186,6 +188,7 @@ def test_a_mark_whose_answers_are_all_lost_is_never_followed_by_a_set(machine, c
     assert cloud.snapshot_sets() == 0
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("die", "call"), list(product((dies_before, dies_after), REPEATABLE)), ids=name_of)
 def test_a_function_that_dies_at_any_other_call_is_tried_again(
     die, call, *, machine, cloud, server, request_for, volumes

@@ -93,6 +93,7 @@ def test_every_call_of_a_run_whose_application_is_held_stands_in_these_lists(mac
     assert numbered(machine.wire.sent) == listed
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("call", [*REPEATED_BY_BOTO, MARK], ids=str)
 def test_a_lost_answer_of_a_call_that_boto_repeats_is_not_noticed(call, machine, cloud, shop, frozen_request):
     machine.wire.on(call[0], answer_lost, nth=call[1])
@@ -100,6 +101,7 @@ def test_a_lost_answer_of_a_call_that_boto_repeats_is_not_noticed(call, machine,
     assert record["logs"]["problem"] == ""
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("lose", "call"), list(product((answer_lost, unreachable), ASKED_AGAIN)), ids=name_of)
 def test_a_question_whose_answer_is_lost_is_asked_again_and_the_server_does_it_once(
     lose, call, *, machine, cloud, shop, frozen_request
@@ -131,6 +133,7 @@ EVERY = [*PLAN, *FREEZE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, BEFORE_REPORT, *
 
 
 # To die before a call is to die after the call before it, so only a step's first call needs both.
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("die", "call"),
     [

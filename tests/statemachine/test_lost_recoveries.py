@@ -51,6 +51,7 @@ def test_a_recovery_that_is_stopped_anywhere_goes_on_under_its_id(backed, slow, 
     assert state_of_source(backed) == before
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("wait", range(1, WAITS + 1))
 def test_a_recovery_that_is_stopped_while_it_waits_goes_on_under_its_id(backed, slow, machine, wait):
     """It waits for a server, or for volumes to be made, detached or attached: it requests none of them twice."""
@@ -69,6 +70,7 @@ def test_the_stops_meet_every_wait(backed, slow, machine):
     assert len(machine.clock.waits) - before == WAITS
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("fault", [answer_lost, connection_closed, dies_after, dies_before, unreachable])
 @pytest.mark.parametrize("call", CHANGES)
 def test_a_lost_answer_doubles_nothing(backed, machine, call, fault):

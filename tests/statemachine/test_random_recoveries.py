@@ -142,6 +142,7 @@ def stop_somewhere(chance: random.Random, backed, request, take_time):
     return stopped
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("case", range(CASES))
 def test_a_random_server_comes_back_with_each_volume_as_it_was_at_its_device(machine, cloud, take_time, case):
     chance = random.Random(case)

@@ -116,6 +116,7 @@ def test_that_nobody_could_be_told_of_a_failure_keeps_its_error_and_its_cause(ba
 # ---- Executions that end without their account -----------------------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("on_failure", ["keep", "clean-up"])
 @pytest.mark.parametrize("state", ["Begin", *ON_THE_WAY, "Account"])
 def test_stopped_anywhere_it_is_accounted_for_and_nothing_is_deleted(backed, slow, machine, cloud, state, on_failure):
