@@ -32,9 +32,11 @@ AWAIT = [
 MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
 REPORT = [
     ("dynamodb:GetItem", 1),
+    ("dynamodb:GetItem", 2),
+    ("dynamodb:UpdateItem", 5),
     ("ec2:CreateTags", 1),
     ("s3:PutObject", 1),
-    ("dynamodb:GetItem", 2),
+    ("dynamodb:GetItem", 3),
     ("dynamodb:PutItem", 3),
     ("dynamodb:PutItem", 4),
     ("dynamodb:DeleteItem", 1),
@@ -42,8 +44,10 @@ REPORT = [
 # Report of a run that failed in Plan.
 REPORT_OF_A_FAILURE = [
     ("dynamodb:GetItem", 1),
-    ("s3:PutObject", 1),
     ("dynamodb:GetItem", 2),
+    ("dynamodb:UpdateItem", 1),
+    ("s3:PutObject", 1),
+    ("dynamodb:GetItem", 3),
     ("sns:Publish", 1),
     ("dynamodb:PutItem", 1),
     ("dynamodb:PutItem", 2),

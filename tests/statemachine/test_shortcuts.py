@@ -9,7 +9,7 @@ from moto.core.utils import get_service_model
 from tests.statemachine.recoveries import assert_recovered
 from tests.support import cloud as clouds
 from tests.support.environment import BUCKET, REGION
-from tests.support.factories import a_policy
+from tests.support.factories.policy import a_policy
 from tests.support.shortcuts import ASKED_FIRST, ORIGINALS, SHORTCUTS
 
 ADDRESSES = {

@@ -133,7 +133,7 @@ def test_stopped_anywhere_it_is_accounted_for_and_nothing_is_deleted(backed, slo
     # A function that runs during the stop runs on, and may have reported the end itself.
     if not mailed:
         assert account["status"] == "Failed"
-        assert account["reason"].startswith("ExecutionStopped: " if run.status == "ABORTED" else "ExecutionFailed: ")
+        assert account["reason"].startswith("ExecutionStopped: " if run.status == "ABORTED" else f"{run.error}: ")
         assert {r["resource_id"] for r in account["exists"]} == left
         assert all(resource_id in account["reason"] for resource_id in left)
         assert "to go on, start it again under recovery_id 'drill-7'" in account["reason"]
@@ -159,7 +159,7 @@ def test_an_account_that_could_not_be_given_is_given_by_sweep(backed, machine, c
     machine.sweep_recovery(run)
     [account] = cloud.accounts().values()
     assert {r["resource_id"] for r in account["exists"]} == ids_of(made(cloud))
-    assert account["reason"].startswith("ExecutionFailed: ")
+    assert account["reason"].startswith("AccessDenied: ec2:StartInstances")
 
 
 def test_a_dry_run_that_is_stopped_is_not_accounted_for(backed, machine, cloud):
