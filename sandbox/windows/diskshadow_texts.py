@@ -1,11 +1,11 @@
-"""DiskShadow's words, after published logs (tests/unit/vss/diskshadow, here by name), on an English server."""
+"""DiskShadow's output on an English server, after published logs (tests/unit/vss/diskshadow, here by name)."""
 
 from collections.abc import Iterator, Sequence
 
-# exec-failed.log, full.log. For other contexts nobody was found who shows them.
+# exec-failed.log, full.log. No published log shows other contexts.
 PERSISTENT = "No_Auto_Release Persistent Differential"
 PERSISTENT_WITHOUT_WRITERS = "No_Auto_Release Persistent No_Writers Differential"
-# lost-newline.log; of other commands' usage nothing is known but that it is printed.
+# lost-newline.log; DiskShadow prints other commands' usage, too, but no log shows it.
 END_USAGE = (
     "END { BACKUP | RESTORE }",
     "",
@@ -18,7 +18,7 @@ OVERWRITTEN = "The existing file will be overwritten."  # full.log
 
 
 def banner(server: str, time: str) -> tuple[str, ...]:
-    """What DiskShadow begins with (all logs)."""
+    """The first lines (all logs)."""
     return (
         "Microsoft DiskShadow version 1.0",
         "Copyright (C) 2013 Microsoft Corporation",
@@ -34,15 +34,25 @@ def including(writer: str, components: Sequence[str]) -> Iterator[str]:
     yield ""
 
 
-def dropping(writer: str, components: Sequence[str]) -> Iterator[str]:
-    """A writer that does not: it has no components, or its first needs a volume that is not in the set (full.log)."""
-    if not components:
-        yield f'Excluding writer "{writer}", because all of its components have been excluded.'
-        return
-    yield f'Component "{components[0]}" from writer "{writer}" is excluded from backup,'
-    yield "because it requires volume  which is not in the shadow copy set."
+def without_components(writer: str) -> str:
+    """A writer that has none, or of which every one was dropped (full.log)."""
+    return f'Excluding writer "{writer}", because all of its components have been excluded.'
+
+
+def dropping(writer: str, component: str, volume: str) -> Iterator[str]:
+    """A component that needs a volume which is not in the set (full.log).
+
+    There the volume has no letter, and nothing stands for it; that one with a letter is shown by it follows VSHADOW,
+    the sample that DiskShadow was made from (select.cpp, GetDisplayNameForVolumeNoThrow).
+    """
+    yield f'Component "{component}" from writer "{writer}" is excluded from backup,'
+    yield f"because it requires volume {volume} which is not in the shadow copy set."
+
+
+def dropping_all(writer: str, component: str) -> Iterator[str]:
+    """A writer that is dropped with its first component (full.log)."""
     yield f'The writer "{writer}" is now entirely excluded from the backup because the top-level'
-    yield f'non selectable component "{components[0]}" is excluded.'
+    yield f'non selectable component "{component}" is excluded.'
 
 
 def alias(name: str, shadow_id: str, *, of_set: bool = False) -> str:
@@ -51,7 +61,7 @@ def alias(name: str, shadow_id: str, *, of_set: bool = False) -> str:
 
 
 def inserted(cab: str, writers: int | None) -> Iterator[str]:
-    """What goes into the metadata: of writers only if they take part (full.log; issue 406 of openzfs)."""
+    """The files of the metadata; those of writers only if they take part (full.log; issue 406 of openzfs)."""
     documents = [] if writers is None else ["BCDocument.xml", *(f"WM{n}.xml" for n in range(writers))]
     for name in ["Manifest.xml", *documents, "DisDBF6.tmp"]:
         yield f"Inserted file {name} into .cab file {cab}"
@@ -99,5 +109,5 @@ def exec_failed(code: int) -> tuple[str, ...]:
 
 
 def deleting(shadow_id: str, volume: str, provider: str) -> str:
-    """A shadow copy that is deleted (deleted-zh.log; these words are a translation)."""
+    """A deleted shadow copy (deleted-zh.log; this text is a translation)."""
     return f"Deleting shadow copy {shadow_id} on volume {volume} from provider {provider} [Attributes: 0x00020009]..."

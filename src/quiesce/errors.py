@@ -103,6 +103,10 @@ class AnswerUnreadable(QuiesceError):
     """The server answered, but not with what quiesce's own script writes."""
 
 
+class NotThawed(QuiesceError):
+    """The after script of an attempt failed: the application may still be held, and no other attempt is made on it."""
+
+
 class GuestRefused(QuiesceError):
     """quiesce's own script on the server refused the verb; the message is the script's."""
 
@@ -126,4 +130,4 @@ class RecoveryBroken(QuiesceError):
 
 
 class RecoveryUsedUp(QuiesceError):
-    """What a recovery made failed or is gone for good, and EC2 remembers its id: only another id helps."""
+    """What a recovery made failed or is gone for good, and EC2 remembers its id: only a new id helps."""

@@ -15,7 +15,7 @@ from quiesce.errors import Refused
 Model = TypeVar("Model", bound=BaseModel)
 # A message quotes a value up to this length.
 MAX_SHOWN = 60
-# Our words for pydantic's errors; those for numbers, choices and our own checks are made in ``_problem``.
+# Our words for pydantic's errors; ``_problem`` makes those for numbers, choices and our own checks.
 WORDS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not a field that quiesce knows",
@@ -35,7 +35,7 @@ NUMBERS = frozenset({"int_type", "greater_than_equal", "less_than_equal"})
 
 @dataclass(frozen=True)
 class Form:
-    """The form of a text, for ``AfterValidator``: a pattern that fits the whole of it, and in words what to write."""
+    """The form of a text, for ``AfterValidator``: a pattern that must match all of it, and in words what to write."""
 
     pattern: str
     words: str
@@ -128,7 +128,7 @@ def _problem(error: ErrorDetails, steps: list[_Step]) -> str:
         words = f"must be a whole number {_bounds(field)}"
     else:
         words = WORDS.get(kind, "is not what belongs here").format_map(context)
-    # A whole document says nothing that its fields do not say better.
+    # A message quotes the value of a field, never a whole document.
     return f"{_shown(error['input'])}: {words}" if steps else words
 
 

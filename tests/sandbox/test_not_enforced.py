@@ -1,4 +1,4 @@
-"""What the sandbox does otherwise than AWS: nobody may rely on it. A red test here is good news; shorten the list."""
+"""Where the sandbox differs from AWS. A red test here is good news: delete the entry from the list."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Recoveries that come to nothing: the error, its words, and an account of exactly what exists."""
+"""Recoveries that fail: the error, its text, and an account of exactly what exists."""
 
 import re
 
@@ -15,8 +15,11 @@ from tests.support.wire import refused
 
 SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
-GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
-NEW_ID = "; start 'drill-7' with clean-up, and it is deleted."
+GO_ON = (
+    "; to go on, start it again under recovery_id 'drill-7'; "
+    "with on_failure 'clean-up', this is deleted if it fails again."
+)
+NEW_ID = "; to delete it, start 'drill-7' again with on_failure 'clean-up'."
 
 
 def counts(cloud):
@@ -24,7 +27,7 @@ def counts(cloud):
 
 
 def assert_failed(backed, run, error, words, **left):
-    """Check a recovery that failed: error and words, what exists by kind, and that the account names each of it."""
+    """Check a recovery that failed: error and text, what exists by kind, and that the account names each resource."""
     assert (run.status, run.error) == ("FAILED", error)
     assert run.states[-2:] == ["Account", "RecoveryFailed"]
     assert words in run.cause
@@ -36,7 +39,7 @@ def assert_failed(backed, run, error, words, **left):
         assert run.cause.endswith(NEW_ID if error == RecoveryUsedUp.__name__ else GO_ON)
         assert all(resource_id in run.cause for resource_id in ids)
     else:
-        assert run.cause.endswith(". Nothing of it exists.")
+        assert run.cause.endswith(". Nothing that it made exists.")
 
 
 IDS = {"InstanceId", "VolumeId", "GroupId"}
@@ -154,17 +157,17 @@ def test_a_volume_that_somebody_holds_keeps_nothing_else_from_being_cleaned_up(b
 
 
 def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
-    """The key of D: can't be used: EC2 answers well, and the volume ends in an error later."""
-    [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
-    VOLUMES.unusable.add(of_d["snapshot_id"])
+    """EBS may not use the key of D:; EC2 accepts the call, and the volume ends in an error later."""
+    [snapshot] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
+    VOLUMES.unusable.add(snapshot["snapshot_id"])
     run = backed.recover()
-    assert_failed(backed, run, "RecoveryUsedUp", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
-    assert "Let it, and start a new recovery, under another id. This exists" in run.cause
+    assert_failed(backed, run, "RecoveryUsedUp", "for xvdf is error: EC2 could not create it; if its", **ALL)
+    assert "allow the recovery to use the key, and start a new recovery, under another id. This exists" in run.cause
     assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryUsedUp", "for xvdf is error")
 
 
 def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(backed, machine):
-    """The other way in which a key that can't be used may show."""
+    """The other way in which EC2 may show that it cannot use a key."""
 
     def made_and_gone(_request, effect):
         answer = effect()
@@ -174,7 +177,7 @@ def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(bac
         return answer
 
     machine.wire.on("ec2:CreateVolume", made_and_gone, nth=4)
-    words = "1 of 3 volumes were not listed yet, /dev/sda1 among them; 1 were asked for just now; one that never comes"
+    words = "EC2 does not list 1 of 3 volumes yet, /dev/sda1 among them; 1 requested just now; one that never appears"
     assert_failed(backed, backed.recover(), "NotReady", words, servers=1, volumes=3, groups=1)
 
 
@@ -249,13 +252,13 @@ def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slo
     machine.wire.on(call[0], refused("UnauthorizedOperation", 403), nth=call[1])
     run = backed.recover(on_failure="clean-up")
     assert (run.status, run.error) == ("FAILED", "AccessDenied")
-    assert run.cause.endswith("Nothing of it exists.")
+    assert run.cause.endswith("Nothing that it made exists.")
     assert made(backed.cloud) == NOTHING
     assert state_of_source(backed) == before
 
 
 def test_a_server_that_was_handed_over_is_never_cleaned_up(backed, machine):
-    """Started again under its id with clean-up, and failing: the server is somebody's by now."""
+    """A second start under its id with clean-up fails, but the server is in use by now."""
     first = backed.recover()
     machine.wire.on("ec2:DescribeInstanceStatus", refused("UnauthorizedOperation", 403))
     machine.wire.on("ssm:DescribeInstanceInformation", refused("AccessDeniedException"))
@@ -276,7 +279,7 @@ def test_volumes_of_a_server_that_its_owner_terminated_are_never_cleaned_up(back
 
 
 def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypatch):
-    """It lists a terminated one for about an hour."""
+    """EC2 lists a terminated server for about an hour."""
     first = backed.recover()
     backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
     left = counts(backed.cloud)["volumes"]

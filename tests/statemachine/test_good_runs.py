@@ -1,4 +1,4 @@
-"""Runs in which nothing goes wrong: what is backed up, how good it is, and what is told."""
+"""Runs in which nothing goes wrong: what they back up, its consistency, and their records and mails."""
 
 import pytest
 

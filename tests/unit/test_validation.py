@@ -113,7 +113,7 @@ def test_no_word_of_a_library_reaches_a_person(model: type[BaseModel], field: st
                 assert detail["type"] == "value_error" or detail["msg"].lower() not in words.lower()
 
 
-BOUNDS = "correct it; docs/reference.md has the bounds of every field"
+BOUNDS = "correct it; docs/reference/reference.md has the bounds of every field"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ BOUNDS = "correct it; docs/reference.md has the bounds of every field"
         (
             TargetSettings,
             {"initial_image": {}},
-            "initial_image.every_days: is missing. Remedy: add it; docs/reference.md shows every field.",
+            "initial_image.every_days: is missing. Remedy: add it; docs/reference/reference.md shows every field.",
         ),
         (
             TargetSettings,

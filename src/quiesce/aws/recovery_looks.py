@@ -1,4 +1,4 @@
-"""What EC2 has of what a recovery's plan names, and whether it would take the plan: by Describe and DryRun only."""
+"""What EC2 has of what a recovery's plan names, and whether it would accept the plan: by Describe and DryRun only."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 MISSING_RIGHT = (
     "for an instance profile name its role in the stack's parameter ServerRoles, "
-    "for a key let the function's role use it by the key's policy (docs/recovery.md, Rights)"
+    "for a key let the function's role use it by the key's policy (docs/use/recover.md, Rights)"
 )
-# Filters take at most so many values (EC2 API reference).
+# Filters take at most this many values (EC2 API reference).
 FILTER_VALUES = 200
 
 
 def look(client: "EC2Client", plan: RecoveryPlan) -> Found:
-    """Return what EC2 has of what the plan names; by filters, since a name that is gone must be no error here."""
+    """Return what EC2 has of what the plan names; by filters, so that EC2 raises no error for what is gone."""
     return Found(_snapshots(client, plan), _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
 
 
 def find_instances(client: "EC2Client", stack: str, run_id: str) -> list[str]:
-    """Return which servers the runs of this id backed up, as their snapshots say; none of those may exist any more.
+    """Return the servers that runs of this id backed up, by the tags of their snapshots; empty if none is left.
 
-    The name of an execution is free again after 90 days, and no run is the only one of its id for ever.
+    There may be several: the name of an execution, from which the id comes, is free again after 90 days.
     """
     ours = {tags.STACK: stack, tags.RUN: run_id}
     filters: Any = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
@@ -44,7 +44,7 @@ def find_instances(client: "EC2Client", stack: str, run_id: str) -> list[str]:
 
 
 def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:
-    """Return the subnets of a VPC; empty if it does not exist any more."""
+    """Return the subnets of a VPC; empty if it no longer exists."""
     return _subnets(client, "vpc-id", vpc_id)
 
 
@@ -72,7 +72,7 @@ def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[Rec
 def _try(call: str, method: Any, request: dict[str, Any]) -> RecoveryRefused | None:
     try:
         with repeatable(f"{call} (DryRun)"):
-            # Without the token: it is the real request's, whose groups are others.
+            # The token belongs to the real request, which has another security group.
             method(DryRun=True, **{name: value for name, value in request.items() if name != "ClientToken"})
     except ClientError as error:
         if code_of(error) == "DryRunOperation":

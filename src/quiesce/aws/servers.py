@@ -1,4 +1,4 @@
-"""What a backup keeps of a server beside its volumes, so that a recovery can launch another like it."""
+"""A server and its volumes, as EC2 describes them: whether a backup can take them, and what a recovery needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def instance_of(described: "InstanceTypeDef") -> Instance:
 
 
 def _source(instance: "InstanceTypeDef") -> Source:
-    """Return what EC2 says of a server; what it does not say is empty, and a recovery then asks for it."""
+    """Return what a recovery needs of a server; what EC2 does not report is empty, and a recovery then asks for it."""
     return Source(
         instance_type=instance.get("InstanceType", ""),
         architecture=instance.get("Architecture", ""),
@@ -68,7 +68,7 @@ def describe_server(client: "EC2Client", instance_id: str, region: str) -> Insta
     """Return the instance as EC2 describes it.
 
     Raises:
-        ServerRefused: EC2 does not know it here, or it can't be backed up in its state.
+        ServerRefused: EC2 does not know it in this region and account.
     """
     try:
         with repeatable("ec2:DescribeInstances"):
@@ -94,7 +94,7 @@ def server_of(instance: Instance) -> Server:
         ServerRefused: it is neither running nor stopped, or a recovery is making it.
     """
     if recovery := instance.tags.get(tags.RECOVERING):
-        problem = f"the server is being made by recovery {recovery}: it is nobody's yet"
+        problem = f"recovery {recovery} is still making the server"
         raise ServerRefused("instance_id", problem, "back it up once the recovery has ended")
     name, state = instance.tags.get("Name", ""), _usable_state(instance)
     return Server(name=name, state=state, platform=instance.platform, source=instance.source)
@@ -118,7 +118,7 @@ def describe_volumes(client: "EC2Client", instance: Instance) -> list[AttachedVo
         pages = client.get_paginator("describe_volumes").paginate(Filters=filters, PaginationConfig={"PageSize": 200})
         volumes = [volume for page in pages for volume in page["Volumes"]]
         attached = [_attached(volume, instance) for volume in volumes if volume["VolumeId"] in instance.devices]
-    return sorted(attached, key=lambda a: (not a.volume.root, a.volume.device))
+    return sorted(attached, key=lambda each: (not each.volume.root, each.volume.device))
 
 
 def _attached(volume: "VolumeTypeDef", instance: Instance) -> AttachedVolume:

@@ -1,5 +1,6 @@
 """The input of a backup's execution: which policy, and which of its targets."""
 
+import json
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Strict, Tag
@@ -13,6 +14,8 @@ from quiesce.policy.policy import Policy
 from quiesce.policy.target import TargetSettings
 from quiesce.validation import Form, validated
 
+# An inline policy goes through every state, of which Step Functions lets 256 KiB pass, with all that the states add.
+MAX_INPUT_BYTES = 65_536
 EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
 # If the input has a field that belongs in the policy, the advice says so.
 ADVICE = file.ADVICE._replace(missing=f"add it, as in {EXAMPLE}")
@@ -45,6 +48,10 @@ def read_request(raw: Any) -> BackupRequest:
     """
     if not isinstance(raw, dict):
         raise PolicyRefused("input", f"is {type(raw).__name__}, not a JSON object", f"write for example {EXAMPLE}")
+    size = len(json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > MAX_INPUT_BYTES:
+        remedy = "put the policy into the bucket as policies/<name>.yaml, and name it in the input"
+        raise PolicyRefused("input", f"has {size} bytes, more than {MAX_INPUT_BYTES}", remedy)
     request = validated(BackupRequest, raw, "", ADVICE, PolicyRefused)
     if request.instance_id is None and isinstance(request.policy, str):
         raise PolicyRefused(

@@ -8,27 +8,15 @@ from quiesce.backup.shadow_problems import TOO_SLOW, WORDS
 from quiesce.backup.state import ShadowPlan
 from quiesce.guest.answers import Answer, Session, Shadow
 from quiesce.points.parts import ShadowCopy, ShadowOutcome
-from quiesce.vss.hresults import TEN_MINUTES_S
-from quiesce.vss.log import Log, Writer, read_log
+from quiesce.vss.hresults import RESTART, TEN_MINUTES_S
+from quiesce.vss.log import Log, read_log
 from quiesce.vss.outcome import creation_of, ending_of
 from quiesce.vss.script import SYSTEM_PROVIDER
+from quiesce.vss.writers import SYSTEM_WRITER, WINDOWS_WRITERS, Writer
 
-# Windows' own writers ("In-Box VSS Writers", VSS documentation): their data lies on the system volume, and no set has
-# the boot partition that ASR Writer wants. A writer that is not among them belongs to an application.
-WINDOWS_WRITERS = frozenset(
-    {
-        "ASR Writer",
-        "BITS Writer",
-        "COM+ REGDB Writer",
-        "MSSearch Service Writer",
-        "Performance Counters Writer",
-        "Registry Writer",
-        "Shadow Copy Optimization Writer",
-        "System Writer",
-        "Task Scheduler Writer",
-        "VSS Metadata Store Writer",
-        "WMI Writer",
-    }
+GONE = (
+    "took part in this policy's last good run on this server, and is gone: its service was stopped, its application "
+    "removed, or nothing is left to freeze (vss.require_writers makes that a failure)"
 )
 # More than any real log that fits into an answer unpacks to: a larger one was crafted.
 MAX_LOG_BYTES = 4 * 1024 * 1024
@@ -63,18 +51,24 @@ def outcome_of(session: Session, log: Log | None, plan: ShadowPlan) -> ShadowOut
         return _bad(made.kind, reason, made.wait_s).model_copy(update={"hresults": [h.hex for h in made.hresults]})
     excluded = {status.name for status in log.statuses if status.writer_id in plan.excluded_writers}
     incomplete = [writer for writer in log.incomplete if writer.name not in excluded]
-    problems = [*_copy_problems(shadow, log, plan), *_storage_problems(shadow, plan), *_writer_problems(incomplete)]
-    problems += _missing_writer_problems(log, plan)
+    writer_problems, writer_notes = _incomplete_writers(incomplete, log, plan)
+    problems = [*_copy_problems(shadow, log, plan), *_storage_problems(shadow, plan), *writer_problems]
+    problems += [*_unlisted_writer_problems(log, plan), *_missing_writer_problems(log, plan)]
+    taking_part = [writer.name for writer in log.writers if writer.included]
+    explained = {*taking_part, *excluded, *(writer.name for writer in incomplete)}
+    gone = [name for name in plan.known_writers if name not in explained]
     return ShadowOutcome(
         good=not problems,
         kind="created" if not problems else "wanting",
         reason="; ".join(problems) or made.reason,
         set_id=shadow.set_id or "",
         copies=_copies(shadow, plan),
-        writers=[writer.name for writer in log.writers if writer.included],
+        writers=taking_part,
+        gone_writers=gone,
         notes=[
-            *(f"writer {writer.name} took no part, or not with all its data" for writer in incomplete),
+            *writer_notes,
             *(f"writer {name} is excluded by the policy: its application was not frozen" for name in sorted(excluded)),
+            *([f"{', '.join(gone)} {GONE}"] if gone else []),
         ],
     )
 
@@ -122,9 +116,44 @@ def _storage_problems(shadow: Shadow, plan: ShadowPlan) -> list[str]:
     return problems
 
 
-def _writer_problems(incomplete: Sequence[Writer]) -> list[str]:
-    names = [writer.name for writer in incomplete if writer.name not in WINDOWS_WRITERS]
-    return [f"{name} was not frozen: it has data on volumes that are not in the backup" for name in names]
+def _incomplete_writers(incomplete: Sequence[Writer], log: Log, plan: ShadowPlan) -> tuple[list[str], list[str]]:
+    """Return problems and notes of writers of which VSS froze no component, or not all.
+
+    A component on a volume outside of the backup is left out with that volume. Where DiskShadow shows no such volume,
+    Windows' own writers are let off: their data lies on the system volume, or on a partition without a letter.
+    """
+    ids: dict[str, set[str]] = {}
+    for status in log.statuses:
+        ids.setdefault(status.name, set()).add(status.writer_id)
+    problems, notes = [], []
+    for writer in incomplete:
+        elsewhere, others = _missing_components(writer, plan)
+        notes += elsewhere
+        if others:
+            notes.append(f"writer {writer.name} took no part, or not with all its data")
+        if others and not (ids.get(writer.name) and ids[writer.name] <= WINDOWS_WRITERS.keys()):
+            words = "needs a volume of which no shadow copy was made"
+            problems.append(f"{writer.name} was not frozen: {', '.join(others)} {words}")
+    return problems, notes
+
+
+def _missing_components(writer: Writer, plan: ShadowPlan) -> tuple[list[str], list[str]]:
+    """Return notes on the components that need a volume outside of the backup, and the names of the others."""
+    elsewhere = {path.rstrip("\\").lower() for path in plan.elsewhere.values()}
+    outside = {c: volume for c, volume in writer.missing_volumes if volume.rstrip("\\").lower() in elsewhere}
+    words = "which is not in the backup: it was not frozen"
+    notes = [f"writer {writer.name}: {component} needs {volume}, {words}" for component, volume in outside.items()]
+    return notes, [component for component in writer.dropped_components if component not in outside]
+
+
+def _unlisted_writer_problems(log: Log, plan: ShadowPlan) -> list[str]:
+    """Return the problem of a server whose writers cannot be asked: every Windows has its System Writer."""
+    if not log.statuses:
+        return [f"Windows lists no writer: no application was frozen; {RESTART}"]
+    listed = {status.writer_id for status in log.statuses}
+    if SYSTEM_WRITER in listed or SYSTEM_WRITER in plan.excluded_writers:
+        return []
+    return [f"Windows does not list its System Writer, so others may be missing, too; {RESTART}"]
 
 
 def _missing_writer_problems(log: Log, plan: ShadowPlan) -> list[str]:

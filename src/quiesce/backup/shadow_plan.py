@@ -1,5 +1,6 @@
 """Which of the server's volumes VSS makes shadow copies of, or why it can't: Plan decides it, before the freeze."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quiesce.backup.state import Plan, ShadowPlan, ShadowVolume
@@ -20,7 +21,7 @@ class ShadowPlanning:
     notes: tuple[str, ...] = ()
 
 
-def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
+def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence[str] = ()) -> ShadowPlanning:
     """Decide which volumes get a shadow copy: all that can have one and lie on a chosen EBS volume."""
     # On Xen no disk reports its volume; if the policy leaves no volume out, every drive lies on a chosen one.
     disks_report_volumes = any(drive.volume_id for drive in inventory.drives)
@@ -36,7 +37,9 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory) -> ShadowPlanning:
     elsewhere = {d.volume_guid.lower(): d.path or d.volume_guid for d in inventory.drives if d not in inside}
     vss = plan.settings.vss
     writers = {} if vss == "off" else {"excluded_writers": vss.exclude_writers, "required_writers": vss.require_writers}
-    decided = ShadowPlan(volumes=volumes, homes=homes, elsewhere=elsewhere, **writers)
+    decided = ShadowPlan(
+        volumes=volumes, homes=homes, elsewhere=elsewhere, known_writers=list(known_writers), **writers
+    )
     return ShadowPlanning(decided, "", (*([f"VSS: {note}"] if note else []), *_storage_notes(decided, inventory)))
 
 

@@ -1,4 +1,4 @@
-"""The state document of the backup machine, which the states pass on: each adds one key."""
+"""The state document of the backup machine: each function adds one key, and each error that is caught one."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -28,7 +28,8 @@ class ShadowPlan(Crossing):
     """The shadow copies that VSS is asked for: of ``volumes``, with their storage on those of ``homes``.
 
     ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point, ``elsewhere``
-    the others with their paths. Writers are given by id, in lower case.
+    the others with their paths. Writers are given by id, in lower case, but ``known_writers``: the names of those that
+    took part in the policy's last good run on this server.
     """
 
     volumes: list[ShadowVolume]
@@ -36,6 +37,7 @@ class ShadowPlan(Crossing):
     elsewhere: dict[str, str] = {}
     excluded_writers: list[str] = []
     required_writers: list[str] = []
+    known_writers: list[str] = []
 
 
 class Plan(Crossing):
@@ -66,12 +68,14 @@ class Plan(Crossing):
 class Freeze(Crossing):
     """The session of one attempt, once the application is frozen or the freeze has failed, and what follows from it.
 
+    ``session`` is None if the server did not answer.
+
     ``go_on`` says whether snapshots are taken, ``retry`` whether another attempt is made after ``wait_s`` seconds,
     ``retry_refused`` whether one is made if EC2 refuses the snapshots; ``known_at`` is when Freeze had the answer.
     """
 
     attempt: int
-    session: Session
+    session: Session | None
     shadow: ShadowOutcome | None
     known_at: datetime
     go_on: bool
@@ -183,6 +187,11 @@ class RunState(BaseModel):
     def given_up(self) -> bool:
         """Whether the last attempt was thawed to make room for another one."""
         return self.retrying is not None and self.retrying.attempt == self.attempt
+
+    @property
+    def is_retrying(self) -> bool:
+        """Whether the machine is between two attempts: it has given up the last one, and no state has failed since."""
+        return self.given_up and self.retry_failure is None and self.freeze_failure is None
 
     @property
     def session(self) -> Session | None:

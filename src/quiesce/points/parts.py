@@ -85,6 +85,7 @@ class ShadowOutcome(Crossing):
     """What became of an attempt's shadow copies: ``good`` only if nothing speaks against them.
 
     ``wait_s`` is how long to wait before another attempt, by VSS's errors, None if waiting does not help.
+    ``gone_writers`` took part in the policy's last good run on this server and not in this one.
     """
 
     good: bool
@@ -95,6 +96,7 @@ class ShadowOutcome(Crossing):
     set_id: str = ""
     copies: list[ShadowCopy] = []
     writers: list[str] = []
+    gone_writers: list[str] = []
     notes: list[str] = []
 
 

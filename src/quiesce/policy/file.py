@@ -17,8 +17,8 @@ MAX_POLICY_DEPTH = 20
 ADVICE = Advice(
     name="policy",
     home=Policy,
-    missing="add it; docs/reference.md shows every field",
-    otherwise="correct it; docs/reference.md has the bounds of every field",
+    missing="add it; docs/reference/reference.md shows every field",
+    otherwise="correct it; docs/reference/reference.md has the bounds of every field",
 )
 
 

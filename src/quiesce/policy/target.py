@@ -56,7 +56,7 @@ class TargetSettings(PolicyModel):
     ``evidence``: shadow copies that Verify looked for in the snapshots and did not find never count. If Verify can't
     look, ``optional`` trusts the server, and ``required`` does not.
 
-    ``freeze_limit_s``: the server thaws itself so many seconds after the before script has ended, asked or not.
+    ``freeze_limit_s``: the server thaws itself this many seconds after the before script has ended, asked or not.
     At least 60, the sum that is ``SHORTEST_FREEZE_S``; with VSS its ``create_limit_s`` must fit in as well. The default
     of 240 also allows for three of the 16 s pauses that Snapshot makes when EBS wants time between two snapshots.
     At most 900: an application that is frozen for longer is down.

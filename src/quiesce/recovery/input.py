@@ -1,4 +1,4 @@
-"""A recovery's input, as a person writes it: which recovery point, what to do with it, and what is to differ."""
+"""A recovery's input, as a person writes it: which recovery point, what to do with it, and what to change."""
 
 import re
 from datetime import datetime
@@ -24,9 +24,9 @@ from quiesce.tags import PREFIX
 from quiesce.validation import Advice, Form, validated
 
 EXAMPLE = '{"instance_id": "i-0123456789abcdef0", "at": "latest whole"}'
-# What tags, keys of the table and names of security groups all take.
+# What tags, keys of the table and names of security groups all accept.
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}"
-# A recovery's tags and EC2's 50 a resource.
+# EC2 takes 50 tags a resource, a recovery's own among them.
 MAX_TAGS = 40
 
 ID = Form(ID_PATTERN, "1 to 80 letters, digits, '-' and '_', of which the first is a letter or a digit")
@@ -45,7 +45,7 @@ def resource_id(prefix: str) -> Any:
 
 
 def _moment(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
-    """Read a time, or one of the words that stand for one."""
+    """Read a time, or one of the words that select one."""
     try:
         return value if value in ("latest", "latest whole") else read(value)
     except ValidationError as error:
@@ -54,7 +54,7 @@ def _moment(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 
 
 class VolumeOverride(Crossing):
-    """What is to differ in one volume; IOPS and MiB/s within EBS's own bounds for the type."""
+    """What to change in one volume; IOPS and MiB/s within EBS's own bounds for the type."""
 
     volume_type: Literal["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"] | None = None
     iops: Annotated[int, Field(ge=100, le=256_000, strict=True)] | None = None
@@ -62,7 +62,7 @@ class VolumeOverride(Crossing):
 
 
 class Overrides(Crossing):
-    """What is to differ from the server that was backed up; ``zone`` alone means the VPC's subnet there."""
+    """What to change from the server that was backed up; ``zone`` alone selects the VPC's subnet there."""
 
     zone: Annotated[str, AfterValidator(ZONE)] | None = None
     subnet_id: resource_id("subnet") | None = None  # type: ignore[valid-type]
@@ -78,9 +78,9 @@ class Overrides(Crossing):
 
     @field_validator("tags")
     @classmethod
-    def _tags_are_free(cls, tags: dict[str, str]) -> dict[str, str]:
-        if taken := [key for key in tags if key.startswith((PREFIX, "aws:"))]:
-            raise ValueError(f"the tag {taken[0]} is not free")
+    def _tags_are_not_reserved(cls, tags: dict[str, str]) -> dict[str, str]:
+        if reserved := [key for key in tags if key.startswith((PREFIX, "aws:"))]:
+            raise ValueError(f"the tag {reserved[0]} is reserved")
         return tags
 
 
@@ -101,20 +101,20 @@ class RecoveryRequest(Crossing):
     overrides: Overrides = Overrides()
 
     @model_validator(mode="after")
-    def _one_way_to_say_which(self) -> Self:
+    def _selects_one_point(self) -> Self:
         if (self.recovery_point is None) == (self.at is None):
-            raise ValueError("say either recovery_point, or instance_id and at")
+            raise ValueError("give either recovery_point, or instance_id and at")
         if self.at is not None and self.instance_id is None:
             raise ValueError("at needs instance_id: the server that was backed up")
         return self
 
     @property
     def moment(self) -> datetime | None:
-        """The time that was asked for, None where it was asked by words."""
+        """The time in ``at``, None for ``latest`` and ``latest whole``."""
         return None if self.at is None or isinstance(self.at, str) else self.at
 
 
-REMEDY = f"write it as docs/recovery.md shows, for example {EXAMPLE}"
+REMEDY = f"write it as docs/use/recover.md shows, for example {EXAMPLE}"
 ADVICE = Advice(name="input", home=RecoveryRequest, missing=REMEDY, otherwise=REMEDY)
 
 
@@ -128,11 +128,11 @@ def read_recovery_request(raw: Any) -> RecoveryRequest:
 
 
 def id_of(raw: Any, execution_name: str) -> str:
-    """Return who a recovery is, also of one whose input is refused: as it says, or the execution's name."""
+    """Return a recovery's id: from its input, even if that is refused, else the execution's name."""
     given = raw.get("recovery_id") if isinstance(raw, dict) else None
     return given if isinstance(given, str) and re.fullmatch(ID_PATTERN, given) else execution_name
 
 
 def is_dry_run(raw: Any) -> bool:
-    """Say whether an input, which may be refused, asks for a dry run."""
+    """Say whether an input, even if it is refused, asks for a dry run."""
     return isinstance(raw, dict) and raw.get("mode") == "dry-run"

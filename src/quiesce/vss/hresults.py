@@ -1,4 +1,4 @@
-"""The error codes of VSS, by name: what each means, what Microsoft advises, and whether waiting helps.
+"""The error codes of VSS and of Windows beneath it: what each means, what helps, and whether waiting does.
 
 Codes are the only part of a failure that Windows does not translate.
 """
@@ -13,6 +13,14 @@ SHORT_WAIT_S = 30
 TEN_MINUTES = "Microsoft: wait ten minutes and try again, up to three times"
 UNTIMED = "no waiting time is documented; ten minutes, as for the other timeouts"
 NO_RETRY = "another attempt would not help"
+EVENTS = "see the Application event log of the server"
+# The start types that Windows gives the services of VSS.
+SERVICES = (
+    "set Volume Shadow Copy and Microsoft Software Shadow Copy Provider to Manual, COM+ Event System to Automatic"
+)
+NO_REMEDY = f"no remedy is known: {EVENTS}"
+WINDOWS_FACILITY = 0x8007
+RESTART = "restart the services Volume Shadow Copy and COM+ Event System, or the server"
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ _TABLE = (
         0x8004230E, "VSS_E_VOLUME_NOT_SUPPORTED_BY_PROVIDER", "the provider can't make shadow copies of the volume"
     ),
     Hresult(0x8004230F, "VSS_E_UNEXPECTED_PROVIDER_ERROR", "the provider failed", TEN_MINUTES, TEN_MINUTES_S),
+    Hresult(0x80042310, "VSS_E_CORRUPT_XML_DOCUMENT", "a writer's metadata cannot be read", f"{EVENTS} for its name"),
+    Hresult(0x80042311, "VSS_E_INVALID_XML_DOCUMENT", "a writer's metadata is not valid", f"{EVENTS} for its name"),
     Hresult(0x80042312, "VSS_E_MAXIMUM_NUMBER_OF_VOLUMES_REACHED", "a set holds 64 volumes at most"),
     Hresult(
         0x80042313, "VSS_E_FLUSH_WRITES_TIMEOUT", "writes could not be flushed in time", TEN_MINUTES, TEN_MINUTES_S
@@ -59,7 +69,7 @@ _TABLE = (
     Hresult(
         0x80042316,
         "VSS_E_SNAPSHOT_SET_IN_PROGRESS",
-        "another program is making shadow copies, and only one can",
+        "another program is making shadow copies, and VSS allows only one",
         "Microsoft: wait, then try again",
         SHORT_WAIT_S,
     ),
@@ -147,10 +157,35 @@ _TABLE = (
     Hresult(0x8007000E, "E_OUTOFMEMORY", "the server is out of memory or other resources"),
     Hresult(0x80070057, "E_INVALIDARG", "an argument is not valid"),
     Hresult(0x8000FFFF, "E_UNEXPECTED", "an unexpected error; the Application event log has it"),
+    # Errors of Windows itself, which VSS passes on. Names, values and meanings: System Error Codes and COM Error Codes
+    # (learn.microsoft.com), winerror.h.
+    Hresult(0x80004005, "E_FAIL", "an error that Windows does not specify", EVENTS),
+    Hresult(0x80010108, "RPC_E_DISCONNECTED", "a service that VSS needs has ended meanwhile", RESTART),
+    Hresult(
+        0x80040154, "REGDB_E_CLASSNOTREG", "a COM class that VSS needs is not registered", f"{EVENTS} for its CLSID"
+    ),
+    Hresult(0x80070002, "ERROR_FILE_NOT_FOUND", "a file or registry key that VSS or a writer needs is missing", EVENTS),
+    Hresult(0x80070015, "ERROR_NOT_READY", "a disk is not ready", "bring it online"),
+    Hresult(0x80070070, "ERROR_DISK_FULL", "a disk is full", "free space on the server's volumes"),
+    Hresult(0x8007041D, "ERROR_SERVICE_REQUEST_TIMEOUT", "a service that VSS needs did not start in time", RESTART),
+    Hresult(0x80070422, "ERROR_SERVICE_DISABLED", "a service that VSS needs is disabled", SERVICES),
+    Hresult(0x80070424, "ERROR_SERVICE_DOES_NOT_EXIST", "a service that VSS needs is not installed", EVENTS),
+    Hresult(0x8007045B, "ERROR_SHUTDOWN_IN_PROGRESS", "the server is shutting down", "back up when it is up again"),
+    Hresult(0x8007045D, "ERROR_IO_DEVICE", "a disk could not be read or written", "check the EBS volume, then chkdsk"),
+    Hresult(0x800705AA, "ERROR_NO_SYSTEM_RESOURCES", "the server is out of system resources", "restart the server"),
+    Hresult(0x800705B4, "ERROR_TIMEOUT", "Windows has waited too long for a part of VSS", EVENTS),
+    Hresult(0x800706BA, "RPC_S_SERVER_UNAVAILABLE", "a service that VSS needs cannot be reached", RESTART),
+    Hresult(0x800706BE, "RPC_S_CALL_FAILED", "a service ended in the middle of a call of VSS", RESTART),
+    Hresult(0x80080005, "CO_E_SERVER_EXEC_FAILURE", "a COM server that VSS needs did not start", RESTART),
 )
 TABLE = {hresult.code: hresult for hresult in _TABLE}
 
 
 def hresult_of(code: int, name: str = "") -> Hresult:
     """Return the table's entry for a code; for an unknown one an entry with the name that Windows wrote."""
-    return TABLE.get(code) or Hresult(code, name or "unknown", "quiesce does not know this error", "none is known")
+    if known := TABLE.get(code):
+        return known
+    # An HRESULT of facility 7 holds a system error code in its lower half, which Windows can put into words.
+    is_of_windows = code >> 16 == WINDOWS_FACILITY
+    advice = f"'net helpmsg {code & 0xFFFF}' on the server says what Windows calls it" if is_of_windows else NO_REMEDY
+    return Hresult(code, name or "unknown", "quiesce does not know this error", advice)

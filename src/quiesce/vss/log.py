@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from quiesce.vss.script import GUID, GUID_PATTERN, VOLUME
+from quiesce.vss.writers import HEAD, QUOTED, Writer, read_writers
 
 # DiskShadow echoes a script's commands after "->"; the other prompt is for commands that a person types.
 PROMPT = re.compile(r"(?:->|DISKSHADOW>)(?: (.*))?")
 # After a command that uses an alias, DiskShadow prints the alias and its value in this form.
 EXPANSION = re.compile(rf"%\w+% = {GUID_PATTERN}")
 ALIAS = re.compile(r"%(\w+)%")
-QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]([^"\u201c\u201d\u201e\u00ab\u00bb]+)["\u201c\u201d\u00ab\u00bb]')
-HEAD, DETAIL, COMPONENT = re.compile(r"\s*\* (.*)"), re.compile(r"\s+- (.*)"), re.compile(r"\s+\+.*? (\\.*)")
+DETAIL = re.compile(r"\s+- (.*)")
 LABEL = re.compile(r".*?[:\uff1a=]\s*(.*)")
 COUNT = re.compile(r"[^0-9]*([0-9]{1,4})[^0-9]*")
 DEVICE = re.compile(r"\\\\\?\\GLOBALROOT\\Device\\\S+")
@@ -54,16 +54,6 @@ class ShadowCopy:
     created: str  # in the server's own language, time zone and order of day and month: to show, not to parse
     attributes: frozenset[str]
     copies_in_set: int | None
-
-
-@dataclass(frozen=True)
-class Writer:
-    """A writer, its components that took part, and those that DiskShadow dropped; the application chose its name."""
-
-    name: str
-    included: bool
-    components: tuple[str, ...] = ()
-    dropped_components: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +112,7 @@ def read_log(data: bytes) -> Log:
         steps,
         frozenset(guid.lower() for line in created if "VSS_SHADOW_SET" in line for guid in GUID.findall(line)),
         tuple(_shadow_copy(head, details) for head, details in blocks if details and GUID.search(head)),
-        tuple(_writers(created)),
+        tuple(read_writers(created)),
         tuple(_status(head, details) for head, details in _blocks(listed)),
         next((int(found[1]) for line in listed[-1:] if (found := COUNT.fullmatch(line))), None),
         tuple(failure for step in steps if (failure := _failure(step))),
@@ -189,24 +179,6 @@ def _shadow_copy(head: str, details: Sequence[str]) -> ShadowCopy:
         attributes=frozenset(word for line in words for word in _value(line).split()),
         copies_in_set=int(counts[0][1]) if counts else None,
     )
-
-
-def _writers(lines: Sequence[str]) -> Iterator[Writer]:
-    """Read the writers: included ones have an asterisk and components, a sentence names what DiskShadow drops."""
-    included: dict[str, list[str]] = {}
-    dropped: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in lines:
-        quoted = [text for text in QUOTED.findall(line) if not text.startswith("(*")]
-        if component := COMPONENT.fullmatch(line):
-            current.append(component[1])
-        elif HEAD.fullmatch(line) and quoted:
-            current = included.setdefault(quoted[-1], [])
-        elif not GUID.search(line):  # lines with a GUID are about shadow copies
-            for name in (text for text in quoted if not text.startswith("\\")):
-                dropped.setdefault(name, []).extend(text for text in quoted if text.startswith("\\"))
-    for name in {**included, **dropped}:
-        yield Writer(name, name in included, tuple(included.get(name, [])), tuple(dropped.get(name, [])))
 
 
 def _status(head: str, details: Sequence[str]) -> WriterStatus:

@@ -93,7 +93,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "recovery_changes.terminate_server": ("ec2", lambda ec2: recovery_changes.terminate_server(ec2, INSTANCE)),
     "recovery_changes.detach": ("ec2", lambda ec2: recovery_changes.detach(ec2, INSTANCE, "vol-1")),
     "recovery_changes.attach": ("ec2", lambda ec2: recovery_changes.attach(ec2, INSTANCE, "vol-1", "xvdf")),
-    "recovery_changes.set_ends": ("ec2", lambda ec2: recovery_changes.set_ends(ec2, INSTANCE, PLAN)),
+    "recovery_changes.set_delete_on_termination": ("ec2", lambda ec2: recovery_changes.set_delete_on_termination(ec2, INSTANCE, PLAN)),
     "recovery_changes.set_groups": ("ec2", lambda ec2: recovery_changes.set_groups(ec2, INSTANCE, ["sg-1"])),
     "recovery_changes.delete_volume": ("ec2", lambda ec2: recovery_changes.delete_volume(ec2, "vol-1")),
     "recovery_changes.delete_group": ("ec2", lambda ec2: recovery_changes.delete_group(ec2, "sg-1")),
@@ -122,7 +122,7 @@ VOID = {
     *("images.deregister", "items._write", "snapshots.tag_snapshots", "bucket.write_session_file", "bucket.write_json"),
     *(f"recovery_changes.{name}" for name in ("make_group", "silence_group", "delete_volume", "delete_group")),
     *(f"recovery_changes.{name}" for name in ("stop_server", "start_server", "terminate_server", "end_recovering")),
-    *(f"recovery_changes.{name}" for name in ("attach", "detach", "set_ends", "set_groups")),
+    *(f"recovery_changes.{name}" for name in ("attach", "detach", "set_delete_on_termination", "set_groups")),
 }
 DRY_RUNS = {"recovery_looks._try", "snapshots.try_create_snapshots"}
 Body = Callable[[OperationModel], bytes]

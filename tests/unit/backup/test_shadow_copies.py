@@ -1,8 +1,9 @@
-"""What an attempt's shadow copies are worth: never better than the state, Windows and DiskShadow's log all say."""
+"""An attempt's shadow copies: good only if the session's state, Windows and DiskShadow's log all say so."""
 
 import base64
 import gzip
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from quiesce.guest.answers import Answer, GuestShadowCopy, Session, Shadow, Shad
 from quiesce.points.parts import ShadowOutcome
 from quiesce.vss.log import Log, read_log
 from quiesce.vss.script import SYSTEM_PROVIDER
-from sandbox.windows.vss import Server
+from quiesce.vss.writers import SYSTEM_WRITER, WINDOWS_WRITERS
+from sandbox.windows.vss import Server, VssWriter
 from tests.support.factories.run import a_freeze, a_plan, a_session, a_state
 from tests.support.shadow_session import SQL_WRITER, C, D, E, a_server, session_log, writer_of
 
@@ -28,7 +30,7 @@ PLAN = ShadowPlan(
 
 
 def made(change: Callable[[Server], object] = lambda server: None, excluded: Sequence[str] = ()) -> tuple[Log, Shadow]:
-    """What a session of the real script says on the modelled server, and what Windows then lists."""
+    """The log of a session with the real script on the modelled server, and what Windows lists after it."""
     server = a_server()
     before = set(server.shadow_copies)
     change(server)
@@ -91,6 +93,7 @@ def test_copies_that_log_and_windows_agree_on_are_good_and_have_all_that_a_recov
 
 
 SQL = f"{{{SQL_WRITER}}}"
+ABSENT = "{00000000-0000-0000-0000-000000000001}"
 ASR = "{be000cbe-11fe-4426-9c58-531aa6355fc4}"
 FAILED_WRITER = {"state": "9 (VSS_WS_FAILED_AT_FREEZE)", "failure": "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"}
 
@@ -123,8 +126,38 @@ def test_a_writer_that_the_policy_requires_must_have_taken_part() -> None:
 
 def test_a_required_writer_that_the_server_does_not_have_is_missed_by_its_id() -> None:
     log, shadow = made()
-    absent = "{00000000-0000-0000-0000-000000000001}"
-    assert absent in judged(shadow, log, required_writers=[absent]).reason
+    assert ABSENT in judged(shadow, log, required_writers=[ABSENT]).reason
+
+
+def in_part(log: Log, name: str) -> Log:
+    """The same log, in which a component of a writer that took part was dropped."""
+    writers = [replace(w, dropped_components=(r"\ORDERS\archive",)) if w.name == name else w for w in log.writers]
+    return replace(log, writers=tuple(writers))
+
+
+def test_a_writer_that_the_policy_requires_must_have_taken_part_with_all_its_components() -> None:
+    log, shadow = made()
+    outcome = judged(shadow, in_part(log, "SqlServerWriter"), required_writers=[SQL])
+    assert not outcome.good
+    assert "writer SqlServerWriter, which the policy requires, took no part" in outcome.reason
+
+
+def test_an_applications_writer_that_took_part_without_one_of_its_components_was_not_at_rest() -> None:
+    log, shadow = made()
+    outcome = judged(shadow, in_part(log, "SqlServerWriter"))
+    assert not outcome.good
+    assert outcome.writers == ["SqlServerWriter"]
+    assert "SqlServerWriter was not frozen" in outcome.reason
+
+
+def test_shadow_storage_on_a_volume_that_the_policy_leaves_out_would_be_lost() -> None:
+    log, shadow = made()
+    assert shadow.storage
+    storage = [shadow.storage[0], shadow.storage[1].model_copy(update={"storage_guid": C})]
+    left_out = PLAN.model_copy(update={"homes": [D.lower(), E.lower()], "elsewhere": {C.lower(): "C:"}})
+    outcome = outcome_of(a_session(shadow=shadow.model_copy(update={"storage": storage})), log, left_out)
+    assert not outcome.good
+    assert outcome.reason == "the shadow storage of E: is on C:, which is not in the backup: it would be lost"
 
 
 def changed(copy: GuestShadowCopy, **changes: Any) -> GuestShadowCopy:
@@ -225,7 +258,132 @@ def test_windows_own_writers_that_take_no_part_are_noted_only() -> None:
     assert any("ASR Writer" in note for note in outcome.notes)
 
 
-# ---- The log on its way ----------------------------------------------------------------------------------------------
+LEFT_OUT = {"homes": [D.lower(), E.lower()], "elsewhere": {C.lower(): "C:"}}
+DHCP, NTDS = "{be9ac81e-3619-421f-920f-4c6fea9e93ad}", "{b2014c9e-8711-4c5c-a5a9-3cf384484757}"
+
+
+def with_component(name: str, writer_id: str, component: str, volume: str) -> Callable[[Server], object]:
+    """A server that also has this writer, with data on D: and on another volume."""
+    components = (r"\data", component)
+    writer = VssWriter(name, writer_id, components, component_needs={component: frozenset({volume})})
+    return lambda server: server.writers.append(writer)
+
+
+def judged_without_c(log: Log, shadow: Shadow, **changes: Any) -> ShadowOutcome:
+    return outcome_of(a_session(shadow=shadow), log, PLAN.model_copy(update=LEFT_OUT | changes))
+
+
+def test_a_component_on_a_volume_that_the_policy_leaves_out_is_no_problem_and_noted() -> None:
+    def master_on_c(server: Server) -> None:
+        sql = writer_of(server, "SqlServerWriter")
+        sql.components, sql.component_needs = (*sql.components, r"\ORDERS\master"), {r"\ORDERS\master": frozenset({C})}
+
+    outcome = judged_without_c(*made(master_on_c))
+    assert outcome.good
+    assert outcome.writers == ["SqlServerWriter"]
+    words = r"writer SqlServerWriter: \ORDERS\master needs C:\, which is not in the backup: it was not frozen"
+    assert words in outcome.notes
+
+
+@pytest.mark.parametrize("required", [[SQL], []])
+def test_a_required_writer_is_missed_if_a_component_lies_outside_of_the_backup(required: list[str]) -> None:
+    log, shadow = made(lambda server: setattr(writer_of(server, "SqlServerWriter"), "needs", frozenset({C, D})))
+    assert judged_without_c(log, shadow, required_writers=required).good is not bool(required)
+
+
+def test_a_component_on_a_chosen_volume_that_took_no_part_is_a_problem() -> None:
+    log, shadow = made(with_component("Shop Writer", ABSENT, r"\ledger", C))
+    outcome = judged(shadow, log)
+    assert not outcome.good
+    assert outcome.reason == r"Shop Writer was not frozen: \ledger needs a volume of which no shadow copy was made"
+
+
+@pytest.mark.parametrize(
+    ("name", "writer_id", "good"),
+    [
+        ("Dhcp Jet Writer", DHCP, True),
+        ("Dhcp Jet Writer", ABSENT, False),
+        ("NTDS", NTDS, False),
+        ("Microsoft Exchange Writer", "{76fe1ac4-15f7-4bcd-987e-8e1acb462fb7}", False),
+    ],
+)
+def test_where_no_volume_is_shown_microsofts_list_of_ids_decides(name: str, writer_id: str, *, good: bool) -> None:
+    log, shadow = made(with_component(name, writer_id, r"\elsewhere", "hidden"))
+    outcome = judged_without_c(log, shadow)
+    assert outcome.good is good
+    assert f"writer {name} took no part, or not with all its data" in outcome.notes
+    assert (f"{name} was not frozen" in outcome.reason) is not good
+
+
+def test_a_dropped_writer_that_windows_does_not_list_counts_as_an_application() -> None:
+    log, shadow = made(with_component("Dhcp Jet Writer", DHCP, r"\elsewhere", "hidden"))
+    statuses = tuple(status for status in log.statuses if status.writer_id != DHCP)
+    log = replace(log, statuses=statuses, writers_listed=len(statuses))
+    assert "Dhcp Jet Writer was not frozen" in judged_without_c(log, shadow).reason
+
+
+def test_a_policy_of_data_volumes_alone_is_consistent_on_a_server_with_roles() -> None:
+    def with_roles(server: Server) -> None:
+        server.writers += [
+            VssWriter(name, writer_id, (rf"\{name}",), frozenset({C})) for writer_id, name in WINDOWS_WRITERS.items()
+        ]
+        server.writers.append(VssWriter("NTDS", NTDS, (r"\ntds",), frozenset({C})))
+
+    outcome = judged_without_c(*made(with_roles))
+    assert outcome.good
+    assert len([note for note in outcome.notes if "needs C:" in note]) > 30
+
+
+# ---- Writers that are not there --------------------------------------------------------------------------------------
+
+
+def without(*names: str) -> Callable[[Server], object]:
+    """A server without these writers; without any name, without all."""
+    return lambda server: setattr(
+        server, "writers", [writer for writer in server.writers if names and writer.name not in names]
+    )
+
+
+def test_where_windows_lists_no_writer_nothing_was_frozen() -> None:
+    log, shadow = made(without())
+    assert (log.writers_listed, log.statuses) == (0, ())
+    outcome = judged(shadow, log, excluded_writers=[SYSTEM_WRITER])
+    assert not outcome.good
+    assert outcome.reason.startswith("Windows lists no writer: no application was frozen")
+
+
+def test_a_server_whose_system_writer_is_missing_has_broken_writers_unless_the_policy_excludes_it() -> None:
+    log, shadow = made(without("System Writer"))
+    outcome = judged(shadow, log)
+    assert (outcome.good, outcome.kind) == (False, "wanting")
+    assert outcome.reason.startswith("Windows does not list its System Writer")
+    assert judged(shadow, log, excluded_writers=[SYSTEM_WRITER]).good
+
+
+def test_a_writer_of_the_last_good_run_that_is_gone_is_noted_and_no_problem() -> None:
+    log, shadow = made(without("SqlServerWriter"))
+    outcome = judged(shadow, log, known_writers=["SqlServerWriter", "System Writer"])
+    assert outcome.good
+    assert outcome.gone_writers == ["SqlServerWriter"]
+    [note] = [note for note in outcome.notes if "last good run" in note]
+    assert note.startswith("SqlServerWriter took part in this policy's last good run on this server, and is gone")
+
+
+def test_a_writer_that_is_there_but_has_nothing_to_freeze_any_more_is_gone_all_the_same() -> None:
+    log, shadow = made(lambda server: setattr(writer_of(server, "SqlServerWriter"), "components", ()))
+    assert judged(shadow, log, known_writers=["SqlServerWriter"]).gone_writers == ["SqlServerWriter"]
+
+
+@pytest.mark.parametrize("excluded", [[], [SQL]])
+def test_a_writer_that_took_part_or_that_the_policy_excludes_now_is_not_gone(excluded: list[str]) -> None:
+    log, shadow = made(excluded=excluded)
+    known = ["SqlServerWriter", "System Writer"]  # the second is dropped, and noted as such
+    outcome = judged(shadow, log, known_writers=known, excluded_writers=excluded)
+    assert outcome.gone_writers == []
+    assert not [note for note in outcome.notes if "last good run" in note]
+
+
+# ---- The log's transport ---------------------------------------------------------------------------------------------
 
 
 def an_answer_with(log: str | None, *, cut: bool = False) -> Answer:

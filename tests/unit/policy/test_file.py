@@ -1,5 +1,6 @@
-"""What a new user gets wrong, and the words that come back: field, problem, remedy."""
+"""What a new user gets wrong, and the message for it: field, problem, remedy."""
 
+import json
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from tests.support.factories.run import INSTANCE, a_policy, a_policy_document
 OTHER = "i-0fedcba9876543210"
 WHERE = "s3://bucket/policies/files.yaml"
 GOOD = f"name: files\ntargets: [{{instance_id: {INSTANCE}}}]\n"
-REFERENCE = "docs/reference.md shows every field"
-BOUNDS = "correct it; docs/reference.md has the bounds of every field"
+REFERENCE = "docs/reference/reference.md shows every field"
+BOUNDS = "correct it; docs/reference/reference.md has the bounds of every field"
 
 
 def words_of_file(content: str | bytes) -> str:
@@ -287,3 +288,35 @@ def test_a_server_that_is_no_target_is_refused_with_the_targets_named() -> None:
         f"instance_id: {OTHER} is no target of policy 'files-nightly' (its targets: {INSTANCE}). "
         "Remedy: correct the id, or add it to the policy's targets."
     )
+
+
+def test_an_input_of_more_than_64_kib_is_refused_as_step_functions_counts_it() -> None:
+    def of_size(size: int) -> dict[str, Any]:
+        request = {"policy": {"name": "files", "targets": [{"instance_id": "i-0123456789abcdef0"}], "tags": {"x": ""}}}
+        bare = len(json.dumps(request, separators=(",", ":")).encode())
+        # Two bytes a letter in UTF-8, six where JSON escapes it.
+        request["policy"]["tags"]["x"] = "\u00fc" * ((size - bare) // 2) + "u" * ((size - bare) % 2)
+        return request
+
+    assert read_request(of_size(65_536)).instance_id is None
+    with pytest.raises(PolicyRefused, match="input: has 65537 bytes, more than 65536"):
+        read_request(of_size(65_537))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (
+            {"vss": {"backup_typ": "copy"}},
+            "vss.backup_typ: is not a field that quiesce knows. Remedy: write 'backup_type'",
+        ),
+        (
+            {"initial_image": {"every_day": 3}},
+            "initial_image.every_day: is not a field that quiesce knows (and 1 more). Remedy: write 'every_days'",
+        ),
+    ],
+)
+def test_a_typo_in_a_part_of_the_policy_is_compared_with_its_fields(part: dict[str, Any], words: str) -> None:
+    with pytest.raises(PolicyRefused) as refused:
+        read_policy({"name": "files", "targets": [{"instance_id": "i-0123456789abcdef0"}], "defaults": part}, "p")
+    assert str(refused.value) == f"p: defaults.{words}."

@@ -1,4 +1,4 @@
-"""The policy's fields, their bounds, and how a target's settings stand over the defaults."""
+"""The policy's fields, their bounds, and how a target's settings override the defaults."""
 
 import re
 
@@ -281,7 +281,7 @@ def test_scripts_come_from_the_bucket_unless_the_policy_says_otherwise() -> None
 def test_scripts_that_are_neither_off_nor_an_object_are_refused(scripts: object, shown: str) -> None:
     assert words_of(defaults={"scripts": scripts}) == (
         f"policy: defaults.scripts: {shown}: must be 'off', or an object, as in {{from: bucket}}. "
-        "Remedy: correct it; docs/reference.md has the bounds of every field."
+        "Remedy: correct it; docs/reference/reference.md has the bounds of every field."
     )
 
 

@@ -17,7 +17,7 @@ def reason(error: type[Exception], words: str = "so.") -> str:
 
 def test_where_the_id_is_used_up_the_account_does_not_say_to_go_on_under_it() -> None:
     assert reason(RecoveryUsedUp) == (
-        f"RecoveryUsedUp: so. {EXISTS}; start 'drill-7' with clean-up, and it is deleted."
+        f"RecoveryUsedUp: so. {EXISTS}; to delete it, start 'drill-7' again with on_failure 'clean-up'."
     )
 
 
@@ -25,5 +25,6 @@ def test_where_the_id_is_used_up_the_account_does_not_say_to_go_on_under_it() ->
 def test_after_any_other_error_the_recovery_goes_on_whatever_the_words_are(error: type[Exception]) -> None:
     words = f"if it was deleted, {OTHER_ID}"
     assert reason(error, words) == (
-        f"{error.__name__}: {words}. {EXISTS}; go on under recovery_id 'drill-7', or start that with clean-up."
+        f"{error.__name__}: {words}. {EXISTS}; to go on, start it again under recovery_id 'drill-7'; "
+        "with on_failure 'clean-up', this is deleted if it fails again."
     )

@@ -1,4 +1,4 @@
-"""A recovery's input: what a person gets wrong is told in words."""
+"""A recovery's input, and the message for each mistake in it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from quiesce.errors import RecoveryRefused
 from quiesce.recovery.input import EXAMPLE, read_recovery_request
 from tests.support.factories.run import INSTANCE
 
-REMEDY = f"Remedy: write it as docs/recovery.md shows, for example {EXAMPLE}."
+REMEDY = f"Remedy: write it as docs/use/recover.md shows, for example {EXAMPLE}."
 A_TIME = "must be 'latest', 'latest whole', or a time with its zone, such as 2026-03-14T01:30:00Z. "
 
 
@@ -21,10 +21,13 @@ def refusal(raw: Any) -> str:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ({}, "input: say either recovery_point, or instance_id and at. "),
-        ({"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"}, "input: say either recovery_point, or "),
-        ({"instance_id": INSTANCE}, "input: say either recovery_point, or instance_id and at. "),
-        ({"recovery_point": "run-1", "at": "latest"}, "input: say either recovery_point, or instance_id and at. "),
+        ({}, "input: give either recovery_point, or instance_id and at. "),
+        (
+            {"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"},
+            "input: give either recovery_point, or ",
+        ),
+        ({"instance_id": INSTANCE}, "input: give either recovery_point, or instance_id and at. "),
+        ({"recovery_point": "run-1", "at": "latest"}, "input: give either recovery_point, or instance_id and at. "),
         ({"at": "latest"}, "input: at needs instance_id: the server that was backed up. "),
         (
             {"recovery_point": "run-1", "overrides": {"zone": "Frankfurt"}},
@@ -36,9 +39,9 @@ def refusal(raw: Any) -> str:
         ),
         (
             {"recovery_point": "run-1", "overrides": {"tags": {"quiesce:stack": "x"}}},
-            "overrides.tags: {'quiesce:stack': 'x'}: the tag quiesce:stack is not free. ",
+            "overrides.tags: {'quiesce:stack': 'x'}: the tag quiesce:stack is reserved. ",
         ),
-        ({"recovery_point": "run-1", "overrides": {"tags": {"aws:x": "x"}}}, "the tag aws:x is not free. "),
+        ({"recovery_point": "run-1", "overrides": {"tags": {"aws:x": "x"}}}, "the tag aws:x is reserved. "),
         (
             {"recovery_point": "run-1", "overrides": {"initialization_rate_mibps": 99}},
             "overrides.initialization_rate_mibps: 99: must be a whole number from 100 to 300. ",

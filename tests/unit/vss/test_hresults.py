@@ -1,4 +1,4 @@
-"""Every error code of VSS has its name, and waits for as long as Microsoft says, or not at all."""
+"""Every error code of VSS has its name, and the wait that Microsoft advises, or none."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from quiesce.vss.log import read_log
 from quiesce.vss.outcome import creation_of
 from tests.support.shadow_session import D, E, a_server, session_log, writer_of
 
-# Names and values as in vsserror.h; seconds as documented for DoSnapshotSet, StartSnapshotSet and SetWriterFailureEx.
+# Names and values as in vsserror.h and winerror.h; seconds as documented for DoSnapshotSet, StartSnapshotSet and
+# SetWriterFailureEx.
 CODES: dict[int, tuple[str, int | None]] = {
     0x80042301: ("VSS_E_BAD_STATE", None),
     0x80042302: ("VSS_E_UNEXPECTED", None),
@@ -20,6 +21,8 @@ CODES: dict[int, tuple[str, int | None]] = {
     0x8004230D: ("VSS_E_OBJECT_ALREADY_EXISTS", None),
     0x8004230E: ("VSS_E_VOLUME_NOT_SUPPORTED_BY_PROVIDER", None),
     0x8004230F: ("VSS_E_UNEXPECTED_PROVIDER_ERROR", 600),
+    0x80042310: ("VSS_E_CORRUPT_XML_DOCUMENT", None),
+    0x80042311: ("VSS_E_INVALID_XML_DOCUMENT", None),
     0x80042312: ("VSS_E_MAXIMUM_NUMBER_OF_VOLUMES_REACHED", None),
     0x80042313: ("VSS_E_FLUSH_WRITES_TIMEOUT", 600),
     0x80042314: ("VSS_E_HOLD_WRITES_TIMEOUT", 600),
@@ -48,9 +51,25 @@ CODES: dict[int, tuple[str, int | None]] = {
     0x800423FB: ("VSS_E_AUTORECOVERY_FAILED", None),
     0x800423FC: ("VSS_E_DYNAMIC_DISK_ERROR", None),
     0x80042409: ("VSS_E_WRITER_STATUS_NOT_AVAILABLE", 600),
+    0x80004005: ("E_FAIL", None),
+    0x80010108: ("RPC_E_DISCONNECTED", None),
+    0x80040154: ("REGDB_E_CLASSNOTREG", None),
+    0x80070002: ("ERROR_FILE_NOT_FOUND", None),
     0x80070005: ("E_ACCESSDENIED", None),
     0x8007000E: ("E_OUTOFMEMORY", None),
+    0x80070015: ("ERROR_NOT_READY", None),
     0x80070057: ("E_INVALIDARG", None),
+    0x80070070: ("ERROR_DISK_FULL", None),
+    0x8007041D: ("ERROR_SERVICE_REQUEST_TIMEOUT", None),
+    0x80070422: ("ERROR_SERVICE_DISABLED", None),
+    0x80070424: ("ERROR_SERVICE_DOES_NOT_EXIST", None),
+    0x8007045B: ("ERROR_SHUTDOWN_IN_PROGRESS", None),
+    0x8007045D: ("ERROR_IO_DEVICE", None),
+    0x800705AA: ("ERROR_NO_SYSTEM_RESOURCES", None),
+    0x800705B4: ("ERROR_TIMEOUT", None),
+    0x800706BA: ("RPC_S_SERVER_UNAVAILABLE", None),
+    0x800706BE: ("RPC_S_CALL_FAILED", None),
+    0x80080005: ("CO_E_SERVER_EXEC_FAILURE", None),
     0x8000FFFF: ("E_UNEXPECTED", None),
 }
 ALL = pytest.mark.parametrize("code", CODES, ids=lambda code: CODES[code][0])
@@ -88,6 +107,37 @@ def test_an_unknown_code_keeps_the_name_that_windows_gave_it_and_promises_nothin
     assert (outcome.kind, outcome.wait_s) == ("failed", None)
     assert "VSS_E_TOMORROW (0x80042ABC)" in outcome.reason
     assert hresult_of(0x80042ABC).name == "unknown"
+
+
+REMEDIES = {
+    0x80070422: ("a service that VSS needs is disabled", "COM+ Event System"),
+    0x800706BA: ("a service that VSS needs cannot be reached", "restart"),
+    0x80040154: ("a COM class that VSS needs is not registered", "Application event log"),
+}
+
+
+@pytest.mark.parametrize(("code", "words"), REMEDIES.items())
+def test_an_error_of_windows_itself_has_its_meaning_and_a_remedy(code, words):
+    outcome = creation_of(read_log(session_log(a_server(create_fails=(f"{code:x}", "-")))), [D, E])
+    assert all(part in outcome.reason for part in words)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_error_in_the_table_has_its_meaning_and_advice(code):
+    assert "does not know" not in str(hresult_of(code))
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        (0x80070643, "'net helpmsg 1603' on the server says what Windows calls it"),
+        (0x80042ABC, "no remedy is known: see the Application event log of the server"),
+        (0x8004D02A, "no remedy is known: see the Application event log of the server"),
+    ],
+)
+def test_an_error_that_is_not_known_says_so_plainly_and_where_to_look(code, advice):
+    outcome = creation_of(read_log(session_log(a_server(create_fails=(f"{code:x}", "-")))), [D, E])
+    assert f"unknown (0x{code:08X}): quiesce does not know this error; {advice}" in outcome.reason
 
 
 def test_the_advice_quotes_microsoft_only_where_microsoft_advises():

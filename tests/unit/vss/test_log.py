@@ -1,4 +1,4 @@
-"""Published logs of real servers, read by what Windows does not translate: whatever the language and the code page."""
+"""Published logs of real servers: the parser uses only what Windows does not translate, in any code page."""
 
 import dataclasses
 import random
@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 from quiesce.vss.log import Log, ShadowCopy, Writer, read_log
 from quiesce.vss.outcome import creation_of, ending_of
 from quiesce.vss.script import SYSTEM_PROVIDER
-from tests.support.shadow_session import D, E, a_server, session_log, writer_of
+from tests.support.shadow_session import C, D, E, a_server, session_log, writer_of
 
 LOGS = {path.stem: path.read_bytes() for path in sorted((Path(__file__).parent / "diskshadow").glob("*.log"))}
 OURS = session_log(a_server())
 ALL = {**LOGS, "ours": OURS}
 EVERY = pytest.mark.parametrize("name", ALL)
 
-# A letter's place may be taken by one of Latin's, Greek's, Cyrillic's, Arabic's, Chinese's or Korean's.
+# The relabelling puts letters of Latin, Greek, Cyrillic, Arabic, Chinese and Korean in place of a label's.
 RANGES = ((0x61, 0x7B), (0x3B1, 0x3CA), (0x430, 0x450), (0x627, 0x63B), (0x4E00, 0x4E40), (0xAC00, 0xAC40))
 ALPHABETS = [chr(code) for first, end in RANGES for code in range(first, end)]
-# What Windows does not translate: a line of the script; ids, paths, quoted names; symbols, codes, attributes; what the
-# line of a component says behind its label.
+# What Windows does not translate: lines of the script; ids, paths, quoted names; symbols, codes, attributes; and what
+# follows the label on a component's line.
 KEPT = re.compile(
     r"^(?:->|DISKSHADOW>).*|\{[0-9a-fA-F-]{36}\}|\\\\\?\\\S*|%\w+%|\"[^\"]*\"|\bVSS_\w+|\b[SE]_[A-Z]+\b|\b0x[0-9a-fA-F]{8}\b"
-    r"|(?<=: )8[0-9a-fA-F]{7}$|\b(?:No_Auto_Release|Persistent|No_Writers|Differential)\b|\\.*$"
+    r"|(?<=: )8[0-9a-fA-F]{7}$|(?<= )[A-Z]:\\(?= )|\b(?:No_Auto_Release|Persistent|No_Writers|Differential)\b|\\.*$"
 )
 
 
@@ -35,7 +35,7 @@ def lines(data: bytes) -> list[str]:
 
 
 def relabelled(text: str, seed: int) -> str:
-    """Replace every letter of every label by a random one, words by words of other lengths."""
+    """Replace every word of every label by random letters, in another number."""
     chance = random.Random(seed)
 
     def words(piece: str) -> str:
@@ -52,7 +52,7 @@ def relabelled(text: str, seed: int) -> str:
 
 
 def facts(log: Log) -> tuple[object, ...]:
-    """Everything but the texts that are only quoted: output of commands and the time of creation."""
+    """Everything but the texts that reasons only quote: the output of commands and the time of creation."""
     copies = [{**vars(copy), "created": ""} for copy in log.shadow_copies]
     commands = [step.command for step in log.steps]
     return commands, log.set_ids, copies, log.writers, log.statuses, log.writers_listed, log.failures, ending_of(log)
@@ -116,7 +116,7 @@ def test_writers_are_read_and_a_list_that_lacks_some_says_how_many_there_were():
 @pytest.mark.parametrize(
     ("name", "kind", "ending"),
     [
-        ("full", "cut", "completed"),  # good, but for the list of writers, which nobody asked for
+        ("full", "cut", "completed"),  # good, but the script did not list the writers
         ("lost-newline", "cut", "not-held"),
         ("not-ended", "cut", "not-held"),
         ("exec-failed", "wrong-kind", "aborted"),
@@ -191,6 +191,58 @@ def test_letters_of_any_code_page_between_the_facts_do_no_harm(encoding):
 def test_line_ends_of_either_kind_say_the_same(name):
     text = ALL[name].decode().replace("\r\n", "\n")
     assert facts(read_log(text.replace("\n", "\r\n").encode())) == facts(read_log(text.encode()))
+
+
+def with_sql_on(*volumes: str) -> Log:
+    """The log of a session with D: and E:, where components of SQL Server lie on these volumes, too."""
+    server = a_server()
+    sql = writer_of(server, "SqlServerWriter")
+    sql.components = tuple(rf"\ORDERS\{number}" for number in range(len(volumes)))
+    sql.component_needs = {c: frozenset({volume}) for c, volume in zip(sql.components, volumes, strict=True)}
+    return read_log(session_log(server))
+
+
+def test_a_dropped_component_has_the_volume_that_diskshadow_says_it_lacks():
+    log = with_sql_on(D, C, "hidden")
+    [sql] = [writer for writer in log.writers if writer.name == "SqlServerWriter"]
+    assert (sql.included, sql.components) == (True, (r"\ORDERS\0",))
+    assert sql.dropped_components == (r"\ORDERS\1", r"\ORDERS\2")
+    assert sql.missing_volumes == ((r"\ORDERS\1", "C:\\"),)
+
+
+@pytest.mark.parametrize(
+    ("shown", "volume"),
+    [
+        ("C:\\", "C:\\"),
+        ('"C:\\"', "C:\\"),
+        ("C:\\Program Data\\mount\\", "C:\\Program Data\\mount\\"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("between", ["\r\n", " "])
+def test_a_volume_is_read_as_it_is_shown_in_one_line_or_two(shown, volume, between):
+    sentences = [
+        rf'Component "\C:\data\x" from writer "Some Writer" wird ausgelassen,{between}weil {shown} fehlt.',
+        r'Damit entfällt "Some Writer" ganz, wegen "\C:\data\x".',
+    ]
+    writer = dropped_by(*sentences)["Some Writer"]
+    assert writer.dropped_components == (r"\C:\data\x",)
+    assert dict(writer.missing_volumes).get(r"\C:\data\x", "") == volume
+
+
+def test_a_volume_belongs_to_the_sentence_that_shows_it():
+    without, shows = r'"\a" of writer "A" is excluded.', r'"\b" of writer "B" is excluded, as it needs C:\ too.'
+    writers = dropped_by(without, shows)
+    assert (writers["A"].missing_volumes, writers["B"].missing_volumes) == ((), ((r"\b", "C:\\"),))
+    assert dropped_by(without, '* Including writer "C:\\ Writer":')["A"].missing_volumes == ()
+
+
+def dropped_by(*sentences: str) -> dict[str, Writer]:
+    """The writers of a log in which ``create`` begins with these sentences."""
+    text = "".join(f"{sentence}\r\n" for sentence in sentences)
+    log = read_log(OURS.replace(b"-> create\r\n", f"-> create\r\n{text}".encode()))
+    assert not [writer for writer in log.writers if writer.name.startswith("C:") and not writer.included]
+    return {writer.name: writer for writer in log.writers}
 
 
 def test_quotes_of_other_languages_are_quotes():

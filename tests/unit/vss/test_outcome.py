@@ -1,4 +1,4 @@
-"""What became of a session's shadow copies: good only if everything says so, and each way to fail by its own name."""
+"""The outcome of a session's shadow copies: good only if the whole log shows it; each failure has its own kind."""
 
 import dataclasses
 
@@ -160,6 +160,11 @@ def test_if_one_of_two_writers_failed_for_good_no_wait_is_worth_it():
 )
 def test_a_writers_state_and_its_code_must_both_be_good(state, failure):
     assert outcome_of(failing(SqlServerWriter=(state, failure)), (C, D, E)).kind == "writers-failed"
+
+
+def test_a_writer_that_took_part_and_is_stable_has_not_failed():
+    outcome = outcome_of(failing(SqlServerWriter=("1 (VSS_WS_STABLE)", "0x00000000 (S_OK)")), (C, D, E))
+    assert outcome.kind == "created"
 
 
 @pytest.mark.parametrize("state", ["2 (VSS_WS_WAITING_FOR_FREEZE)", "0 (VSS_WS_UNKNOWN)", "17 (VSS_WS_TOMORROW)"])

@@ -1,4 +1,6 @@
-"""Plan's last part: see whether the server can be asked, and put what its session will need onto its disk."""
+"""Plan's last part: check whether the server can be asked to freeze, and stage the files that its session needs."""
+
+from collections.abc import Sequence
 
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.ssm import Guest
@@ -16,19 +18,21 @@ from quiesce.guest.scripts import Stage, choose, places
 from quiesce.vss import script
 
 
-def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
+def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = ()) -> Plan:
     """Stage a run on its server, or plan a crash-consistent backup where that can't be done.
 
+    ``writers`` are the names of those that took part in the policy's last good run on this server.
+
     Raises:
-        ServerRefused: it can't be done, and the policy takes nothing less.
-        PolicyRefused: a script is there twice.
+        ServerRefused: it can't be done, and the policy requires application consistency.
+        PolicyRefused: the bucket has a script twice.
     """
     agent = guest.describe_agent() if plan.instance_state == "running" else None
     reason = obstacle(plan.instance_state, plan.platform, agent)
     if reason:
         return without_asking(plan, reason)
     try:
-        known = _known(guest, plan)
+        known = _known(guest, plan, writers)
         if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
             return without_asking(known, known.no_shadow)
         return _staged(guest, bucket, known)
@@ -38,11 +42,11 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
         return without_asking(plan, f"the server refused: {error}")
 
 
-def _known(guest: Guest, plan: Plan) -> Plan:
-    """Add what the server says of itself; a server that has no words for it can be backed up all the same."""
+def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
+    """Add the server's inventory; a server that can't report one is backed up all the same."""
     answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
-        words = f"the server can't say what it is: {answer.error}"
+        words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
         return plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})
     inventory = inventory_of(answer)
@@ -52,13 +56,13 @@ def _known(guest: Guest, plan: Plan) -> Plan:
     known = plan.model_copy(update={"windows": windows, "volumes": volumes, "notes": notes})
     if plan.settings.vss == "off":
         return known
-    shadow = plan_shadow_copies(known, inventory)
+    shadow = plan_shadow_copies(known, inventory, writers)
     update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*notes, *shadow.notes]}
     return known.model_copy(update=update)
 
 
 def _staged(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
-    """Have the server fetch what its session will need."""
+    """Have the server fetch the files that its session needs."""
     source = "off" if plan.settings.scripts == "off" else plan.settings.scripts.source
     links = _links(bucket, plan) if source == "bucket" else {}
     parameters = stage_parameters(plan, links, _shadow_script(plan))

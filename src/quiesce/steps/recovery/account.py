@@ -1,4 +1,4 @@
-"""Finish and Account: how an execution of a recovery ended, what exists of it, and its account of both."""
+"""Finish and Account: record how an execution of a recovery ended, and what exists of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Accounts:
     stack: str
 
     def finish(self, state: RecoveryState, now: datetime) -> Account:
-        """Account for a recovery that went well."""
+        """Account for a recovery that succeeded."""
         plan, server = state.needed_plan(), state.needed_server()
         ending = self.end.ending(plan.recovery_id, state.execution, now)
         exists = remains(self.ec2, plan.recovery_id, self.stack)
@@ -39,12 +39,12 @@ class Accounts:
         """Account for a recovery that failed, after deleting what it made if that was asked for.
 
         Raises:
-            NotReady: what is deleted is not gone yet; retried.
+            NotReady: EC2 still lists what is being deleted; retried.
         """
         recovery_id, plan = id_of(state.input, state.execution.name), state.plan.plan if state.plan else None
         cause = cause_of(state.failure) if state.failure else NO_CAUSE
         if plan and state.await_online:
-            # It is in its real network and at work: what is left to do is nothing to delete it for.
+            # The server is in its real network and in use: a failure of the last steps is no reason to delete it.
             plan = plan.model_copy(update={"on_failure": "keep"})
         if plan and plan.on_failure == "clean-up":
             clean_up(self.ec2, recovery_id, self.stack)
@@ -54,18 +54,18 @@ class Accounts:
         return account if is_dry_run(state.input) else self.end.try_to_end(account, state.execution.name)
 
     def sweep(self, detail: Mapping[str, Any], now: datetime) -> Account | None:
-        """Account for an execution that ended without saying what exists; None if it said so, or could leave nothing.
+        """Account for an execution that ended without its account; None if it has one or was a dry run.
 
-        Nothing is deleted, whatever was to happen on a failure: a person who stopped it may have started it again.
+        This deletes nothing, whatever ``on_failure`` is: a person who stopped it may have started it again.
 
         Args:
             detail: of a "Step Functions Execution Status Change" event.
             now: UTC.
         """
         cause = cause_of_ending(detail)
-        execution, asked = execution_of(detail), input_of(detail)
-        recovery_id = id_of(asked, execution.name)
-        if is_dry_run(asked) or self.end.is_told(recovery_id, execution.id):
+        execution, raw = execution_of(detail), input_of(detail)
+        recovery_id = id_of(raw, execution.name)
+        if is_dry_run(raw) or self.end.has_account(recovery_id, execution.id):
             return None
         ending = self.end.ending(recovery_id, execution, now)
         plan = self.recoveries.kept_plan(recovery_id)

@@ -1,6 +1,6 @@
-"""What is left of a recovery that failed, and its removal, if that was asked for.
+"""What a failed recovery left, and its deletion if the input asks for that.
 
-Only what carries the tag of a recovery that has not ended is deleted, here and by IAM.
+This code and IAM allow the deletion only of what carries the tag of a recovery that has not ended.
 """
 
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ def remains(client: "EC2Client", recovery_id: str, stack: str) -> list[Remains]:
 
 
 def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
-    """Delete what a recovery made; where it has ended, nothing: its server is somebody's.
+    """Delete what a recovery made, but nothing once it has ended: its server is then in use.
 
     Raises:
         NotReady: the server is still being terminated, or a volume deleted.
@@ -45,7 +45,7 @@ def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
             recovery_changes.terminate_server(client, server.server_id)
         raise NotReady(f"{server.server_id} is being terminated")
     found = recovery_changes.find_volumes(client, recovery_id, stack)
-    # One that somebody holds must not keep the others from going.
+    # A volume that is in use must not keep the others from being deleted.
     ours = [v.volume_id for v in found if tag_of(v, tags.RECOVERING) and v.state in ("available", "error")]
     for volume_id in ours[:CHANGES_PER_TRY]:
         recovery_changes.delete_volume(client, volume_id)

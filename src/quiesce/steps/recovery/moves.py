@@ -1,7 +1,7 @@
-"""The steps of a recovery. Each looks at what is there, does what is missing and says ``NotReady`` until it is done.
+"""The steps of a recovery. Each looks at what is there, does what is missing and raises ``NotReady`` until all is done.
 
 So each may be repeated, and a recovery that was stopped anywhere goes on under its id. A server without the tag
-``quiesce:recovering`` is somebody's: its recovery has ended, and no step changes it any more.
+``quiesce:recovering`` was handed over: its recovery has ended, and no step changes it any more.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ TERMINATED = {"terminated", "shutting-down"}
 
 @dataclass(frozen=True)
 class Recovering:
-    """A recovery under way."""
+    """A recovery in progress."""
 
     ec2: "EC2Client"
     stack: str
@@ -35,7 +35,7 @@ class Recovering:
         """Launch the server into a security group without traffic, once, and return its id.
 
         Raises:
-            RecoveryUsedUp: it was terminated meanwhile.
+            RecoveryUsedUp: the server was terminated, and EC2 launches no other one under the recovery's id.
         """
         server = recovery_changes.find_server(self.ec2, self.plan.recovery_id, self.stack)
         if server is None:
@@ -60,7 +60,7 @@ class Recovering:
         """Create the volumes from the snapshots, each once.
 
         Raises:
-            RecoveryUsedUp: one ended in an error, which EC2 tells by its state only: its key can't be used, for one.
+            RecoveryUsedUp: a volume's state is ``error``: EC2 gives no reason, such as a key that can't be used.
         """
         if _has_ended(self._server(instance_id)):
             return
@@ -70,10 +70,10 @@ class Recovering:
         for volume in missing[:CHANGES_PER_TRY]:
             recovery_changes.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
         if missing:
-            asked, wanted = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
+            requested, planned = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
             raise NotReady(
-                f"{len(missing)} of {wanted} volumes were not listed yet, {missing[0].device} among them; {asked} were "
-                "asked for just now; one that never comes may have a key that the recovery can't use"
+                f"EC2 does not list {len(missing)} of {planned} volumes yet, {missing[0].device} among them; "
+                f"{requested} requested just now; one that never appears may have a key that the recovery can't use"
             )
         if creating := [volume.volume_id for volume in made.values() if volume.state == "creating"]:
             raise NotReady(f"{len(creating)} of {len(made)} volumes are being created: {creating[0]} is one of them")
@@ -82,7 +82,7 @@ class Recovering:
         """Put the volumes in place of the image's own, and give the server its security groups.
 
         Raises:
-            RecoveryBroken: a device is taken by what is not this recovery's.
+            RecoveryBroken: a device is taken by a volume that is not this recovery's.
         """
         server = self._server(instance_id)
         if _has_ended(server):
@@ -93,7 +93,7 @@ class Recovering:
                 raise NotReady(f"{instance_id} is {server.state}, and has to be stopped")
             self._move(instance_id, attached)
             raise NotReady(self._progress(instance_id, attached))
-        recovery_changes.set_ends(self.ec2, instance_id, self.plan)
+        recovery_changes.set_delete_on_termination(self.ec2, instance_id, self.plan)
         recovery_changes.set_groups(self.ec2, instance_id, self.plan.security_group_ids)
 
     def start(self, instance_id: str) -> None:
@@ -103,10 +103,10 @@ class Recovering:
             return
         if server.state == "stopped":
             recovery_changes.start_server(self.ec2, instance_id)
-        raise NotReady(f"{instance_id} is {server.state}, and has to run")
+        raise NotReady(f"{instance_id} is {server.state}, and has to be running")
 
     def check_status(self, instance_id: str) -> None:
-        """Wait until EC2's two status checks are passed."""
+        """Wait until the server has passed EC2's two status checks."""
         checks = status_checks(self.ec2, instance_id)
         if set(checks.values()) != {"ok"}:
             raise NotReady(f"EC2's status checks of {instance_id} are {checks or 'not there yet'}")
@@ -121,7 +121,7 @@ class Recovering:
                 recovery_changes.delete_volume(self.ec2, volume.volume_id)
             if group := recovery_changes.find_group(self.ec2, self.plan.recovery_id, self.stack):
                 recovery_changes.delete_group(self.ec2, group.group_id)
-        # In one call: a server of which only the volumes were handed over would still be the recovery's to delete.
+        # In one call: if only its volumes were handed over, the recovery could still delete the server.
         ids: dict[str, RecoveredServer | RecoveredVolume] = {volume.volume_id: volume for volume in made.values()}
         ids |= {instance_id: server}
         if held := [name for name, resource in ids.items() if tag_of(resource, tags.RECOVERING) is not None]:
@@ -131,9 +131,9 @@ class Recovering:
         group = recovery_changes.find_group(self.ec2, self.plan.recovery_id, self.stack)
         if group is None:
             recovery_changes.make_group(self.ec2, self.plan, self.stack)
-            raise NotReady("the security group without traffic was asked for, and is not listed yet")
+            raise NotReady("EC2 does not list the security group without traffic yet; it was requested just now")
         if group.lets_in:
-            raise RecoveryBroken(f"{group.group_id} lets traffic in: somebody has changed it; delete it")
+            raise RecoveryBroken(f"{group.group_id} lets traffic in, so it was changed; delete it")
         if group.egress:
             recovery_changes.silence_group(self.ec2, group)
         return group.group_id
@@ -143,8 +143,8 @@ class Recovering:
         if server.state in TERMINATED:
             raise RecoveryUsedUp(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
         if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
-            # Both tags come at its creation: to see neither means that EC2 does not list them yet.
-            raise NotReady(f"{instance_id} is not listed with its tags yet")
+            # EC2 sets both tags at the launch: if neither is there, EC2 does not list them yet.
+            raise NotReady(f"EC2 does not list {instance_id} with its tags yet")
         return server
 
     def _found(self) -> list[RecoveredVolume]:
@@ -158,7 +158,7 @@ class Recovering:
         return [v for v in self._found() if not tag_of(v, tags.DEVICE) and tag_of(v, tags.RECOVERING)]
 
     def _in_place(self, attached: list[RecoveredVolume]) -> set[str]:
-        """Return the devices at which the plan's volumes are, and have come to rest."""
+        """Return the devices at which the plan's volumes are attached, not just attaching."""
         mine = self.plan.recovery_id
         places = [(volume, a) for volume in attached for a in volume.attachments]
         return {a.device for volume, a in places if _is_of(volume, mine, a.device) and a.state == "attached"}
@@ -168,19 +168,19 @@ class Recovering:
         return self._in_place(attached) == wanted and len(attached) == len(wanted)
 
     def _progress(self, instance_id: str, attached: list[RecoveredVolume]) -> str:
-        on_the_way = [
+        moving = [
             f"{volume.volume_id} is {a.state} at {a.device}"
             for volume in attached
             for a in volume.attachments
             if a.state != "attached"
         ]
         in_place = f"{len(self._in_place(attached))} of {len(self.plan.volumes)} volumes are in place on {instance_id}"
-        return "; ".join([in_place, *on_the_way[:1]])
+        return "; ".join([in_place, *moving[:1]])
 
     def _move(self, instance_id: str, attached: list[RecoveredVolume]) -> None:
-        """Detach what is not the plan's, and attach what is missing, as far as one try goes.
+        """Detach what is not the plan's, and attach what is missing, up to the number of changes of one try.
 
-        A device is free only when what was there is gone, not while it is detaching.
+        A device is free only once its volume is detached, not while it is detaching.
         """
         foreign = self._foreign(instance_id, attached)[:CHANGES_PER_TRY]
         for volume_id in foreign:
@@ -204,12 +204,12 @@ class Recovering:
         taken = {a.device for volume in attached for a in volume.attachments}
         made, free = self._made(), [v.device for v in self.plan.volumes if v.device not in taken]
         if unlisted := [device for device in free if device not in made]:
-            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if somebody has deleted it, {OTHER_ID}")
+            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if it was deleted, {OTHER_ID}")
         return [(device, made[device].volume_id) for device in free]
 
 
 def _end_of(server: RecoveredServer) -> str:
-    """Say how a server ended, and why, as EC2 has it: by a person, or since EC2 could not launch it."""
+    """Say how a server ended, and EC2's reason: a person terminated it, or EC2 could not launch it."""
     return f"{server.state} ({server.reason or 'EC2 gives no reason'})"
 
 
@@ -225,6 +225,6 @@ def _refuse_failed(made: dict[str, RecoveredVolume]) -> None:
     for device, volume in made.items():
         if volume.state not in ("creating", "available", "in-use"):
             raise RecoveryUsedUp(
-                f"{volume.volume_id} for {device} is {volume.state}: EC2 could not make it; "
-                f"if its snapshot is encrypted, may the recovery use its key? Let it, and {OTHER_ID}"
+                f"{volume.volume_id} for {device} is {volume.state}: EC2 could not create it; "
+                f"if its snapshot is encrypted, allow the recovery to use the key, and {OTHER_ID}"
             )

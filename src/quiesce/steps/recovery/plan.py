@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stack: str) -> Planned:
-    """Plan a recovery, or return the plan that its id stands for already.
+    """Plan a recovery, or return the plan that the table keeps under its id.
 
     Returns:
-        The plan, and what EC2 would refuse now: only a dry run goes on with some.
+        The plan, and what EC2 would refuse now: only a dry run may have any.
 
     Raises:
         RecoveryRefused: the input, its recovery point or what EC2 has do not allow it; not retried.
@@ -30,7 +30,7 @@ def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stac
     request = read_recovery_request(state.input)
     recovery_id = id_of(state.input, state.execution.name)
     if not re.fullmatch(ID_PATTERN, recovery_id):
-        problem = f"{recovery_id!r} has characters beside letters, digits, '-' and '_'"
+        problem = f"{recovery_id!r} has characters other than letters, digits, '-' and '_'"
         raise RecoveryRefused("execution name", problem, "start it under another name, or give a recovery_id")
     kept = recoveries.plan(recovery_id, request) if request.mode == "instance" else None
     if kept:
@@ -58,12 +58,12 @@ def _decide(
     found = look(client, decided)
     if found.subnet:
         decided = decided.model_copy(update={"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id})
-    # What does not exist would only be refused again, in EC2's words.
+    # With obstacles there is nothing to try: EC2 would only refuse the same, in its own words.
     return decided, obstacles(decided, found, request.overrides.zone) or try_changes(client, decided, stack)
 
 
 def _placed(client: "EC2Client", request: RecoveryRequest, point: RecoveryPoint) -> RecoveryRequest:
-    """Name the subnet where only a zone was asked for, and the server was in another one."""
+    """Add the subnet if the input names only a zone, and the server was in another one."""
     wanted, source = request.overrides, point.source
     if wanted.zone is None or wanted.subnet_id or (source and source.availability_zone == wanted.zone):
         return request
