@@ -93,7 +93,10 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "recovery_changes.terminate_server": ("ec2", lambda ec2: recovery_changes.terminate_server(ec2, INSTANCE)),
     "recovery_changes.detach": ("ec2", lambda ec2: recovery_changes.detach(ec2, INSTANCE, "vol-1")),
     "recovery_changes.attach": ("ec2", lambda ec2: recovery_changes.attach(ec2, INSTANCE, "vol-1", "xvdf")),
-    "recovery_changes.set_delete_on_termination": ("ec2", lambda ec2: recovery_changes.set_delete_on_termination(ec2, INSTANCE, PLAN)),
+    "recovery_changes.set_delete_on_termination": (
+        "ec2",
+        lambda ec2: recovery_changes.set_delete_on_termination(ec2, INSTANCE, PLAN),
+    ),
     "recovery_changes.set_groups": ("ec2", lambda ec2: recovery_changes.set_groups(ec2, INSTANCE, ["sg-1"])),
     "recovery_changes.delete_volume": ("ec2", lambda ec2: recovery_changes.delete_volume(ec2, "vol-1")),
     "recovery_changes.delete_group": ("ec2", lambda ec2: recovery_changes.delete_group(ec2, "sg-1")),
