@@ -397,6 +397,15 @@ def test_an_agent_of_which_nothing_is_known_is_nothing_that_can_be_asked(ssm: Sc
     assert described(ssm, {"InstanceId": INSTANCE}) == Agent(online=False, version="", platform="", windows="")
 
 
+@pytest.mark.parametrize("field", ["Status", "ResponseCode"])
+def test_an_end_that_does_not_say_how_is_looked_for_again(ssm: ScriptedSsm, field: str) -> None:
+    whole = an_invocation()
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", {name: value for name, value in whole.items() if name != field}, whole)
+    assert ask(ssm).ok
+    assert looks(ssm) == 2
+
+
 def test_a_server_that_ssm_does_not_list_has_no_agent(ssm: ScriptedSsm) -> None:
     assert described(ssm) is None
 
