@@ -68,7 +68,7 @@ def the_shadow(**changes: Any) -> Shadow:
 
 @dataclass(frozen=True)
 class Way:
-    """What happened in a run; docs/consistency.md has the same in its table."""
+    """What happened in a run; docs/use/consistency.md has the same in its table."""
 
     scripts: str  # "off", "good", "before failed", "after failed", "complete failed"
     vss: str  # "good", "failed", "impossible", "gone at thaw", "killed"
