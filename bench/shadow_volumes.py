@@ -1,6 +1,6 @@
-"""What it costs to look for shadow copies through the EBS direct APIs: blocks, calls and processor time.
+"""Measure the cost of a search for shadow copies through the EBS direct APIs: blocks, calls and processor time.
 
-Fills docs/performance.md.
+docs/operate/performance.md shows the results.
 
 PYTHONPATH=src python -m bench.shadow_volumes
 """
@@ -38,7 +38,7 @@ Case = tuple[str, int, list[SparseDisk], list[ExpectedCopy]]
 
 
 def cases() -> Iterator[Case]:
-    """Yield each case: its name, how many volumes it has, its disks, and what is expected on them."""
+    """Yield each case: its name, number of volumes, disks, and the shadow copies expected on them."""
     one = [an_expected_copy("C")]
     yield "one volume of 30 GiB, one shadow copy, storage on itself", 1, [_copied(a_volume()).disk], one
     across = a_volume()
@@ -68,7 +68,7 @@ def _copied(volume: SimulatedVolume) -> SimulatedVolume:
 
 
 def _measure(work: Callable[[], object]) -> float:
-    """Return the processor's milliseconds for one round."""
+    """Return the processor time of one round, in milliseconds."""
     started = time.process_time()
     for _ in range(ROUNDS):
         work()
@@ -76,19 +76,19 @@ def _measure(work: Callable[[], object]) -> float:
 
 
 class _Client:
-    """boto3's two calls without botocore and the network: what is measured is reading, not sending."""
+    """boto3's two calls without botocore and the network, to measure reading without sending."""
 
     def __init__(self, disk: SparseDisk) -> None:
         snapshot = SimpleNamespace(status="completed", storage_tier="standard")
         self._apis = DirectApis(lambda _: snapshot, lambda _: disk, time.time)
 
-    def list_snapshot_blocks(self, **asked: Any) -> Any:
+    def list_snapshot_blocks(self, **given: Any) -> Any:
         names = {"NextToken": "pageToken", "MaxResults": "maxResults", "StartingBlockIndex": "startingBlockIndex"}
-        query = {names[name]: str(value) for name, value in asked.items() if name in names}
+        query = {names[name]: str(value) for name, value in given.items() if name in names}
         return json.loads(self._apis.answer(f"/snapshots/{SNAPSHOT}/blocks", query)[2])
 
-    def get_snapshot_block(self, **asked: Any) -> Any:
-        path, query = f"/snapshots/{SNAPSHOT}/blocks/{asked['BlockIndex']}", {"blockToken": asked["BlockToken"]}
+    def get_snapshot_block(self, **given: Any) -> Any:
+        path, query = f"/snapshots/{SNAPSHOT}/blocks/{given['BlockIndex']}", {"blockToken": given["BlockToken"]}
         _, headers, data = self._apis.answer(path, query)
         sums = {"Checksum": headers["x-amz-Checksum"], "ChecksumAlgorithm": headers["x-amz-Checksum-Algorithm"]}
         return {**sums, "BlockData": BytesIO(data)}
@@ -99,7 +99,7 @@ def _row(case: Case) -> str:
 
     clients: list[Any] = [_Client(disk) for disk in disks]
 
-    def look() -> tuple[int, int]:
+    def search() -> tuple[int, int]:
         allowance = Allowance(lambda: 180_000)
         snapshots = [SnapshotBlocks(client, SNAPSHOT, allowance) for client in clients]
         opened = [read_disk(str(number), each.read, each.size_bytes) for number, each in enumerate(snapshots)]
@@ -107,8 +107,8 @@ def _row(case: Case) -> str:
         assert [one.verdict for one in evidence] == ["present"] * len(expected)
         return sum(each.fetched for each in snapshots), MAX_CALLS - allowance.calls
 
-    blocks, calls = look()
-    return f"| {name} | {volumes} | {blocks} | {calls} | {_measure(look):.1f} |\n"
+    blocks, calls = search()
+    return f"| {name} | {volumes} | {blocks} | {calls} | {_measure(search):.1f} |\n"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Make guest/document.yaml, the SSM document, from guest/quiesce.ps1.
 
-The document is a prologue that sets the parameters, then the file between two marks: ``stage`` saves what stands
-between them on the server, so that sessions and watchdogs run the very text that was sent.
-Run ``python guest/document.py`` after every change of quiesce.ps1; ``--check`` says whether that was forgotten.
+The document is a prologue that sets the parameters, then the file between two marks: ``stage`` saves the text between
+them on the server, so that sessions and watchdogs run the very text that was sent.
+Run ``python guest/document.py`` after every change of quiesce.ps1; ``--check`` reports whether you forgot to.
 """
 
 import re
@@ -13,21 +13,21 @@ HERE = Path(__file__).resolve().parent
 SCRIPT = HERE / "quiesce.ps1"
 DOCUMENT = HERE / "document.yaml"
 
-# Longer than any wait of a verb, so that the innermost and best-named error is the one reported.
+# Longer than any wait of a verb, so that the verb reports its own, better named error first.
 COMMAND_TIMEOUT_S = 900
-# Its length is bounded by maxChars: Go's regular expressions refuse counts above 1000.
+# maxChars bounds a link's length, because Go's regular expressions refuse counts above 1000.
 LINK_MAX_CHARS = 3500
 SECONDS = "^[1-9][0-9]{0,5}$"
 
 
 def link_pattern(folder: str) -> str:
-    """Return the pattern of a presigned link to one object in this folder of the own bucket and of no other."""
+    """Return the pattern of a presigned link to one object in this folder of the stack's own bucket."""
     host = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?"
     return rf"^(none|{host}/{folder}/[A-Za-z0-9/_.%~-]+\?[A-Za-z0-9=&_.%~-]+)$"
 
 
 GUID = "[{][0-9a-fA-F-]{36}[}]"
-# What src/quiesce/diskshadow_script.py writes, and no command more: "exec" would be any program, as SYSTEM.
+# The lines that quiesce.vss.script writes, and no other command: a free "exec" would run any program as SYSTEM.
 SHADOW_LINES = (
     "# [A-Za-z :,.]+",
     "set verbose on",
@@ -43,17 +43,17 @@ SHADOW_LINES = (
     "exit",
 )
 SHADOW_SCRIPT = rf"^(none|(({'|'.join(SHADOW_LINES)})([|]|$))+)$"
-# The longest script: of 32 volumes, without 5 writers. With three links a document has no room for more.
+# The longest script: 32 volumes, 5 writers excluded. With three links a document has no room for more.
 SHADOW_SCRIPT_MAX_CHARS = 4600
 
 SCRIPT_LINK, UPLOAD_LINK = link_pattern("scripts"), link_pattern("logs")
 
 # name: (default, or None for none; pattern; description)
 PARAMETERS: dict[str, tuple[str | None, str, str]] = {
-    "Verb": (None, "^(inventory|stage|freeze|thaw|complete|collect)$", "What is asked of the server."),
+    "Verb": (None, "^(inventory|stage|freeze|thaw|complete|collect)$", "The verb for the server."),
     "RunId": (None, "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", "The run of the backup."),
     "Attempt": ("1", "^[1-9][0-9]?$", "The attempt within the run."),
-    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "inventory, stage: the server that is meant."),
+    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "inventory, stage: the target server."),
     "Policy": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy, for the scripts' names."),
     "Scripts": ("off", "^(off|bucket|server)$", "stage: where the scripts come from."),
     "BeforeLink": ("none", SCRIPT_LINK, "stage: presigned link to the before script."),
@@ -62,8 +62,8 @@ PARAMETERS: dict[str, tuple[str | None, str, str]] = {
     "BeforeTimeoutSeconds": ("60", SECONDS, "stage: time limit of the before script."),
     "AfterTimeoutSeconds": ("60", SECONDS, "stage: time limit of the after script."),
     "CompleteTimeoutSeconds": ("300", SECONDS, "stage: time limit of the complete script."),
-    "FreezeLimitSeconds": ("120", SECONDS, "stage: the server thaws by itself so long after the before script."),
-    "SessionLimitSeconds": ("100800", SECONDS, "stage: the server ends the session by itself after so long."),
+    "FreezeLimitSeconds": ("120", SECONDS, "stage: how long after the before script the server thaws by itself."),
+    "SessionLimitSeconds": ("100800", SECONDS, "stage: after how long the server ends the session by itself."),
     "ShadowScript": (
         "none",
         SHADOW_SCRIPT,
@@ -74,7 +74,7 @@ PARAMETERS: dict[str, tuple[str | None, str, str]] = {
     "Succeeded": ("false", "^(true|false)$", "complete: whether the whole backup succeeded."),
     "WaitSeconds": ("60", "^[1-9][0-9]{0,2}$", "freeze, thaw, complete: how long to wait for the answer."),
     "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
-    "CollectOutput": ("false", "^(true|false)$", "collect: with what the scripts have printed."),
+    "CollectOutput": ("false", "^(true|false)$", "collect: send the scripts' output, too."),
 }
 
 
@@ -99,7 +99,7 @@ def parameter_lines(name: str) -> list[str]:
 def script_lines(script: str) -> list[str]:
     """Return the PowerShell that the agent runs: the parameters, then the file between its marks.
 
-    A document has room for 64 KB, so comments and indentation stay behind; each line keeps its number.
+    A document has room for 64 KB, so this drops comments and indentation; each line keeps its number.
     """
     prologue = ["$parameters = @{", *(f"    {name} = '{{{{{name}}}}}'" for name in PARAMETERS), "}"]
     code = [re.sub(r"(^|\s{2,})#.*", "", line.strip()) for line in script.splitlines()]
@@ -110,7 +110,7 @@ def document(script: str) -> str:
     """Return the document's YAML.
 
     Raises:
-        ValueError: the script holds something that the agent would take for a parameter, or is not ASCII.
+        ValueError: the script has two opening braces in a row, as a parameter has for the agent, or is not ASCII.
     """
     if "{{" in script or not script.isascii():
         raise ValueError("quiesce.ps1 must be ASCII and hold no two opening braces in a row")
@@ -133,13 +133,13 @@ def document(script: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the document, or with ``--check`` return 1 if it is not what it should be."""
+    """Write the document, or with ``--check`` return 1 if it is stale."""
     wanted = document(SCRIPT.read_text("ascii"))
     if arguments == ["--check"]:
-        in_step = DOCUMENT.read_text("ascii") == wanted
-        if not in_step:
-            sys.stderr.write("guest/document.yaml is not made from this guest/quiesce.ps1: python guest/document.py\n")
-        return 0 if in_step else 1
+        fresh = DOCUMENT.read_text("ascii") == wanted
+        if not fresh:
+            sys.stderr.write("guest/document.yaml is stale: run python guest/document.py\n")
+        return 0 if fresh else 1
     DOCUMENT.write_text(wanted, "ascii")
     return 0
 

@@ -1,23 +1,23 @@
 # quiesce on the server. Written for Windows PowerShell 5.1, run as SYSTEM, ASCII only.
 #
-# AWS asks by a verb, through Systems Manager (document.yaml is made from this file):
-#   inventory  says what server this is and which disks its drives are on; changes nothing
-#   stage      puts what the sessions of a run need into the run's folder
+# AWS sends a verb through Systems Manager (document.yaml is made from this file):
+#   inventory  reports the server's Windows and the disks that its drives are on; changes nothing
+#   stage      saves what the sessions of a run need in the run's folder
 #   freeze     starts the session of one attempt, answers when the application is frozen
 #   thaw       has the after script run, answers when it has ended
 #   complete   has the complete script run, answers when the session has ended
-#   collect    puts the files of a session into the bucket; changes nothing here
-# Two scheduled tasks keep the promise when nobody asks any more:
+#   collect    sends the files of a session to the bucket; changes nothing here
+# Two scheduled tasks thaw and complete even if no verb comes any more:
 #   session    the session runner: runs the scripts in their order and watches the deadlines
-#   watchdog   goes on with a session whose runner is dead, at the deadlines and at boot
-# Each answer is one line of JSON on stdout and exit code 0 or 1, never a customer's: 3010 would reboot the server.
-# docs/guest.md has the states, files, tasks and rights on one page.
+#   watchdog   continues a session whose runner is dead, at the deadlines and at boot
+# Each answer is one line of JSON on stdout and exit code 0 or 1, never that of a script: 3010 would reboot the server.
+# docs/operate/guest.md has the states, files, tasks and rights on one page.
 [CmdletBinding()]
 param(
     [string]$Verb = '',
     [string]$RunId = '',
     [string]$Attempt = '1',
-    [string]$InstanceId = 'none',                   # inventory, stage: the server that AWS means
+    [string]$InstanceId = 'none',                   # inventory, stage: the target server
     [string]$Policy = 'none',                       # stage: from here to SessionLimitSeconds
     [string]$Scripts = 'off',                    # off | bucket | server
     [string]$BeforeLink = 'none',                # one object version each
@@ -31,10 +31,10 @@ param(
     [string]$ShadowScript = 'none',              # stage: DiskShadow's lines, joined by |, * for the attempt's folder
     [string]$CreateTimeoutSeconds = '180',       # stage
     [string]$AbortShadowCopies = 'false',        # thaw: another attempt will follow
-    [string]$Succeeded = 'false',                # complete: did the whole backup succeed, as far as AWS knows?
+    [string]$Succeeded = 'false',                # complete: whether the whole backup succeeded in AWS
     [string]$WaitSeconds = '60',                 # freeze, thaw, complete: how long to wait for the answer
-    [string]$UploadLink = 'none',                # collect: where the bucket takes one object
-    [string]$CollectOutput = 'false'             # collect: with what the scripts have printed
+    [string]$UploadLink = 'none',                # collect: presigned link for one object
+    [string]$CollectOutput = 'false'             # collect: send the scripts' output, too
 )
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
@@ -45,7 +45,7 @@ if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
 }
 $Stages = 'before', 'after', 'complete'
 $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
-$MaxDrives = 60                                  # an answer is cut at 24,000 characters
+$MaxDrives = 60                                  # the agent cuts an answer at 24,000 characters
 $MaxDriveCharacters = 16000
 $StorageApi = 'root/Microsoft/Windows/Storage'
 $MaxFileBytes = 10MB
@@ -94,8 +94,8 @@ function Wait-Until([double]$Seconds, [scriptblock]$Condition) {
 function Get-DraftName([string]$Path) { "$Path.$([guid]::NewGuid())" }
 
 function Move-Once([string]$Draft, [string]$Target) {
-    # The file or folder appears whole or not at all. Who comes second uses that of the first; $true for the first.
-    # Tried again, because a scanner that looks into the draft keeps it in its place for a moment.
+    # The file or folder appears whole or not at all. $true for the first caller; a later one uses the first one's.
+    # Retried, because a virus scanner that reads the draft prevents the move for a moment.
     $null = Wait-Until 5 {
         if (Test-Path -LiteralPath $Target) { return $true }
         try {
@@ -111,7 +111,7 @@ function Move-Once([string]$Draft, [string]$Target) {
 }
 
 function Write-Lines([string]$Path, [string[]]$Lines) {
-    # For programs of Windows: ASCII, every line ended by CR and LF. Without the last one DiskShadow loses a letter.
+    # For Windows programs: ASCII, each line ends with CR and LF. Without the last one DiskShadow drops a letter.
     [IO.File]::WriteAllText($Path, ($Lines -join "`r`n") + "`r`n", [Text.Encoding]::ASCII)
 }
 
@@ -123,7 +123,7 @@ function New-Flag([string]$Path, [string]$Text) {
 }
 
 function Open-Lock([string]$Path) {
-    # An open file that nobody may share: Windows frees it when its holder dies. $null if somebody has it.
+    # A file opened without sharing: Windows frees it when its holder dies. $null while another process holds it.
     try { [IO.File]::Open($Path, 'OpenOrCreate', 'ReadWrite', 'None') }
     catch [IO.IOException], [UnauthorizedAccessException] { $null }
 }
@@ -137,7 +137,7 @@ function Wait-Lock([string]$Path, [double]$Seconds) {
 # ---- Programs of Windows --------------------------------------------------------------------------------------------
 
 function Get-SystemFile([string]$Name) {
-    # By full path: SYSTEM must never find a program through PATH.
+    # The full path: SYSTEM must never search the PATH for a program.
     Join-Path (Join-Path $env:SystemRoot 'System32') $Name
 }
 
@@ -146,7 +146,7 @@ function Get-PowerShellArguments([string]$File, [string]$Rest) {
 }
 
 function Invoke-SystemProgram([string]$Name, [string[]]$Arguments) {
-    # Returns the exit code; what the program says is in the server's language and of no use to us.
+    # Returns the exit code; the program's output is in the server's language, so it is dropped.
     $null = & (Get-SystemFile $Name) $Arguments
     $LASTEXITCODE
 }
@@ -158,7 +158,7 @@ function Get-Root { Join-Path $env:ProgramData 'Quiesce' }
 function Get-RunFolder { Join-Path (Join-Path (Get-Root) 'runs') $RunId }
 
 function Assert-Trusted([string]$Folder) {
-    # SYSTEM runs what lies in here. Users may create folders in ProgramData, so somebody may have been here before us.
+    # SYSTEM runs the files in here. Users may create folders in ProgramData, so one may have made this before us.
     $attributes = (Get-Item -LiteralPath $Folder -Force).Attributes
     if ($attributes -band [IO.FileAttributes]::ReparsePoint) { throw "FolderNotTrusted: $Folder is a link" }
     $sddl = (Get-Acl -LiteralPath $Folder).Sddl
@@ -167,7 +167,7 @@ function Assert-Trusted([string]$Folder) {
 }
 
 function Initialize-Root {
-    # Made under another name and moved into place when only SYSTEM and Administrators can write to it.
+    # Created under another name, and moved into place once only SYSTEM and Administrators can write to it.
     $root = Get-Root
     if (-not (Test-Path -LiteralPath $root)) {
         $draft = Get-DraftName $root
@@ -183,7 +183,7 @@ function Initialize-Root {
 }
 
 function Get-Metadata([string]$Method, [string]$Path, [string]$Header, [string]$Value) {
-    # Never through a proxy: the proxy would speak of itself.
+    # Never through a proxy: it would return the id of its own server.
     $endpoint = 'http://169.254.169.254'
     if ($env:AWS_EC2_METADATA_SERVICE_ENDPOINT) { $endpoint = $env:AWS_EC2_METADATA_SERVICE_ENDPOINT }
     $request = [Net.WebRequest]::Create("$endpoint$Path")
@@ -196,7 +196,7 @@ function Get-Metadata([string]$Method, [string]$Path, [string]$Header, [string]$
 }
 
 function Get-OwnInstanceId {
-    # From IMDSv2, which may come up late after a boot; else from the agent, which tells commands only; else ''.
+    # From IMDSv2, which may come up late after a boot; else from the agent, which passes it to verbs only; else ''.
     $own = @{ Id = "$env:AWS_SSM_INSTANCE_ID" }
     $null = Wait-Until $(if ($own.Id) { 0 } else { 8 }) {
         try {
@@ -209,8 +209,8 @@ function Get-OwnInstanceId {
 }
 
 function Assert-NotClone([string]$Owner) {
-    # A recovery point contains this folder and its tasks. Booted as another server, they must not act there.
-    # Returns whether we are sure: if nobody can tell, after still runs, everything that cannot be undone does not.
+    # A recovery point contains this folder and its tasks. On a server booted from it, they must not act.
+    # Returns whether the server's id is known: if not, after still runs, but nothing that cannot be undone.
     $own = Get-OwnInstanceId
     if ($own -and ($own -cne $Owner)) { throw "ForeignServer: this is $own, not $Owner" }
     [bool]$own
@@ -219,7 +219,7 @@ function Assert-NotClone([string]$Owner) {
 # ---- The session: its folder, state, log and tasks ------------------------------------------------------------------
 
 function Open-Session {
-    # What the attempt's folder says. A clone is refused here, for every verb and task alike.
+    # Reads the attempt's folder. This refuses a clone, for every verb and task alike.
     $run = Get-RunFolder
     if (-not (Test-Path -LiteralPath $run)) { throw "NotStaged: $RunId" }
     Assert-Trusted (Get-Root)
@@ -229,7 +229,7 @@ function Open-Session {
 }
 
 function Read-State([string]$Folder) {
-    # While it is being replaced the file can be away for a moment; if Windows fails half-way it is away for good.
+    # While Windows replaces the file it may be missing for a moment; if that fails half-way, for good.
     $read = @{ State = $null }
     foreach ($name in 'state.json', 'state.json.old') {
         $file = Join-Path $Folder $name
@@ -245,7 +245,7 @@ function Read-State([string]$Folder) {
 function Update-State($Session) { $Session.State = Read-State $Session.Folder }
 
 function Save-State($Session) {
-    # Replaced as a whole, so that a reader never sees half of it. $false if it cannot be written, on a full disk say.
+    # Replaces the file, so that a reader never sees half of it. $false if it cannot be written, as on a full disk.
     $file = Join-Path $Session.Folder 'state.json'
     $saved = Wait-Until 1 {
         try {
@@ -260,7 +260,7 @@ function Save-State($Session) {
 }
 
 function Write-Log($Session, [string]$Text) {
-    # For people. A log that cannot be written must not keep an application frozen.
+    # For operators. A log that cannot be written must not keep an application frozen.
     $line = "$(Format-Time ([datetime]::UtcNow) "yyyy-MM-dd'T'HH:mm:ss.fff'Z'") $Verb[$PID] $Text`r`n"
     try { [IO.File]::AppendAllText((Join-Path $Session.Folder 'session.log'), $line, [Text.Encoding]::ASCII) }
     catch [IO.IOException], [UnauthorizedAccessException] { $Session.Unsaved = $true }
@@ -277,7 +277,7 @@ function Set-Phase($Session, [string]$Phase) {
 }
 
 function New-Session($Session) {
-    # The attempt's folder, from what was staged: each file as it was then, or nothing.
+    # Makes the attempt's folder from the staged files, and fails if one has changed since.
     $draft = Get-DraftName $Session.Folder
     $null = New-Item -ItemType Directory -Path $draft
     foreach ($file in @($Session.Manifest.files)) {
@@ -298,7 +298,7 @@ function New-Session($Session) {
 }
 
 function Get-Attempts([string]$Run) {
-    # A name with a dot is a draft: its maker is about to move it, or died. A run that is gone was an old one.
+    # A name with a dot is a draft: its process is about to move it, or died. A missing run was old and just removed.
     if ([IO.Path]::GetFileName($Run) -cmatch '\.') { return }
     try { $folders = [IO.Directory]::GetDirectories($Run) } catch [IO.DirectoryNotFoundException] { return }
     $folders | Where-Object {
@@ -307,7 +307,7 @@ function Get-Attempts([string]$Run) {
 }
 
 function Assert-NothingOpen([string]$Owner) {
-    # One session at a time on a server. An earlier attempt of this run only has to be thawed.
+    # A server has one open session at a time. An earlier attempt of this run only has to be thawed.
     foreach ($run in [IO.Directory]::GetDirectories((Join-Path (Get-Root) 'runs'))) {
         foreach ($folder in Get-Attempts $run) {
             $other = Read-State $folder
@@ -363,7 +363,7 @@ function Register-Task($Session, [string]$Mode, [string[]]$Triggers) {
 }
 
 function Start-Runner($Session) {
-    # The watchdog first: from then on somebody thaws. A task is nobody's child and holds no pipe of the agent.
+    # The watchdog first: from then on the server thaws by itself. Tasks are not children of the agent and hold no pipe.
     $limit = $Session.Manifest.limitSeconds
     $deadlines = (Get-Trigger ($limit.before + $limit.freeze + 30)), (Get-Trigger ($limit.session + 30))
     Register-Task $Session 'watchdog' (@('    <BootTrigger />') + $deadlines)
@@ -373,7 +373,7 @@ function Start-Runner($Session) {
 }
 
 function Remove-Tasks {
-    # Without a look at the exit codes: a task that is left only finds that its session has ended, and comes here again.
+    # The exit codes do not matter: a task left behind finds that its session has ended, and comes here again.
     foreach ($mode in 'session', 'watchdog') {
         $null = Invoke-SystemProgram 'schtasks.exe' @('/delete', '/tn', (Get-TaskName $mode), '/f')
     }
@@ -389,7 +389,7 @@ function New-Record([string]$Reason, [string]$Argument) {
 }
 
 function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
-    # Output goes to files of the session: a pipe of ours would be held open by whatever the script leaves behind.
+    # Output goes to files of the session: a process that the script leaves behind would hold a pipe of ours open.
     $program = $Path
     $arguments = "$Argument "
     switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
@@ -416,8 +416,8 @@ function Stop-Tree($Process) {
 }
 
 function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
-    # At most once: the state says that it runs before it does, and that it was interrupted until it has ended.
-    # Only after runs even if the state cannot be written: rather that than an application frozen by a full disk.
+    # At most once: the state records the script before it starts, and as interrupted until it has ended.
+    # Only after runs even if the state cannot be written: a full disk must not keep an application frozen.
     $record = New-Record 'Interrupted' $Argument
     $Session.State.$Stage = $record
     $Session.State.phase = $Stage
@@ -448,17 +448,17 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
 }
 
 function Get-LeftProcess($Record) {
-    # What a dead runner has left of a program that it had started.
+    # The process of a program that a dead runner started, if it still runs.
     if ($Record.processId -eq 0) { return }
     foreach ($left in @(Get-Process -Id $Record.processId -ErrorAction SilentlyContinue)) {
         $startedMs = ($left.StartTime.ToUniversalTime().Ticks - 621355968000000000) / 10000
-        if ([math]::Abs($startedMs - $Record.startedMs) -gt 10000) { continue }    # another process got its number
+        if ([math]::Abs($startedMs - $Record.startedMs) -gt 10000) { continue }    # another process has its number now
         $left
     }
 }
 
 function Close-Script($Session, [string]$Stage, [int]$Seconds) {
-    # The runner died while this script ran. It is not run again; what still runs of it may end, for so many seconds.
+    # The runner died while this script ran. The script is not run again; its process has these seconds to end.
     $record = $Session.State.$Stage
     foreach ($left in Get-LeftProcess $record) { if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $left } }
     $record.endedMs = Get-Milliseconds
@@ -467,8 +467,8 @@ function Close-Script($Session, [string]$Stage, [int]$Seconds) {
 
 # ---- Shadow copies --------------------------------------------------------------------------------------------------
 
-# DiskShadow's exec starts this once the shadow copies exist, and waits for its end: 0 has the writers told that the
-# backup is complete, anything else stops the script there. It counts seconds, so it never gives up before the session.
+# DiskShadow's exec starts this once the shadow copies exist, and waits for its end: after 0 DiskShadow notifies the
+# writers of BackupComplete, after another code it stops. Each count takes a second or more, so it outlasts the session.
 $HoldLines = @(
     '@echo off',
     'cd /d "%~dp0" || exit /b 3',
@@ -493,7 +493,7 @@ function New-Shadow {
 }
 
 function Read-Copies([string]$SetId) {
-    # The shadow copies of a set; $null if CIM does not answer. Ids are in upper case here, in lower at DiskShadow's.
+    # The shadow copies of a set; $null if CIM does not answer. CIM's ids are in upper case, DiskShadow's in lower.
     try {
         $all = @(Get-CimInstance -Namespace 'root/cimv2' -ClassName 'Win32_ShadowCopy' -OperationTimeoutSec 20)
     } catch { [Console]::Error.WriteLine("Win32_ShadowCopy: $($_.Exception.Message)"); return $null }
@@ -501,7 +501,7 @@ function Read-Copies([string]$SetId) {
 }
 
 function Read-Storage {
-    # Where the shadow copies of each volume lie.
+    # The shadow storage of each volume.
     $listed = @()
     foreach ($storage in Read-Cim 'Win32_ShadowStorage') {
         if ($listed.Count -ge $MaxStorage) { break }
@@ -514,7 +514,7 @@ function Read-Storage {
 }
 
 function Read-SetId($Session) {
-    # From the hold; else from the log, by what Windows does not translate there. $null if neither tells.
+    # From the hold; else from the log, by the alias, which Windows does not translate. $null if neither has it.
     foreach ($name in 'created.flag', 'diskshadow.log') {
         $path = Join-Path $Session.Folder $name
         if (-not (Test-Path -LiteralPath $path)) { continue }
@@ -546,7 +546,7 @@ function Set-ShadowEnd($Session, [string]$Reason, $ExitCode) {
 }
 
 function Invoke-Create($Session) {
-    # Whatever goes wrong with VSS is told in the state, and the session goes on.
+    # The state records any problem with VSS, and the session goes on.
     $shadow = $Session.State.shadow
     $limit = $Session.Manifest.limitSeconds
     $shadow.startedMs = Get-Milliseconds
@@ -577,7 +577,7 @@ function Invoke-Create($Session) {
 }
 
 function Watch-Shadow($Session) {
-    # DiskShadow has ended though it should hold: endpoint protection may have killed it.
+    # Notices that DiskShadow has ended while it should hold: endpoint protection may have killed it.
     $process = $Session.DiskShadow
     if (($null -eq $process) -or ($Session.State.shadow.endedMs -ne 0) -or -not $process.HasExited) { return }
     Set-ShadowEnd $Session 'Lost' $process.ExitCode
@@ -601,7 +601,7 @@ function Stop-Hold($Session, [string]$Flag, [int]$Seconds) {
 }
 
 function Complete-Backup($Session) {
-    # $true only if the writers were told that the backup is complete, or there are none to tell.
+    # $true only if DiskShadow has notified the writers of BackupComplete, or VSS is off.
     $shadow = $Session.State.shadow
     if ($null -eq $shadow) { return $true }
     Watch-Shadow $Session
@@ -612,7 +612,7 @@ function Complete-Backup($Session) {
 }
 
 function Close-Shadow($Session, [string]$Reason) {
-    # Ends what still runs of DiskShadow, then deletes what it made. Not if nobody can tell whose server this is.
+    # Ends DiskShadow if it still runs, then deletes what it made; neither if the server's id is not known.
     $shadow = $Session.State.shadow
     if ($null -eq $shadow) { return }
     if (-not $Session.Certain) { $Session.Certain = Assert-NotClone $Session.Manifest.instance }
@@ -630,7 +630,7 @@ function Close-Shadow($Session, [string]$Reason) {
 }
 
 function Remove-Copies($Session) {
-    # By the id of their set, and never anybody else's. Deleted is what CIM no longer has.
+    # By the id of their set, so never those of another program. They are deleted when CIM no longer lists them.
     $shadow = $Session.State.shadow
     if ((-not $shadow.setId) -or ($null -ne $shadow.deleted)) { return }
     $left = Read-Copies $shadow.setId
@@ -666,15 +666,15 @@ function Invoke-Before($Session) {
 }
 
 function Skip-Before($Session) {
-    # The runner died before the application was frozen, or never lived: before has failed, and is not begun again.
-    # If it had ended already, and DiskShadow was at work, its result stands.
+    # The runner died before the application was frozen, or never started: before has failed, and does not start again.
+    # If before had already ended, and DiskShadow was at work, its result counts.
     if ($Session.State.phase -cne 'before') { $Session.State.before = New-Record 'NotStarted' '' }
     elseif ($Session.State.before.endedMs -eq 0) { Close-Script $Session 'before' 0 }
     Set-Phase $Session 'frozen'
 }
 
 function Invoke-After($Session, [double]$LimitSeconds) {
-    # after gets before's true status on every path: asked for, by the deadline, or after the runner's death.
+    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died.
     $null = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
         Watch-Shadow $Session
@@ -686,7 +686,7 @@ function Invoke-After($Session, [double]$LimitSeconds) {
 }
 
 function Wait-Complete($Session, [double]$LimitSeconds) {
-    # The first answer stands: AWS's, or 0 when the session's time is up. $false if a later attempt has come.
+    # The first answer counts: AWS's, or 0 when the session's time is up. $false if a later attempt has begun.
     $later = Join-Path $Session.Run "$([int]$Attempt + 1)"
     $asked = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
@@ -700,7 +700,7 @@ function Wait-Complete($Session, [double]$LimitSeconds) {
 }
 
 function Invoke-Complete($Session) {
-    # 1 only if AWS and all earlier scripts say so. Once per run: the claim names the attempt that may.
+    # 1 only if the backup and all earlier scripts succeeded. Once per run: the claim names the attempt that runs it.
     $claim = Join-Path $Session.Run 'complete.claim'
     if (-not $Session.Certain) { $Session.Certain = Assert-NotClone $Session.Manifest.instance }
     if (-not $Session.Certain) { $Session.State.complete = New-Record 'IdentityUnknown' ''; return }
@@ -718,8 +718,8 @@ function Invoke-Complete($Session) {
 }
 
 function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
-    # Who holds the runner's lock goes on with the session from wherever it stands. Not to start it means that its
-    # runner has died: then the application is thawed at once, whatever the clock says.
+    # The holder of the runner's lock continues the session from its phase. Without $Start it takes over from a dead
+    # runner: then it thaws the application at once, whatever the clock says.
     try {
         Update-State $Session
         if ($Start -and ($Session.State.phase -cne 'created')) { return }
@@ -753,10 +753,10 @@ function Invoke-Session($Session, $Lock, [bool]$Start, [string]$Until) {
     if (-not $Session.Unsaved) { Remove-Tasks }
 }
 
-# ---- What the server is made of -------------------------------------------------------------------------------------
+# ---- The inventory of the server ------------------------------------------------------------------------------------
 
 function Read-Fact([string]$Name, [scriptblock]$Read) {
-    # $null where Windows cannot tell; why not is for whoever reads the command's stderr.
+    # $null where Windows does not answer; the reason goes to the command's stderr.
     try { & $Read } catch { [Console]::Error.WriteLine("${Name}: $($_.Exception.Message)"); $null }
 }
 
@@ -783,7 +783,7 @@ function Get-Windows {
 }
 
 function Get-Drives($Disks) {
-    # Every volume of a fixed disk. What joins volumes and disks is the volume's GUID path.
+    # Every volume of a fixed disk. The volume's GUID path links it to its disk.
     $diskOf = @{}
     $serialOf = @{}
     $targetOf = @{}
@@ -831,7 +831,7 @@ function Invoke-Inventory {
 # ---- The files of a session -----------------------------------------------------------------------------------------
 
 function Read-Tail([string]$Path) {
-    # The last 10 MB of a file that others may be writing or replacing.
+    # The last 10 MB of a file that another process may be writing or replacing.
     $tail = @{ Bytes = @(); Mark = 'unreadable-' }
     $null = Wait-Until 3 {
         try { $stream = Open-Shared $Path } catch [IO.IOException], [UnauthorizedAccessException] { return $false }
@@ -846,7 +846,7 @@ function Read-Tail([string]$Path) {
 }
 
 function Read-Program([string]$Name, [string]$Arguments) {
-    # What a program of Windows prints, byte for byte: its language and code page are for whoever reads the file.
+    # What a Windows program prints, byte for byte, in the server's language and code page.
     $tail = @{ Bytes = @(); Mark = 'unreadable-' }
     try {
         $start = New-Object Diagnostics.ProcessStartInfo (Get-SystemFile $Name), $Arguments
@@ -864,7 +864,7 @@ function Read-Program([string]$Name, [string]$Arguments) {
 }
 
 function Add-Entry($Archive, [string]$Name, $Tail) {
-    # What is not whole says so in its name.
+    # The entry's name says whether the file is cut or unreadable.
     $entry = "$($Tail.Mark)$Name"
     $target = $Archive.CreateEntry($entry).Open()
     try { $target.Write($Tail.Bytes, 0, $Tail.Bytes.Length) } finally { $target.Dispose() }
@@ -872,7 +872,7 @@ function Add-Entry($Archive, [string]$Name, $Tail) {
 }
 
 function Add-Diagnosis($Archive, [datetime]$Since) {
-    # What Windows itself says of shadow copies since the run began, newest first, and who else makes them.
+    # Windows's own events about shadow copies since the run began, newest first, and its providers.
     $sources = @('VSS', 'SPP', 'volsnap', 'Volsnap' | ForEach-Object { "@Name='$_'" }) -join ' or '
     $time = Format-Time $Since "yyyy-MM-dd'T'HH:mm:ss'Z'"
     $query = "*[System[Provider[$sources] and TimeCreated[@SystemTime>='$time']]]"
@@ -884,7 +884,7 @@ function Add-Diagnosis($Archive, [datetime]$Since) {
 }
 
 function New-Archive($Session, [string]$Path) {
-    # Returns what is in it.
+    # Returns the list of its entries.
     $wanted = 'session\.log|shadow\.txt|writers\.cab|diskshadow\.(log|out|err)'
     if ($CollectOutput -ceq 'true') { $wanted = "$wanted|(before|after|complete)\.(out|err)" }
     Add-Type -AssemblyName 'System.IO.Compression'
@@ -905,7 +905,7 @@ function New-Archive($Session, [string]$Path) {
 }
 
 function Invoke-Collect($Session) {
-    # Takes no lock: a thaw never waits for the files to be sent.
+    # Takes no lock, so that a thaw never waits for an upload.
     if (-not $Session.Certain) { throw 'IdentityUnknown' }
     if ($UploadLink -ceq 'none') { throw 'InvalidParameter: UploadLink' }
     if (-not (Test-Path -LiteralPath $Session.Folder)) { throw "NotStaged: $RunId has no attempt $Attempt" }
@@ -926,14 +926,14 @@ function Invoke-Collect($Session) {
 # ---- The verbs ------------------------------------------------------------------------------------------------------
 
 function Get-OwnText {
-    # In the SSM document this file stands between two marks.
+    # The SSM document holds this file between two marks.
     $text = [IO.File]::ReadAllText($PSCommandPath)
     $inside = [regex]::Match($text, '(?s)\n# quiesce\.ps1 begins\r?\n(.*\n)# quiesce\.ps1 ends')
     if ($inside.Success) { $inside.Groups[1].Value } else { $text }
 }
 
 function Find-ServerScript([string]$Stage) {
-    # The prefix in any case, the policy's name as it is, any extension or none.
+    # The prefix in upper or lower case, the policy's name exactly, any extension or none.
     $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'scripts') -File)
     $found = @($files | Where-Object {
         $_.Name.StartsWith("${Stage}_", [StringComparison]::OrdinalIgnoreCase) -and
@@ -954,7 +954,7 @@ function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
 
 function Remove-OldRuns {
     # After 14 days, as the agent does with its own output. No session lives that long, unless the clock was wrong.
-    # One at a time, and not while a session begins: who finds it taken leaves the old runs to the next.
+    # One at a time, and not while a session begins: if the lock is taken, a later stage removes the old runs.
     $lock = Open-Lock (Join-Path (Get-Root) 'server.lock')
     if ($null -eq $lock) { return }
     try {
@@ -967,13 +967,13 @@ function Remove-OldRuns {
 }
 
 function Invoke-Stage {
-    # The first one stands: a second stage of the same run answers with what the first one did.
+    # The first stage counts: a second one of the same run answers with the first one's manifest.
     if (-not (Assert-NotClone $InstanceId)) { throw 'IdentityUnknown' }
     Initialize-Root
     Remove-OldRuns
     $run = Get-RunFolder
     if (-not (Test-Path -LiteralPath $run)) {
-        # AWS hears of it before it plans to freeze.
+        # So that AWS learns of an open session before it plans to freeze.
         Assert-NothingOpen $InstanceId
         $draft = Get-DraftName $run
         $null = New-Item -ItemType Directory -Path $draft
@@ -1006,7 +1006,7 @@ function Invoke-Stage {
 
 function Enter-Attempt($Session) {
     # One verb at a time decides whether a session begins. A thaw or complete that comes first makes the session too,
-    # so that a freeze which was lost on its way and comes later freezes nothing.
+    # so that a delayed freeze that comes later freezes nothing.
     $lock = Wait-Lock (Join-Path (Get-Root) 'server.lock') 30
     try {
         if (-not (Test-Path -LiteralPath $Session.Folder)) {
@@ -1027,7 +1027,7 @@ function Test-Free($Session) {
 }
 
 function Invoke-Freeze($Session) {
-    # A second freeze waits for the same session. Frozen is the only good answer: a session that is past it has thawed.
+    # A second freeze waits for the same session. Only the phase frozen is a success: in a later one it has thawed.
     if (-not $Session.Certain) { throw 'IdentityUnknown' }
     Enter-Attempt $Session
     $null = Wait-Until ([int]$WaitSeconds) {
@@ -1039,7 +1039,7 @@ function Invoke-Freeze($Session) {
 }
 
 function Invoke-Request($Session, [string]$Flag, [string]$Text, [string]$Phase) {
-    # thaw and complete: leave word for the runner and wait for it, or do its work if it is gone.
+    # thaw and complete: set a flag for the runner and wait for it, or take over its work if it is dead.
     Enter-Attempt $Session
     $null = New-Flag (Join-Path $Session.Folder $Flag) $Text
     $reached = Wait-Until ([int]$WaitSeconds) {
@@ -1053,7 +1053,7 @@ function Invoke-Request($Session, [string]$Flag, [string]$Text, [string]$Phase) 
 }
 
 function Invoke-Task($Session) {
-    # Nobody reads what a task prints.
+    # Task Scheduler drops a task's output, so an error goes into the log.
     try {
         $lock = Wait-Lock (Join-Path $Session.Folder 'runner.lock') 5
         Invoke-Session $Session $lock ($Verb -ceq 'session') 'ended'
@@ -1071,7 +1071,7 @@ function Compress-Bytes($Bytes, [int]$Skip) {
 }
 
 function Add-ShadowLog($Answer, $Session) {
-    # As much of its end as the answer has room for; where there is hardly any, where shadow copies lie gives way.
+    # As much of the log's end as the answer has room for; if there is hardly any, the shadow storage is left out.
     if (($null -eq $Session.State) -or ($null -eq $Session.State.shadow)) { return }
     if ((ConvertTo-Line $Answer).Length -gt $MaxAnswerCharacters - 2000) {
         $Session.State.shadow.storage = $null
@@ -1095,7 +1095,7 @@ function Add-ShadowLog($Answer, $Session) {
 }
 
 function Assert-Parameters {
-    # The SSM document has checked them already; the tasks have no document.
+    # The SSM document has already checked those of a verb; a task has no document.
     $number = '\A[0-9]{1,6}\z'
     $checks = @(
         @('Verb', $Verb, '\A(inventory|stage|freeze|thaw|complete|collect|session|watchdog)\z'),

@@ -11,7 +11,7 @@ from sandbox.gateway import PortTakenError, Sandbox
 
 
 def main() -> None:
-    """Start, add one simulated server, say how to reach both, and wait for the end."""
+    """Start the sandbox, add one simulated server, print how to reach both, and wait for the end."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox", description="A local AWS with one simulated Windows server."
     )

@@ -1,4 +1,4 @@
-"""The process's environment while the sandbox lives: MiniStack reads its settings from there when it is imported."""
+"""The process's environment while the sandbox runs: MiniStack reads its settings from there when it is imported."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ def credentials(endpoint: str) -> dict[str, str]:
 
 @contextmanager
 def entered(home: Path, port: int) -> Iterator[None]:
-    """Set what MiniStack and moto need and keep the caller's AWS settings out; put all back and tidy up at the end."""
+    """Set what MiniStack and moto need, without the caller's AWS settings; restore all and clean up at the end."""
     before, files = dict(os.environ), home / f"port-{port}"
     for folder in ("tmp", "state", "s3"):
         (files / folder).mkdir(parents=True, exist_ok=True)

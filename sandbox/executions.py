@@ -6,11 +6,11 @@ from typing import Any
 
 from sandbox.gateway import Sandbox
 
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.1
 
 
 def follow(aws: Sandbox, execution_arn: str) -> Iterator[tuple[str, float]]:
-    """Each state as the history says that it was entered, with the seconds since the start; ends with the execution."""
+    """Yield each state that the history shows as entered, and the seconds since the start, until the execution ends."""
     states, seen = aws.client("stepfunctions"), 0
     while True:
         running = states.describe_execution(executionArn=execution_arn)["status"] == "RUNNING"
@@ -27,7 +27,7 @@ def follow(aws: Sandbox, execution_arn: str) -> Iterator[tuple[str, float]]:
 
 
 def wait_for(aws: Sandbox, execution_arn: str) -> dict[str, Any]:
-    """What DescribeExecution says once the execution has ended."""
+    """Wait for an execution's end, and return what DescribeExecution answers then."""
     for _ in follow(aws, execution_arn):
         pass
     described: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=execution_arn)

@@ -17,23 +17,23 @@ STOP_TIMEOUT_S = 15
 
 
 class PortTakenError(RuntimeError):
-    """Something else listens on the port that was asked for."""
+    """Another program listens on the requested port."""
 
 
 class Sandbox:
     """A local AWS in a thread of this process, for the time of a `with` block.
 
-    There can be one in the life of a process: MiniStack and moto keep their state in modules.
+    A process can have only one in its life: MiniStack and moto keep their state in modules.
     """
 
     def __init__(self, home: Path, *, port: int = 0, seed: int = 1, wait_scale: float = 1.0) -> None:
-        """Prepare, without starting.
+        """Prepare the sandbox without starting it.
 
         Args:
-            home: folder for all files of the sandbox; it is made if need be.
+            home: folder for all files of the sandbox; created if missing.
             port: TCP port; 0 takes a free one.
             seed: decides the instants at which simulated applications are observed.
-            wait_scale: factor on the waits and retry intervals of state machines; 0 skips them.
+            wait_scale: factor for the waits and retry intervals of state machines; 0 skips them.
         """
         self.home, self.port, self.seed, self.wait_scale = home.resolve(), port, seed, wait_scale
         self.region, self.account = environment.REGION, environment.ACCOUNT
@@ -42,7 +42,7 @@ class Sandbox:
         self._stop = asyncio.Event()
 
     def __enter__(self) -> Self:
-        """Start, and return when it answers."""
+        """Start, and return once the sandbox answers."""
         if "ministack.app" in sys.modules:
             raise RuntimeError("One sandbox per process, started before ministack is imported: its state is in modules")
         listener = _listen(self.port)
@@ -73,7 +73,7 @@ class Sandbox:
 
         Args:
             service: as boto3 names it.
-            function: name of a function whose role calls; the account's root if not given.
+            function: name of the function whose role makes the calls; the account's root by default.
             config: for botocore's Config.
         """
         import boto3
@@ -98,7 +98,7 @@ class Sandbox:
         return keys
 
     def reset(self) -> None:
-        """Forget servers, volumes, snapshots and everything ordered; stacks, what they made and decisions stay."""
+        """Forget servers, volumes, snapshots and ordered faults; keep stacks, their resources and the IAM decisions."""
         from moto.ec2.models import ec2_backends
 
         from sandbox.aws.images import IMAGES
@@ -114,7 +114,7 @@ class Sandbox:
         self.faults.reset()
 
     def _assemble(self) -> Any:
-        """Put our parts into MiniStack; what they hook is looked for first."""
+        """Put our parts into MiniStack, after checking that the names they hook exist."""
         from sandbox.aws.hooks import check_hooks
 
         check_hooks()
@@ -157,7 +157,7 @@ class Sandbox:
         self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
         self.direct_apis = servers.direct_apis(clock)
         handlers["ebs"] = ebs.handler(self.direct_apis)
-        # Else it reads all of botocore's models at the first request for a service that it does not know: seconds.
+        # Otherwise MiniStack spends seconds on all of botocore's models at the first request for an unknown service.
         router._KNOWN_AWS_SERVICE_NAMES = frozenset({"ebs"})
         handlers["ssm"] = ssm.handler(self.run_command)
         ssm.install_documents(self.run_command)
@@ -181,7 +181,7 @@ class Sandbox:
 
 
 def _as_if_by_tls(application: Any) -> Any:
-    """Let loopback count as TLS, as behind a proxy: else bucket policies refuse everything for aws:SecureTransport."""
+    """Let loopback count as TLS, as behind a proxy: otherwise aws:SecureTransport in bucket policies refuses all."""
 
     async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
         names = {name.lower() for name, _ in scope.get("headers", [])}
@@ -202,4 +202,4 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        raise PortTakenError(f"Port {port} is taken: end what listens there, or choose another with --port") from error
+        raise PortTakenError(f"Port {port} is taken: stop its program, or choose another port with --port") from error

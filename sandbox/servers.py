@@ -1,4 +1,4 @@
-"""Simulated Windows servers: EC2 instances with volumes, what is on their disks, and what runs on them."""
+"""Simulated Windows servers: EC2 instances with volumes, the content of their disks, and the programs on them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ ROOT_DEVICE = "/dev/sda1"
 
 
 class Disk(NamedTuple):
-    """One volume of a server, as it is asked for: a device name as EC2 spells it, and the drive that Windows sees."""
+    """One volume that a server is to have: its device name in EC2, its size, and its drive in Windows."""
 
     device: str
     size_gib: int
@@ -40,7 +40,7 @@ DISKS = (Disk(ROOT_DEVICE, 50, "C:"), Disk("xvdf", 100, "D:"), Disk("xvdg", 20, 
 class Server:
     """A simulated server; `volumes` maps its drives to volume ids.
 
-    `created_s` says when each shadow copy was made, `lost` which of them never reach a disk.
+    `created_s` holds each shadow copy's time of creation, `lost` those that never reach a disk.
     """
 
     instance_id: str
@@ -59,23 +59,23 @@ def nothing_to_get(_link: str) -> None:
 
 @dataclass
 class Servers:
-    """All simulated servers, and what their volumes and the snapshots of these hold."""
+    """All simulated servers, and the contents of their volumes and snapshots."""
 
     ec2: "EC2Client"
     backend: Callable[[], Any]
-    """moto's EC2: looked up each time, since a reset puts a new one in its place."""
+    """moto's EC2; called each time, because a reset replaces it."""
     seed: int
     get: Callable[[str], bytes | None] = nothing_to_get
-    """Follows a link into the bucket, as seen from a server."""
+    """Downloads from a link into the bucket, as a server does."""
     put: Put = put_nowhere
-    """Puts something there."""
+    """Uploads to such a link."""
     managed: dict[str, Windows] = field(default_factory=dict)
-    """Those whose agent SSM knows: all, unless a test takes one away."""
+    """The servers whose agent has registered with SSM: all, unless a test removes one."""
     lock: Any = field(default_factory=RLock)
     servers: dict[str, Server] = field(default_factory=dict)
     contents: dict[str, VolumeContent] = field(default_factory=dict)
     disks: dict[str, SparseDisk] = field(default_factory=dict)
-    """What the blocks of each snapshot are."""
+    """The disk in each snapshot."""
 
     def __post_init__(self) -> None:
         self.forget()
@@ -96,48 +96,48 @@ class Servers:
             volumes: the first is the root volume; the application needs a D: and an E: among them.
             application: whether the busy application runs on it.
             tags: further tags of the instance.
-            seed: decides the instants at which the application is observed; the sandbox's own if not given.
+            seed: decides the instants at which the application is observed; the sandbox's own by default.
         """
         instance_id = self._run_instance(name, volumes, tags or {})
-        of_drive = self._volumes_of(instance_id, volumes)
-        for volume_id in of_drive.values():
+        volume_ids = self._volumes_of(instance_id, volumes)
+        for volume_id in volume_ids.values():
             self.contents[volume_id] = VolumeContent()
         busy = None
         if application:
-            drives = {drive: self.contents[of_drive[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
+            drives = {drive: self.contents[volume_ids[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
             busy = BusyApplication(self.seed if seed is None else seed, drives)
-        drives = nvme_drives(of_drive)
+        drives = nvme_drives(volume_ids)
         windows = Windows(instance_id, busy, self.get, RULES.now_s(), put=self.put, drives=drives)
         shapes = {
-            of_drive[drive.path]: DiskShape(drive.volume_guid, disk.size_gib)
+            volume_ids[drive.path]: DiskShape(drive.volume_guid, disk.size_gib)
             for drive, disk in zip(drives, volumes, strict=True)
         }
-        server = Server(instance_id, name, of_drive, windows, busy, DiskWriter(shapes))
+        server = Server(instance_id, name, volume_ids, windows, busy, DiskWriter(shapes))
         self._wire_vss(server, {drive.path: drive.volume_guid for drive in drives})
         with self.lock:
             self.servers[instance_id], self.managed[instance_id] = server, windows
         return server
 
     def add_image(self, name: str) -> str:
-        """Register an image of Windows; moto knows the platform and the architecture of none that is registered."""
+        """Register a Windows image, with the platform and architecture that moto leaves out."""
         image_id = self.ec2.register_image(Name=name, RootDeviceName=ROOT_DEVICE)["ImageId"]
         image = self.backend().amis[image_id]
         image.platform, image.architecture, image.root_device_name = "windows", "x86_64", ROOT_DEVICE
         return image_id
 
     def state_of(self, instance_id: str) -> str | None:
-        """The state of an instance, as EC2 names it; None if EC2 knows none."""
+        """Return the state of an instance, as EC2 names it; None if there is no such instance."""
         found = self.backend().describe_instances(filters={"instance-id": [instance_id]})
         return found[0].instances[0].state if found else None
 
     def advance(self) -> None:
-        """Let everything happen on all servers that is due by now."""
+        """Do everything on all servers that is due by now."""
         with self.lock:
             for server in self.servers.values():
                 server.windows.advance(RULES.now_s())
 
     def stop(self, server: Server) -> None:
-        """Shut a server down; its application finishes what it is doing."""
+        """Shut a server down; its application finishes the order at hand."""
         if server.application:
             server.application.shut_down()
         server.windows.switch_off()
@@ -148,11 +148,11 @@ class Servers:
         self.ec2.terminate_instances(InstanceIds=[server.instance_id])
 
     def content(self, snapshot_id: str) -> VolumeContent:
-        """What a snapshot holds."""
+        """Return the content of a snapshot."""
         return self.contents[snapshot_id]
 
     def direct_apis(self, now_s: Callable[[], float]) -> DirectApis:
-        """The EBS direct APIs over the snapshots of these servers."""
+        """Return the EBS direct APIs over the snapshots of these servers."""
 
         def snapshot_of(snapshot_id: str) -> Any:
             return self.backend().snapshots.get(snapshot_id)
@@ -160,29 +160,29 @@ class Servers:
         return DirectApis(snapshot_of, self.disks.__getitem__, now_s)
 
     def examine(self, snapshots: dict[str, str]) -> Examination:
-        """Look at the application's data in a recovery point, given as snapshot ids by volume id."""
+        """Examine the application's data in a recovery point, given as snapshot ids by volume id."""
         drives: dict[str, VolumeContent] = {}
         for server in self.servers.values():
             drives |= {d: self.content(snapshots[v]) for d, v in server.volumes.items() if v in snapshots}
         return examine(drives)
 
     def examine_shadow_copies(self, record: dict[str, Any]) -> Examination:
-        """Look at the application's data in the shadow copies inside of a recovery point, as its record describes it.
+        """Examine the application's data in the shadow copies inside a recovery point, given as its record.
 
         Raises:
-            KeyError: the storage of a copy lies on no volume of the recovery point, or the copy is not there.
+            KeyError: the recovery point lacks a shadow copy or the volume with its shadow storage.
         """
         snapshots = {each["volume_id"]: each["snapshot_id"] for each in record["snapshots"]}
         copies = record["shadow"]["copies"]
-        of_guid = {copy["volume_guid"]: copy["volume_id"] for copy in copies}
+        volume_id_by_guid = {copy["volume_guid"]: copy["volume_id"] for copy in copies}
         drives: dict[str, VolumeContent] = {}
         for copy in copies:
-            storage = self.content(snapshots[of_guid[copy["storage_guid"]]])
+            storage = self.content(snapshots[volume_id_by_guid[copy["storage_guid"]]])
             drives[copy["path"]] = storage.shadow_copies[copy["shadow_id"]]
         return examine(drives)
 
     def forget(self) -> None:
-        """Know no server and no content any more, and listen again: others may have listened meanwhile."""
+        """Forget all servers and contents, and listen in place of all other listeners."""
         with self.lock:
             self.servers.clear()
             self.managed.clear()
@@ -192,10 +192,10 @@ class Servers:
         INSTANCES.started[:] = [self._boot]
 
     def _wire_vss(self, server: Server, guids: dict[str, str]) -> None:
-        """Let shadow copies show what is on the volumes, with the application's writer asked to be at rest."""
+        """Let shadow copies capture the volumes, while the application is frozen if VSS asks its writer."""
         vss, busy = server.windows.guest.vss, server.application
         volume_of = {guid: server.volumes[drive] for drive, guid in guids.items()}
-        vss.writers = [replace(writer, told=[]) for writer in vss.writers]
+        vss.writers = [replace(writer, notified=[]) for writer in vss.writers]
         if busy:
             needs = frozenset(guids[drive] for drive in (ORDERS_DRIVE, LEDGER_DRIVE))
             vss.writers.append(VssWriter(SHOP_WRITER, SHOP_WRITER_ID, (r"\Shop",), needs))
@@ -207,15 +207,15 @@ class Servers:
                 busy.freeze()
             for copy in copies:
                 server.created_s[copy.shadow_id] = server.windows.now_s
-                shown = VolumeContent(dict(self.contents[volume_of[copy.volume]].files))
+                captured = VolumeContent(dict(self.contents[volume_of[copy.volume]].files))
                 home = volume_of.get(vss.storage_of(copy.volume))
-                if home is not None:  # else on a disk that is no EBS volume
-                    self.contents[home].shadow_copies[copy.shadow_id] = shown
+                if home is not None:  # otherwise the storage is not on an EBS volume
+                    self.contents[home].shadow_copies[copy.shadow_id] = captured
 
         vss.created = created
 
     def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
-        """Copy the volumes' content at the instant at which CreateSnapshots takes effect."""
+        """Copy the volumes' content at the instant when CreateSnapshots takes effect."""
         server = self.servers.get(instance_id)
         if server is None:
             return
@@ -227,15 +227,15 @@ class Servers:
             for snapshot in snapshots:
                 self.disks[snapshot.id] = written.get(snapshot.volume_id, SparseDisk(snapshot.volume.size << 30))
                 content = self.contents.setdefault(snapshot.volume_id, VolumeContent())
-                there = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
-                kept = {number: copy for number, copy in content.shadow_copies.items() if number in there}
+                existing = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
+                kept = {shadow_id: copy for shadow_id, copy in content.shadow_copies.items() if shadow_id in existing}
                 content.shadow_copies = kept
                 self.contents[snapshot.id] = content.capture()
 
     def _boot(self, instance: Any) -> None:
-        """Start Windows on an instance whose root volume was made from a snapshot of a server, with all that is on it.
+        """Start Windows, with the volumes' content, on an instance whose root volume comes from a server's snapshot.
 
-        What boots from anything else is nothing that we know: no agent is heard from.
+        Any other instance stays unknown here: its agent never registers.
         """
         snapshots = {
             device: self.backend().get_volume(mapping.volume_id).snapshot_id
@@ -254,14 +254,14 @@ class Servers:
             self.managed[instance.id] = windows
 
     def _drive_of(self, snapshot_id: str | None) -> str | None:
-        """The drive that a snapshot's volume was; Windows remembers it by the disk's signature."""
+        """Return the drive of a snapshot's volume; Windows finds it again by the disk's signature."""
         snapshot = self.backend().snapshots.get(snapshot_id)
         drives = {volume: drive for server in self.servers.values() for drive, volume in server.volumes.items()}
         return drives.get(snapshot.volume_id) if snapshot else None
 
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
         image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]
-        # EC2 gives a server the VPC's own group if none is named; moto gives it none.
+        # EC2 gives a server the VPC's default group if the call names none; moto gives it none.
         default = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
         answer = self.ec2.run_instances(
             SecurityGroupIds=[default["SecurityGroups"][0]["GroupId"]],

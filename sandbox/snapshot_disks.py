@@ -1,4 +1,4 @@
-"""The disks of a simulated server as its snapshots catch them: one NTFS volume each, with what volsnap keeps on it."""
+"""The disks of a simulated server as its snapshots capture them: an NTFS volume each, with volsnap's structures."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sandbox.disks.shadow_structures import CLIENT_ACCESSIBLE, PERSISTENT_WITH_W
 from sandbox.disks.sparse_disk import SparseDisk, write_gpt
 from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowCopy
 
-# Context, attributes, and the id that stands in such a store (published descriptions of the format).
+# Context, attributes, and the id in such a store (published descriptions of the format).
 PERSISTENT_WITHOUT_WRITERS = (0x19, 0x00420019, PERSISTENT_WITH_WRITERS[2])
 MADE_AS = {
     ("persistent", True): PERSISTENT_WITH_WRITERS,
@@ -20,7 +20,7 @@ MADE_AS = {
 
 
 class DiskShape(NamedTuple):
-    """A volume of Windows, alone on its disk: the GUID path and the size."""
+    """A Windows volume, alone on its disk: its GUID path and size."""
 
     volume_guid: str
     size_gib: int
@@ -28,7 +28,7 @@ class DiskShape(NamedTuple):
 
 @dataclass(frozen=True)
 class DiskWriter:
-    """Writes the disks of one server; ``disks`` are those on EBS, by the id of the volume."""
+    """Writes the disks of one server; ``disks`` are those on EBS, by volume id."""
 
     disks: Mapping[str, DiskShape]
 
@@ -36,9 +36,9 @@ class DiskWriter:
         """Return all disks as they are at this instant.
 
         Args:
-            vss: whose shadow copies stand on them.
+            vss: the server's VSS, with the shadow copies to write.
             created_s: when each was made, by the server's clock, in seconds since 1970.
-            lost: shadow copies that Windows shows, and whose structures have not reached a disk.
+            lost: shadow copies that Windows lists, but whose structures never reached a disk.
         """
         volumes = {shape.volume_guid: _formatted(shape) for shape in self.disks.values()}
         for copy in vss.shadow_copies:

@@ -1,17 +1,24 @@
 """What all tests share: moto before any client, the functions on an environment of their own, no network."""
 
+import gc
 import os
 import socket
 from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
-import moto  # noqa: F401 - clients that are built before it is imported would talk to AWS
+import moto  # noqa: F401 - a client built before this import would talk to AWS
 import pytest
 
+from tests.support import shortcuts
 from tests.support.environment import ENVIRONMENT
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.in_process"]
+pytest_plugins = [
+    "tests.support.fixtures",
+    "tests.support.in_process",
+    "tests.support.sampling",
+    "tests.support.scheduling",
+]
 
 STEPS = (
     "plan",
@@ -26,19 +33,28 @@ STEPS = (
     "sweep",
     "recover",
 )
-# These run processes and servers of their own, and need the machine's environment for it.
+# These start processes and servers of their own, which need the machine's environment.
 WITH_PROCESSES = {"sandbox", "e2e", "guest"}
 LOOPBACK = ("127.", "::1", "localhost")
 
-# The functions read their settings and build their clients when they are imported, as on Lambda.
+# All that is imported and collected stays: the garbage collector need not look through it again and again.
+gc.disable()
+shortcuts.install()
+# The functions read their settings and build their clients at import, as on Lambda.
 with patch.dict(os.environ, ENVIRONMENT, clear=True):
     for step in STEPS:
         import_module(f"functions.{step}.app")
 
 
+def pytest_collection_finish():
+    """Let the garbage collector look after what the tests make, and after nothing that was there before."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def environment(request, monkeypatch):
-    """Give in-process tests the functions' environment and nothing of this machine's."""
+    """Give in-process tests the functions' environment instead of this machine's."""
     level = request.path.relative_to(Path(__file__).parent).parts[0]
     if level in WITH_PROCESSES:
         yield
@@ -49,12 +65,12 @@ def environment(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch):
-    """Refuse every connection that would leave this machine."""
+    """Refuse every connection to another machine."""
     connect = socket.socket.connect
 
     def guarded(self, address):
         if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(LOOPBACK):
-            raise AssertionError(f"a test wanted to connect to {address}")
+            raise AssertionError(f"a test tried to connect to {address}")
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)

@@ -1,6 +1,6 @@
-"""The parts of docs/inside/architecture.md that the code says itself: ``python -m tools.architecture``.
+"""Generate the parts of docs/inside/architecture.md that follow from the code: ``python -m tools.architecture``.
 
-Writes layers, states and functions between the page's markers; ``--check`` only says whether they are stale.
+Writes layers, states and functions between the page's markers; ``--check`` only reports whether they are stale.
 """
 
 import ast
@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "inside" / "architecture.md"
 PACKAGE = ROOT / "src" / "quiesce"
-# From the ground up; tests/unit/test_layers.py holds the code to it.
+# From the ground up; tests/unit/test_layers.py enforces it.
 LAYERS = ("ground", "disks", "vss", "policy", "guest", "points", "backup recovery", "report", "aws", "steps")
 GROUND = "What everything else needs: errors, tags, settings, time, what a person typed, how every document begins."
 MARKS = re.compile(r"(<!-- (\w+): begin.*?-->\n)(.*?)(<!-- \2: end -->)", re.DOTALL)
@@ -28,7 +28,7 @@ def first_sentence(path: Path) -> str:
 
 
 def layers() -> Iterator[str]:
-    """Give the table of packages, from the ground up, with the modules of each."""
+    """Yield the table of packages, from the ground up, with the modules of each."""
     yield "| Package | Holds | Modules |"
     yield "|---|---|---|"
     for package in " ".join(LAYERS).split():
@@ -41,17 +41,29 @@ def layers() -> Iterator[str]:
 
 
 def states(machine: str) -> Iterator[str]:
-    """Give what each state of a machine does, in its own words, and the function that it calls."""
-    yield "| State | What it does | Function |"
-    yield "|---|---|---|"
-    for name, state in definition(machine)["States"].items():
-        if state["Type"] == "Task":
-            function = re.sub(r"\$\{(\w+)Function(Arn)?\}", r"\1", state["Resource"])
-            yield f"| {name} | {state['Comment'].rstrip('.')} | `functions/{_snake(function)}/` |"
+    """Yield a table of a machine's tasks: what each does, by its comment, and the module of its step."""
+    tasks = {name: state for name, state in definition(machine)["States"].items() if state["Type"] == "Task"}
+    steps = {name: step_of(state["Resource"]) for name, state in tasks.items()}
+    # Where all tasks call one step, the column would say the same in each row.
+    several = len(set(steps.values())) > 1
+    yield "| State | What it does | Step |" if several else "| State | What it does |"
+    yield "|---|---|---|" if several else "|---|---|"
+    for name, state in tasks.items():
+        yield f"| {name} | {state['Comment'].rstrip('.')} |" + (f" `{steps[name]}` |" if several else "")
 
 
-def flow(machine: str) -> Iterator[str]:
-    """Give the machine as a picture: what follows what, and where an error leads."""
+def step_of(resource: str) -> str:
+    """Return the module of the step that a task's function calls, named as in src/quiesce."""
+    function = _snake(re.sub(r"\$\{(\w+)FunctionArn\}", r"\1", resource))
+    handler = (ROOT / "functions" / function / "app.py").read_text()
+    found = re.search(r"from quiesce\.(steps[\w.]+) import", handler)
+    if found is None:
+        raise ValueError(f"functions/{function}/app.py imports no step")
+    return found[1]
+
+
+def flow(machine: str, *left_out: str) -> Iterator[str]:
+    """Yield a machine's diagram: the transitions between its states, errors included."""
     yield "```mermaid"
     yield "stateDiagram-v2"
     loaded = definition(machine)
@@ -63,49 +75,35 @@ def flow(machine: str) -> Iterator[str]:
         follows = [state[key] for key in ("Next", "Default") if key in state]
         follows += [choice["Next"] for choice in state.get("Choices", [])]
         yield from (f"    {_id(name)} --> {_id(other)}" for other in dict.fromkeys(follows))
-        caught = [catch["Next"] for catch in state.get("Catch", []) if catch["Next"] not in follows]
+        caught = [catch["Next"] for catch in state.get("Catch", []) if catch["Next"] not in (*follows, *left_out)]
         yield from (f"    {_id(name)} --> {_id(other)}: error" for other in dict.fromkeys(caught))
         if state["Type"] in ("Succeed", "Fail"):
             yield f"    {_id(name)} --> [*]"
     yield "```"
 
 
-def functions() -> Iterator[str]:
-    """Give what each function does and the module of its step."""
-    yield "| Function | What it does | Its step |"
-    yield "|---|---|---|"
-    for path in sorted((ROOT / "functions").glob("*/app.py")):
-        found = re.search(r"from quiesce\.(steps[\w.]+) import (\w+)", path.read_text())
-        if found is None:
-            raise ValueError(f"{path} imports no step")
-        module = found[1].replace(".", "/")
-        words = first_sentence(path).partition(": ")[2].rstrip(".")
-        yield f"| `functions/{path.parent.name}/` | {words[0].upper()}{words[1:]} | `src/quiesce/{module}.py` |"
-
-
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "layers": layers,
-    "functions": functions,
     "backup_flow": lambda: flow("backup"),
     "backup_states": lambda: states("backup"),
-    "recover_flow": lambda: flow("recover"),
+    "recover_flow": lambda: flow("recover", "Account"),
     "recover_states": lambda: states("recover"),
 }
 
 
 def definition(machine: str) -> dict[str, Any]:
-    """Return a state machine's definition as it is written, with its placeholders."""
+    """Return a state machine's definition as in its file, with its placeholders."""
     return dict(YAML(typ="safe", pure=True).load((ROOT / "statemachine" / f"{machine}.asl.yaml").read_text()))
 
 
 def renewed(page: str) -> str:
-    """Return the page with each part between its markers made anew.
+    """Return the page with each part between its markers generated anew.
 
     Raises:
-        ValueError: the page lacks a part, or has one that is not known.
+        ValueError: the page lacks a part, or has an unknown one.
     """
-    if (has := {mark[2] for mark in MARKS.finditer(page)}) != set(PARTS):
-        raise ValueError(f"the page has the parts {sorted(has)}, not {sorted(PARTS)}")
+    if (found := {mark[2] for mark in MARKS.finditer(page)}) != set(PARTS):
+        raise ValueError(f"the page has the parts {sorted(found)}, not {sorted(PARTS)}")
     return MARKS.sub(lambda mark: mark[1] + "\n".join(PARTS[mark[2]]()) + "\n" + mark[4], page)
 
 
@@ -122,7 +120,7 @@ def _id(state: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or return 1 if it is stale and only to be checked."""
+    """Write the page, or with ``--check`` return 1 if it is stale."""
     page = PAGE.read_text()
     if "--check" in arguments:
         return int(renewed(page) != page)

@@ -1,5 +1,5 @@
 # after_<policy>: let the application go on. $Before is 1 if the before script succeeded, else 0.
-# It is called on every path, also if the before script never ran, so it must do no harm then.
+# quiesce runs it on every path, even if the before script never ran: it must do no harm then.
 param([string]$Before)
 $ErrorActionPreference = 'Stop'
 $folder = Join-Path $env:ProgramData 'OrdersApp'
@@ -9,5 +9,5 @@ if (-not (Test-Path -LiteralPath $folder)) {
     exit 1
 }
 if (Test-Path -LiteralPath $paused) { Remove-Item -LiteralPath $paused }
-"Orders go on; before said $Before."
+"Orders are taken again; the before script's result was $Before."
 exit 0

@@ -1,4 +1,4 @@
-# before_<policy>: bring the application to rest. Any exit code but 0 says that it is not at rest.
+# before_<policy>: hold the application. Any exit code but 0 means that it is not held.
 # The example application takes no orders while a file named "paused" lies in its folder.
 $ErrorActionPreference = 'Stop'
 $folder = Join-Path $env:ProgramData 'OrdersApp'

@@ -1,5 +1,5 @@
 # complete_<policy>: clear up. $Backup is 1 only if the whole backup and both earlier scripts succeeded, else 0.
-# What a failed backup would need again must stay: here the log of orders is emptied after a good one only.
+# Keep what the next backup needs after a failed one: this script empties the log of orders only after a good one.
 param([string]$Backup)
 $ErrorActionPreference = 'Stop'
 $log = Join-Path (Join-Path $env:ProgramData 'OrdersApp') 'orders.log'

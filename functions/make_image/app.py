@@ -1,4 +1,4 @@
-"""MakeImage: ask EC2 for an initial AMI if the server needs one, without waiting for it, and deregister old ones."""
+"""MakeImage: ask EC2 for an initial AMI if the server needs one, and deregister replaced and failed ones."""
 
 from typing import Any
 

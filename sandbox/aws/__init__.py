@@ -1,1 +1,1 @@
-"""AWS as MiniStack and moto do not have it: what they lack, refuse too little or let pass."""
+"""AWS beyond MiniStack and moto: what they lack, and what AWS refuses and they accept."""

@@ -1,6 +1,6 @@
-"""What moto's attachments of EBS volumes lack: time to come and to go, and refusals meanwhile.
+"""EBS attachments as on EC2, where moto differs: attaching and detaching take time, with refusals meanwhile.
 
-Importing `install` and calling it changes moto for the whole process, as `snapshots` does.
+`install` changes moto for the whole process, as that of `snapshots` does.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from sandbox.aws.volumes import VOLUMES
 
 
 class EbsAttachment(moto_ebs.VolumeAttachment):
-    """An attachment whose state follows from the time that has passed; volume and device are taken until it has ended.
+    """An attachment whose state depends on the time passed; volume and device are in use until it is detached.
 
     Source: EC2 API reference, VolumeAttachment, state: attaching, attached, detaching, detached, busy; DetachVolume: a
     volume may become "stuck in the `busy` state while detaching", and the detachment "be delayed indefinitely".
@@ -41,16 +41,16 @@ class EbsAttachment(moto_ebs.VolumeAttachment):
         return "detaching" if RULES.now_s() - self.detaching_since_s < VOLUMES.detaching_s else "detached"
 
     @status.setter
-    def status(self, _moto_says_at_once: str) -> None:
-        """Time decides, not moto."""
+    def status(self, _by_moto: str) -> None:
+        """Ignore moto's value: the state depends on the time."""
 
     @property
     def delete_on_termination(self) -> bool:
-        """What DescribeVolumes says of it, too; moto keeps it with the instance only."""
+        """DeleteOnTermination for DescribeVolumes; moto keeps it with the instance only."""
         return bool(self.instance.block_device_mapping[self.device].delete_on_termination)
 
 
-def _let_go(backend: Any) -> None:
+def _free_detached_volumes(backend: Any) -> None:
     """Free the volumes and devices whose detachment has ended by now."""
     for volume in backend.volumes.values():
         if volume.attachment and volume.attachment.status == "detached":
@@ -59,7 +59,7 @@ def _let_go(backend: Any) -> None:
 
 def _call_action(original: Callable[[EC2Response], Any]) -> Callable[[EC2Response], Any]:
     def call(self: EC2Response) -> Any:
-        _let_go(self.ec2_backend)
+        _free_detached_volumes(self.ec2_backend)
         return original(self)
 
     return call
@@ -68,8 +68,8 @@ def _call_action(original: Callable[[EC2Response], Any]) -> Callable[[EC2Respons
 def _refuse_attachment(self: ElasticBlockStore) -> None:
     """Refuse what EC2 refuses to attach.
 
-    Source: EC2 API reference, errors: VolumeInUse, IncorrectState, InvalidVolume.ZoneMismatch. A taken device is
-    answered with `InvalidParameterValue`, "Attachment point /dev/sdb is already in use" (seen by many on EC2).
+    Source: EC2 API reference, errors: VolumeInUse, IncorrectState, InvalidVolume.ZoneMismatch. For a device in use EC2
+    answers `InvalidParameterValue`, "Attachment point /dev/sdb is already in use" (reported by many users).
     """
     volume = self.ec2_backend.get_volume(self._get_param("VolumeId"))
     instance, device = self.ec2_backend.get_instance(self._get_param("InstanceId")), self._get_param("Device")
@@ -80,11 +80,11 @@ def _refuse_attachment(self: ElasticBlockStore) -> None:
     if instance.state not in {"running", "stopped"}:
         raise EC2ClientError("IncorrectState", f"Instance '{instance.id}' is not 'running'.")
     if volume.zone.name != instance.placement.zone:
-        words = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
-        raise EC2ClientError("InvalidVolume.ZoneMismatch", words)
+        message = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
+        raise EC2ClientError("InvalidVolume.ZoneMismatch", message)
     if device in instance.block_device_mapping:
-        words = f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"
-        raise EC2ClientError("InvalidParameterValue", words)
+        message = f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"
+        raise EC2ClientError("InvalidParameterValue", message)
 
 
 def _attach_volume(
@@ -98,11 +98,11 @@ def _attach_volume(
 
 
 def _detach_volume(self: ElasticBlockStore) -> ActionResult:
-    """Begin to detach a volume, but no root from a running server.
+    """Begin to detach a volume, but not the root volume of a running server.
 
-    Source: EC2 API reference, DetachVolume: a root device "can't be detached while the instance is running"; answered
-    with `IncorrectState`, "Unable to detach root volume" (reported by users of Terraform). `IncorrectState`, "is in
-    the 'available' state", for one that is not attached (reported by users of the EBS driver of Kubernetes).
+    Source: EC2 API reference, DetachVolume: a root device "can't be detached while the instance is running"; EC2
+    answers `IncorrectState`, "Unable to detach root volume" (reported by users of Terraform). `IncorrectState`, "is in
+    the 'available' state", for a volume that is not attached (reported by users of the EBS driver of Kubernetes).
     """
     volume, instance_id = self.ec2_backend.get_volume(self._get_param("VolumeId")), self._get_param("InstanceId")
     attachment = volume.attachment
@@ -112,11 +112,11 @@ def _detach_volume(self: ElasticBlockStore) -> ActionResult:
     if instance_id not in (None, instance.id) or device != attachment.device:
         raise InvalidVolumeDetachmentError(volume.id, instance_id, device)
     if device == instance.root_device_name and instance.state != "stopped":
-        words = f"Unable to detach root volume '{volume.id}' from instance '{instance.id}'"
-        raise EC2ClientError("IncorrectState", words)
+        message = f"Unable to detach root volume '{volume.id}' from instance '{instance.id}'"
+        raise EC2ClientError("IncorrectState", message)
     if attachment.status != "attached":
-        words = f"What EC2 answers to DetachVolume of a volume that is {attachment.status} is not known"
-        raise EC2ClientError("SandboxCannotTell", words)
+        message = f"not known: EC2's answer to DetachVolume of a volume that is {attachment.status}"
+        raise EC2ClientError("SandboxCannotTell", message)
     self.error_on_dryrun()
     attachment.detaching_since_s = RULES.now_s()
     return ActionResult(
@@ -125,24 +125,24 @@ def _detach_volume(self: ElasticBlockStore) -> ActionResult:
     )
 
 
-def _set_ends(original: Callable[[InstanceResponse], bool]) -> Callable[[InstanceResponse], bool]:
-    """Set DeleteOnTermination only of what is attached.
+def _set_delete_on_termination(original: Callable[[InstanceResponse], bool]) -> Callable[[InstanceResponse], bool]:
+    """Let DeleteOnTermination be set for attached volumes only.
 
-    Source: `InvalidInstanceAttributeValue`, "No device is currently mapped at", as EC2-compatible clouds answer.
+    Source: `InvalidInstanceAttributeValue`, "No device is currently mapped at", the answer of EC2-compatible clouds.
     """
 
-    def set_ends(self: InstanceResponse) -> bool:
+    def set_delete_on_termination(self: InstanceResponse) -> bool:
         for device in [mapping["DeviceName"] for mapping in self._get_param("BlockDeviceMappings", [])]:
             instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
             if device not in instance.block_device_mapping:
-                words = f"No device is currently mapped at {device}"
-                raise EC2ClientError("InvalidInstanceAttributeValue", words)
+                message = f"No device is currently mapped at {device}"
+                raise EC2ClientError("InvalidInstanceAttributeValue", message)
             if (state := _state_at(instance, device)) != "attached":
-                words = f"What EC2 answers to DeleteOnTermination of a volume that is {state} is not known"
-                raise EC2ClientError("SandboxCannotTell", words)
+                message = f"not known: EC2's answer to DeleteOnTermination of a volume that is {state}"
+                raise EC2ClientError("SandboxCannotTell", message)
         return original(self)
 
-    return set_ends
+    return set_delete_on_termination
 
 
 def _state_at(instance: Any, device: str) -> str:
@@ -151,7 +151,7 @@ def _state_at(instance: Any, device: str) -> str:
 
 
 def _mappings(original: Any) -> property:
-    """What DescribeInstances says of the volumes, too: EC2 API reference, EbsInstanceBlockDevice, status."""
+    """Let DescribeInstances show each attachment's state. Source: EC2 API reference, EbsInstanceBlockDevice, status."""
 
     def mappings(self: Instance) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = original.fget(self)
@@ -170,7 +170,7 @@ def install() -> None:
     EC2Response.call_action = _call_action(EC2Response.call_action)  # type: ignore[method-assign, assignment]
     ElasticBlockStore.attach_volume = _attach_volume(ElasticBlockStore.attach_volume)  # type: ignore[method-assign]
     ElasticBlockStore.detach_volume = _detach_volume  # type: ignore[method-assign]
-    InstanceResponse._block_device_mapping_handler = _set_ends(  # type: ignore[method-assign]
+    InstanceResponse._block_device_mapping_handler = _set_delete_on_termination(  # type: ignore[method-assign]
         InstanceResponse._block_device_mapping_handler
     )
     Instance.block_device_mappings = _mappings(Instance.block_device_mappings)  # type: ignore[assignment, method-assign]

@@ -1,4 +1,4 @@
-"""CloudFormation's reading of a state machine written in YAML, which MiniStack hands on unread."""
+"""State machines defined in YAML, which CloudFormation converts and MiniStack passes on as they are."""
 
 import json
 from typing import Any
@@ -19,9 +19,9 @@ def as_json(definition: str) -> str:
 
 def install() -> None:
     """Give MiniStack's engine every definition as JSON."""
-    definition_of = provisioners._sfn_definition
+    original = provisioners._sfn_definition
 
     def definition_as_json(properties: dict[str, Any]) -> str:
-        return as_json(definition_of(properties))
+        return as_json(original(properties))
 
     provisioners._sfn_definition = definition_as_json

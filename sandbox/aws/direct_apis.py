@@ -1,8 +1,8 @@
-"""The EBS direct APIs over simulated snapshots: written blocks by page and token, with checksums, and what is refused.
+"""The EBS direct APIs over simulated snapshots: written blocks by page and token, checksums, and refusals.
 
 Source: AWS, EBS User Guide, EBS direct APIs (concepts, reading snapshots, frequently asked questions), and their
-reference; names, places and patterns of fields: botocore's model. What they answer for a snapshot that is pending or
-archived is documented nowhere.
+reference; names, places and patterns of fields: botocore's model. AWS documents no answer for a pending or archived
+snapshot.
 """
 
 import base64
@@ -36,7 +36,7 @@ STATUS = {
 
 
 class ApiError(Exception):
-    """What these APIs answer instead: the name of an error, and its reason."""
+    """An error that these APIs answer with: its name and reason."""
 
     def __init__(self, code: str, reason: str, message: str = "") -> None:
         super().__init__(message or reason)
@@ -44,7 +44,7 @@ class ApiError(Exception):
 
 
 class Call(NamedTuple):
-    """A request, as far as its path tells: of one block, or of the list if there is no index."""
+    """What a request's path asks for: one block, or the list of blocks if `index` is None."""
 
     snapshot_id: str
     index: int | None
@@ -65,17 +65,17 @@ def call_of(path: str) -> Call:
 
 @dataclass
 class DirectApis:
-    """The service, and its bad days.
+    """The service, and the faults that tests set.
 
     Attributes:
-        snapshot_of: EC2's snapshot of an id, None if it knows none.
-        disk_of: what a snapshot holds.
-        page_blocks: a page has at most so many blocks: fewer than asked for are allowed.
-        empty_pages: so many pages come empty, with a token for the next.
-        rotating: each listing makes the tokens of earlier ones invalid.
+        snapshot_of: returns EC2's snapshot with this id, or None.
+        disk_of: returns the disk in a snapshot.
+        page_blocks: the most blocks of a page; EBS may return fewer than asked for.
+        empty_pages: how many of the next pages are empty, with a token for the next.
+        rotating: each listing invalidates the block tokens of earlier ones.
         keyless: snapshots whose key the caller may not use.
-        damaged: how many more times a block comes with a wrong byte, by snapshot and index.
-        errors: what the next calls are answered instead.
+        damaged: how many more times a block is sent with a wrong byte, by snapshot and index.
+        errors: the errors that the next calls get, one each.
     """
 
     snapshot_of: Callable[[str], Any]
@@ -90,7 +90,7 @@ class DirectApis:
     _listings: int = 0
 
     def reset(self) -> None:
-        """Back to good days."""
+        """Undo all of these."""
         self.__init__(self.snapshot_of, self.disk_of, self.now_s)  # type: ignore[misc]
 
     def answer(self, path: str, query: dict[str, str]) -> Answer:
@@ -109,11 +109,11 @@ class DirectApis:
     def _refuse_snapshot(self, snapshot_id: str) -> None:
         snapshot = self.snapshot_of(snapshot_id)
         if snapshot is None:
-            words = f"The snapshot '{snapshot_id}' does not exist."
-            raise ApiError("ResourceNotFoundException", "SNAPSHOT_NOT_FOUND", words)
+            message = f"The snapshot '{snapshot_id}' does not exist."
+            raise ApiError("ResourceNotFoundException", "SNAPSHOT_NOT_FOUND", message)
         if snapshot.status != "completed" or snapshot.storage_tier != "standard":
-            words = f"What is answered for a snapshot that is {snapshot.status}, {snapshot.storage_tier} is not known"
-            raise ApiError("SandboxCannotTell", "", words)
+            message = f"not known: the answer for a snapshot that is {snapshot.status}, {snapshot.storage_tier}"
+            raise ApiError("SandboxCannotTell", "", message)
 
     def _list(self, call: Call, query: dict[str, str]) -> Answer:
         size = int(query.get("maxResults", MOST))
@@ -140,11 +140,11 @@ class DirectApis:
         return 200, {"Content-Type": "application/json"}, json.dumps(page).encode()
 
     def _page_start(self, snapshot_id: str, query: dict[str, str]) -> int:
-        """The block from which on is listed: a page's token counts more than the block's number."""
+        """The index of the first block to list: a page token takes precedence over startingBlockIndex."""
         if "pageToken" not in query:
             return int(query.get("startingBlockIndex", 0))
-        kind, of, start, expires_s = _unpacked(query["pageToken"])
-        if (kind, of) != ("page", snapshot_id) or int(expires_s) < self.now_s():
+        kind, listed_id, start, expires_s = _unpacked(query["pageToken"])
+        if (kind, listed_id) != ("page", snapshot_id) or int(expires_s) < self.now_s():
             raise ApiError("ValidationException", "INVALID_PAGE_TOKEN", "The page token is invalid.")
         return int(start)
 
@@ -176,7 +176,7 @@ def _packed(*parts: object) -> str:
 
 
 def _unpacked(token: str) -> list[str]:
-    """Return the parts of a token; of one that is none of ours, such that it is refused."""
+    """Return the parts of a token; for a foreign one, parts that no snapshot has and that have expired."""
     try:
         parts = base64.b64decode(token, validate=True).decode().split("/")
     except ValueError:
@@ -185,7 +185,7 @@ def _unpacked(token: str) -> list[str]:
 
 
 class _Raw(BytesIO):
-    """A body as urllib3 hands it over."""
+    """A body as urllib3 passes it on."""
 
     def stream(self, **_how: Any) -> Any:
         yield self.read()

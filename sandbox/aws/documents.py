@@ -1,6 +1,6 @@
 """SSM command documents: what Run Command accepts as one, and what it makes of a command's parameters.
 
-Only what has been seen documented is known; anything else in a document is refused, so that nobody relies on a guess.
+The sandbox knows what AWS documents and refuses everything else in a document, so that nothing relies on a guess.
 """
 
 import json
@@ -14,9 +14,9 @@ MAX_SIZE_BYTES = 64 * 1024
 # amazon-ssm-agent, docparser/parameters: any other name is dropped by the agent.
 PARAMETER_NAME = re.compile(r"[a-zA-Z0-9]+")
 PLACEHOLDER = re.compile(r"\{\{ *([a-zA-Z0-9]+) *\}\}")
-# amazon-ssm-agent, pluginutil.go: seconds that a step may run; out of bounds or no number means the default.
+# amazon-ssm-agent, pluginutil.go: seconds that a step may run; a value out of bounds or not a number means the default.
 DEFAULT_EXECUTION_S, SHORTEST_EXECUTION_S, LONGEST_EXECUTION_S = 3600, 5, 172_800
-KNOWN_OF_PARAMETERS = {"type", "description", "default", "allowedPattern", "minChars", "maxChars"}
+KNOWN_PROPERTIES = {"type", "description", "default", "allowedPattern", "minChars", "maxChars"}
 
 
 class SsmError(Exception):
@@ -96,11 +96,11 @@ def _only_step(steps: list[dict[str, Any]]) -> tuple[str, int]:
 def _check_parameter(name: str, properties: Mapping[str, Any]) -> None:
     if not PARAMETER_NAME.fullmatch(name) or properties.get("type") != "String":
         _refuse(f"the sandbox knows parameters of type String, named by letters and digits: {name}")
-    if unknown := set(properties) - KNOWN_OF_PARAMETERS:
+    if unknown := set(properties) - KNOWN_PROPERTIES:
         _refuse(f"{name} has {sorted(unknown)}")
     pattern = properties.get("allowedPattern", "^$")
     if not isinstance(pattern, str) or not (pattern.startswith("^") and pattern.endswith("$")):
-        # Whether SSM looks for a pattern anywhere or in the whole value, nobody has seen.
+        # Not known: whether SSM searches for the pattern or matches the whole value.
         _refuse(f"{name} needs an allowedPattern from ^ to $")
 
 

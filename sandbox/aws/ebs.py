@@ -14,8 +14,8 @@ from sandbox.aws.faults import Answer, Handler
 def handler(service: DirectApis) -> Handler:
     """The handler of requests for blocks.
 
-    Source: AWS, service authorization reference for Amazon Elastic Block Store: both actions want the snapshot, whose
-    tags are `aws:ResourceTag`.
+    Source: AWS, service authorization reference for Amazon Elastic Block Store: both actions require the snapshot,
+    whose tags are `aws:ResourceTag`.
     """
 
     async def handle(_method: str, path: str, headers: dict[str, str], _body: bytes, query: dict[str, Any]) -> Answer:

@@ -16,7 +16,7 @@ _moto = DomainDispatcherApplication(create_backend_app)
 
 
 def backend(account: str, region: str) -> Any:
-    """Give moto's EC2 of an account and region."""
+    """Return moto's EC2 of an account and region."""
     return ec2_backends[account][region]
 
 

@@ -1,4 +1,4 @@
-"""Which permissions an EC2 call needs: an action, a resource and the condition keys of that resource, for each of them.
+"""The permissions that an EC2 call needs: for each an action, a resource and that resource's condition keys.
 
 Source: AWS, service authorization reference for Amazon EC2; EC2 user guide, tagging resources during creation.
 """
@@ -30,7 +30,7 @@ TAG_KEY = re.compile(r"(TagSpecification\.\d+\.)?Tag\.\d+\.Key")
 
 
 def needed(backend: Any, action: str, parameters: dict[str, str]) -> list[Permission]:
-    """The permissions that a call needs; all must be granted."""
+    """The permissions that a call needs; the role must have all of them."""
     return list(RULES.get(action, _everything(action))(backend, parameters))
 
 
@@ -39,7 +39,7 @@ def _arn(kind: str, identifier: str) -> str:
 
 
 def existing(backend: Any, identifier: str) -> tuple[str, Context]:
-    """The ARN of a resource of EC2, and the condition keys that its tags make."""
+    """The ARN of an existing EC2 resource, and the condition keys that its tags make."""
     tags = {tag["key"]: tag["value"] for tag in backend.describe_tags({"resource-id": [identifier]})}
     context = {f"{prefix}:ResourceTag/{key}": value for key, value in tags.items() for prefix in ("aws", "ec2")}
     return _arn(KIND_BY_PREFIX[identifier.split("-", maxsplit=1)[0]], identifier), context
@@ -52,7 +52,7 @@ def _request_tags(parameters: dict[str, str]) -> Context:
 
 
 def _create_snapshots(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
-    """On the instance, each volume and the snapshots to be; CreateTags too if the call brings tags."""
+    """On the instance, each volume and the new snapshots; CreateTags too if the call has tags."""
     action, prefix = "ec2:CreateSnapshots", "InstanceSpecification."
     specification: dict[str, Any] = {
         "InstanceId": parameters[f"{prefix}InstanceId"],
@@ -64,7 +64,7 @@ def _create_snapshots(backend: Any, parameters: dict[str, str]) -> Iterator[Perm
     try:
         volumes = included_volumes(backend, specification)
     except EC2ClientError:
-        return  # EC2 refuses such parameters itself, whoever asks
+        return  # EC2 refuses such parameters itself, whatever the role may do
     for identifier in (specification["InstanceId"], *volumes):
         yield action, *existing(backend, identifier)
     tags = _request_tags(parameters)
@@ -74,20 +74,20 @@ def _create_snapshots(backend: Any, parameters: dict[str, str]) -> Iterator[Perm
 
 
 def _values(parameters: dict[str, str], *names: str) -> list[str]:
-    """What parameters of these names hold, once or as a list."""
+    """The values of the parameters with these names, single or in a list."""
     return [value for name, value in parameters.items() if name.split(".")[0] in names]
 
 
-def _making(
-    action: str, made: tuple[str, ...], uses: tuple[str, ...]
+def _creating(
+    action: str, kinds: tuple[str, ...], uses: tuple[str, ...]
 ) -> Callable[[Any, dict[str, str]], Iterator[Permission]]:
-    """For actions that make resources of these kinds, with tags, out of what parameters name."""
+    """For actions that create tagged resources of these kinds out of the resources that the parameters `uses` name."""
 
     def permissions(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
         for identifier in _values(parameters, *uses):
             yield f"ec2:{action}", *existing(backend, identifier)
         tags = _request_tags(parameters)
-        for kind in made:
+        for kind in kinds:
             yield f"ec2:{action}", _arn(kind, "*"), tags
             if tags:
                 yield "ec2:CreateTags", _arn(kind, "*"), {**tags, "ec2:CreateAction": action}
@@ -96,16 +96,16 @@ def _making(
 
 
 def _run_instances(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
-    """As above, and on the network interface and the key pair; which role is passed is not looked at."""
+    """As above, and on the network interface and the key pair; the sandbox does not check iam:PassRole."""
     uses = ("ImageId", "SubnetId", "SecurityGroupId")
-    yield from _making("RunInstances", ("instance", "volume"), uses)(backend, parameters)
+    yield from _creating("RunInstances", ("instance", "volume"), uses)(backend, parameters)
     yield "ec2:RunInstances", _arn("network-interface", "*"), {}
     for name in _values(parameters, "KeyName"):
         yield "ec2:RunInstances", _arn("key-pair", name), {}
 
 
 def _deregister_image(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
-    """On the image, and on its snapshots if they go with it."""
+    """On the image, and on its snapshots if the call deletes them."""
     image_id = parameters["ImageId"]
     yield "ec2:DeregisterImage", *existing(backend, image_id)
     if parameters.get("DeleteAssociatedSnapshots") == "true" and image_id in backend.amis:
@@ -123,7 +123,7 @@ def _modify_instance_attribute(backend: Any, parameters: dict[str, str]) -> Iter
 
 
 def _named(action: str, *names: str) -> Callable[[Any, dict[str, str]], Iterator[Permission]]:
-    """For actions on the resources that parameters of these names hold."""
+    """For actions on the resources that the parameters with these names hold."""
 
     def permissions(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
         for identifier in _values(parameters, *names):
@@ -154,10 +154,10 @@ RULES: dict[str, Callable[[Any, dict[str, str]], Iterator[Permission]]] = {
     "DeleteTags": _named("DeleteTags", "ResourceId"),
     "DeleteSnapshot": _named("DeleteSnapshot", "SnapshotId"),
     "RunInstances": _run_instances,
-    "CreateVolume": _making("CreateVolume", ("volume",), ("SnapshotId",)),
-    "CreateImage": _making("CreateImage", ("image", "snapshot"), ("InstanceId",)),
+    "CreateVolume": _creating("CreateVolume", ("volume",), ("SnapshotId",)),
+    "CreateImage": _creating("CreateImage", ("image", "snapshot"), ("InstanceId",)),
     "DeregisterImage": _deregister_image,
-    "CreateSecurityGroup": _making("CreateSecurityGroup", ("security-group",), ("VpcId",)),
+    "CreateSecurityGroup": _creating("CreateSecurityGroup", ("security-group",), ("VpcId",)),
     "ModifyInstanceAttribute": _modify_instance_attribute,
     **{name: _named(name, "InstanceId") for name in ("StartInstances", "StopInstances", "TerminateInstances")},
     **{name: _named(name, "InstanceId", "VolumeId") for name in ("AttachVolume", "DetachVolume")},

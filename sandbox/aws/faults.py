@@ -1,4 +1,4 @@
-"""Bad days on order: answers that get lost after the effect, and calls that are refused."""
+"""Faults that a test orders: calls whose answer is lost after the effect, and calls that AWS refuses."""
 
 import json
 from collections import defaultdict, deque
@@ -13,7 +13,7 @@ XML_SERVICES = {"ec2", "s3", "sns"}
 
 
 class Faults:
-    """What goes wrong next, by IAM action (`ec2:CreateSnapshots`); each order is used up by one call.
+    """The faults ordered, by IAM action (`ec2:CreateSnapshots`); one call uses up one order.
 
     A dry run is a call of its own: `ec2:CreateSnapshots (DryRun)`.
     """
@@ -23,7 +23,7 @@ class Faults:
         self._refusals: dict[str, deque[str]] = defaultdict(deque)
 
     def lose_answer(self, action: str, times: int = 1) -> None:
-        """Let the next calls take effect and lose their answers: the connection breaks off."""
+        """Let the next calls take effect but break the connection off before their answers arrive."""
         self._lost[action] += times
 
     def refuse(self, action: str, code: str, times: int = 1) -> None:
@@ -36,7 +36,7 @@ class Faults:
         self._refusals.clear()
 
     def wrap(self, service: str, handler: Handler, action_of: Callable[..., str | None]) -> Handler:
-        """A service's handler with these faults before and behind it."""
+        """Return a service's handler with these faults around it."""
 
         async def faulty(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
             action = action_of(service, method, path, headers, body, query) or ""
@@ -53,7 +53,7 @@ class Faults:
 
 
 def _refusal(service: str, code: str) -> Answer:
-    message = "Refused on order of a test."
+    message = "A test ordered this refusal."
     if service in XML_SERVICES:
         error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         body = error if service == "s3" else f"<Response><Errors>{error}</Errors></Response>"

@@ -1,6 +1,6 @@
-"""The private names of MiniStack and moto that the sandbox leans on, checked at start-up.
+"""The private names of MiniStack and moto that the sandbox depends on, checked at start-up.
 
-Both are pinned in pyproject.toml; this is what to look at when a pin moves.
+pyproject.toml pins both; look here when a pin changes.
 """
 
 from importlib import import_module
@@ -33,13 +33,13 @@ class MissingHookError(RuntimeError):
 
 
 def check_hooks(hooks: dict[str, str] = HOOKS) -> None:
-    """Look for every hooked name.
+    """Check that every hooked name exists.
 
     Raises:
-        MissingHookError: naming all that are gone.
+        MissingHookError: names all that are missing.
     """
-    gone = [
+    missing = [
         f"{m}.{name}" for m, names in hooks.items() for name in names.split() if not hasattr(import_module(m), name)
     ]
-    if gone:
-        raise MissingHookError(f"not found: {', '.join(gone)}. Install the versions that pyproject.toml pins.")
+    if missing:
+        raise MissingHookError(f"not found: {', '.join(missing)}. Install the versions that pyproject.toml pins.")

@@ -1,8 +1,8 @@
-"""IAM for the functions' roles: every resource that a call names is checked, and every decision is kept.
+"""IAM for the functions' roles: checks every resource that a call names, and keeps every decision.
 
-MiniStack's evaluator decides. But MiniStack guesses one resource for a call of EC2 or SSM and lets pass what it does
-not know: so these, and EBS, are taken apart in `ec2_permissions.py`, `ebs.py` and `ssm.py`, and an action without a
-rule is denied.
+MiniStack's evaluator decides. But for a call of EC2 or SSM, MiniStack guesses one resource, and it allows what it does
+not know. So `ec2_permissions.py`, `ebs.py` and `ssm.py` derive the permissions that a call needs, and an action without
+a rule is denied.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ class DecisionLog:
         self.decisions: list[Decision] = []
 
     def denied(self, stack: str) -> list[Decision]:
-        """What was refused to the roles of a stack."""
+        """The decisions that denied a call to a role of a stack."""
         return [
             decision for decision in self.decisions if not decision.allowed and decision.role.startswith(f"{stack}-")
         ]
@@ -87,7 +87,7 @@ def _grants(role: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def refuse_ec2(backend: Any, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer | None:
-    """Check an EC2 call on every resource it names; an answer if one of them is not allowed."""
+    """Check an EC2 call on every resource it names; return the denial if one of them is not allowed."""
     parameters = {name: value[0] if isinstance(value, list) else value for name, value in query.items()}
     parameters |= dict(parse_qsl(body.decode()))
     permissions = ec2_permissions.needed(backend, parameters.get("Action", ""), parameters)
@@ -97,7 +97,7 @@ def refuse_ec2(backend: Any, headers: dict[str, str], body: bytes, query: dict[s
 def refuse(
     service: str, permissions: list[Permission], headers: dict[str, str], query: dict[str, Any]
 ) -> Answer | None:
-    """Check all permissions that a call needs; an answer if one of them is not granted."""
+    """Check all permissions that a call needs; return the denial if one of them is not granted."""
     key = extract_access_key_id(headers, query)
     for action, arn, context in permissions:
         denial = iam_evaluator.enforce(key, action, service, get_region(), resource_arn=arn, service_context=context)
@@ -107,10 +107,10 @@ def refuse(
 
 
 def hide_missing_objects(handler: Handler) -> Handler:
-    """Answer 403 instead of 404 to who may not list the bucket.
+    """Answer 403 instead of 404 to a role that may not list the bucket.
 
-    Source: AWS, S3 API reference, GetObject: without s3:ListBucket a missing object gives Access Denied. That the
-    object's name is s3:prefix in this decision is what Ceph found when it followed AWS (ceph/ceph, pull request 68577).
+    Source: AWS, S3 API reference, GetObject: without s3:ListBucket a missing object gives Access Denied. In this
+    decision s3:prefix is the object's name, as Ceph found when it followed AWS (ceph/ceph, pull request 68577).
     """
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]) -> Answer:
@@ -142,11 +142,11 @@ def _refusal(service: str, action: str, arn: str, denial: Any, headers: dict[str
 
 
 _statements: ContextVar[list[tuple[str, tuple[str, ...]]] | None] = ContextVar("_statements", default=None)
-"""Role and allowing Sids, once the identity's own policies were looked at for the decision at hand."""
+"""Role and allowing Sids of the decision being made, once its identity's own policies have been evaluated."""
 
 
 def install(log: DecisionLog) -> None:
-    """Make MiniStack leave EBS, EC2 and SSM to `refuse`, deny what nobody knows, and keep every decision."""
+    """Make MiniStack leave EBS, EC2 and SSM to `refuse`, deny unknown actions, and keep every decision."""
     extract = iam_actions.extract_iam_action
     evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
 
@@ -155,7 +155,7 @@ def install(log: DecisionLog) -> None:
             None if service in {"ebs", "ec2", "ssm"} else extract(service, *request) or f"{service}:UnknownToTheSandbox"
         )
 
-    def evaluate_what_is_known(context: Any, policies: Any, *limits: Any) -> Any:
+    def evaluate_known_actions(context: Any, policies: Any, *limits: Any) -> Any:
         if not is_known(context.action):
             policies = []
         seen = _statements.get()
@@ -178,5 +178,5 @@ def install(log: DecisionLog) -> None:
         return denial
 
     iam_actions.extract_iam_action = action_or_unknown
-    iam_evaluator.evaluate = evaluate_what_is_known
+    iam_evaluator.evaluate = evaluate_known_actions
     iam_evaluator.enforce = enforce_and_keep

@@ -1,6 +1,6 @@
-"""What moto's images lack: time to be made, a name that is taken, volumes left out, and an end with their snapshots.
+"""AMIs as on EC2, where moto differs: creation takes time, names are unique, volumes and snapshots follow the request.
 
-Importing `install` and calling it changes moto for the whole process, as `snapshots` does.
+`install` changes moto for the whole process, as that of `snapshots` does.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +24,10 @@ class ImageRules:
     creating_s: float = 0.0
     fails: bool = False
     hidden_lookups: int = 0
-    """How many look-ups by tag do not find a new image yet."""
+    """How many look-ups by tag miss a new image."""
 
     def reset(self) -> None:
-        """Back to the defaults."""
+        """Restore the defaults."""
         self.__init__()  # type: ignore[misc]
 
 
@@ -35,7 +35,7 @@ IMAGES = ImageRules()
 
 
 class EbsImage(moto_amis.Ami):
-    """An image whose state follows from the time that has passed; `devices` are the volumes that it holds."""
+    """An image whose state depends on the time passed; `devices` are its snapshots by device."""
 
     devices: dict[str, Any] | None = None
 
@@ -58,7 +58,7 @@ class EbsImage(moto_amis.Ami):
 
     @property
     def block_device_mappings(self) -> list[dict[str, Any]]:
-        """The volumes that a server launched from it gets."""
+        """The volumes that a server launched from this image gets."""
         if self.devices is None:
             return super().block_device_mappings
         return [
@@ -68,10 +68,10 @@ class EbsImage(moto_amis.Ami):
 
 
 def _create_image(self: AmisResponse) -> ActionResult:
-    """CreateImage of the volumes that are not left out, in AWS's order: parameters, DryRun, then what is there.
+    """CreateImage without the volumes left out, with AWS's order of checks: parameters, DryRun, then what exists.
 
     Source: EC2 API reference, CreateImage: without NoReboot the server is shut down first; BlockDeviceMapping,
-    NoDevice: "the device is removed from the block device mapping". A name that is taken is answered with
+    NoDevice: "the device is removed from the block device mapping". For a name in use EC2 answers
     `InvalidAMIName.Duplicate`, "AMI name x is already in use by AMI ami-..." (reported by users of Packer).
     """
     backend, name = self.ec2_backend, self._get_param("Name")
@@ -87,18 +87,18 @@ def _create_image(self: AmisResponse) -> ActionResult:
     refuse_by_state_and_rate(backend, instance.id, list(attached.values()))
     tags = self._parse_tag_specification()
     image = backend.create_image(instance.id, name, self._get_param("Description", ""), [])
-    _take(backend, image, instance, attached)
+    _add_snapshots(backend, image, instance, attached)
     image.add_tags(tags.get("image", {}))
     for snapshot in image.devices.values():
         snapshot.add_tags(tags.get("snapshot", {}))
     return ActionResult({"ImageId": image.id})
 
 
-def _take(backend: Any, image: EbsImage, instance: Any, attached: dict[str, str]) -> None:
-    """Give an image the server's traits and snapshots of its volumes, instead of the one that moto invents."""
+def _add_snapshots(backend: Any, image: EbsImage, instance: Any, attached: dict[str, str]) -> None:
+    """Give an image the server's properties and snapshots of its volumes, instead of the one that moto invents."""
     invented = backend.snapshots.pop(image.ebs_snapshot.id)
-    words = invented.description
-    image.devices = {d: backend.create_snapshot(v, words, from_ami=image.id) for d, v in attached.items()}
+    description = invented.description
+    image.devices = {d: backend.create_snapshot(v, description, from_ami=image.id) for d, v in attached.items()}
     image.ebs_snapshot = image.devices.get(instance.root_device_name, invented)
     image.root_device_name, image.boot_mode = instance.root_device_name, None
     image.architecture = instance.architecture or "x86_64"
@@ -120,7 +120,7 @@ def _deregister_image(self: AmisResponse) -> ActionResult:
 
 
 def _describe_images(original: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Look-ups by tag do not see what is too new. Source: EC2 developer guide, eventual consistency."""
+    """Hide new images from look-ups by tag. Source: EC2 developer guide, eventual consistency."""
 
     def describe(self: Any, ami_ids: Sequence[str] | None = None, filters: Any = None, **more: Any) -> list[Any]:
         by_tag = any(name.startswith("tag") for name in filters or {})

@@ -1,6 +1,6 @@
-"""What moto's instances lack: time to start and to stop, refusals in between, and a launch that happens once a token.
+"""Instances as on EC2, where moto differs: start and stop take time, with refusals meanwhile; one launch per token.
 
-Importing `install` and calling it changes moto for the whole process, as `snapshots` does.
+`install` changes moto for the whole process, as that of `snapshots` does.
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ class InstanceRules:
     never_stops: bool = False
     never_passes_checks: bool = False
     started: list[Callable[[Any], None]] = field(default_factory=list)
-    """Told of each instance that was stopped and is started."""
+    """Called with each stopped instance that is started."""
 
     def reset(self) -> None:
-        """Back to the defaults; those who listen stay."""
+        """Restore the defaults, but keep the listeners."""
         self.__init__(started=self.started)  # type: ignore[misc]
 
 
@@ -35,8 +35,8 @@ INSTANCES = InstanceRules()
 
 
 def _state(self: Instance) -> InstanceState:
-    """The state that follows from what was last asked of the instance, and from the time since."""
-    settled, elapsed_s = self._state, RULES.now_s() - getattr(self, "asked_s", 0.0)
+    """The state that follows from the last start or stop and the time since."""
+    settled, elapsed_s = self._state, RULES.now_s() - getattr(self, "requested_s", 0.0)
     if settled.name == "running" and elapsed_s < INSTANCES.starting_s:
         return InstanceState("pending", 0)
     if settled.name == "stopped" and (INSTANCES.never_stops or elapsed_s < INSTANCES.stopping_s):
@@ -51,11 +51,11 @@ def _from(
 
     def act(self: Instance) -> Any:
         if self.state not in {begins_in, *states}:
-            words = f"The instance '{self.id}' is not in a state from which it can be {verb}."
-            raise EC2ClientError("IncorrectInstanceState", words)
+            message = f"The instance '{self.id}' is not in a state from which it can be {verb}."
+            raise EC2ClientError("IncorrectInstanceState", message)
         begins = self.state == begins_in
         if begins:
-            self.asked_s = RULES.now_s()  # type: ignore[attr-defined]
+            self.requested_s = RULES.now_s()  # type: ignore[attr-defined]
         previous = original(self)
         for listener in INSTANCES.started if begins and begins_in == "stopped" else []:
             listener(self)
@@ -72,26 +72,26 @@ def _run_instances(original: Callable[[InstanceResponse], ActionResult]) -> Call
     """
 
     def run(self: InstanceResponse) -> ActionResult:
-        token, asked = self._get_param("ClientToken"), dict(self.data)
+        token, request = self._get_param("ClientToken"), dict(self.data)
         launches: dict[str, Any] = self.ec2_backend.__dict__.setdefault("launches", {})
         if token not in launches:
             before = set(self.ec2_backend.reservations)
             original(self)
             [reservation] = [r for key, r in self.ec2_backend.reservations.items() if key not in before]
-            launches[token] = (asked, reservation)
+            launches[token] = (request, reservation)
             for instance in reservation.instances:
-                instance.asked_s = RULES.now_s()
+                instance.requested_s = RULES.now_s()
                 _tag_volumes(self, instance)
         first, reservation = launches[token]
-        if first != asked:
-            raise EC2ClientError("IdempotentParameterMismatch", f"The client token {token} was used otherwise")
+        if first != request:
+            raise EC2ClientError("IdempotentParameterMismatch", f"The client token {token} has other parameters")
         return ActionResult(reservation)
 
     return run
 
 
 def _tag_volumes(response: InstanceResponse, instance: Any) -> None:
-    """Tag the volumes of a launch, which moto leaves out without mappings. Source: EC2 API reference, RunInstances."""
+    """Tag a launch's volumes, which moto does only for mappings. Source: EC2 API reference, RunInstances."""
     tags = response._parse_tag_specification().get("volume", {})
     for _, mapping in instance.get_block_device_mapping:
         response.ec2_backend.get_volume(mapping.volume_id).add_tags(tags)

@@ -1,4 +1,4 @@
-"""This interpreter as a Lambda runtime: its name, its machine, and which of its packages a function may see."""
+"""This interpreter as a Lambda runtime: its name, its architecture, and the packages that a function may import."""
 
 import platform
 import re
@@ -12,7 +12,7 @@ IN_THE_MANAGED_RUNTIME = ("boto3", "awslambdaric")
 
 
 def packages_needed_by(names: tuple[str, ...]) -> dict[str, Distribution]:
-    """The named distributions and all that they require, as installed in this interpreter.
+    """Return the named distributions and all that they require, as installed in this interpreter.
 
     Raises:
         importlib.metadata.PackageNotFoundError: one of them is not installed.
@@ -28,7 +28,7 @@ def packages_needed_by(names: tuple[str, ...]) -> dict[str, Distribution]:
 
 
 def make_runtime_folder(folder: Path) -> Path:
-    """A folder of links to what Lambda's managed runtime has installed, and to nothing else."""
+    """Fill a folder with links to what Lambda's managed runtime has installed, and to nothing else."""
     folder.mkdir(parents=True, exist_ok=True)
     for package in packages_needed_by(IN_THE_MANAGED_RUNTIME).values():
         for top in {file.parts[0] for file in package.files or [] if file.parts[0] not in {"..", "__pycache__"}}:

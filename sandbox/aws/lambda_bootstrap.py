@@ -1,6 +1,6 @@
 """Starts a function as Lambda's managed Python runtime does; runs in the function's own process.
 
-Arguments: the folder with what the managed runtime brings (boto3 and the runtime client), the names of the environment
+Arguments: the folder with the managed runtime's packages (boto3 and the runtime client), the names of the environment
 variables to keep, comma-separated, then the folders of the layers. Neither the project nor its virtual environment is
 importable here: what the layer lacks is missing, as it would be on AWS.
 """

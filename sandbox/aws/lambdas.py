@@ -1,4 +1,4 @@
-"""Lambda functions on AWS's own runtime client, so that a Python exception keeps its name and a layer is a layer.
+"""Lambda functions on AWS's own runtime client, so that exceptions keep their names and layers work as on Lambda.
 
 MiniStack's worker reports every exception as `Runtime.HandlerError`, and gives functions the packages of its own
 interpreter. Its worker for custom runtimes speaks Lambda's Runtime API: a function becomes a custom runtime whose
@@ -18,7 +18,7 @@ from ministack.services import lambda_svc
 
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME, make_runtime_folder
 
-# What Lambda itself sets, beside the function's own variables: nothing else of this process reaches a function.
+# The variables that Lambda sets; a function gets these and its own, and no others of this process.
 SET_BY_LAMBDA = [
     "_HANDLER",
     "LAMBDA_TASK_ROOT",
@@ -35,8 +35,8 @@ SET_BY_LAMBDA = [
     "AWS_ENDPOINT_URL",
 ]
 
-# Cold starts compete for two cores, and Lambda allows ten seconds for each: more wait for their turn.
-_turns = threading.BoundedSemaphore(8)
+# Cold starts compete for two cores, and Lambda allows ten seconds for each: further invocations wait.
+_running = threading.BoundedSemaphore(8)
 
 
 class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
@@ -60,7 +60,7 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
         return package.getvalue()
 
     def _build_handler_class(self, generation: int, pending: Any) -> type:
-        """Buffer what is written: else each invocation waits 40 ms for a delayed acknowledgement."""
+        """Buffer the output: otherwise each invocation waits 40 ms for a delayed acknowledgement."""
         handler: Any = super()._build_handler_class(generation, pending)
         handler.disable_nagle_algorithm, handler.wbufsize = True, -1
         return handler  # type: ignore[no-any-return]
@@ -73,13 +73,13 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
 
 
 def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-    """Run one invocation; a function for another runtime or machine is refused, not run on what happens to be here."""
+    """Run one invocation; refuse a function for another runtime or architecture."""
     config = function.get("config") or function
-    wanted = (config.get("Runtime"), (config.get("Architectures") or ["x86_64"])[0])
-    if wanted != (RUNTIME, ARCHITECTURE):
-        message = f"This sandbox runs {RUNTIME} on {ARCHITECTURE}; the function wants {wanted[0]} on {wanted[1]}"
+    needed = (config.get("Runtime"), (config.get("Architectures") or ["x86_64"])[0])
+    if needed != (RUNTIME, ARCHITECTURE):
+        message = f"This sandbox runs {RUNTIME} on {ARCHITECTURE}; the function needs {needed[0]} on {needed[1]}"
         return {"error": True, "body": {"errorType": "Sandbox.OtherRuntime", "errorMessage": message}}
-    with _turns:
+    with _running:
         result: dict[str, Any] = lambda_svc._execute_function_provided_warm(function, event, request_id)
     body = result.get("body")
     if isinstance(body, dict) and body.get("errorType") == "Sandbox.Timedout":

@@ -1,4 +1,4 @@
-"""SSM Run Command, without a socket: its API on documents, agents and a clock.
+"""SSM Run Command, without a socket: its API over documents, agents and a clock.
 
 Used behind MiniStack's front by `ssm.py`, and in-process by tests through `respond`.
 """
@@ -24,7 +24,7 @@ from sandbox.windows.agent import Agent, Command
 VISIBLE_AFTER_S = 0.1
 DEFAULT_DELIVERY_S = 3600
 # StatusDetails whose Status has another name (API reference, CommandInvocation).
-STATUS_OF = {"In Progress": "InProgress", "Delivery Timed Out": "TimedOut", "Execution Timed Out": "TimedOut"}
+STATUS_BY_DETAILS = {"In Progress": "InProgress", "Delivery Timed Out": "TimedOut", "Execution Timed Out": "TimedOut"}
 
 
 class ManagedServer(Protocol):
@@ -32,17 +32,17 @@ class ManagedServer(Protocol):
 
     @property
     def agent(self) -> Agent:
-        """The agent on it."""
+        """Its agent."""
 
     def advance(self, now_s: float) -> None:
-        """Let everything happen on it that is due by now."""
+        """Do everything on the server that is due by now."""
 
 
 @dataclass
 class RunCommand:
     """The service.
 
-    `state_of` tells EC2's state of an instance, None if there is no such instance; `clock` is in seconds since 1970.
+    `state_of` returns EC2's state of an instance, None if there is no such instance; `clock` is in seconds since 1970.
     """
 
     servers: Mapping[str, ManagedServer]
@@ -52,7 +52,7 @@ class RunCommand:
     lock: Any = field(default_factory=RLock)
 
     def put_document(self, name: str, content: Mapping[str, Any]) -> Document:
-        """Add a version to a document, which becomes its default."""
+        """Add a version to a document and make it the default."""
         versions = self.documents.setdefault(name, [])
         versions.append(Document.parse(name, len(versions) + 1, content))
         return versions[-1]
@@ -61,7 +61,7 @@ class RunCommand:
         """Answer an API call.
 
         Raises:
-            SsmError: what SSM refuses; `ValidationException` also for parameters that the sandbox does not know.
+            SsmError: SSM refuses the call; `ValidationException` also for parameters that the sandbox does not know.
         """
         calls = {
             "SendCommand": self._send,
@@ -95,7 +95,7 @@ class RunCommand:
         return {"Command": {**sent, "StatusDetails": "Pending", "ExpiresAfter": command.expires_s}}
 
     def _managed(self, instance_id: str) -> ManagedServer:
-        """API reference, InvalidInstanceId: no agent registered, or neither running, pending, stopped nor stopping."""
+        """API reference, InvalidInstanceId: no agent, or the node is not running, pending, stopping or stopped."""
         state, server = self.state_of(instance_id), self.servers.get(instance_id)
         if server is None or state not in {"running", "pending", "stopped", "stopping"}:
             raise SsmError("InvalidInstanceId", f"{instance_id} is not a managed node in a valid state")
@@ -111,7 +111,7 @@ class RunCommand:
         return {
             "CommandId": command.command_id,
             "InstanceId": given["InstanceId"],
-            "Status": STATUS_OF.get(command.status, command.status),
+            "Status": STATUS_BY_DETAILS.get(command.status, command.status),
             "StatusDetails": command.status,
             "ResponseCode": command.exit_code,
             "ExecutionStartDateTime": _time(command.started_s),
@@ -121,7 +121,7 @@ class RunCommand:
         }
 
     def _describe(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
-        """API reference: nothing of stopped and terminated nodes; an id that is none is an error."""
+        """API reference: stopped and terminated nodes are not listed; an unknown id is an error."""
         _only(given, "Filters")
         if [f["Key"] for f in given.get("Filters", [])] != ["InstanceIds"]:
             raise SsmError("ValidationException", "the sandbox knows the filter InstanceIds")

@@ -1,6 +1,6 @@
-"""What moto's EBS snapshots lack: one point in time, a life from pending to completed, limits, and bad luck on order.
+"""EBS snapshots as on EC2, where moto differs: one point in time, pending until completed, limits, ordered failures.
 
-Importing `install` and calling it changes moto for the whole process: for the sandbox and for tests in-process alike.
+`install` changes moto for the whole process: for the sandbox and for in-process tests alike.
 """
 
 import time
@@ -37,9 +37,9 @@ class SnapshotRules:
     duration_s: float = 0.2
     volume_interval_s: float = 15.0
     page_size: int = 1000
-    """EC2 may give fewer results than it was asked for, and a token for the rest."""
+    """EC2 may return fewer results than asked for, and a token for the rest."""
     hidden_lookups: int = 0
-    """How many look-ups by tag do not find a new snapshot yet: tags are eventually consistent."""
+    """How many look-ups by tag miss a new snapshot: tags are eventually consistent."""
     skipped_s: float = 0.0
     fates: dict[str, Fate] = field(default_factory=dict)
     captured: list[Callable[[str, Sequence["EbsSnapshot"]], None]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class SnapshotRules:
         return time.time() + self.skipped_s
 
     def skip(self, seconds: float) -> None:
-        """Let time pass for the snapshots without waiting."""
+        """Put the sandbox's clock forward, without waiting."""
         self.skipped_s += seconds
 
     def order(self, volume_id: str, fate: Fate) -> None:
@@ -57,7 +57,7 @@ class SnapshotRules:
         self.fates[volume_id] = fate
 
     def reset(self) -> None:
-        """Back to the defaults; those who listen for captures stay."""
+        """Restore the defaults, but keep the listeners."""
         self.__init__(captured=self.captured)  # type: ignore[misc]
 
 
@@ -65,7 +65,7 @@ RULES = SnapshotRules()
 
 
 class EbsSnapshot(moto_ebs.Snapshot):
-    """A snapshot whose state follows from the time that has passed, as `pending` to `completed` does on EBS."""
+    """A snapshot whose state depends on the time passed, as on EBS."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,7 +77,7 @@ class EbsSnapshot(moto_ebs.Snapshot):
 
     @property
     def elapsed(self) -> float:
-        """The part of the copying that is done, 0 to 1."""
+        """The part of the data that EBS has copied, 0 to 1."""
         if self.duration_s <= 0:
             return 1.0
         return min(1.0, (RULES.now_s() - self.started_s) / self.duration_s)
@@ -88,8 +88,8 @@ class EbsSnapshot(moto_ebs.Snapshot):
         return self.fate.value if self.elapsed >= 1 else "pending"
 
     @status.setter
-    def status(self, _moto_says_completed: str) -> None:
-        """Time decides, not moto's constructor."""
+    def status(self, _by_moto: str) -> None:
+        """Ignore moto's value: the state depends on the time."""
 
     @property
     def state(self) -> str:
@@ -98,12 +98,12 @@ class EbsSnapshot(moto_ebs.Snapshot):
 
     @property
     def state_message(self) -> str | None:
-        """What DescribeSnapshots says of a snapshot in error."""
+        """StateMessage of a snapshot in error."""
         return "The snapshot failed." if self.status == "error" else None
 
     @property
     def progress(self) -> str:
-        """How far the copying is, in percent; a snapshot that never completes stops at 99."""
+        """The part of the data copied, in percent; a snapshot that never completes stops at 99."""
         percent = int(self.elapsed * 100)
         return f"{min(percent, 99) if self.fate is Fate.NEVER_COMPLETES else percent}%"
 
@@ -114,13 +114,13 @@ class EbsSnapshot(moto_ebs.Snapshot):
 
 
 def included_volumes(backend: Any, specification: dict[str, Any]) -> list[str]:
-    """The ids of the volumes that a CreateSnapshots call takes.
+    """Return the ids of the volumes that a CreateSnapshots call includes.
 
     Source: AWS, EC2 API reference, InstanceSpecification: "If you specify the ID of the root volume, the request
     fails", "up to 40 volume IDs per request". The codes of these errors are not documented there.
 
     Raises:
-        EC2ClientError: what the API would refuse, and `SandboxCannotTell` where its answer is not known.
+        EC2ClientError: EC2 refuses the call; `SandboxCannotTell` where EC2's answer is not known.
     """
     instance = backend.get_instance(specification["InstanceId"])
     excluded = set(specification.get("ExcludeDataVolumeIds", []))
@@ -136,12 +136,12 @@ def included_volumes(backend: Any, specification: dict[str, Any]) -> list[str]:
         if volume not in excluded and not (without_root and device == instance.root_device_name)
     ]
     if instance.state in {"running", "stopped"} and (excluded - attached.keys() or not taken):
-        raise EC2ClientError("SandboxCannotTell", "What EC2 answers to foreign exclusions or an empty set is not known")
+        raise EC2ClientError("SandboxCannotTell", "not known: EC2's answer if it excludes foreign or all volumes")
     return taken
 
 
 def refuse_by_state_and_rate(backend: Any, instance_id: str, volume_ids: Sequence[str]) -> None:
-    """Refuse what EC2 refuses.
+    """Refuse snapshots where EC2 refuses them.
 
     Source: AWS, EC2 API reference, errors overview: IncorrectInstanceState, ConcurrentSnapshotLimitExceeded,
     SnapshotCreationPerVolumeRateExceeded ("Wait at least 15 seconds between concurrent volume snapshots"); EBS quotas.
@@ -163,7 +163,7 @@ def refuse_by_state_and_rate(backend: Any, instance_id: str, volume_ids: Sequenc
 
 
 def _take_set(backend: Any, instance_id: str, volume_ids: Sequence[str], description: str) -> list[EbsSnapshot]:
-    """Make one set with one start time; if one of it fails, all fail.
+    """Make one set with one start time; if one snapshot fails, all fail.
 
     Source: AWS, EC2 API reference, SnapshotInfo, "same for all snapshots initiated by the same request"; EBS user
     guide, "If any one snapshot in the multi-volume snapshot set fails, all of the other snapshots enter the `error`
@@ -205,7 +205,7 @@ def _visible(snapshot: EbsSnapshot, *, by_tag: bool) -> bool:
 
 
 def _describe_snapshots(original: Callable[..., list[EbsSnapshot]]) -> Callable[..., list[EbsSnapshot]]:
-    """Look-ups see neither what has vanished nor, by tag, what is too new.
+    """Hide vanished snapshots from look-ups, and new ones from look-ups by tag.
 
     Source: AWS, EC2 developer guide, eventual consistency: a resource "might not be immediately visible".
     """

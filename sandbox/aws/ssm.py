@@ -1,6 +1,6 @@
 """Systems Manager behind MiniStack's front: Run Command over HTTP, its permissions, and documents from CloudFormation.
 
-It takes the place of MiniStack's own SSM, which runs a command's shell text on this machine.
+It replaces MiniStack's own SSM, which runs a command's shell text on this machine.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ def handler(service: RunCommand) -> Handler:
         refused = iam.refuse("ssm", permissions, headers, query)
         if refused:
             return refused
-        # Not in the server's own thread: a simulated server may fetch from the bucket meanwhile.
+        # In a thread, so that the gateway can answer a simulated server that fetches from the bucket meanwhile.
         status, content = await asyncio.to_thread(answer, service, target, body)
         return status, {"Content-Type": "application/x-amz-json-1.1"}, content
 
@@ -37,10 +37,10 @@ def handler(service: RunCommand) -> Handler:
 
 
 def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
-    """The permissions that a call needs; all must be granted.
+    """The permissions that a call needs; the role must have all of them.
 
-    Source: AWS, service authorization reference for Systems Manager: SendCommand wants the document and each instance,
-    GetCommandInvocation and DescribeInstanceInformation know no resources.
+    Source: AWS, service authorization reference for Systems Manager: SendCommand needs the document and each instance,
+    GetCommandInvocation and DescribeInstanceInformation have no resources.
     """
     action, resources = f"ssm:{operation}", ["*"]
     if operation == "SendCommand":
@@ -51,7 +51,7 @@ def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
 
 
 def install_documents(service: RunCommand) -> None:
-    """Let CloudFormation make documents; Ref gives the name, an update adds a version and makes it the default."""
+    """Let CloudFormation create documents; Ref is the name, an update adds a version and makes it the default."""
 
     def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
         name = provisioners._physical_name(stack_name, logical_id)
@@ -73,16 +73,16 @@ def install_documents(service: RunCommand) -> None:
 
 
 class BucketLinks(NamedTuple):
-    """How a server follows a presigned link: to the sandbox instead of the host that stands in it, which is signed."""
+    """Follows a server's presigned links to the sandbox; a link's own host is signed and goes into the Host header."""
 
     endpoint: str
 
     def get(self, link: str) -> bytes | None:
-        """Return what the link leads to, None where a server would get an error."""
+        """Download from a link; None where a server would get an error."""
         return self._follow(link, "GET", None)
 
     def put(self, link: str, content: bytes) -> bool:
-        """Put something there; False where a server would get an error."""
+        """Upload to a link; False where a server would get an error."""
         return self._follow(link, "PUT", content) is not None
 
     def _follow(self, link: str, method: str, content: bytes | None) -> bytes | None:

@@ -1,6 +1,6 @@
-"""What moto's EBS volumes lack: time to be made, a making that fails late, and one volume a token.
+"""EBS volumes as on EC2, where moto differs: creation takes time and may fail late, with one volume per client token.
 
-Importing `install` and calling it changes moto for the whole process, as `snapshots` does.
+`install` changes moto for the whole process, as that of `snapshots` does.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from sandbox.aws.snapshots import RULES
 
 @dataclass
 class VolumeRules:
-    """The knobs of simulated volumes; without them everything happens at once and well."""
+    """The knobs of simulated volumes; without them everything happens at once and succeeds."""
 
     creating_s: float = 0.0
     attaching_s: float = 0.0
     detaching_s: float = 0.0
     stuck_as: Literal["", "detaching", "busy"] = ""
-    """How EC2 describes a detachment that never ends; empty if each ends."""
+    """The state of an attachment that never detaches; empty if all detach."""
     unusable: set[str] = field(default_factory=set)
     """Snapshots whose volumes end in an error, as with a key that EBS may not use."""
 
     def reset(self) -> None:
-        """Back to the defaults."""
+        """Restore the defaults."""
         self.__init__()  # type: ignore[misc]
 
 
@@ -36,7 +36,7 @@ VOLUMES = VolumeRules()
 
 
 class EbsVolume(moto_ebs.Volume):
-    """A volume whose state follows from the time that has passed.
+    """A volume whose state depends on the time passed.
 
     Source: EC2 API reference, CreateVolume, KmsKeyId: "the action can appear to complete, but eventually fails".
     """
@@ -56,13 +56,13 @@ class EbsVolume(moto_ebs.Volume):
 
 
 def _refuse_snapshot(self: ElasticBlockStore, snapshot_id: str) -> None:
-    """Refuse what no volume can be made from.
+    """Refuse a snapshot from which EC2 makes no volume.
 
     Source: EC2 answers `IncorrectState`, "Snapshot is in invalid state - pending" (reported by users of libstorage).
     """
     snapshot = self.ec2_backend.get_snapshot(snapshot_id)
     if snapshot.storage_tier != "standard":
-        raise EC2ClientError("SandboxCannotTell", "What EC2 answers for an archived snapshot is not known")
+        raise EC2ClientError("SandboxCannotTell", "not known: EC2's answer for an archived snapshot")
     if snapshot.status != "completed":
         raise EC2ClientError("IncorrectState", f"Snapshot is in invalid state - {snapshot.status}")
 
@@ -73,12 +73,12 @@ def _create_volume(
     """Make one volume for each client token. Source: EC2 developer guide, ensuring idempotency."""
 
     def create(self: ElasticBlockStore) -> ActionResult:
-        token, asked = self._get_param("ClientToken"), dict(self.data)
+        token, request = self._get_param("ClientToken"), dict(self.data)
         made: dict[str, Any] = self.ec2_backend.__dict__.setdefault("volumes_by_token", {})
         if token in made:
             first, volume = made[token]
-            if first != asked:
-                raise EC2ClientError("IdempotentParameterMismatch", f"The client token {token} was used otherwise")
+            if first != request:
+                raise EC2ClientError("IdempotentParameterMismatch", f"The client token {token} has other parameters")
             return ActionResult(volume)
         if snapshot_id := self._get_param("SnapshotId"):
             _refuse_snapshot(self, snapshot_id)
@@ -86,7 +86,7 @@ def _create_volume(
         answer = original(self)
         [volume] = [v for key, v in self.ec2_backend.volumes.items() if key not in before]
         if token:
-            made[token] = (asked, volume)
+            made[token] = (request, volume)
         return answer
 
     return create

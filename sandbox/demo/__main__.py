@@ -52,7 +52,7 @@ targets:
 
 
 def main() -> None:
-    """Play the demo; Ctrl-C ends everything that it started."""
+    """Play the demo; Ctrl-C ends all that it started."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.demo", description=__doc__)
     parser.add_argument("--seed", type=int, default=TORN_SEED, help="decides the instant (default: an unlucky one)")
     parser.add_argument("--home", type=Path, default=PROJECT / ".sandbox", help="its folder (default: .sandbox)")
@@ -95,9 +95,9 @@ def _recovery(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
 
 
 def _deploy(aws: Sandbox) -> dict[str, str]:
-    """The real `sam build` and `sam deploy`; only the Python, the processor and the endpoint are this machine's.
+    """Run the real `sam build` and `sam deploy`, for this machine's Python and processor and the sandbox's endpoint.
 
-    They build into the sandbox's own folder: what `sam deploy` later takes to AWS is built for Lambda, not for here.
+    They build into the sandbox's own folder, so that a later `sam deploy` to AWS finds no build for this machine.
     """
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
@@ -114,7 +114,7 @@ def _deploy(aws: Sandbox) -> dict[str, str]:
     took = run("sam build", command, environment, PROJECT)
     done("sam build", f"the real template, for {RUNTIME} on {ARCHITECTURE}", took)
     command = ["sam", "deploy", "--template-file", f"{build}/template.yaml"]
-    command += ["--config-file", str(PROJECT / "samconfig.toml")]  # else it is looked for beside the built template
+    command += ["--config-file", str(PROJECT / "samconfig.toml")]  # otherwise sam looks beside the built template
     command += ["--parameter-overrides", f"Runtime={RUNTIME}", f"Architecture={ARCHITECTURE}"]
     took = run("sam deploy", command, environment, PROJECT)
     stack = aws.client("cloudformation").describe_stacks(StackName="quiesce")["Stacks"][0]
@@ -124,7 +124,7 @@ def _deploy(aws: Sandbox) -> dict[str, str]:
 
 def _prepare(aws: Sandbox, bucket: str) -> Server:
     RULES.duration_s = SNAPSHOT_DURATION_S
-    # EBS wants 15 s between two snapshots of a volume; nobody wants to wait for that here.
+    # EBS requires 15 s between two snapshots of a volume; the demo does not wait that long.
     RULES.volume_interval_s = 0.0
     server, s3 = aws.servers.add("SERVER1"), aws.client("s3")
     drives = ", ".join(f"{disk.drive} {disk.size_gib} GiB" for disk in DISKS)
@@ -153,7 +153,7 @@ def _watch(aws: Sandbox, execution: str) -> None:
 
 def _back_up(aws: Sandbox, machine: str, server: Server, policy: str) -> dict[str, Any]:
     execution = _start(aws, machine, server, policy)
-    say(paint(f"  as its own history has it; waits are {1 / WAIT_SCALE:.0f} times shorter here", DIM))
+    say(paint(f"  from the execution's history; waits are {1 / WAIT_SCALE:.0f} times shorter here", DIM))
     _watch(aws, execution)
     ended = aws.client("stepfunctions").describe_execution(executionArn=execution)
     if "output" not in ended:
@@ -164,30 +164,30 @@ def _back_up(aws: Sandbox, machine: str, server: Server, policy: str) -> dict[st
 
 
 def _back_up_at_the_second_attempt(aws: Sandbox, machine: str, server: Server) -> dict[str, Any]:
-    """VSS, whose writer times out once: the server is thawed before the wait, and the second attempt is good."""
+    """A backup by VSS whose writer times out once: quiesce thaws before the wait, and the second attempt succeeds."""
     vss = server.windows.guest.vss
     writer = next(writer for writer in vss.writers if writer.name == SHOP_WRITER)
-    good, shown = (writer.state, writer.failure), vss.created
+    good, original = (writer.state, writer.failure), vss.created
     timed_out = ("9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)")
     states = iter((timed_out, good))
 
     def created(copies: list[ShadowCopy]) -> None:
-        shown(copies)
+        original(copies)
         writer.state, writer.failure = next(states)
 
     vss.created = created
     record = _back_up(aws, machine, server, "orders")
-    vss.created = shown
+    vss.created = original
     return record
 
 
 def _back_up_what_reaches_no_disk(aws: Sandbox, machine: str, server: Server) -> None:
-    """A shadow copy that Windows shows all the time, and that is on no disk: only the snapshots tell."""
+    """A backup whose shadow copy Windows lists throughout and never writes to disk: only the snapshots reveal it."""
     vss = server.windows.guest.vss
-    shown = vss.created
+    original = vss.created
 
     def created(copies: list[ShadowCopy]) -> None:
-        shown(copies)
+        original(copies)
         server.lost |= {copy.shadow_id for copy in copies if vss.volumes[copy.volume] == ORDERS_DRIVE}
 
     vss.created = created
@@ -195,24 +195,24 @@ def _back_up_what_reaches_no_disk(aws: Sandbox, machine: str, server: Server) ->
     before = len(server.application.asked)
     _back_up(aws, machine, server, "orders")
     say(f"  scripts      called with: {', '.join(server.application.asked[before:])}")
-    vss.created = shown
+    vss.created = original
 
 
 def _back_up_with_storage_elsewhere(aws: Sandbox, machine: str, server: Server) -> None:
-    """Shadow copies that would not be in the snapshots: their storage lies on a disk that EBS knows nothing of."""
+    """A backup whose shadow copies the snapshots would miss: their storage is on a disk outside of EBS."""
     guest = server.windows.guest
     scratch = Drive("Z:", volume_guid("instance store"), 9, "AWS0123456789ABCDEF0")
     guest.drives.append(scratch)
-    of_orders = next(guid for guid, path in guest.vss.volumes.items() if path == ORDERS_DRIVE)
-    kept, guest.vss.storage = guest.vss.storage, [ShadowStorage(of_orders, scratch.volume_guid)]
-    say(f"\n  Somebody has moved the shadow storage of {ORDERS_DRIVE} to {scratch.path}, an instance-store volume.")
+    orders_guid = next(guid for guid, path in guest.vss.volumes.items() if path == ORDERS_DRIVE)
+    original, guest.vss.storage = guest.vss.storage, [ShadowStorage(orders_guid, scratch.volume_guid)]
+    say(f"\n  The shadow storage of {ORDERS_DRIVE} has been moved to {scratch.path}, an instance-store volume.")
     _back_up(aws, machine, server, "orders")
     guest.drives.remove(scratch)
-    guest.vss.storage = kept
+    guest.vss.storage = original
 
 
 def _stop_while_frozen(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
-    """The worst day: the execution is stopped while the application is held, and nobody can reach the server."""
+    """The worst day: the execution is stopped while the application is frozen, and AWS cannot reach the server."""
     agent, before = server.windows.agent, len(server.application.asked)
     execution = _start(aws, outputs["BackupMachineArn"], server, "orders")
 
@@ -224,7 +224,7 @@ def _stop_while_frozen(aws: Sandbox, outputs: dict[str, str], server: Server) ->
     _watch(aws, execution)
     RULES.captured.remove(stop)
     say(f"  {paint('Stopped', BOLD, RED)} while the snapshots were taken, and the server's network is down.")
-    say(paint("  the servers' clock is put forward here, instead of waiting", DIM))
+    say(paint("  the demo puts the server's clock forward instead of waiting", DIM))
     _show_application(server, before, "now")
     RULES.skip(FREEZE_LIMIT_S)
     aws.servers.advance()
@@ -273,7 +273,7 @@ def _show_record(record: dict[str, Any]) -> None:
 
 
 def _show_evidence(evidence: dict[str, Any]) -> None:
-    """What was read out of the snapshots, and what that costs on AWS."""
+    """Show what Verify read out of the snapshots, and what that costs on AWS."""
     for copy in evidence["copies"]:
         seen = f"made {copy['created_at'][11:19]}, storage on {copy['storage_volume_id']}" if copy["created_at"] else ""
         colour = GREEN if copy["verdict"] == "present" else RED
@@ -284,7 +284,7 @@ def _show_evidence(evidence: dict[str, Any]) -> None:
 
 
 def _show_window(window: dict[str, int | None]) -> None:
-    """The freeze window as a line of time, with the length of each part."""
+    """Show the freeze window as a timeline, with the length of each part."""
     parts = (("known_ms", "known in AWS"), ("snapshots_ms", "snapshots initiated"), ("thaw_ms", "after begins"))
     line = "before ended"
     for part, then in parts:
@@ -302,11 +302,11 @@ def _show_torn(found: Examination) -> None:
         say(f"\n  {paint('Torn.', BOLD, YELLOW)} All volumes were copied at one instant, between two writes:")
         say(f"  order {found.orders} is on D:, its booking is not on E:. This is what crash-consistent means.")
     else:
-        say(f"\n  {paint('Whole, by luck.', BOLD, GREEN)} Nobody asked the shop to pause; other instants are torn.")
+        say(f"\n  {paint('Whole, by luck.', BOLD, GREEN)} The shop was not frozen; other instants are torn.")
 
 
 def _show_both(*backups: tuple[dict[str, Any], Examination]) -> None:
-    """The same server without and with its application's help, side by side."""
+    """Show the data of two backups side by side, without and with the application frozen."""
     say(f"\n{paint('Data', BOLD)} as found in the snapshots: on the volumes, and in the shadow copies that they hold")
     rows = [["policy", "consistency", "D: orders", "E: ledger", "data", "frozen"]]
     for record, found in backups:

@@ -14,7 +14,7 @@ BAR_WIDTH = 40
 
 
 def play_recovery(aws: Sandbox, machine: str, server: Server, record: dict[str, Any]) -> None:
-    """Show the plan, carry it out, and compare what the new server has with the snapshots and with the old server."""
+    """Show the plan, carry it out, and compare the new server's data with the snapshots' and the old server's."""
     point = {"recovery_point": record["run_id"]}
     plan, _ = _run(aws, machine, {**point, "mode": "dry-run"})
     for step in plan["steps"]:
@@ -39,7 +39,7 @@ def _run(aws: Sandbox, machine: str, request: dict[str, Any]) -> tuple[dict[str,
 
 
 def _show_timeline(entered: list[tuple[str, float]]) -> None:
-    """Each step as a line of time, from its beginning to that of the next one."""
+    """Show each step on a timeline, from its start to that of the next."""
     total_s = entered[-1][1] or 1.0
     for (name, begins_s), (_, ends_s) in pairwise(entered):
         before, length = (round(seconds / total_s * BAR_WIDTH) for seconds in (begins_s, ends_s - begins_s))
@@ -48,7 +48,7 @@ def _show_timeline(entered: list[tuple[str, float]]) -> None:
 
 
 def _compare(aws: Sandbox, source: Server, record: dict[str, Any], recovered: Server) -> None:
-    """The application's data in the recovery point, on the new server and on the old one, which went on working."""
+    """Compare the application's data in the recovery point, on the new server, and on the old one, still running."""
     if source.application:
         source.application.work()
     backed = aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]})
@@ -67,7 +67,7 @@ def _compare(aws: Sandbox, source: Server, record: dict[str, Any], recovered: Se
         ]
     )
     if _on(aws, recovered) != backed:
-        raise SystemExit(paint("The new server has not what was backed up.", RED))
+        raise SystemExit(paint("The new server's data differs from the backup's.", RED))
     say(f"  {paint('The same', BOLD, GREEN)} on the new server as in the snapshots.")
 
 

@@ -1,4 +1,4 @@
-"""What the demo looks like: colours and a running clock on a terminal, plain lines everywhere else."""
+"""The demo's output: colours and a running clock on a terminal, plain lines everywhere else."""
 
 import os
 import shutil
@@ -17,23 +17,23 @@ WIDTH_OF_NAMES = 12
 
 
 def paint(text: str, *styles: str) -> str:
-    """The text in these styles, if the output is a terminal that wants them."""
+    """Return the text in these styles if the output is a terminal, unless NO_COLOR is set."""
     return f"\033[{';'.join(styles)}m{text}\033[0m" if LIVELY else text
 
 
 def say(text: str = "") -> None:
-    """One line, at once."""
+    """Print one line without buffering."""
     print(text, flush=True)
 
 
 def done(name: str, text: str, seconds: float | None = None) -> None:
-    """A step that succeeded, and how long it took."""
+    """Print a step that succeeded, and how long it took."""
     took = paint(f"  {seconds:.1f} s", DIM) if seconds is not None else ""
     say(f"{paint('✓', GREEN)} {paint(name.ljust(WIDTH_OF_NAMES), BOLD)} {text}{took}")
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:
-    """Rows in columns, the first row as their heading."""
+    """Print rows in columns, the first row as their heading."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -41,10 +41,10 @@ def table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def run(name: str, command: Sequence[str], environment: dict[str, str], folder: Path) -> float:
-    """Run a command while a clock shows that it lives, and return the seconds it took.
+    """Run a command with a running clock, and return the seconds it took.
 
     Raises:
-        SystemExit: it failed; what it printed is shown.
+        SystemExit: the command failed; holds what it printed.
     """
     started, lines = time.monotonic(), [""]
     process = subprocess.Popen(
@@ -54,7 +54,7 @@ def run(name: str, command: Sequence[str], environment: dict[str, str], folder: 
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,  # a group of its own, so that what it starts can be ended with it
+        start_new_session=True,  # a group of its own, so that its children end with it
     )
     reader = Thread(target=lambda: lines.extend(line.rstrip() for line in process.stdout or []), daemon=True)
     try:

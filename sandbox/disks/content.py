@@ -11,7 +11,7 @@ class VolumeContent:
     shadow_copies: dict[str, "VolumeContent"] = field(default_factory=dict)
 
     def read(self, path: str) -> str:
-        """The text of a file; an empty one where nothing was written yet."""
+        """Return the text of a file; empty if it was not written yet."""
         return self.files.get(path, "")
 
     def write(self, path: str, text: str) -> None:
@@ -19,5 +19,5 @@ class VolumeContent:
         self.files[path] = text
 
     def capture(self) -> "VolumeContent":
-        """The content as it is at this instant, for good."""
+        """Return a copy of the content at this instant."""
         return VolumeContent(dict(self.files), dict(self.shadow_copies))

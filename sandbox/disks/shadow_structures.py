@@ -1,7 +1,7 @@
 """Genuine VSS structures on simulated disks: what volsnap leaves on the volumes of a server that made shadow copies.
 
 Written from published descriptions of the format and from images that Windows wrote.
-It shares nothing with the product's parser, so that a mistake in one shows in the other.
+It shares no code with the product's parser, so that each reveals the other's mistakes.
 """
 
 import struct
@@ -21,16 +21,16 @@ CATALOG_AT = 0x830000
 CATALOG_BLOCKS = 4
 ENTRIES_PER_BLOCK = BLOCK // HEAD - 1
 FIRST_STORE_AT = 0x1560000
-# What a new store may fill with old data before it has to grow.
+# The room in a new store for old data, before the store has to grow.
 STORE_DATA_BYTES = 0x10000
 TYPE_HEADER, TYPE_CATALOG, TYPE_LIST, TYPE_STORE, TYPE_RANGES, TYPE_BITMAP = 1, 2, 3, 4, 5, 6
-# As Windows 8 and later set them on a live shadow copy; 0x100 marks one that is deleted.
+# Windows 8 and later set LIVE_FLAGS on a live shadow copy; 0x100 marks a deleted one.
 LIVE_FLAGS, DELETED_FLAG = 0x440, 0x100
 FREE_ENTRY = struct.pack("<Q", 1).ljust(HEAD, b"\0")
-# Persistent with writers: context, attributes, and the id that stands in such a store.
+# Persistent with writers: context, attributes, and the id in such a store.
 PERSISTENT_WITH_WRITERS = (0x9, 0x00420009, UUID("ae9a9337-0048-4ed6-9874-71500654b7b3"))
 CLIENT_ACCESSIBLE = (0x1D, 0x0002001D, UUID("e5de7d45-49f2-40a4-817c-7dc82b72587f"))
-# What stands in a store whose shadow copy is marked as deleted.
+# The id in a store whose shadow copy is marked as deleted.
 DELETED = UUID("f12142b4-9a4b-49af-a851-700c42fdc2be")
 OEM_NAMES = {"NTFS": b"NTFS    ", "ReFS": b"ReFS\0\0\0\0", "BitLocker": b"-FVE-FS-"}
 CLUSTER_BYTES = 4096
@@ -78,7 +78,7 @@ class SimulatedVolume:
             copy_id: the id of the shadow copy, as DiskShadow would print it.
             set_id: the id of its set.
             created_at: with its time zone.
-            storage: the volume that holds its storage; this one by default.
+            storage: the volume that holds its shadow storage; this one by default.
             made_as: context, attributes, and the id that Windows writes into such a store.
             machine: the server's name.
         """
@@ -94,7 +94,7 @@ class SimulatedVolume:
         return store_id
 
     def mark_deleted(self, store_id: UUID) -> None:
-        """Mark a shadow copy as deleted, its entry and store left where they are."""
+        """Mark a shadow copy as deleted; its entry and store stay."""
         entry = bytearray(self._entries[2, store_id])
         (flags,) = struct.unpack_from("<Q", entry, 40)
         struct.pack_into("<Q", entry, 40, flags | DELETED_FLAG)
@@ -105,7 +105,7 @@ class SimulatedVolume:
         holder._write(store_at + HEAD, DELETED.bytes_le)
 
     def delete_shadow_copy(self, store_id: UUID) -> None:
-        """Delete a shadow copy as Windows does: both entries are free, the store's bytes stay where they were."""
+        """Delete a shadow copy as Windows does: free both entries, and leave the store's bytes."""
         for volume, kind in ((self, 2), (self._storage or self, 3)):
             volume._entries[kind, store_id] = FREE_ENTRY
             volume._write_catalog()

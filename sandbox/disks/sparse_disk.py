@@ -1,4 +1,4 @@
-"""Disks of any size in memory, with the partition tables that Windows writes: what was never written is zeros."""
+"""Disks of any size in memory, with the partition tables that Windows writes; unwritten bytes are zeros."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 PAGE_BYTES = 16 * 1024
-# Windows aligns partitions so, and leaves as much free behind the last.
+# Windows aligns partitions to 1 MiB, and leaves as much free behind the last.
 ALIGNMENT = 1 << 20
 BASIC_DATA = UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
 NTFS_ROW, EXTENDED_ROW, PROTECTIVE_ROW = 0x07, 0x0F, 0xEE
@@ -30,7 +30,7 @@ class SparseDisk:
         self._pages: dict[int, bytearray] = {}
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write inside the disk; a write beyond its end is refused."""
+        """Write inside the disk; refuse a write beyond its end."""
         if offset < 0 or offset + len(data) > self.size_bytes:
             raise ValueError(f"{len(data)} bytes at {offset:#x} do not fit on a disk of {self.size_bytes:#x}")
         done = 0
@@ -50,7 +50,7 @@ class SparseDisk:
         return data[inside : inside + max(0, end - offset)]
 
     def written_blocks(self, block_bytes: int) -> list[int]:
-        """Return the numbers of the blocks that hold anything that was written, ascending."""
+        """Return the numbers of the blocks with written data, ascending."""
         return sorted({page * PAGE_BYTES // block_bytes for page in self._pages})
 
     def save(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class SparseDisk:
 
 
 def places(disk: SparseDisk, lengths: Sequence[int]) -> list[Place]:
-    """Return places for partitions one after the other; a length of 0 takes what is left."""
+    """Return places for partitions in a row; a length of 0 takes the rest of the disk."""
     found, start = [], ALIGNMENT
     for length in lengths:
         taken = length or disk.size_bytes - ALIGNMENT - start
@@ -73,7 +73,7 @@ def places(disk: SparseDisk, lengths: Sequence[int]) -> list[Place]:
 
 
 def write_gpt(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[UUID] = ()) -> list[Place]:
-    """Partition a disk by GPT, with its backup at the end; a partition without a kind is one of basic data."""
+    """Partition a disk by GPT, with its backup at the end; partitions without a kind are basic data partitions."""
     laid = places(disk, lengths)
     sector = disk.sector_bytes
     last = disk.size_bytes // sector - 1
@@ -108,7 +108,7 @@ def _gpt_header(own: int, other: int, entries_at: int, entries: bytes, entries_s
 
 
 def write_mbr(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[int] = ()) -> list[Place]:
-    """Partition a disk by MBR, four partitions at most."""
+    """Partition a disk by MBR, with at most four partitions."""
     laid = places(disk, lengths)
     all_kinds = [*kinds, *[NTFS_ROW] * (len(laid) - len(kinds))]
     rows = [_row_of(disk, place, kind) for place, kind in zip(laid, all_kinds, strict=True)]
@@ -119,7 +119,7 @@ def write_mbr(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[int] = (
 def write_extended(disk: SparseDisk, primary: int, logical: Sequence[int]) -> list[Place]:
     """Partition a disk by MBR into one primary partition and an extended one with logical partitions, by their lengths.
 
-    Each logical partition has its link of the chain in the MiB before it.
+    The MiB before each logical partition holds its link of the chain.
     """
     first, *slots = places(disk, [primary, *(length + ALIGNMENT for length in logical)])
     extended = Place(slots[0].start, slots[-1].start + slots[-1].length - slots[0].start)

@@ -1,4 +1,4 @@
-"""The guest's answers on a simulated server, and what they have room for."""
+"""The guest's answers on a simulated server, kept within the room that the agent leaves them."""
 
 import base64
 import gzip
@@ -15,7 +15,7 @@ MAX_ANSWER, MAX_LOG, MIN_LOG = 23_000, 9_000, 2_000
 
 @dataclass
 class Request:
-    """A verb under way: ``answer`` is what the agent reports, as soon as there is something to report."""
+    """A verb in progress: ``answer`` is what the agent reports once the verb has ended."""
 
     poll: Callable[[float], dict[str, Json] | None]
     deadline_s: float
@@ -28,7 +28,7 @@ class Request:
 def with_log(answer: dict[str, Json], session: Session) -> dict[str, Json]:
     """Return an answer with the session and, if VSS is on, as much of the end of DiskShadow's log as there is room for.
 
-    Where there is hardly any, where the shadow copies lie gives way.
+    If there is hardly any room, the answer leaves out where the shadow copies lie.
     """
     answer = answer | {"session": dict(session.saved)}
     if session.shadow is None:
@@ -38,7 +38,7 @@ def with_log(answer: dict[str, Json], session: Session) -> dict[str, Json]:
     log = session.shadow.log()
     if log is None:
         return answer | {"diskShadowLog": None, "diskShadowLogCut": False}
-    # What the two keys themselves take is within what the agent leaves above the limit.
+    # The two keys themselves fit between our limit and the agent's.
     room = min(MAX_LOG, MAX_ANSWER - _characters(answer))
     kept = log
     while len(packed := base64.b64encode(gzip.compress(kept, mtime=0)).decode()) > room:

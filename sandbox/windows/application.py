@@ -1,7 +1,7 @@
 """A busy application on two volumes: orders on D:, their bookings in a ledger on E:.
 
-Each order is written to D: first and booked on E: next. An instant between the two writes leaves an order without its
-booking: harmless while the application runs, and a broken promise in a copy taken at that instant.
+Each order is written to D: first and booked on E: next. At an instant between the two writes an order lacks its
+booking: harmless while the application runs, but a copy taken at that instant is torn.
 """
 
 from collections.abc import Mapping
@@ -25,20 +25,20 @@ def _lines(count: int) -> str:
 
 
 class BusyApplication:
-    """Works all the time; where it is at the nth observation follows from the seed and n alone, without any clock."""
+    """An application at work; its progress at the nth observation depends on the seed and n alone, not on a clock."""
 
     def __init__(self, seed: int, drives: Mapping[str, VolumeContent]) -> None:
         self._seed, self._drives = seed, drives
         self._observations, self._writes = 0, FIRST_WRITES
         self.held = False
         self.flushes = True
-        """Whether its VSS writer finishes the order at hand, so that shadow copies show it whole."""
+        """Whether its VSS writer finishes the order at hand, so that shadow copies hold whole data."""
         self.asked: list[str] = []
-        """What its owner's scripts asked of it: `before`, `after 1`, `complete 0`."""
+        """The calls of its owner's scripts: `before`, `after 1`, `complete 0`."""
         self._put_on_disk()
 
     def work(self) -> None:
-        """Go on to the instant of the next observation, perhaps between the two writes of an order; not while held."""
+        """Work until the next observation, which may fall between the two writes of an order; not while held."""
         if self.held:
             return
         self._observations += 1
@@ -51,12 +51,12 @@ class BusyApplication:
         self._put_on_disk()
 
     def freeze(self) -> None:
-        """Be at rest for the instant of a shadow copy, as its VSS writer is asked to."""
+        """Freeze for the instant of a shadow copy, as VSS asks its writer to."""
         if self.flushes:
             self.shut_down()
 
     def obey(self, stage: str, argument: str) -> str:
-        """Do what a script asks: hold with nothing half done, go on, or take note of the backup's end; say so."""
+        """Do what a script asks (hold between two orders, go on, or note the backup's end), and report it."""
         self.asked.append(f"{stage} {argument}".strip())
         if stage == "before":
             self.shut_down()
@@ -71,7 +71,7 @@ class BusyApplication:
 
 @dataclass(frozen=True)
 class Examination:
-    """What is found in a copy of the application's data; money in whole euros."""
+    """The application's data as found in a copy; money in whole euros."""
 
     orders: int
     orders_total: int
@@ -80,7 +80,7 @@ class Examination:
 
     @property
     def torn(self) -> bool:
-        """Whether orders and bookings disagree."""
+        """Whether orders and bookings differ."""
         return (self.orders, self.orders_total) != (self.bookings, self.bookings_total)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What the guest's verb ``collect`` packs and sends of a session on a simulated server."""
+"""The guest's verb ``collect`` on a simulated server: packs a session's files and sends them."""
 
 import io
 import json
@@ -10,10 +10,10 @@ from sandbox.windows.host import STAGES, Json
 from sandbox.windows.session import Run, Session
 from sandbox.windows.staging import Refused
 
-# Puts what a server sends to a link; False where it would get an error.
+# Uploads to a link; False where a server would get an error.
 Put = Callable[[str, bytes], bool]
 MAX_FILE_BYTES = 10 * 2**20
-# What Windows itself says of shadow copies: of events, nothing here.
+# What Windows itself reports about shadow copies: its providers, and no events here.
 DIAGNOSIS = {
     "events.application.txt": b"",
     "events.system.txt": b"",
@@ -38,15 +38,14 @@ def files_of(session: Session, *, with_output: bool) -> dict[str, bytes]:
     """Return the files that belong to a session, in the guest's order."""
     written = {"session.log": log_text(session).encode("ascii", "replace")} | (session.output if with_output else {})
     written |= session.shadow.files() if session.shadow else {}
-    told = DIAGNOSIS if session.shadow else {}
+    diagnosis = DIAGNOSIS if session.shadow else {}
     documents = {"manifest.json": session.run.manifest, "state.json": session.saved}
-    return (
-        {name: json.dumps(value).encode() for name, value in documents.items()} | dict(sorted(written.items())) | told
-    )
+    encoded = {name: json.dumps(value).encode() for name, value in documents.items()}
+    return encoded | dict(sorted(written.items())) | diagnosis
 
 
 def packed(session: Session, *, with_output: bool, locked: Collection[str]) -> tuple[bytes, list[Json]]:
-    """Return a session's files as one zip, and what is in it; ``locked`` are files that somebody does not share."""
+    """Return a session's files as one zip, and its list; ``locked`` are files that another process has open."""
     archive, listed = io.BytesIO(), []
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for name, content in files_of(session, with_output=with_output).items():
@@ -58,10 +57,10 @@ def packed(session: Session, *, with_output: bool, locked: Collection[str]) -> t
 
 
 def collect(run: Run, parameters: dict[str, str], put: Put, locked: Collection[str]) -> dict[str, Json]:
-    """Send the files of an attempt's session, and return what the answer says of both.
+    """Send the files of an attempt's session, and return the answer's part about session and files.
 
     Raises:
-        Refused: there is no link or no session, or the bucket does not take them.
+        Refused: there is no link or no session, or the bucket refuses the files.
     """
     attempt, link = parameters["Attempt"], parameters["UploadLink"]
     if link == "none":

@@ -1,7 +1,7 @@
 r"""The scripts of a simulated server's owner: where they lie, and what they do to the application.
 
-A script's text can say in a comment how it goes, so that one text serves here and on a real server:
-`# sandbox: exit 3` (it fails before it has touched the application), `# sandbox: run 12 s`, `# sandbox: hang`.
+A comment in a script decides how it runs here, so that the same text serves on a real server:
+`# sandbox: exit 3` (it fails before it touches the application), `# sandbox: run 12 s`, `# sandbox: hang`.
 """
 
 import math
@@ -19,10 +19,10 @@ EXIT, RUN = re.compile(r"exit (\d+)"), re.compile(r"run (\d+(?:\.\d+)?) s")
 
 
 def outcome_of(text: str) -> Outcome:
-    """How a script with this text goes; at once and well if it does not say.
+    """Return how a script with this text runs: at once and successfully, unless a comment says otherwise.
 
     Raises:
-        ValueError: it says something that nobody knows.
+        ValueError: the directive is unknown.
     """
     exit_code, duration_s = 0, 0.0
     for directive in DIRECTIVE.findall(text):
@@ -33,7 +33,7 @@ def outcome_of(text: str) -> Outcome:
         elif directive == "hang":
             duration_s = math.inf
         else:
-            raise ValueError(f"a script says: # sandbox: {directive}")
+            raise ValueError(f"unknown directive: # sandbox: {directive}")
     return Outcome(exit_code, duration_s)
 
 
@@ -47,7 +47,7 @@ class CustomerScripts:
     fetched: dict[str, str] = field(default_factory=dict)
 
     def on_server(self) -> list[str]:
-        """The names of the files in the server's own scripts folder."""
+        """Return the names of the files in the server's own scripts folder."""
         return list(self.folder)
 
     def fetch(self, link: str) -> bool:
@@ -60,13 +60,13 @@ class CustomerScripts:
         return content is not None
 
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
-        """Start a script; None if it is not there. One that fails has left the application alone."""
-        where = PureWindowsPath(path)
-        text = self.folder.get(where.name) if where.is_absolute() else self.fetched.get(where.name)
+        """Start a script; None if it is missing. A script that fails does not touch the application."""
+        file = PureWindowsPath(path)
+        text = self.folder.get(file.name) if file.is_absolute() else self.fetched.get(file.name)
         if text is None:
             return None
         outcome = outcome_of(text)
         if self.application and outcome.exit_code == 0:
-            said = self.application.obey(stage, argument)
-            return outcome._replace(printed=(f"{said}\r\n".encode(), b""))
+            report = self.application.obey(stage, argument)
+            return outcome._replace(printed=(f"{report}\r\n".encode(), b""))
         return outcome

@@ -1,8 +1,8 @@
-"""DiskShadow on a simulated server: what a script makes of the server's shadow copies, and the log that it leaves.
+"""DiskShadow on a simulated server: what a script does to the server's shadow copies, and the log that it leaves.
 
 It follows published logs (tests/unit/vss/diskshadow, here by name) and Microsoft's pages on its commands ("docs").
-It never guesses: what nobody has seen, and what quiesce has no use for, is Unseen. Whether a script goes on after
-a line that DiskShadow does not understand, or after a command that failed, is known to nobody: a knob.
+It never guesses: it raises Unseen for what no source shows and for what quiesce does not use. No source shows whether
+a script goes on after a line that DiskShadow does not understand or after a failed command: that is a knob.
 """
 
 import re
@@ -18,18 +18,18 @@ STABLE = ("1 (VSS_WS_STABLE)", "0x00000000 (S_OK)")
 
 
 class _Ended(Exception):
-    """The script has come to its end, good or bad."""
+    """The script has ended, well or badly."""
 
 
 class DiskShadow:
     """One run of DiskShadow with a script."""
 
     def __init__(self, server: Server) -> None:
-        """Start it on a server, which says whether a script goes on after an error."""
+        """Start it on a server, whose knob decides whether a script goes on after an error."""
         self.server = server
         self.log: list[str] = []
         self.failed = False
-        """Whether a line was not understood, or a command failed."""
+        """Whether DiskShadow did not understand a line, or a command failed."""
         self._context, self._writers, self._verbose, self._metadata = "volatile", True, False, ""
         self._full = self._ended = self._create_failed = False
         self._volumes: list[tuple[str, str, str]] = []
@@ -41,7 +41,7 @@ class DiskShadow:
     def run(self, script: bytes, hold: Callable[[list[str]], int]) -> bytes:
         """Run a script to its end, and return the log.
 
-        ``hold`` is what ``exec`` starts: it is given the words of the line, and returns an exit code.
+        ``hold`` is what ``exec`` starts: it takes the words of the line and returns an exit code.
         """
         steps, answer = self.steps(script), None
         while True:
@@ -56,7 +56,7 @@ class DiskShadow:
         return "".join(f"{line}\r\n" for line in self.log).encode("ascii")
 
     def steps(self, script: bytes) -> Generator[list[str], int | None, None]:
-        """Run a script; yield the words of each line that takes its time, and take the exit code of what it starts."""
+        """Run a script; yield the words of each line that takes time, and receive the exit code of what it starts."""
         self.log += texts.banner(self.server.name, self.server.time)
         try:
             for line in lines_of(script):
@@ -87,7 +87,7 @@ class DiskShadow:
             self._exit()
 
     def _exit(self) -> NoReturn:
-        """Leave; whether the note comes after a hold that failed nobody has seen (exec-failed.log had no backup)."""
+        """Leave. No source shows whether the note follows a hold that failed (exec-failed.log had no backup)."""
         if self._full and self._created and not self._ended:
             self.log += texts.NOT_ENDED
         if self._created and self._context == "volatile":  # docs of set context: deleted on exit
@@ -103,7 +103,7 @@ class DiskShadow:
         self._verbose = value.lower() == "on"
 
     def _set_context(self, context: str) -> None:
-        """The last one holds (full.log); clientaccessible is without writers (docs of VSS_CTX_CLIENT_ACCESSIBLE)."""
+        """The last one counts (full.log); clientaccessible has no writers (docs of VSS_CTX_CLIENT_ACCESSIBLE)."""
         self._context, _, nowriters = context.lower().partition(" ")
         self._writers = not nowriters and self._context != "clientaccessible"
 
@@ -112,7 +112,7 @@ class DiskShadow:
         self.log += [texts.OVERWRITTEN] if path in self.server.files else []
 
     def _exclude_writer(self, writer_id: str) -> None:
-        """Leave a writer out, and say nothing of it; one that is not there is no error (docs of writer; VSSTester)."""
+        """Leave a writer out without a line in the log; an absent one is no error (docs of writer; VSSTester)."""
         if self._created or self._full or self._volumes:
             raise Unseen("writer exclude after begin backup or add volume")
         self._excluded.add(writer_id.lower())
@@ -126,7 +126,7 @@ class DiskShadow:
         asked = name.lower().rstrip("\\")
         found = [v for v, drive in self.server.volumes.items() if asked in (v.lower().rstrip("\\"), drive.lower())]
         if not found or self._created or found[0] in [volume for volume, _, _ in self._volumes]:
-            raise Unseen(f"add volume {name}, which is not there, there twice, or added after create")
+            raise Unseen(f"add volume {name}, which is missing, added twice, or added after create")
         alias = alias or f"VSS_SHADOW_{len(self._volumes) + 1}"
         self._volumes.append((found[0], alias, (provider or self.server.default_provider).lower()))
 
@@ -158,7 +158,7 @@ class DiskShadow:
         self._list_copies(set_id)
 
     def _ask_writers(self) -> None:
-        """Those that are dropped are told of before those that take part (full.log), and only if that is wanted."""
+        """If verbose, log the dropped writers before those that take part (full.log)."""
         present = {volume for volume, _, _ in self._volumes}
         wanted = [writer for writer in self.server.writers if writer.writer_id not in self._excluded]
         asked = wanted if self._writers else []
@@ -203,7 +203,7 @@ class DiskShadow:
         self.log.append(f"{len(self.server.writers)} writers listed.")
 
     def _expand(self, text: str) -> str:
-        """Put in aliases, and show each (full.log). What is none after a failed create, the program gets as it is."""
+        """Replace aliases and log each (full.log). After a failed create the program gets unknown ones as they are."""
         for name in re.findall(r"%(\w+)%", text):
             if name in self._aliases:
                 self.log.append(f"-> %{name}% = {self._aliases[name]}")
@@ -216,7 +216,7 @@ class DiskShadow:
 
     def _executed(self, code: int) -> None:
         self._program = []
-        if code:  # nothing is printed after it, and nothing more is done
+        if code:  # DiskShadow prints and does nothing after this
             self.failed = True
             self.log += texts.exec_failed(code)
             raise _Ended
@@ -226,12 +226,12 @@ class DiskShadow:
         self.log.append(f"The shadow copy was successfully exposed as {drive}\\.")
 
     def _end_backup(self) -> None:
-        """End a backup; without begin backup it is accepted, too (docs of import), and was a copy."""
+        """End a backup; DiskShadow also accepts it without begin backup (docs of import): then it was a copy."""
         if not self._created or self._ended:
             raise Unseen("end backup before create, or twice")
         self._ended = True
         for writer in self._taking_part:
-            writer.told.append("full" if self._full else "copy")
+            writer.notified.append("full" if self._full else "copy")
 
     def _delete_shadows(self, kind: str, wanted: str | None) -> None:
         def matches(copy: ShadowCopy) -> bool:
@@ -241,7 +241,7 @@ class DiskShadow:
             wanted = self._expand(wanted)
         gone = [copy for copy in self.server.shadow_copies if matches(copy)]
         if not gone:
-            raise Unseen("deleting what is not there")
+            raise Unseen("deleting a shadow copy that does not exist")
         if self.server.delete_fails:
             self.log += texts.failed(*self.server.delete_fails)
             self._after()
@@ -251,7 +251,7 @@ class DiskShadow:
         self.log += ["", f"Number of shadow copies deleted: {len(gone)}"]
 
 
-# What is understood; anything else is a line that DiskShadow answers with a usage text.
+# The lines that DiskShadow understands; it answers any other with a usage text.
 _COMMANDS: dict[str, Callable[..., None]] = {
     r"set verbose (on|off)": DiskShadow._set_verbose,
     r"set context (clientaccessible|(?:persistent|volatile)(?: nowriters)?)": DiskShadow._set_context,

@@ -1,4 +1,4 @@
-"""How DiskShadow reads the file of a script, and what nobody knows of that."""
+"""How DiskShadow reads a script's file, as far as that is known."""
 
 import codecs
 import re
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 
 class Unseen(Exception):
-    """Nobody has seen what DiskShadow does there, or quiesce has no use for it."""
+    """No source shows what DiskShadow does there, or quiesce does not use it."""
 
 
 def lines_of(script: bytes) -> Iterator[str]:
-    """Read a script as DiskShadow does: where CR, LF or both are missing at a line's end, its last letters are taken.
+    """Read a script as DiskShadow does: from a line that does not end with CR and LF it drops the last letter.
 
-    In UTF-16 it finds no line at all; letters that are not ASCII's, controls, or CR alone within it nobody has tried.
+    In UTF-16 it finds no line at all. No source shows letters outside of ASCII, control characters, or CR alone.
     """
     if script.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return

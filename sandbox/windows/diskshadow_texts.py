@@ -1,11 +1,11 @@
-"""DiskShadow's words, after published logs (tests/unit/vss/diskshadow, here by name), on an English server."""
+"""DiskShadow's output on an English server, after published logs (tests/unit/vss/diskshadow, here by name)."""
 
 from collections.abc import Iterator, Sequence
 
-# exec-failed.log, full.log. For other contexts nobody was found who shows them.
+# exec-failed.log, full.log. No published log shows other contexts.
 PERSISTENT = "No_Auto_Release Persistent Differential"
 PERSISTENT_WITHOUT_WRITERS = "No_Auto_Release Persistent No_Writers Differential"
-# lost-newline.log; of other commands' usage nothing is known but that it is printed.
+# lost-newline.log; DiskShadow prints other commands' usage, too, but no log shows it.
 END_USAGE = (
     "END { BACKUP | RESTORE }",
     "",
@@ -18,7 +18,7 @@ OVERWRITTEN = "The existing file will be overwritten."  # full.log
 
 
 def banner(server: str, time: str) -> tuple[str, ...]:
-    """What DiskShadow begins with (all logs)."""
+    """The first lines (all logs)."""
     return (
         "Microsoft DiskShadow version 1.0",
         "Copyright (C) 2013 Microsoft Corporation",
@@ -61,7 +61,7 @@ def alias(name: str, shadow_id: str, *, of_set: bool = False) -> str:
 
 
 def inserted(cab: str, writers: int | None) -> Iterator[str]:
-    """What goes into the metadata: of writers only if they take part (full.log; issue 406 of openzfs)."""
+    """The files of the metadata; those of writers only if they take part (full.log; issue 406 of openzfs)."""
     documents = [] if writers is None else ["BCDocument.xml", *(f"WM{n}.xml" for n in range(writers))]
     for name in ["Manifest.xml", *documents, "DisDBF6.tmp"]:
         yield f"Inserted file {name} into .cab file {cab}"
@@ -109,5 +109,5 @@ def exec_failed(code: int) -> tuple[str, ...]:
 
 
 def deleting(shadow_id: str, volume: str, provider: str) -> str:
-    """A shadow copy that is deleted (deleted-zh.log; these words are a translation)."""
+    """A deleted shadow copy (deleted-zh.log; this text is a translation)."""
     return f"Deleting shadow copy {shadow_id} on volume {volume} from provider {provider} [Attributes: 0x00020009]..."

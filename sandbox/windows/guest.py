@@ -15,12 +15,12 @@ from sandbox.windows.shadow_session import storage_of
 from sandbox.windows.staging import ROOT, Refused, Scripts, manifest
 from sandbox.windows.vss import Server, VssWriter
 
-# A run's folder stays on the server for as long as the agent keeps its own output.
+# A run's folder stays on the server as long as the agent keeps its own output.
 KEPT_S = 14 * 86400
 LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
 
 
-# Says whether a verb's wait is over: "" for done, an error, or None.
+# Returns whether a verb's wait is over: "" for success, an error, or None.
 Poll = Callable[[float], str | None]
 
 
@@ -31,7 +31,7 @@ def put_nowhere(_link: str, _content: bytes) -> bool:
 
 @dataclass
 class Guest:
-    """The guest of one server. ``instance_id`` is the server's true one; the flags say what is wrong with it."""
+    """The guest of one server. ``instance_id`` is the server's true one; the flags are knobs for its faults."""
 
     instance_id: str
     scripts: Scripts
@@ -40,13 +40,13 @@ class Guest:
     disks: list[Disk] | None = None
     """Those of the drives unless they are given."""
     vss: Server = field(default_factory=lambda: Server({}, [VssWriter.of_windows()]))
-    """VSS there; its volumes are the drives if it is given none."""
+    """The server's VSS; its volumes are the drives if it has none of its own."""
     locked: set[str] = field(default_factory=set)
-    """Files of sessions that somebody has open and does not share."""
+    """Files of sessions that another process has open."""
     runs: dict[str, Run] = field(default_factory=dict)
     disk_full: bool = False
     metadata_answers: bool = True
-    agent_tells: bool = True
+    agent_knows_id: bool = True
     folder_trusted: bool = True
     language_full: bool = True
     task_created: bool = True
@@ -59,11 +59,11 @@ class Guest:
         self.vss.volumes = self.vss.volumes or {drive.volume_guid: drive.path for drive in self.drives}
 
     def sessions(self) -> list[Session]:
-        """Return every session that was ever begun here, in order."""
+        """Return every session that ever began here, in order."""
         return [session for run in self.runs.values() for session in run.sessions.values()]
 
     def advance(self, now_s: float) -> None:
-        """Let everything happen that is due by now."""
+        """Do everything that is due by now."""
         for session in self.sessions():
             session.advance(now_s)
 
@@ -73,19 +73,19 @@ class Guest:
         base = {"quiesce": 1, "verb": parameters["Verb"], "run": parameters["RunId"], "attempt": parameters["Attempt"]}
         if not self.language_full:
             return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
-        of_session: dict[str, Json] = {}
+        no_session: dict[str, Json] = {}
         try:
             if parameters["Verb"] in ("inventory", "stage"):
-                return self._at_once({**base, "ok": True, "error": ""} | self._of_server(parameters, now_s), now_s)
+                return self._at_once({**base, "ok": True, "error": ""} | self._ask_server(parameters, now_s), now_s)
             run = self._open(parameters)
-            of_session = {"session": None}
+            no_session = {"session": None}
             self._require_certain(run, parameters["Verb"])
             if parameters["Verb"] == "collect":
                 sent = collect(run, parameters, self.put, self.locked)
                 return self._at_once({**base, "ok": True, "error": ""} | sent, now_s)
             return self._begin(run, parameters, base, now_s)
         except Refused as error:
-            return self._at_once({**base, "ok": False, "error": str(error)} | of_session | error.known, now_s)
+            return self._at_once({**base, "ok": False, "error": str(error)} | no_session | error.known, now_s)
 
     def _begin(self, run: Run, parameters: dict[str, str], base: dict[str, Json], now_s: float) -> Request:
         begin = {"freeze": self._freeze, "thaw": self._thaw, "complete": self._complete}[parameters["Verb"]]
@@ -108,15 +108,15 @@ class Guest:
 
     # ---- inventory, stage
 
-    def _of_server(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
-        if not self._certain(parameters["InstanceId"], told=self.agent_tells):
+    def _ask_server(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+        if not self._certain(parameters["InstanceId"], by_agent=self.agent_knows_id):
             raise Refused("IdentityUnknown")
         if parameters["Verb"] == "stage":
             return {"staged": self._stage(parameters, now_s)}
         if not self.cim_answers:
             raise Refused("InventoryUnreadable: CIM answers nothing")
-        more = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss)}
-        return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | more}
+        rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss)}
+        return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
 
     def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
         if not self.folder_trusted:
@@ -132,7 +132,7 @@ class Guest:
             raise Refused(f"ForeignServer: {parameters['RunId']} was staged on {run.manifest['instance']}")
         return run.manifest
 
-    # ---- freeze, thaw, complete: each begins, and returns the session and what its wait asks
+    # ---- freeze, thaw, complete: each returns the session and the poll for its wait
 
     def _freeze(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
         session = self._attempt(run, int(parameters["Attempt"]), now_s)
@@ -159,7 +159,7 @@ class Guest:
         return session, self._wait_for(session, "ended")
 
     def _wait_for(self, session: Session, phase: str) -> Poll:
-        """Wait for the runner, or do its work if it is gone."""
+        """Wait for the runner, or take over its work if it is dead."""
 
         def poll(now_s: float) -> str | None:
             if not session.reached(phase) and session.runner is None:
@@ -175,16 +175,16 @@ class Guest:
             raise Refused(f"NotStaged: {parameters['RunId']}")
         if not self.folder_trusted:
             raise Refused(f"FolderNotTrusted: {ROOT}")
-        self._certain(run.manifest["instance"], told=self.agent_tells)
+        self._certain(run.manifest["instance"], by_agent=self.agent_knows_id)
         return run
 
     def _require_certain(self, run: Run, verb: str) -> None:
-        """Only thaw goes on where nobody can tell whose server this is."""
-        if verb != "thaw" and not self._certain(run.manifest["instance"], told=self.agent_tells):
+        """Refuse all verbs but thaw where the server's identity is not known."""
+        if verb != "thaw" and not self._certain(run.manifest["instance"], by_agent=self.agent_knows_id):
             raise Refused("IdentityUnknown")
 
     def _attempt(self, run: Run, attempt: int, now_s: float) -> Session:
-        """Return the attempt's session, begun now if it is the first time that anybody asks for it."""
+        """Return the attempt's session; the first request for it begins it."""
         if attempt in run.sessions:
             return run.sessions[attempt]
         if run.complete_claim:
@@ -196,13 +196,13 @@ class Guest:
         return run.sessions.setdefault(attempt, Session(run, attempt, now_s, host))
 
     def _require_nothing_open(self, run_id: str, owner: str, attempt: int) -> None:
-        """One session at a time on a server; an earlier attempt of the same run only has to be thawed."""
+        """Allow one session at a time on a server; an earlier attempt of the same run only has to be thawed."""
         for other in self.sessions():
             earlier = other.state["run"] == run_id and other.attempt < attempt and other.phase == "thawed"
             if other.state["instance"] == owner and other.phase != "ended" and not earlier:
                 raise Refused(f"SessionOpen: {other.state['run']} attempt {other.attempt} is {other.phase}")
 
-    # ---- tasks, and what happens to a server
+    # ---- tasks, and events on the server
 
     def _start_runner(self, session: Session, now_s: float) -> None:
         if not self.task_created:
@@ -227,20 +227,20 @@ class Guest:
             self.start_task("watchdog", session, now_s)
 
     def reboot(self, now_s: float) -> None:
-        """End everything that runs on the server, then boot it."""
+        """End every process on the server, then boot it."""
         for session in self.sessions():
             session.lose_power(now_s)
         self.start_watchdogs(now_s)
 
     def _runner(self, name: str, until: str, session: Session, now_s: float) -> Runner:
-        told = name == "verb" and self.agent_tells
+        by_agent = name == "verb" and self.agent_knows_id
         owner = session.state["instance"]
-        sure = self._certain(owner, told=told)  # once sure, always: a process does not move to another server
-        return Runner(name, until, lambda: sure or self._certain(owner, told=told), now_s)
+        certain = self._certain(owner, by_agent=by_agent)  # for good: a process does not move to another server
+        return Runner(name, until, lambda: certain or self._certain(owner, by_agent=by_agent), now_s)
 
-    def _certain(self, owner: str, *, told: bool) -> bool:
-        """Say whether this is surely the owner's server; the agent tells commands, and nobody tells tasks but IMDS."""
-        known = self.metadata_answers or told
+    def _certain(self, owner: str, *, by_agent: bool) -> bool:
+        """Refuse another's server, and return whether the id is known: from IMDS, to a verb also from the agent."""
+        known = self.metadata_answers or by_agent
         if known and self.instance_id != owner:
             raise Refused(f"ForeignServer: this is {self.instance_id}, not {owner}")
         return known

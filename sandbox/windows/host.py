@@ -1,4 +1,4 @@
-"""What a session finds on a simulated server: its disk, the customer's scripts, VSS, and who runs it."""
+"""What a session finds on a simulated server: its disk, the customer's scripts, VSS, and its runner."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ Json = Any  # what json.loads returns
 
 
 class Outcome(NamedTuple):
-    """What a customer's script does once started. ``exit_code`` None: it is no program. It may run for ``math.inf``."""
+    """What a started script does. ``exit_code`` None: it is not a program. ``duration_s`` may be ``math.inf``."""
 
     exit_code: int | None = 0
     duration_s: float = 0.0
     printed: tuple[bytes, bytes] = (b"", b"")  # to stdout, to stderr
 
 
-# Starts the customer's script (path, stage, argument) and tells how it will go; None if there is no such file.
+# Starts the customer's script (path, stage, argument) and returns how it will end; None if there is no such file.
 RunScript = Callable[[str, str, str], Outcome | None]
 
 
 @dataclass
 class Process:
-    """A script that runs on the server, and who started it; ``ends_s`` is when it ends if nobody ends it before."""
+    """A script running on the server, and the runner that started it; ``ends_s`` is when it ends by itself."""
 
     runner: "Runner"
     exit_code: int
@@ -33,7 +33,7 @@ class Process:
 
 @dataclass
 class Runner:
-    """Who runs the session: the task ``session``, the ``watchdog`` after its death, or a ``verb``, until a phase."""
+    """What runs a session until a phase: the task ``session``, or after its death the ``watchdog`` or a ``verb``."""
 
     name: str
     until: str
@@ -42,12 +42,12 @@ class Runner:
 
     @property
     def started_it(self) -> bool:
-        """Whether this is the runner that the session began with, not one that came after a death."""
+        """Whether this is the runner that the session began with, not one that took over after its death."""
         return self.name == "session"
 
 
 def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
-    """Return what is known of a script before it has ended."""
+    """Return a script's entry as it is before the script has ended."""
     return {
         "succeeded": False,
         "reason": reason,

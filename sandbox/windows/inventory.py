@@ -1,4 +1,4 @@
-"""What the guest's verb ``inventory`` finds on a simulated server: its Windows and its drives."""
+"""The guest's verb ``inventory`` on a simulated server: its Windows and its drives."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ WINDOWS = {
 
 @dataclass(frozen=True)
 class Drive:
-    """One volume as Windows lists it, None for what Windows cannot tell; a ``path`` of "" is a volume without one."""
+    """One volume as Windows lists it, None for what Windows does not know; a volume without a path has ``path`` ""."""
 
     path: str
     volume_guid: str
@@ -35,7 +35,7 @@ class Drive:
     scsi_target: int | None = 0
 
     def listed(self, *, with_disk: bool) -> dict[str, Json]:
-        """Return what the guest says of it; without its disk where Windows has no storage API."""
+        """Return the guest's entry for it; without its disk where Windows has no storage API."""
         return {
             "path": self.path,
             "volumeGuid": self.volume_guid,
@@ -77,7 +77,7 @@ def volume_guid(name: str) -> str:
 
 
 def nvme_drives(volumes: Mapping[str, str], size_gib: int = 100) -> list[Drive]:
-    """Return the drives of a server on Nitro, from its EBS volume ids by drive; one partition on each disk."""
+    """Return the drives of a Nitro server, from its EBS volume ids by drive; one partition on each disk."""
     return [
         Drive(path, volume_guid(volume_id), number, f"{volume_id.replace('-', '')}_00000001.", size_gib * GIB)
         for number, (path, volume_id) in enumerate(volumes.items())

@@ -1,7 +1,7 @@
-"""A model of one session on a simulated server: its phases, its three scripts, and whoever runs it.
+"""A model of one session on a simulated server: its phases, its three scripts, and its runner.
 
 The guest (guest/quiesce.ps1) is the original. The contract cases prove that both answer alike, field by field.
-Time is an input: nothing happens but in ``advance``, and nothing here sleeps.
+Time is an input: things happen only in ``advance``, and nothing here sleeps.
 """
 
 from copy import deepcopy
@@ -50,7 +50,7 @@ class Session:
             "shadow": shadow,
         }
         self.shadow = ShadowSession(host.vss, script, self.limits, shadow, host.cim_answers) if shadow else None
-        self.saved: dict[str, Json] = {}  # and older, the one before
+        self.saved: dict[str, Json] = {}  # `older` is the version before it
         self.save()
         self.created_s = self.frozen_s = self.before_ended_s = now_s
         self.thaw_asked, self.abort_asked, self.complete_asked = False, False, ""
@@ -65,11 +65,11 @@ class Session:
         return str(self.saved["phase"])
 
     def reached(self, phase: str) -> bool:
-        """Whether the state file says that the session is in this phase or past it."""
+        """Whether the session is in this phase or past it, by the state file."""
         return PHASES.index(self.phase) >= PHASES.index(phase)
 
     def save(self) -> bool:
-        """Write the state file as a whole; False, and the old one stays, if the disk is full."""
+        """Replace the state file; if the disk is full, keep the old one and return False."""
         self.unsaved = self.host.disk_full()
         if not self.unsaved:
             self.older = self.saved
@@ -77,7 +77,7 @@ class Session:
         return not self.unsaved
 
     def enter(self, runner: Runner) -> None:
-        """Let somebody run the session from where its state file says that it stands, unless somebody does already."""
+        """Let a runner run the session from its state file's phase on, unless it has a runner already."""
         if self.runner is None and not (runner.started_it and self.phase != "created"):
             self.state = deepcopy(self.saved)
             self.runner = runner
@@ -85,13 +85,13 @@ class Session:
                 self.shadow.entry = self.state["shadow"]
 
     def lose_power(self, now_s: float) -> None:
-        """End all that runs for it."""
+        """End every process of the session."""
         self.runner = self.process = None
         if self.shadow and self.shadow.process:
             self.shadow.process.kill(now_s)
 
     def advance(self, now_s: float) -> None:
-        """Let everything happen that is due by now."""
+        """Do everything that is due by now."""
         waits = self.runner and self.runner.started_it and self.phase in ("frozen", "thawed")
         if waits and self.shadow and self.shadow.watch(now_s):
             self.save()
@@ -106,10 +106,10 @@ class Session:
         return self.save()
 
     def _start(self, stage: str, argument: str, now_s: float) -> bool:
-        """Begin a script; what comes to nothing ends at once. Only after runs though its state cannot be saved."""
+        """Begin a script; one that cannot start ends at once. Only after runs even if its state cannot be saved."""
         self.state[stage] = entry = record("Interrupted", argument, now_s)
         if not self._enter_phase(stage) and stage != "after":
-            self.runner = None  # and with it all that it had not saved
+            self.runner = None  # and with it all unsaved state
             return False
         path = self.run.manifest["scripts"][stage]
         if self.run.manifest["source"] == "off":
@@ -127,11 +127,11 @@ class Session:
         return True
 
     def _end(self, stage: str, runner: Runner, now_s: float) -> float | None:
-        """Return when the stage's script ended, its record filled in; None while it is waited for."""
+        """Complete the entry of a stage's script, and return when it ended; None while the runner waits for it."""
         entry, process, ended_s = self.state[stage], self.process, now_s
         if process is not None:
             own = process.runner is runner
-            # A before that has lost its runner is ended; the others may finish what they have begun.
+            # The new runner ends a before that lost its runner; the other scripts may finish.
             grace_s = 0 if stage == "before" and not own else self.limits[stage]
             limit_s = (entry["startedMs"] / 1000 if own else runner.since_s) + grace_s
             ended_s = min(process.ends_s, limit_s)
@@ -174,7 +174,7 @@ class Session:
         return settled_s is not None and self._freeze(runner, max(settled_s, self.before_ended_s))
 
     def _from_frozen(self, runner: Runner, now_s: float) -> bool:
-        """The deadline is the starting runner's; who comes after its death thaws at once."""
+        """Only the starting runner keeps the deadline; one that takes over after its death thaws at once."""
         asked = self.thaw_asked or bool(self.complete_asked)
         deadline_s = max(self.frozen_s, self.before_ended_s + self.limits["freeze"]) if runner.started_it else now_s
         if not asked and now_s < deadline_s:
@@ -196,13 +196,13 @@ class Session:
         return True
 
     def _take_over(self, runner: Runner, now_s: float) -> None:
-        """Who comes after the runner's death ends what it has left, once the application goes on."""
+        """After the starting runner's death, end what it left behind, once the application is thawed."""
         if self.shadow and not runner.started_it and runner.certain():
             self.shadow.close("RunnerLost", now_s)
             self.save()
 
     def _from_thawed(self, runner: Runner, now_s: float) -> bool:
-        """The first of: complete, a later attempt, the end of the session's time."""
+        """Wait for the first of: complete, a later attempt, the end of the session's time."""
         overtaken = self.attempt + 1 in self.run.sessions
         self._take_over(runner, now_s)
         if not self.complete_asked and not overtaken and now_s >= self.created_s + self.limits["session"]:
@@ -222,12 +222,12 @@ class Session:
             self._close_shadow(runner, now_s)
             return self._close(now_s, "AlreadyRun")
         vss = self.shadow if self.complete_asked == "1" else None
-        told = vss.end_backup(now_s) if vss else True
-        if told is None:
+        notified = vss.end_backup(now_s) if vss else True
+        if notified is None:
             return False
         self._close_shadow(runner, now_s)
         earlier = self.state["before"]["succeeded"] and self.state["after"]["succeeded"]
-        return self._start("complete", "1" if told and earlier and self.complete_asked == "1" else "0", now_s)
+        return self._start("complete", "1" if notified and earlier and self.complete_asked == "1" else "0", now_s)
 
     def _close_shadow(self, runner: Runner, now_s: float) -> None:
         if self.shadow and runner.certain():

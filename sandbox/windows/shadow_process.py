@@ -1,4 +1,4 @@
-"""DiskShadow as a process of a session on a simulated server, on a clock that only ``advance`` moves."""
+"""DiskShadow as a process of a session on a simulated server; only ``advance`` moves its clock."""
 
 import re
 
@@ -21,20 +21,20 @@ class ShadowProcess:
         self._flags_s: dict[str, float] = {}
         self.set_id: str | None = None
         self.created_s: float | None = None
-        """When the hold wrote down the set's id: from then on the shadow copies exist."""
+        """When the hold wrote the set's id down: from then on the shadow copies exist."""
         self.ended_s: float | None = None
         self.exit_code: int | None = None
 
     def flag(self, name: str, now_s: float) -> None:
-        """Leave word for the hold: ``backup`` or ``abort``."""
+        """Set a flag for the hold: ``backup`` or ``abort``."""
         self._flags_s.setdefault(name, now_s)
 
     def flagged_s(self, name: str) -> float:
-        """Return when this word was left."""
+        """Return when this flag was set."""
         return self._flags_s[name]
 
     def advance(self, now_s: float) -> None:
-        """Let everything happen that is due by now."""
+        """Do everything that is due by now."""
         while self.ended_s is None and (due := self._due(now_s)):
             self._since_s, code = due
             try:
@@ -43,7 +43,7 @@ class ShadowProcess:
                 self._end(self._server.failure_exit_code if self._tool.failed else 0)
 
     def kill(self, now_s: float) -> None:
-        """End it as another program does, its hold with it; what it has not made by then is never made."""
+        """End it from outside, together with its hold; what it has not created by then it never creates."""
         self.advance(now_s)
         if self.ended_s is None:
             self._since_s = now_s
@@ -54,7 +54,7 @@ class ShadowProcess:
         return self._tool.text()
 
     def _due(self, now_s: float) -> tuple[float, int] | None:
-        """Return when what it is at has ended, and with which code; None while that goes on."""
+        """Return when its current step ended, and the exit code; None while the step goes on."""
         wait_s = {"create": self._server.create_s, "end": self._server.end_s}
         first = self._words[0] if self._words else ""
         ended_s, code = (self._since_s + wait_s.get(first, 0.0), 0) if first in {"", *wait_s} else self._held()

@@ -1,6 +1,6 @@
-"""A model of what one session does with VSS: DiskShadow from create to its end, and what the state says of it.
+"""A model of what one session does with VSS: DiskShadow from create to its end, and its entry in the state.
 
-Nothing about VSS stops a session: all that happens is data. guest/quiesce.ps1 is the original.
+A problem of VSS never stops a session: it is data. guest/quiesce.ps1 is the original.
 """
 
 import re
@@ -14,13 +14,13 @@ from sandbox.windows.vss import Server, ShadowCopy
 
 MAX_STORAGE = 60
 END_LIMIT_S = 120
-# The batch file that holds gives up so long after the session should have ended.
+# The batch file that holds DiskShadow gives up this long after the session should have ended.
 HOLD_GRACE_S = 600
 Json = Any  # what json.loads returns
 
 
 def new_entry() -> dict[str, Json]:
-    """Return what the state says of VSS before anything has happened."""
+    """Return the state's entry for VSS before anything has happened."""
     return {
         "reason": "",
         "processId": 0,
@@ -38,7 +38,7 @@ def new_entry() -> dict[str, Json]:
 
 
 def listed(copy: ShadowCopy) -> dict[str, Json]:
-    """Return what Win32_ShadowCopy says of a shadow copy."""
+    """Return a shadow copy's properties in Win32_ShadowCopy."""
     return {
         "id": copy.shadow_id.upper(),
         "setId": copy.set_id.upper(),
@@ -53,7 +53,7 @@ def listed(copy: ShadowCopy) -> dict[str, Json]:
 
 
 def storage_of(server: Server) -> list[Json]:
-    """Return what Win32_ShadowStorage says of where each volume's shadow copies lie."""
+    """Return Win32_ShadowStorage: where each volume's shadow copies lie."""
     return [
         {
             "volumeGuid": storage.volume,
@@ -68,7 +68,7 @@ def storage_of(server: Server) -> list[Json]:
 
 @dataclass
 class ShadowSession:
-    """VSS in one session; ``entry`` is what the state says of it."""
+    """VSS in one session; ``entry`` is its part of the state."""
 
     server: Server
     script: str
@@ -91,7 +91,7 @@ class ShadowSession:
         self.entry["processId"] = 4100
 
     def settled_s(self, now_s: float) -> float | None:
-        """Return when it was clear whether there are shadow copies; None while DiskShadow makes them."""
+        """Return when DiskShadow had made the shadow copies or failed to; None while it makes them."""
         process, entry = self.process, self.entry
         if process is None:
             return now_s
@@ -110,7 +110,7 @@ class ShadowSession:
         return limit_s
 
     def watch(self, now_s: float) -> bool:
-        """Notice that DiskShadow has ended while it should hold; True if the state has something new."""
+        """Notice that DiskShadow has ended while it should hold; True if the state has changed."""
         if self.process is None or self.entry["endedMs"]:
             return False
         self.process.advance(now_s)
@@ -119,16 +119,16 @@ class ShadowSession:
         return bool(self.entry["endedMs"])
 
     def look_at_thaw(self) -> None:
-        """Read once more what exists, as soon as the application goes on."""
+        """Read the shadow copies again as soon as the application is thawed."""
         if not self.entry["createdMs"] or self.entry["copiesAtThaw"] is not None:
             return
-        there = self._copies()
-        if there is not None:
-            self.entry["copiesAtThaw"] = [copy.shadow_id.upper() for copy in there]
+        existing = self._copies()
+        if existing is not None:
+            self.entry["copiesAtThaw"] = [copy.shadow_id.upper() for copy in existing]
         self.entry["storageAtThaw"] = self.storage()
 
     def end_backup(self, now_s: float) -> bool | None:
-        """Have the writers told that the backup is complete; True if they were, None while that goes on."""
+        """Have DiskShadow notify the writers of BackupComplete; True if it did, None while it is at it."""
         self.watch(now_s)
         if self.process is None or self.entry["endedMs"]:
             return False
@@ -144,7 +144,7 @@ class ShadowSession:
         return False
 
     def close(self, reason: str, now_s: float) -> None:
-        """End DiskShadow if it still runs, and delete the shadow copies that it made, by their set."""
+        """End DiskShadow if it still runs, and delete the shadow copies that it made, by their set's id."""
         if not self.entry["endedMs"] and reason == "RunnerLost":
             self._kill(reason, now_s)
         elif not self.entry["endedMs"] and self.process and not self.watch(now_s):
@@ -158,7 +158,7 @@ class ShadowSession:
         return self.process.log() if self.process else None
 
     def files(self) -> dict[str, bytes]:
-        """Return the files that it leaves in the attempt's folder, and that are collected."""
+        """Return the files that DiskShadow leaves in the attempt's folder for ``collect``."""
         if self.process is None:
             return {}
         log = self.process.log()
@@ -193,7 +193,7 @@ class ShadowSession:
         self._note_end(reason, now_s, None)
 
     def _set_written_down(self) -> str | None:
-        """Return the set by what the hold was told, or else by the log."""
+        """Return the set's id from the hold's argument, or else from the log."""
         if self.process is None:
             return None
         if self.process.set_id:

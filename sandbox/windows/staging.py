@@ -1,4 +1,4 @@
-"""What ``stage`` finds and writes down on a simulated server: the customer's scripts, and the run's manifest."""
+"""The guest's verb ``stage`` on a simulated server: finds the customer's scripts and makes the run's manifest."""
 
 from pathlib import PureWindowsPath
 from typing import Protocol
@@ -9,7 +9,7 @@ ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 
 
 class Refused(Exception):
-    """What the guest answers with ``ok`` false and this error, and what it knew of the session by then."""
+    """The guest refuses: it answers with ``ok`` false, this error, and what it knows of the session."""
 
     def __init__(self, error: str, **known: Json) -> None:
         super().__init__(error)
@@ -23,17 +23,17 @@ class Scripts(Protocol):
         """Return the names of the files in the server's own scripts folder."""
 
     def fetch(self, link: str) -> bool:
-        """Say whether the bucket answers to this link."""
+        """Fetch a script from the bucket; False if the bucket refuses."""
 
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
-        """Start a script and tell how it will go; None if there is no such file."""
+        """Start a script and return how it will end; None if there is no such file."""
 
 
 def manifest(parameters: dict[str, str], scripts: Scripts) -> dict[str, Json]:
     """Return the manifest of a run, from the parameters of the SSM document.
 
     Raises:
-        Refused: two scripts of the server match, or the bucket refuses a link.
+        Refused: two scripts on the server match, or the bucket refuses a link.
     """
     source, policy = parameters["Scripts"], parameters["Policy"]
     paths = dict.fromkeys(STAGES, "")
@@ -58,7 +58,7 @@ def manifest(parameters: dict[str, str], scripts: Scripts) -> dict[str, Json]:
 
 
 def find(stage: str, policy: str, names: list[str]) -> str:
-    """Return the path of the server's own script, or nothing: the prefix in any case, the policy's name as it is."""
+    """Return the path of the server's own script, or nothing; only the prefix matches in upper or lower case."""
     prefix = f"{stage}_"
     found = [
         str(ROOT / "scripts" / name)
@@ -71,7 +71,7 @@ def find(stage: str, policy: str, names: list[str]) -> str:
 
 
 def fetch(stage: str, parameters: dict[str, str], scripts: Scripts) -> str:
-    """Return the name that a script from the bucket gets, or nothing if there is no link."""
+    """Fetch a script from the bucket, and return its name, or nothing if there is no link."""
     link = parameters[f"{stage.capitalize()}Link"]
     if link == "none":
         return ""

@@ -1,4 +1,4 @@
-"""Windows on a simulated server: the SSM agent, the guest with its tasks, its owner's scripts, and its own time."""
+"""Windows on a simulated server: the SSM agent, the guest with its tasks, its owner's scripts, and its clock."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from sandbox.windows.guest import Guest, Request, put_nowhere
 from sandbox.windows.inventory import Drive
 from sandbox.windows.session import Session
 
-# How finely time passes while something is under way, while nothing is, and while nobody waits for anything soon.
+# Steps of the clock: while a command makes progress, while a session is open, and otherwise.
 TICK_S, LULL_S, QUIET_S = 0.1, 5.0, 120.0
-# guest/quiesce.ps1, Start-Runner: the watchdog comes so long after what it waits for.
+# guest/quiesce.ps1, Start-Runner: the watchdog starts this long after the deadlines that it watches.
 WATCHDOG_GRACE_S = 30
 PARAMETER = re.compile(r"^ +(\w+) = '([^']*)'$", re.MULTILINE)
 
@@ -27,7 +27,7 @@ class Verb:
     request: Request
 
     def poll(self, now_s: float) -> Ended | None:
-        """How it ended: with the guest's line, and 1 if it refused."""
+        """Return how it ended: with the guest's line, and exit code 1 if the guest refused."""
         answer = self.request.answer(now_s)
         if answer is None:
             return None
@@ -50,12 +50,12 @@ class Windows:
         """Switch it on.
 
         Args:
-            instance_id: what the instance metadata says.
-            application: what its owner's scripts hold and let go on.
-            get: follows a link into the bucket, and gives None where a server would get an error.
+            instance_id: its id in the instance metadata.
+            application: the application that its owner's scripts freeze and thaw.
+            get: downloads from a link into the bucket; None where a server would get an error.
             now_s: in seconds since 1970.
-            put: puts what the server sends to a link into the bucket; False where a server would get an error.
-            drives: what Windows sees of its volumes.
+            put: uploads to a link into the bucket; False where a server would get an error.
+            drives: its volumes as Windows sees them.
         """
         self.scripts = CustomerScripts(application, get)
         self.guest = Guest(instance_id, self.scripts, put, list(drives))
@@ -64,7 +64,7 @@ class Windows:
         self._boots_s: float | None = None
 
     def advance(self, now_s: float) -> None:
-        """Let everything happen that is due by now."""
+        """Do everything that is due by now."""
         while self.now_s < now_s:
             before_s = self.now_s
             self.now_s = min(before_s + self._step_s(), now_s)
@@ -82,25 +82,25 @@ class Windows:
         return QUIET_S if resting and self._boots_s is None else LULL_S
 
     def switch_off(self) -> None:
-        """Cut its power: everything that runs there ends."""
+        """Cut its power, which ends every process on it."""
         self.on, self._boots_s = False, None
         self.agent.stop()
         for session in self.guest.sessions():
             session.runner = session.process = None
 
     def boot(self) -> None:
-        """Switch it on: tasks with a boot trigger start, and the agent goes on with what it was at."""
+        """Switch it on: tasks with a boot trigger start, and the agent resumes its commands."""
         self.on, self._boots_s = True, None
         self.guest.reboot(self.now_s)
         self.agent.begin(self.now_s)
 
     def reboot(self, down_s: float = 60.0) -> None:
-        """Switch it off, and on again later."""
+        """Switch it off, and on again after `down_s`."""
         self.switch_off()
         self._boots_s = self.now_s + down_s
 
     def _start_script(self, script: str, now_s: float) -> Verb:
-        """Start what the document makes of a command; the guest gets what its prologue sets."""
+        """Start a command's script; the guest gets the parameters that the document's prologue sets."""
         prologue = script.partition("\n}")[0]
         return Verb(self.guest.ask(dict(PARAMETER.findall(prologue)), now_s))
 

@@ -1,4 +1,4 @@
-"""VSS on a simulated server: its volumes, writers, shadow copies and their storage, and what a DiskShadow works on."""
+"""VSS on a simulated server: volumes, writers, shadow copies and their storage, for DiskShadow to work on."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MIB = 2**20
 
 @dataclass
 class VssWriter:
-    """A writer: its components, the volumes that they need, how it ends up after ``create``, and what it is told.
+    """A writer: its components, the volumes they need, its state after ``create``, and its notifications at the end.
 
     Without a volume of ``needs`` the whole writer is dropped, without one of ``component_needs`` that component alone.
     """
@@ -23,7 +23,7 @@ class VssWriter:
     needs: frozenset[str] = frozenset()
     state: str = "5 (VSS_WS_WAITING_FOR_BACKUP_COMPLETE)"
     failure: str = "0x00000000 (S_OK)"
-    told: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     component_needs: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def taking_part(self, volumes: set[str]) -> list[str]:
@@ -32,13 +32,13 @@ class VssWriter:
 
     @classmethod
     def of_windows(cls) -> "VssWriter":
-        """Return one that every Windows has, and that needs nothing."""
+        """Return a writer that every Windows has, and that needs no volume."""
         return cls("System Writer", "{e8132975-6f93-4464-a53e-1050253ae220}", (r"\System Files",))
 
 
 @dataclass(frozen=True)
 class ShadowCopy:
-    """A shadow copy on the server, anybody's; ``number`` is that of its device."""
+    """A shadow copy on the server, made by quiesce or not; ``number`` is that of its device."""
 
     shadow_id: str
     set_id: str
@@ -67,12 +67,12 @@ class ShadowStorage:
 
 @dataclass
 class Server:
-    """What DiskShadow works on, and how it goes there.
+    """What DiskShadow works on, and how its commands turn out.
 
-    ``volumes`` are GUID paths with drive letters. ``default_provider`` is whom VSS takes if a script names none: any
-    other that is registered, before the System Provider (docs of AddToSnapshotSet).
+    ``volumes`` are GUID paths with drive letters. ``default_provider`` is the one that VSS takes if a script names
+    none: any other registered one before the System Provider (docs of AddToSnapshotSet).
     ``create_fails`` and ``delete_fails`` are a code with its symbol. ``create_s`` and ``end_s`` are how long ``create``
-    and ``end backup`` take. DiskShadow's exit code after a failure is documented nowhere, nor is whether its script
+    and ``end backup`` take. Microsoft documents neither DiskShadow's exit code after a failure nor whether its script
     goes on: ``failure_exit_code`` and ``after_error`` are knobs.
     """
 
@@ -94,12 +94,12 @@ class Server:
     name: str = "SERVER"
     time: str = "3/6/2026 8:03:12 PM"
     asked: list[str] = field(default_factory=list)
-    """The writers that were asked to be at rest for the last set."""
+    """The writers that VSS asked to freeze for the last set."""
     created: Callable[[list[ShadowCopy]], None] = lambda _copies: None
-    """Hears of a set at the instant that its shadow copies show."""
+    """Called with a set at the instant that its shadow copies capture."""
 
     def add_copies(self, copies: Iterable[ShadowCopy], asked: Iterable[str] = ()) -> None:
-        """Make the shadow copies of a set while these writers are at rest; storage that is nowhere is made beside."""
+        """Make a set's shadow copies while these writers are frozen; a volume without shadow storage gets its own."""
         self.asked = list(asked)
         made = list(copies)
         for copy in made:
@@ -109,7 +109,7 @@ class Server:
         self.created(made)
 
     def storage_of(self, volume: str) -> str:
-        """Return the volume on which the shadow copies of a volume lie."""
+        """Return the volume that holds the shadow storage of a volume."""
         return next(storage.storage for storage in self.storage if storage.volume == volume)
 
     def copies_of(self, set_id: str | None) -> list[ShadowCopy]:

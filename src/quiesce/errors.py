@@ -103,6 +103,10 @@ class AnswerUnreadable(QuiesceError):
     """The server answered, but not with what quiesce's own script writes."""
 
 
+class NotThawed(QuiesceError):
+    """The after script of an attempt failed: the application may still be held, and no other attempt is made on it."""
+
+
 class GuestRefused(QuiesceError):
     """quiesce's own script on the server refused the verb; the message is the script's."""
 
@@ -122,4 +126,8 @@ class NotReady(QuiesceError):
 
 
 class RecoveryBroken(QuiesceError):
-    """What a recovery made failed, is gone, or was changed by others; waiting does not help."""
+    """What a recovery made was changed by others; waiting does not help."""
+
+
+class RecoveryUsedUp(QuiesceError):
+    """What a recovery made failed or is gone for good, and EC2 remembers its id: only a new id helps."""

@@ -67,5 +67,7 @@ def input_of(detail: Mapping[str, Any]) -> Any:
 
 
 def cause_of_ending(detail: Mapping[str, Any]) -> Cause:
-    """Return why the execution that an event reports ended, as far as its status shows it."""
+    """Return why the execution that an event reports ended: its own error, or what its status shows."""
+    if detail["status"] == "FAILED" and detail.get("error"):
+        return cause_of(Failure(Error=detail["error"], Cause=detail.get("cause") or ""))
     return Cause(*ENDINGS[detail["status"]])

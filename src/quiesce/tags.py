@@ -9,7 +9,7 @@ RUN = "quiesce:run"
 POLICY = "quiesce:policy"
 OWNER = "quiesce:owner"
 INSTANCE = "quiesce:instance"
-# Report sets these two once it has judged the run; IAM lets it write no others.
+# Set once the run is judged, by Report or sweep; IAM lets them write no others later.
 CONSISTENCY = "quiesce:consistency"
 DEVICE = "quiesce:device"
 # On what a recovery makes: RECOVERY for good, RECOVERING until the recovery has ended.

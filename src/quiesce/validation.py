@@ -1,10 +1,13 @@
 """Turn what a person typed into a model, or into a message: the field, the problem and the remedy."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from quiesce.errors import Refused
@@ -12,18 +15,56 @@ from quiesce.errors import Refused
 Model = TypeVar("Model", bound=BaseModel)
 # A message quotes a value up to this length.
 MAX_SHOWN = 60
+# Our words for pydantic's errors; ``_problem`` makes those for numbers, choices and our own checks.
+WORDS: Mapping[str, str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a field that quiesce knows",
+    "invalid_key": "must be text",
+    "string_type": "must be text",
+    "string_too_short": "must be {min_length} or more characters long",
+    "string_too_long": "must be {max_length} or fewer characters long",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "too_short": "must have {min_length} or more entries, and has {actual_length}",
+    "too_long": "must have {max_length} or fewer entries, and has {actual_length}",
+}
+NUMBERS = frozenset({"int_type", "greater_than_equal", "less_than_equal"})
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a text, for ``AfterValidator``: a pattern that must match all of it, and in words what to write."""
+
+    pattern: str
+    words: str
+
+    def __call__(self, value: str) -> str:
+        """Return a text that has the form."""
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"must be {self.words}")
+        return value
 
 
 class Advice(NamedTuple):
     """The remedies for one kind of document: ``missing`` for a missing field, ``otherwise`` for a bad value.
 
-    ``home`` is the model in whose parts a misplaced field may belong, ``name`` what people call the document.
+    ``home`` is the model in which a misplaced field may belong, ``name`` what people call the document.
     """
 
     name: str
     home: type[BaseModel]
     missing: str
     otherwise: str
+
+
+class _Step(NamedTuple):
+    """A part of an error's location that a person wrote, the models that it may belong to, and its field there."""
+
+    part: int | str
+    models: list[type[BaseModel]]
+    field: FieldInfo | None = None
 
 
 def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal: type[Refused]) -> Model:
@@ -44,67 +85,75 @@ def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal
     except ValidationError as error:
         # A misspelled field is reported as missing, too: the name that the person wrote helps more.
         first = min(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
-        fields = {_path(detail, model) for detail in error.errors()}
+        fields = {_path(_steps(detail, model)) for detail in error.errors()}
         more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
-        name = ": ".join(part for part in (where, _path(first, model)) if part)
-        raise refusal(name, _problem(first) + more, _remedy(first, model, advice)) from error
+        steps = _steps(first, model)
+        name = ": ".join(part for part in (where, _path(steps)) if part) or advice.name
+        raise refusal(name, _problem(first, steps) + more, _remedy(first, steps, advice)) from error
 
 
-def _steps(error: ErrorDetails, model: type[BaseModel]) -> Iterator[tuple[int | str, list[type[BaseModel]]]]:
-    """Yield each part of an error's location that a person wrote, with the models that it may belong to.
+def _steps(error: ErrorDetails, model: type[BaseModel]) -> list[_Step]:
+    """Return the parts of an error's location that a person wrote.
 
     Pydantic's location also has the members of a union, and a mark for a mapping's key.
     """
+    steps: list[_Step] = []
     models, keyed, last = [model], False, len(error["loc"]) - 1
     for number, part in enumerate(error["loc"]):
-        if isinstance(part, int):
-            yield part, models
+        field = next((fields[str(part)] for outer in models if str(part) in (fields := _fields(outer))), None)
+        if isinstance(part, int) or keyed:
+            steps.append(_Step(part, models))
             keyed = False
-            continue
-        annotation = next((fields[part] for outer in models if part in (fields := _annotations(outer))), None)
-        if annotation is not None:
-            yield part, models
-            models, keyed = list(_models_in(annotation)), get_origin(annotation) is dict
-        elif keyed or (number == last and error["type"] == "extra_forbidden"):
-            yield part, models
-            keyed = False
+        elif field is not None:
+            steps.append(_Step(part, models, field))
+            models, keyed = list(_models_in(field.annotation)), get_origin(field.annotation) is dict
+        elif number == last and error["type"] == "extra_forbidden":
+            steps.append(_Step(part, models))
+    return steps
 
 
-def _path(error: ErrorDetails, model: type[BaseModel]) -> str:
-    parts = [part for part, _ in _steps(error, model)]
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+def _path(steps: list[_Step]) -> str:
+    return "".join(f"[{s.part}]" if isinstance(s.part, int) else f".{s.part}" for s in steps).lstrip(".")
 
 
-def _problem(error: ErrorDetails) -> str:
-    if error["type"] == "missing":
-        return "is missing"
-    if error["type"] == "extra_forbidden":
-        return "is not a field that quiesce knows"
-    text = error["msg"].removeprefix("Value error, ")
-    shown = repr(error["input"])
-    return f"{shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 3] + '...'}: {text[0].lower()}{text[1:]}"
+def _problem(error: ErrorDetails, steps: list[_Step]) -> str:
+    kind, context, field = error["type"], error.get("ctx", {}), steps[-1].field if steps else None
+    if kind in ("missing", "extra_forbidden"):
+        return WORDS[kind]
+    if kind == "value_error":
+        words = str(context["error"])
+    elif kind == "literal_error":
+        words = f"must be {_listed(_choices(field))}"
+    elif kind in NUMBERS:
+        words = f"must be a whole number {_bounds(field)}"
+    else:
+        words = WORDS.get(kind, "is not what belongs here").format_map(context)
+    # A message quotes the value of a field, never a whole document.
+    return f"{_shown(error['input'])}: {words}" if steps else words
 
 
-def _remedy(error: ErrorDetails, model: type[BaseModel], advice: Advice) -> str:
-    match error["type"]:
-        case "extra_forbidden":
-            field, models = list(_steps(error, model))[-1]
-            return _instead_of(str(field), models[0], advice)
-        case "missing":
-            return advice.missing
-        case "string_type":
-            return "write it in quotes"
-        case _:
-            return advice.otherwise
+def _remedy(error: ErrorDetails, steps: list[_Step], advice: Advice) -> str:
+    kind, value = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return _instead_of(str(steps[-1].part), steps[-1].models[0], advice)
+    if kind == "missing":
+        return advice.missing
+    if kind in ("string_type", "invalid_key") and not isinstance(value, list | dict | None):
+        return "write it in quotes"
+    if kind == "literal_error" and (near := get_close_matches(str(value).lower(), _choices(steps[-1].field), n=1)):
+        return f"write '{near[0]}'"
+    return advice.otherwise
 
 
 def _instead_of(field: str, part: type[BaseModel], advice: Advice) -> str:
     """Return the remedy for an unknown field: move it where it belongs, correct its name, or remove it."""
-    if homes := [f"'{home}'" for home, model in _parts_of(advice.home).items() if field in _annotations(model)]:
+    if homes := [f"'{home}'" for home, model in _parts_of(advice.home).items() if field in _fields(model)]:
         return f"move it under {' or '.join(homes)} of the {advice.name}"
-    if near := get_close_matches(field.lower(), _annotations(part), n=1):
+    if field in _fields(advice.home):
+        return f"move it to the top level of the {advice.name}"
+    if near := get_close_matches(field.lower(), _fields(part), n=1):
         return f"write '{near[0]}'"
-    return f"remove it; known here: {', '.join(_annotations(part))}"
+    return f"remove it; known here: {', '.join(_fields(part))}"
 
 
 def _parts_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
@@ -112,16 +161,16 @@ def _parts_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     parts: dict[str, type[BaseModel]] = {}
     waiting = [model]
     for outer in waiting:
-        for field, annotation in _annotations(outer).items():
-            for part in _models_in(annotation):
-                parts.setdefault(field, part)
+        for name, field in _fields(outer).items():
+            for part in _models_in(field.annotation):
+                parts.setdefault(name, part)
                 waiting.append(part)
     return parts
 
 
-def _annotations(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the types of a model's fields by the names that a person writes."""
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return a model's fields by the names that a person writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -129,3 +178,44 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for argument in get_args(annotation):
         yield from _models_in(argument)
+
+
+def _choices(field: FieldInfo | None) -> list[str]:
+    """Return the words that a field takes."""
+    annotation = field.annotation if field else None
+    literals = [part for part in (annotation, *get_args(annotation)) if get_origin(part) is Literal]
+    return [str(choice) for literal in literals for choice in get_args(literal)]
+
+
+def _listed(choices: list[str]) -> str:
+    quoted = [f"'{choice}'" for choice in choices]
+    return " or ".join(part for part in (", ".join(quoted[:-1]), quoted[-1]) if part)
+
+
+def _bounds(field: FieldInfo | None) -> str:
+    """Say which numbers a field takes; where it may be left out, its bounds are one level deeper."""
+    inner = [given for part in get_args(field and field.annotation) for given in getattr(part, "__metadata__", ())]
+    nested = [bound for given in inner for bound in getattr(given, "metadata", ())]
+    found = [*(field.metadata if field else ()), *nested]
+    least = next((f"from {bound.ge} " for bound in found if hasattr(bound, "ge")), "up ")
+    return f"{least}to {next(bound.le for bound in found if hasattr(bound, 'le'))}"
+
+
+def _shown(value: Any) -> str:
+    words = _as_written(value)
+    return words if len(words) <= MAX_SHOWN else f"{words[: MAX_SHOWN - 3]}..."
+
+
+def _as_written(value: Any) -> str:
+    """Return a value as YAML and JSON have it, not Python."""
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return repr(value)
+        case list():
+            return f"[{', '.join(map(_as_written, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{_as_written(key)}: {_as_written(inner)}' for key, inner in value.items())}}}"
+        case _:
+            return str(value)

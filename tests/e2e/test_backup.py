@@ -1,4 +1,4 @@
-"""The deployed product on the local AWS: real functions, real roles, real definition."""
+"""The deployed product on the local AWS, with its real functions, roles and definition."""
 
 import json
 

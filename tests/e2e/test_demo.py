@@ -1,4 +1,4 @@
-"""The demo as a newcomer types it, with the real `sam build` and `sam deploy`; needs PyPI for the layer."""
+"""The demo as a newcomer starts it, with the real `sam build` and `sam deploy`; the layer needs PyPI."""
 
 import re
 import signal

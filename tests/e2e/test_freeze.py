@@ -1,4 +1,4 @@
-"""The deployed product with scripts: a good run, and one that is stopped while the application is held."""
+"""The deployed product with scripts: a good run, and one that a person stops while the application is held."""
 
 import json
 
@@ -6,26 +6,14 @@ import pytest
 
 from sandbox.aws.snapshots import RULES
 
-STAGES = ("before", "after", "complete")
-PATIENCE_S = 120
 MOST_BLOCKS = 7
 
 
 @pytest.fixture
 def shop(aws, quiesce):
     """A server whose scripts lie in the bucket."""
-    for stage in STAGES:
-        key = f"scripts/tests/{stage}_files-nightly.ps1"
-        aws.client("s3").put_object(Bucket=quiesce.outputs["BucketName"], Key=key, Body=b"# a script of the owner\n")
+    quiesce.put_scripts("files-nightly")
     return aws.servers.add("SHOP", seed=2)
-
-
-def record_of(aws, quiesce, server, execution_arn):
-    """The record of a run, as soon as it is there."""
-    s3, run_id = aws.client("s3"), execution_arn.rpartition(":")[2]
-    place = {"Bucket": quiesce.outputs["BucketName"], "Key": f"records/{server.instance_id}/{run_id}.json"}
-    s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 1, "MaxAttempts": PATIENCE_S})
-    return json.loads(s3.get_object(**place)["Body"].read())
 
 
 def test_a_server_with_scripts_and_vss_gets_an_application_consistent_recovery_point(aws, quiesce, shop):
@@ -76,7 +64,7 @@ def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_jud
     stopped = []
 
     def stop(_instance_id, _snapshots):
-        """At the instant of CreateSnapshots, and with the server's network gone, too."""
+        """Stop the execution at the instant of CreateSnapshots, and disconnect the server."""
         shop.windows.agent.connected = False
         stopped.append(aws.client("stepfunctions").stop_execution(executionArn=arn))
 
@@ -88,7 +76,7 @@ def test_an_execution_stopped_while_the_application_is_held_leaves_it_thawed_jud
     aws.servers.advance()
     assert (shop.application.held, shop.application.asked) == (False, ["before", "after 1"])
     shop.windows.agent.connected = True
-    record = record_of(aws, quiesce, shop, arn)
+    record = quiesce.record_of(shop, arn)
     assert (record["status"], record["failure"]["error"]) == ("Failed", "ExecutionStopped")
     assert record["session"]["auto_thawed"]
     assert shop.application.asked == ["before", "after 1", "complete 0"]

@@ -1,4 +1,4 @@
-"""What the functions may do is what they need: nothing was denied to them, and nothing is granted that no run used."""
+"""The functions have exactly the rights that they need: AWS denied them nothing, and the tour uses every right."""
 
 import json
 from datetime import timedelta
@@ -11,6 +11,8 @@ from sandbox.executions import wait_for
 
 HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
 
+NIGHTLY = "name: nightly\nowner: tests\ntargets: [{{instance_id: {}, scripts: {{from: bucket}}}}]\n"
+
 
 def input_of(aws, execution_arn, state):
     history = aws.client("stepfunctions").get_execution_history(executionArn=execution_arn, maxResults=1000)
@@ -18,12 +20,27 @@ def input_of(aws, execution_arn, state):
     return next(details["input"] for details in entered if details.get("name") == state)
 
 
+def stop_while_held(aws, quiesce, request, monkeypatch):
+    """Start a backup, and stop its execution at the instant of CreateSnapshots."""
+    started = []
+
+    def stop(_instance_id, _snapshots):
+        aws.client("stepfunctions").stop_execution(executionArn=started[0])
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(RULES, "captured", [*RULES.captured, stop])
+        started.append(quiesce.start(request))
+        assert wait_for(aws, started[0])["status"] == "ABORTED"
+    return started[0]
+
+
 @pytest.fixture
 def tour(aws, quiesce, monkeypatch):
-    """Go where each right is needed: good runs, no such policy, a busy server, and a Snapshot that comes late."""
+    """Go where each right is needed: good runs, one that is stopped while the application is held, and failures."""
     monkeypatch.setattr(RULES, "volume_interval_s", 0.0)
     server = aws.servers.add("SERVER1")
-    quiesce.put_policy("nightly", f"name: nightly\ntargets: [{{instance_id: {server.instance_id}}}]\n")
+    quiesce.put_scripts("nightly")
+    quiesce.put_policy("nightly", NIGHTLY.format(server.instance_id))
     request = {"policy": "nightly", "instance_id": server.instance_id}
     good = quiesce.start(request)
     ends = {"good": wait_for(aws, good)}
@@ -39,6 +56,8 @@ def tour(aws, quiesce, monkeypatch):
     key = {"pk": {"S": server.instance_id}, "sk": {"S": "lease"}}
     aws.client("dynamodb").put_item(TableName=quiesce.outputs["TableName"], Item=key | HELD)
     ends["busy"] = wait_for(aws, quiesce.start(request))
+    aws.client("dynamodb").delete_item(TableName=quiesce.outputs["TableName"], Key=key)
+    ends["stopped"] = quiesce.record_of(server, stop_while_held(aws, quiesce, request, monkeypatch))
     record = json.loads(ends["good"]["output"])
     ends["recovered"] = quiesce.recover(record)
     ends["without an agent"] = quiesce.recover(record, agent="none")
@@ -53,9 +72,10 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert tour["no policy"]["error"] == "PolicyRefused"
     assert tour["late"]["errorType"] == "LeaseLost"
     assert tour["busy"]["error"] == "ServerBusy"
+    assert tour["stopped"]["failure"]["error"] == "ExecutionStopped"
     assert tour["recovered"]["status"] == "SUCCEEDED"
     assert tour["without an agent"]["status"] == "SUCCEEDED"
-    assert tour["cleaned up"]["cause"].endswith("Nothing of it exists.")
+    assert tour["cleaned up"]["cause"].endswith("Nothing that it made exists.")
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
     assert [grant for grant in aws.decisions.unused("quiesce") if grant[2] != "iam:PassRole"] == []

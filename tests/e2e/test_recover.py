@@ -1,4 +1,4 @@
-"""A recovery as a person asks for one: the deployed machine, least privilege enforced, a server with the old data."""
+"""A recovery as a person starts one: the deployed machine, least privilege enforced, a server with the old data."""
 
 import json
 
@@ -19,7 +19,7 @@ def ended(described):
 
 
 def account_of(aws, quiesce, recovery_id, execution_arn):
-    """The account of one execution of a recovery, as soon as it is there."""
+    """Wait for the account of one execution of a recovery, and return it."""
     s3, key = aws.client("s3"), f"recoveries/{recovery_id}/{execution_arn.rpartition(':')[2]}.json"
     place = {"Bucket": quiesce.outputs["BucketName"], "Key": key}
     s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 1, "MaxAttempts": PATIENCE_S})

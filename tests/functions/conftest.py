@@ -17,20 +17,20 @@ EXECUTIONS = "arn:aws:states:eu-central-1:123456789012:execution:backup"
 
 
 def a_document(raw: Any, name: str = "run-1", **steps: Any) -> dict[str, Any]:
-    """Return a state document: what Begin keeps of an execution, and the answers of steps."""
+    """Return a state document: Begin's part about the execution, and the answers of steps."""
     execution = {"id": f"{EXECUTIONS}:{name}", "name": name, "started_at": "2026-03-14T01:30:00.000Z"}
     return {"execution": execution, "input": raw, **steps}
 
 
 @pytest.fixture(autouse=True)
 def full_retry_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client lives as long as its process: the failures of one test must not cost the next one its retries."""
+    """Give every test all retries: a client lives as long as its process, and so would its used-up quota."""
     monkeypatch.setattr(RetryQuota, "acquire", lambda _quota, _amount: True)
 
 
 @pytest.fixture
 def call(cloud: Cloud, clock: Clock, wire: Wire) -> Callable[..., Any]:
-    """Call a function with a state document; its answer is what JSON leaves of it."""
+    """Call a function with a state document; both pass through JSON."""
 
     def call(step: str, document: dict[str, Any], request_id: str = "request-1") -> Any:
         context = SimpleNamespace(aws_request_id=request_id, function_name=step)

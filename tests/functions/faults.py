@@ -1,11 +1,11 @@
-"""What AWS answers when it does not do what it was asked, and the error of ours that each becomes."""
+"""The faults of AWS, and the error of ours that each becomes."""
 
 import pytest
 
 from quiesce.aws.clients import REPEATABLE
 from tests.support.wire import Fault, refused, unreachable
 
-# What boto3 sends in all of a call that is safe to repeat.
+# How often boto3 sends a call that is safe to repeat.
 ATTEMPTS = REPEATABLE.retries["total_max_attempts"]
 THROTTLED = {
     "ec2": refused("RequestLimitExceeded", 503),
@@ -28,7 +28,7 @@ FAULT = {
 
 
 def each_fault(calls: list[tuple[str, int]]) -> list[pytest.ParameterSet]:
-    """Return, for the nth request of each call, each fault with its number of requests and the error's name."""
+    """Return for the nth request of each call each fault, with the number of requests sent and the error's name."""
     cases: list[pytest.ParameterSet] = []
     for call, nth in calls:
         service = call.partition(":")[0]

@@ -1,4 +1,4 @@
-"""AwaitSnapshots: looks, adopts only what is this run's, and holds the server meanwhile."""
+"""AwaitSnapshots: looks for the snapshots, adopts only this run's, and holds the server meanwhile."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +25,7 @@ LOST = {"Error": "OutcomeUnknown", "Cause": ""}
 
 @pytest.fixture
 def fresh(wire: Wire, created: dict[str, Any]) -> dict[str, Any]:
-    """A run whose snapshots were created, with nothing yet in the log of what was sent."""
+    """A run after Snapshot, with an empty log of requests."""
     wire.sent.clear()
     wire._counts.clear()
     return created

@@ -1,4 +1,4 @@
-"""Freeze, Thaw and Complete, one call each: when nobody may be asked, and what is passed on."""
+"""Freeze, Thaw and Complete, one call each: when they must send nothing, and what they pass on."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def shop(cloud):
 
 @pytest.fixture
 def asking(call, shop):
-    """A state document after Plan, of a run whose application is to be held."""
+    """A state document after Plan, of a run that freezes the application."""
     policy = a_policy(shop.instance_id, name="orders", defaults={"scripts": {"from": "bucket"}})
     document = a_document({"policy": policy})
     return {**document, "plan": call("plan", document)}
@@ -25,7 +25,7 @@ def asking(call, shop):
 def test_a_run_whose_lease_has_ended_asks_nobody_and_thaws_nobody(call, clock, shop, wire, asking):
     clock.now_s += LEASE_S
     wire.sent.clear()
-    with pytest.raises(errors.LeaseLost, match="its moment has gone"):
+    with pytest.raises(errors.LeaseLost, match="it is too late to go on"):
         call("freeze", asking)
     assert "ssm:SendCommand" not in wire.sent
     failed = {**asking, "freeze_failure": {"Error": "LeaseLost", "Cause": "{}"}}

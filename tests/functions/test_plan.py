@@ -1,4 +1,4 @@
-"""Plan: what a new user gets wrong is told in words, and leaves nothing behind; what is right takes the lease."""
+"""Plan: it refuses a new user's mistakes in plain words and leaves nothing behind; a good plan takes the lease."""
 
 import json
 import re
@@ -34,14 +34,14 @@ CALLS = [
 UNKNOWN_ID = "i-0fedcba9876543210"
 FILE = f"s3://{BUCKET}/policies/files-nightly.yaml"
 EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
-REFERENCE = "docs/reference.md has the bounds of every field"
+REFERENCE = "docs/reference/reference.md has the bounds of every field"
 
 Call = Callable[..., Any]
 
 
 @pytest.fixture
 def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, str]]:
-    """Plan, then Report as after a Catch: return the error's name and words, once nothing is left but the record."""
+    """Plan, then Report as after a Catch: check that only the record is left, and return the error's name and text."""
 
     def refusal(raw: Any, name: str = "run-1") -> tuple[str, str]:
         document = a_document(raw, name)
@@ -55,7 +55,7 @@ def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, st
         assert cloud.snapshots() == []
         assert report["failure"] == {"error": error, "cause": words}
         assert [item["status"] for item in cloud.items().values()] == ["Failed", "Failed"]
-        assert {sk for _, sk in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
+        assert {key[1] for key in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
         assert list(cloud.records().values()) == [report]
         assert len(cloud.mails()) == 1
         return error, words
@@ -86,7 +86,7 @@ def set_state(server: Server, name: str) -> None:
         ),
         (
             {"policy": "files-nightly", "instance_id": "i-12345"},
-            "instance_id: 'i-12345': string should match pattern '^i-(?:[0-9a-f]{17}|[0-9a-f]{8})$'. "
+            "instance_id: 'i-12345': must be the id of an EC2 instance, such as i-0123456789abcdef0. "
             f"Remedy: correct it; {REFERENCE}.",
         ),
         (
@@ -172,8 +172,7 @@ def test_a_server_that_a_recovery_is_making_is_left_alone(refusal: Call, cloud: 
     cloud.ec2.create_tags(Resources=[server.instance_id], Tags=[{"Key": "quiesce:recovering", "Value": "drill-7"}])
     assert refusal({"policy": a_policy(server.instance_id)}) == (
         "ServerRefused",
-        "instance_id: the server is being made by recovery drill-7: it is nobody's yet. "
-        "Remedy: back it up once the recovery has ended.",
+        "instance_id: recovery drill-7 is still making the server. Remedy: back it up once the recovery has ended.",
     )
 
 
@@ -299,7 +298,7 @@ def test_a_good_plan_holds_the_server_and_nothing_else(
     }
     until = int((clock.now() + timedelta(seconds=LEASE_S)).timestamp())
     items = cloud.items()
-    # For sweep, which sees no state document.
+    # For Sweep, which has no state document.
     assert json.loads(items[server.instance_id, "run#run-1"].pop("plan")) == {**plan, "calls": {}}
     assert items == {
         (server.instance_id, "lease"): {

@@ -1,4 +1,4 @@
-"""Snapshot: one set or none, whatever is lost between the function, the table and EC2."""
+"""Snapshot: one set or none, whichever answer of the table or of EC2 is lost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +44,7 @@ UNCERTAIN = [
 
 @pytest.fixture
 def fresh(wire: Wire, planned: dict[str, Any]) -> dict[str, Any]:
-    """A planned run, with nothing yet in the log of what was sent."""
+    """A planned run, with an empty log of requests."""
     wire.sent.clear()
     return planned
 

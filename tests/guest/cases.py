@@ -1,6 +1,6 @@
-"""Contract cases: data that the real guest and the sandbox's model of it are both held to.
+"""Contract cases: data that the real guest and the sandbox's model of it must both satisfy.
 
-A case sets a server up, takes steps in order, and says what must be seen. ``run`` takes any server that has the steps'
+A case sets up a server, takes steps in order, and says what must be seen. ``run`` works on any server with the steps'
 methods, and returns a record without anything that differs from run to run.
 """
 
@@ -19,11 +19,11 @@ from ruamel.yaml import YAML
 from tests.guest import hardware, shadows
 from tests.guest.customer import Script
 
-# How many shadow copies there are at the moment decides the number.
+# The number depends on how many shadow copies exist at the moment.
 DEVICE = re.compile(r"(HarddiskVolumeShadowCopy)[0-9]+")
 FILE = Path(__file__).with_name("cases.yaml")
 VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect")
-# What follows the colon in these is another program's text.
+# In these the text after the colon is another program's.
 FOREIGN_TEXT = ("ScriptNotFetched", "FolderNotTrusted", "NotStarted", "NotCollected")
 
 Json = Any  # what json.loads returns
@@ -36,18 +36,18 @@ class Server(Protocol):
         """Send a verb and return its answer."""
 
     def begin(self, verb: str) -> None:
-        """Send a verb whose answer nobody will read."""
+        """Send a verb without waiting for its answer."""
 
     def step(self, name: str, value: str) -> None:
-        """Do what is not a verb: kill, reboot, fire, ..."""
+        """Take a step that is not a verb: kill, reboot, fire, ..."""
 
     def end(self) -> dict[str, Json]:
-        """Return what is left when all steps are done."""
+        """Return what the steps have left on the server."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case as written in cases.yaml; ``scripts`` says what a stage's script does, None that there is none."""
+    """One case of cases.yaml; ``scripts`` says what each stage's script does, and leaves out a missing one."""
 
     name: str
     steps: list[dict[str, Json]]
@@ -57,7 +57,7 @@ class Case:
     source: str = "server"
     culture: str = "C.UTF-8"
     sample: bool = False
-    """Whether the real PowerShell is asked on every check, though nothing has changed."""
+    """Whether every check runs it in the real PowerShell, even if nothing has changed."""
 
 
 def script(stage: str, value: Json) -> Script:
@@ -83,7 +83,7 @@ def load() -> list[Case]:
 
 
 def normal(value: Json, home: str = "", key: str = "") -> Json:
-    """Return the value without what differs from run to run: times and process numbers become whether there is one."""
+    """Return the value without what differs from run to run: times and process ids become true or false."""
     if isinstance(value, dict):
         if key.endswith(".collected"):
             value = without_sizes(value)
@@ -108,7 +108,7 @@ def normal_text(value: str, home: str, key: str) -> Json:
 
 
 def without_sizes(collected: Json) -> Json:
-    """Return what was collected without the sizes that follow from times and names: output of scripts keeps its."""
+    """Return what was collected without sizes that depend on times and names; scripts' output keeps its sizes."""
     kept = tuple(f"{stage}.{stream}" for stage in ("before", "after", "complete") for stream in ("out", "err"))
     files = [
         each if each["name"].endswith(kept) else {**each, "bytes": bool(each["bytes"])} for each in collected["files"]
@@ -121,26 +121,26 @@ def unpacked(log: str) -> list[str]:
     return gzip.decompress(base64.b64decode(log)).decode("ascii").splitlines()
 
 
-def differences(wanted: Json, seen: Json, where: str = "") -> Iterator[str]:
-    """Yield every place where what was seen is not what was wanted; keys that were not asked for are left alone."""
-    if isinstance(wanted, dict) and isinstance(seen, dict):
-        for name, each in wanted.items():
+def differences(expected: Json, seen: Json, where: str = "") -> Iterator[str]:
+    """Yield every place where a value differs from the expected one; ignore keys that are not expected."""
+    if isinstance(expected, dict) and isinstance(seen, dict):
+        for name, each in expected.items():
             if name in seen:
                 yield from differences(each, seen[name], f"{where}.{name}")
             else:
-                yield f"{where}.{name}: wanted {each!r}, not there"
-    elif wanted != seen:
-        yield f"{where}: wanted {wanted!r}, seen {seen!r}"
+                yield f"{where}.{name}: expected {each!r}, missing"
+    elif expected != seen:
+        yield f"{where}: expected {expected!r}, seen {seen!r}"
 
 
-def disappointments(step: dict[str, Json], answer: Json, number: int) -> list[str]:
-    """Return where an answer is not as its step wants it, and with it the error that the server named."""
+def answer_problems(step: dict[str, Json], answer: Json, number: int) -> list[str]:
+    """Return where an answer differs from its step's, and the error that the server named."""
     found = list(differences(step.get("answer", {}), answer, f"step {number} {next(iter(step))}"))
     return [*found, f"step {number}: the error was {answer['error']!r}"] if found else []
 
 
 def run(case: Case, server: Server, home: str = "") -> tuple[dict[str, Json], list[str]]:
-    """Take the case's steps; return the record and what was not as the case says."""
+    """Take the case's steps; return the record, and what differs from the case."""
     answers: list[Json] = []
     wrong: list[str] = []
 
@@ -153,13 +153,13 @@ def run(case: Case, server: Server, home: str = "") -> tuple[dict[str, Json], li
         if name in VERBS:
             answer = send(step)
             answers.append(answer)
-            wrong += disappointments(step, answer, number)
+            wrong += answer_problems(step, answer, number)
         elif name == "together":
             with ThreadPoolExecutor() as pool:
                 both = sorted(pool.map(send, step[name]), key=str)
             answers += both
             for answer in both:
-                wrong += disappointments(step, answer, number)
+                wrong += answer_problems(step, answer, number)
         elif name == "begin":
             server.begin(str(step[name]))
         else:

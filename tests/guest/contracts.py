@@ -1,5 +1,5 @@
-# ruff: noqa: T201 - a command speaks on stdout
-"""Run the contract cases on the real guest in a real PowerShell, and record what it answered.
+# ruff: noqa: T201 - a command prints to stdout
+"""Run the contract cases on the real guest in a real PowerShell, and record its answers.
 
 ``python -m tests.guest.contracts`` runs all and compares with the recordings; ``--record`` writes them; further
 arguments choose cases by a part of their name. ``--changed`` runs those whose recording was made with another guest,
@@ -28,13 +28,13 @@ from tests.guest.metadata import Metadata
 from tests.guest.real_server import RealServer
 
 RECORDINGS = Path(__file__).with_name("recordings.json")
-# Most of a case is waiting, so more cases than cores run at once.
+# A case mostly waits, so more cases than cores run at once.
 AT_ONCE = 2 * (os.cpu_count() or 1)
 
 
 @cache
 def surroundings() -> bytes:
-    """Return the SHA-256 over the guest's files and the stand-ins that it meets."""
+    """Return the SHA-256 over the guest's files and the stand-ins."""
     digest = hashlib.sha256()
     standins = sorted(path for path in STANDINS.rglob("*") if path.suffix in (".py", ".psm1"))
     for file in (GUEST / "quiesce.ps1", GUEST / "document.yaml", *standins):
@@ -43,7 +43,7 @@ def surroundings() -> bytes:
 
 
 def key_of(case: Case) -> str:
-    """Return what a recording of the case belongs to: its steps and all that answers them, as a short hash."""
+    """Return the key of a case's recording: a short hash over its steps, the guest and the stand-ins."""
     text = json.dumps(asdict(replace(case, sample=False)), sort_keys=True)
     return hashlib.sha256(surroundings() + text.encode()).hexdigest()[:16]
 
@@ -51,7 +51,7 @@ def key_of(case: Case) -> str:
 def run_case(
     case: Case, document: str, pwsh: str, metadata: Metadata, look: Callable[[Machine], None] = lambda _: None
 ) -> tuple[Json, list[str]]:
-    """Run one case on a machine of its own; return its record and what was wrong. ``look`` sees the machine last."""
+    """Run one case on a machine of its own; return its record and problems. ``look`` gets the machine at the end."""
     home = Path(tempfile.mkdtemp(prefix="machine-"))
     server = RealServer(case, home, document, metadata, pwsh)
     try:
@@ -65,7 +65,7 @@ def run_case(
 
 
 def run_all(chosen: list[Case], document: str, pwsh: str) -> Iterator[tuple[str, Json, list[str]]]:
-    """Run the cases side by side; yield each one's name, record and what was wrong, in their order."""
+    """Run the cases side by side; yield each one's name, record and problems, in their order."""
     metadata = Metadata()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = pool.map(lambda case: run_case(case, document, pwsh, metadata), chosen)
@@ -74,25 +74,25 @@ def run_all(chosen: list[Case], document: str, pwsh: str) -> Iterator[tuple[str,
 
 
 def recorded() -> dict[str, Json]:
-    """Return the recordings: by each case's name its record, and the key that this belongs to."""
+    """Return the recordings: the records and their keys, by name of the case."""
     return json.loads(RECORDINGS.read_text()) if RECORDINGS.exists() else {"keys": {}, "cases": {}}
 
 
 def chosen_cases(known: list[Case], parts: list[str], *, changed: bool) -> list[Case]:
-    """Return the cases with one of the parts in their name, or all; of these only the changed ones and the sample."""
+    """Return the cases with one of the parts in their name, or all; if ``changed``, only changed ones and samples."""
     keys = recorded()["keys"]
     named = [case for case in known if not parts or any(part in case.name for part in parts)]
     return [case for case in named if not changed or case.sample or keys.get(case.name) != key_of(case)]
 
 
 def unlike(recording: Json, record: Json) -> list[str]:
-    """Return how a record is not what was recorded, field by field, in both directions."""
+    """Return how a record differs from the recording, field by field, in both directions."""
     missing = cases.differences(recording, record, "not as recorded: ")
     return [*missing, *cases.differences(record, recording, "the other way round: ")]
 
 
 def recording_text(recordings: dict[str, Json]) -> str:
-    """Return the recordings with one line for each answer and each end, so that a change is read line by line."""
+    """Return the recordings with one line for each answer and each end, so that a diff shows a change line by line."""
     lines = []
     for name, record in sorted(recordings["cases"].items()):
         answers = ",\n   ".join(json.dumps(answer, sort_keys=True) for answer in record["answers"])
@@ -104,7 +104,7 @@ def recording_text(recordings: dict[str, Json]) -> str:
 
 
 def write_recordings(before: dict[str, Json], good: dict[str, Json], keys: dict[str, str], known: set[str]) -> None:
-    """Write the good records with their keys; what was not asked stays as it was, what is no case any more goes."""
+    """Write the good records with their keys; keep those of cases that did not run, drop those without a case."""
     records = before["cases"] | good
     made_with = before["keys"] | {name: keys[name] for name in good}
     cases_kept = {name: record for name, record in records.items() if name in known}
@@ -113,15 +113,15 @@ def write_recordings(before: dict[str, Json], good: dict[str, Json], keys: dict[
 
 
 def main() -> int:
-    """Run what was asked for; return 1 if a case failed or a record is not what was recorded."""
+    """Run the chosen cases; return 1 if a case failed or a record differs from its recording."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="write the recordings")
-    parser.add_argument("--changed", action="store_true", help="those that have changed, and a sample")
+    parser.add_argument("--changed", action="store_true", help="only changed cases, and a sample")
     parser.add_argument("parts", nargs="*", help="only cases with this in their name")
     options = parser.parse_args()
     pwsh = shutil.which("pwsh")
     if pwsh is None:
-        print("contracts: no pwsh on the PATH, so the real PowerShell was not asked; the recordings stand")
+        print("contracts: not run, no pwsh on the PATH; the recordings are unchanged")
         return 0
     known = cases.load()
     chosen = chosen_cases(known, options.parts, changed=options.changed)
@@ -136,7 +136,7 @@ def main() -> int:
             good[name] = record
     if options.record:
         write_recordings(before, good, keys, {case.name for case in known})
-    left = f", {len(known) - len(chosen)} not asked again" if options.changed else ""
+    left = f", {len(known) - len(chosen)} not run" if options.changed else ""
     print(f"contracts: {len(chosen)} cases, {failed} failed, {time.monotonic() - began:.0f} s{left}")
     return 1 if failed else 0
 

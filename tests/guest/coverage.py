@@ -1,10 +1,10 @@
-# ruff: noqa: T201 - a command speaks on stdout
-"""Which statements of the guest no contract case reaches: ``python -m tests.guest.coverage`` runs them all, or
-those with a part of their name, adding to what is known of the same guest.
+# ruff: noqa: T201 - a command prints to stdout
+"""Find the guest's statements that no contract case reaches: ``python -m tests.guest.coverage`` runs all cases, or
+those with a part of their name, and adds to the result for the same guest.
 
 Pester's coverage follows its own process only, and here five processes work together. So each statement gets a mark in
-the text of the document, and whoever reaches it, verb, runner or watchdog, writes it down. What the cases then answer
-is not looked at: contracts.py does that, on the guest as it is.
+the text of the document, and the process that reaches it, verb, runner or watchdog, records the mark. This ignores the
+cases' answers: contracts.py checks them, on the unmarked guest.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ def script_hash() -> str:
 
 
 def reasons() -> dict[str, str]:
-    """Return why a statement is reached by no case, by the statement's first line."""
+    """Return why no case reaches a statement, by the statement's first line."""
     return dict(YAML(typ="safe").load(REASONS))
 
 
@@ -51,7 +51,7 @@ def marked(pwsh: str) -> tuple[str, dict[str, str]]:
 
 
 def reached(pwsh: str, script: str, parts: list[str]) -> set[str]:
-    """Run the cases with one of the parts in their name on the marked guest; return the marks that were reached."""
+    """Run the cases with one of the parts in their name on the marked guest; return the marks that they reached."""
     metadata, marks = Metadata(), set[str]()
 
     def collect(machine: Machine) -> None:
@@ -66,10 +66,10 @@ def reached(pwsh: str, script: str, parts: list[str]) -> set[str]:
 
 
 def main(parts: list[str]) -> int:
-    """Run the cases and write the result; return 1 if a statement is reached by none and has no reason."""
+    """Run the cases and write the result; return 1 if no case reaches a statement that has no reason."""
     pwsh = shutil.which("pwsh")
     if pwsh is None:
-        print("coverage: no pwsh on the PATH, so nothing was run")
+        print("coverage: not run, no pwsh on the PATH")
         return 0
     script, statements = marked(pwsh)
     unreached = {place: statements[place] for place in statements.keys() - reached(pwsh, script, parts)}
@@ -81,7 +81,7 @@ def main(parts: list[str]) -> int:
     RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
     unknown = {place: text for place, text in unreached.items() if text not in reasons()}
     for place, text in sorted(unknown.items()):
-        print(f"quiesce.ps1:{place}: no case comes here: {text}")
+        print(f"quiesce.ps1:{place}: no case reaches this: {text}")
     print(
         f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason"
     )

@@ -1,4 +1,4 @@
-"""The scripts of a customer whose application a file stands for: frozen while the file is there."""
+"""The scripts of a customer. A file stands for the application: while the file exists, it is frozen."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ SHELL = {
 
 @dataclass(frozen=True)
 class Script:
-    """One script: what it ``does``, as ``name`` (its file on the server); ``.ps1``, ``.cmd`` and ``.exe`` are known."""
+    """One script: what it ``does``, and its file's ``name`` on the server, which ends in .ps1, .cmd or .exe."""
 
     stage: str
     does: str = "ok"
@@ -39,7 +39,7 @@ class Script:
         return self.name or f"{self.stage}_sql-nightly.exe"
 
     def text(self, home: Path) -> str:
-        """Return the script's text: it writes to the application's log, freezes or thaws, and does its thing."""
+        """Return the script's text: it writes to the application's log, freezes or thaws, and does its ``does``."""
         if self.does == "example":
             return (EXAMPLES / f"{self.stage}_orders.ps1").read_text("ascii")
         log, frozen = home / "application.log", home / "application.frozen"

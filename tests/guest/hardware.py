@@ -1,4 +1,4 @@
-"""The disks of the cases' servers, and what CIM says of them: the stand-in for CimCmdlets reads it from a file."""
+"""The disks of the cases' servers, and their CIM instances, which the stand-in for CimCmdlets reads from a file."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ CD_DRIVE = Drive("Z:", volume_guid("cd-rom"), None, None, 0, 0, "UDF")
 
 
 def many(count: int, mount: str) -> list[Drive]:
-    """Return so many drives, all but the first in mount points."""
+    """Return `count` drives, all but the first in mount points."""
     paths = ["C:", *(f"C:\\{mount}\\{number:03}\\" for number in range(1, count))]
     return nvme_drives({path: f"vol-0{number:016x}" for number, path in enumerate(paths)})
 
@@ -53,7 +53,7 @@ def disks(name: str) -> list[Disk]:
 
 
 def instances(drives: Sequence[Drive], shown: Sequence[Disk]) -> dict[str, list[dict[str, Any]]]:
-    """Return the instances of each CIM class; a CD-ROM and a partition that is nobody's volume are always there."""
+    """Return the instances of each CIM class, with a CD-ROM and a partition without a volume on every server."""
     system = {"Version": WINDOWS["version"], "Caption": WINDOWS["name"], "ProductType": WINDOWS["productType"]}
     targets = {drive.disk_number: drive.scsi_target for drive in drives}
     return {
@@ -78,7 +78,7 @@ def name_of(drive: Drive) -> str:
 
 
 def is_letter(path: str) -> bool:
-    """Say whether a path is a drive letter, not a mount point."""
+    """Return whether a path is a drive letter, not a mount point."""
     return len(path) == len("C:")
 
 

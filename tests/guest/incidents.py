@@ -1,4 +1,4 @@
-"""What can happen to a real server of the cases between two verbs. Each incident is a step of a case by its name."""
+"""What can happen to a case's real server between two verbs. The name of each incident is a step of the cases."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from tests.guest import hardware
 from tests.guest.machine import PROTECTED, ContractBrokenError, Machine, wait_for
 
 HOUR_MS = 3_600_000
-# What a user's own folder looks like, and one of an administrator's that users may write to.
+# The rights of a user's own folder, and of an administrator's folder that users may write to.
 RIGHTS = {
     "user": "O:S-1-5-21-1-2-3-1001G:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
     "open": "O:BAG:SYD:AI(A;OICI;FA;;;SY)(A;OICI;0x1301bf;;;BU)",
@@ -34,18 +34,18 @@ class Incidents:
         wait_for(lambda: self.machine.state().get("phase") == phase, f"the session is {phase}")
 
     def running(self, stage: str) -> None:
-        """Wait until a stage's script runs, and the state file has its number."""
+        """Wait until a stage's script runs, and the state file has its process id."""
         log = self.machine.home / "application.log"
         wait_for(lambda: log.exists() and f"\n{stage}" in f"\n{log.read_text()}", f"{stage} runs")
         wait_for(
-            lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state knows that {stage} runs"
+            lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state has {stage}'s process"
         )
 
     def holding(self, _: str) -> None:
-        """Wait until DiskShadow is at create, and the state file has its number."""
+        """Wait until DiskShadow is at create, and the state file has its process id."""
         log = self.machine.session_folder() / "diskshadow.log"
         wait_for(lambda: log.exists() and log.read_text().endswith("-> create\n"), "DiskShadow creates")
-        wait_for(lambda: bool((self.machine.state().get("shadow") or {}).get("processId")), "the state knows of it")
+        wait_for(lambda: bool((self.machine.state().get("shadow") or {}).get("processId")), "the state has its process")
 
     def seen(self, line: str) -> None:
         """Wait until the application's log ends with this line."""
@@ -53,7 +53,7 @@ class Incidents:
         wait_for(lambda: log.exists() and log.read_text().split("\n")[-2:][0].strip() == line, f"{line} in the log")
 
     def release(self, stage: str) -> None:
-        """Let a script go on that holds."""
+        """Let a holding script go on."""
         (self.machine.home / "release" / stage).touch()
 
     def kill(self, task: str) -> None:
@@ -66,7 +66,7 @@ class Incidents:
         self.machine.start_tasks("boot")
 
     def fire(self, _: str) -> None:
-        """Let the time come for which the time triggers are set."""
+        """Fire the time triggers."""
         self.machine.start_tasks("time")
 
     def gone(self, task: str) -> None:
@@ -75,7 +75,7 @@ class Incidents:
         wait_for(lambda: process not in self.machine.processes(), f"{task} has ended")
 
     def clone(self, instance: str) -> None:
-        """The disk boots as another server."""
+        """Boot the disk as another server."""
         self.machine.kill(self.machine.processes())
         self.machine.metadata.instances[self.machine.name] = self.machine.instance = instance
         self.machine.start_tasks("boot")
@@ -88,9 +88,9 @@ class Incidents:
             self.machine.metadata.instances[self.machine.name] = self.machine.instance
 
     def fault(self, name: str) -> None:
-        """Make a stand-in fail, see there; or ``language`` (constrained), ``agent`` (does not tell the instance id).
+        """Make a stand-in fail (see there), or ``language`` (constrained), or ``agent`` (passes no instance id).
 
-        Without ``diskshadow`` the server has none.
+        ``diskshadow`` removes the program.
         """
         if name == "diskshadow":
             self.machine.diskshadow.unlink()
@@ -101,7 +101,7 @@ class Incidents:
         (self.machine.home / "faults" / name).unlink()
 
     def disk(self, state: str) -> None:
-        """Fill the disk for all that the session has still to write, or from its next start on, or free it."""
+        """Fill the disk for all further writes of the session, or from its next start on, or free it."""
         folder = self.machine.session_folder()
         if state == "full for freeze":
             (self.machine.home / "faults" / "start").touch()
@@ -113,14 +113,14 @@ class Incidents:
                 (folder / name).symlink_to("/dev/full")
 
     def clock(self, _: str) -> None:
-        """Set the clock back an hour: for who reads the state file, all that it tells was an hour later."""
+        """Set the clock back an hour: to a reader of the state file, all its times are an hour later."""
         self.clock_was_set = True
         file = self.machine.session_folder() / "state.json"
         later = re.sub(r'(Ms":)([1-9]\d+)', lambda match: f"{match[1]}{int(match[2]) + HOUR_MS}", file.read_text())
         file.write_text(later)
 
     def remove(self, name: str) -> None:
-        """Take a script away from the server's folder."""
+        """Remove a script from the server's folder."""
         (self.machine.root / "scripts" / name).unlink()
 
     def start(self, task: str) -> None:
@@ -128,14 +128,14 @@ class Incidents:
         self.machine.start_task(f"{task}-run-1-1")
 
     def swap(self, how: str) -> None:
-        """Give the folder other rights, with all that is in it."""
+        """Give the folder and all in it other rights."""
         self.machine.give(self.machine.root, RIGHTS[how])
 
     def age(self, run: str) -> None:
         """Let a run be 15 days old."""
         folder, old_s = self.machine.root / "runs" / run, time.time() - 15 * 86400
         if not folder.exists():
-            raise ContractBrokenError(f"{run} is gone")
+            raise ContractBrokenError(f"{run} is missing")
         os.utime(folder, (old_s, old_s))
 
     def install(self, what: str) -> None:
@@ -145,12 +145,12 @@ class Incidents:
             (self.orders / "orders.log").write_text("one order\n")
 
     def holds(self, name: str) -> None:
-        """The application's folder must hold this now."""
+        """Check that the application's folder holds this file now."""
         if not (self.orders / name).exists():
             raise ContractBrokenError(f"no {name} in the application's folder")
 
     def plant(self, how: str) -> None:
-        """Put something in the guest's place before the guest has ever run."""
+        """Put a link or a folder in the guest's place before the guest has ever run."""
         root = self.machine.root
         if root.exists():
             shutil.rmtree(root)
@@ -164,11 +164,11 @@ class Incidents:
             self.machine.give(root, RIGHTS[how])
 
     def lose(self, name: str) -> None:
-        """Take away a file of the first attempt, as a replacement that fails half-way does."""
+        """Remove a file of the first attempt, as a replacement that fails half-way does."""
         (self.machine.session_folder() / name).unlink()
 
     def litter(self, name: str) -> None:
-        """Leave what a verb leaves that dies while it makes a session."""
+        """Leave the draft of a verb that died while it made a session."""
         draft = self.machine.root / "runs" / "run-1" / name
         draft.mkdir()
         (draft / "runner.lock").touch()
@@ -178,7 +178,7 @@ class Incidents:
         hardware.install(self.machine.home, name)
 
     def vanish(self, drive: str) -> None:
-        """Let the session's shadow copies of a drive vanish, as Windows deletes them for want of space."""
+        """Delete the session's shadow copies of a drive, as Windows does for lack of space."""
         home = self.machine.home
         state = json.loads((home / "vss.json").read_text())
         lost = next(volume for volume, letter in state["volumes"].items() if letter == drive)
@@ -189,7 +189,7 @@ class Incidents:
         (home / "shadows.json").write_text(json.dumps(cim))
 
     def lock(self, name: str) -> None:
-        """Open a file of the first attempt as a scanner does, and share it with nobody."""
+        """Open a file of the first attempt exclusively, as a scanner does."""
         file = (self.machine.session_folder() / name).open()
         fcntl.flock(file, fcntl.LOCK_EX)
         self.held.append(file)

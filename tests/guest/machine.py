@@ -1,6 +1,6 @@
 """A machine for the real guest: a folder laid out as Windows, the agent's own command line, strict stand-ins.
 
-The guest finds its stand-ins through the environment and through nothing else: SystemRoot, ProgramData, PSModulePath.
+The guest finds the stand-ins through the environment alone: SystemRoot, ProgramData, PSModulePath.
 """
 
 import json
@@ -26,7 +26,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 GUEST, STANDINS = PROJECT / "guest", PROJECT / "tools" / "guest" / "standins"
 INSTANCE = "i-0123456789abcdef0"
 BUCKET_ORIGIN = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?"
-# Long enough for the slowest machine: nothing waits for these where things go as they should.
+# Long enough for the slowest machine; a case that goes well never waits this long.
 DEFAULTS = {
     "stage": {
         "InstanceId": INSTANCE,
@@ -59,7 +59,7 @@ class ContractBrokenError(AssertionError):
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
-    """Wait until the condition holds; raise ContractBrokenError if it does not in time."""
+    """Wait until the condition holds; raise ContractBrokenError after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -75,7 +75,7 @@ def _command_line(process: int) -> str:
 
 
 class Machine:
-    """One simulated server. ``home`` is its folder, ``document`` the SSM document's text that the agent is given."""
+    """One simulated server. ``home`` is its folder, ``document`` the text of the SSM document."""
 
     def __init__(self, home: Path, document: str, metadata: Metadata, pwsh: str, culture: str = "C.UTF-8") -> None:
         self.home, self.document, self.metadata = home, YAML(typ="safe").load(document), metadata
@@ -122,7 +122,7 @@ class Machine:
 
     @staticmethod
     def program(file: Path, body: str) -> None:
-        """Make a small program of the machine."""
+        """Install a small program on the machine."""
         file.write_text(f"#!/bin/sh\n{body}\n")
         file.chmod(0o755)
 
@@ -131,7 +131,7 @@ class Machine:
         (self.home / "acl" / str(folder.stat().st_ino)).write_text(descriptor)
 
     def add_script(self, script: Script, source: str) -> None:
-        """Put a customer's script where the policy says that scripts are."""
+        """Put a customer's script into the policy's source of scripts."""
         if source == "bucket":
             self.metadata.objects[self.name, script.stage] = script.text(self.home).encode()
             return
@@ -167,7 +167,7 @@ class Machine:
         """Send a verb as the agent does, and return its answer.
 
         Raises:
-            ContractBrokenError: not one line of ASCII JSON that the agent leaves whole, not 0 or 1, or an open pipe.
+            ContractBrokenError: not one line of ASCII JSON in the agent's limit, a wrong exit code, or an open pipe.
         """
         values = self.parameters(verb, changes)
         with self.start(verb, values) as process:
@@ -185,19 +185,19 @@ class Machine:
             script = script.replace("{{" + name + "}}", value)
         folder = Path(tempfile.mkdtemp(prefix=f"{verb}-", dir=self.home / "agent"))
         (folder / "_script.ps1").write_bytes(b"\xef\xbb\xbf" + script.encode())
-        told = {} if (self.home / "faults" / "agent").exists() else {"AWS_SSM_INSTANCE_ID": self.instance}
+        own_id = {} if (self.home / "faults" / "agent").exists() else {"AWS_SSM_INSTANCE_ID": self.instance}
         return subprocess.Popen(
             [self.powershell, *AGENT_ARGUMENTS, "-f", folder / "_script.ps1"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**self.environment, **told},
+            env={**self.environment, **own_id},
         )
 
     @staticmethod
     def checked(verb: str, code: int, output: str, errors: str) -> dict[str, object]:
-        """Return the one line of JSON on stdout, if that is all there is."""
+        """Return the answer if stdout is one line of JSON that fits the exit code."""
         whole = output.isascii() and len(output) < MAX_OUTPUT_BYTES
         if len(output.splitlines()) != 1 or code not in (0, 1) or not whole:
             raise ContractBrokenError(f"{verb}: exit {code}, {output!r}, {errors!r}")
@@ -227,7 +227,7 @@ class Machine:
                 if mark in environment.read_bytes():
                     found.append(int(environment.parent.name))
             except OSError:
-                continue  # it has ended, or is not ours to look at
+                continue  # it has ended, or belongs to another user
         return found
 
     def tasks_of(self, run: str, attempt: str) -> list[int]:
@@ -241,18 +241,18 @@ class Machine:
             try:
                 os.kill(process_id, signal.SIGKILL)
             except ProcessLookupError:
-                continue  # it was quicker
+                continue  # it has just ended
         wait_for(lambda: not set(process_ids) & set(self.processes()), "the processes are gone")
 
     def kill_task(self, task: str) -> None:
-        """Kill a task's own process, or ``diskshadow``; what a task started lives on."""
+        """Kill a task's own process, or ``diskshadow``; the processes that it started live on."""
         if task == "diskshadow":
             self.kill([self.state()["shadow"]["processId"]])
             return
         self.kill([int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())])
 
     def start_tasks(self, trigger: str) -> None:
-        """Fire the ``boot`` or the ``time`` triggers of every task that is registered."""
+        """Fire the ``boot`` or the ``time`` triggers of every registered task."""
         for file in sorted((self.home / "tasks").iterdir()):
             triggers = json.loads(file.read_text())["triggers"]
             if any(("boot" in each) == (trigger == "boot") for each in triggers):
@@ -264,6 +264,6 @@ class Machine:
         subprocess.run(standin, env=self.environment, check=True)
 
     def close(self) -> None:
-        """End what is left of the machine and remove it."""
+        """End the machine's processes and remove its folder."""
         self.kill(self.processes())
         shutil.rmtree(self.home)

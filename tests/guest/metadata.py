@@ -7,9 +7,9 @@ TOKEN = "a-token"
 
 
 class Metadata:
-    """What machines find: ``instances`` by machine (no entry: nobody answers), ``objects`` by machine and name.
+    """The services of all machines: IMDS with ``instances`` (without an entry it is down), the bucket with ``objects``.
 
-    ``uploads`` is what they have put into the bucket, likewise: ``refused`` is refused, of ``lost`` the answer is lost.
+    ``uploads`` are the machines' own objects: the bucket refuses ``refused``, and ``lost`` loses its answer.
     """
 
     def __init__(self) -> None:
@@ -20,11 +20,11 @@ class Metadata:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def origin(self, machine: str) -> str:
-        """Return the address under which a machine finds both."""
+        """Return the address of both services for a machine."""
         return f"http://127.0.0.1:{self.server.server_port}/{machine}"
 
     def put(self, machine: str, name: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
-        """Answer as S3 does to a presigned PUT: without a length there is none (411), and nothing in pieces (501)."""
+        """Answer a presigned PUT as S3 does: it refuses one without a length (411) and a chunked one (501)."""
         if "transfer-encoding" in headers:
             return 501, b"NotImplemented"
         if "content-length" not in headers:
@@ -35,7 +35,7 @@ class Metadata:
         return (200, b"") if name != "lost" else None
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes] | None:
-        """Return status and body; None closes the connection without a word."""
+        """Return status and body; None closes the connection without an answer."""
         machine, _, rest = path.lstrip("/").partition("/")
         rest = rest.partition("?")[0]
         if rest.startswith("logs/") and method == "PUT":
@@ -68,9 +68,9 @@ class Metadata:
                 self.end_headers()
                 self.wfile.write(answer[1])
 
-            do_GET = do_PUT = respond  # noqa: N815 - the names that BaseHTTPRequestHandler asks for
+            do_GET = do_PUT = respond  # noqa: N815 - BaseHTTPRequestHandler's names
 
             def log_message(self, *_: object) -> None:
-                """Say nothing: a case's answers are its only output."""
+                """Print nothing: a case's answers are its only output."""
 
         return Handler

@@ -24,7 +24,7 @@ POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "huge": 0, "holds"
 TEN_MB = (10 * 2**20 - 1) * b"0" + b"\n"
 PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB[:-1] + b"the last line\n", b"")}
 
-# Programs of Windows that fail or hang, and the files that are told from what they print.
+# Windows programs that fail or hang, and the files made from their output.
 UNREADABLE = {"wevtutil": {"events.application.txt", "events.system.txt"}, "vssadmin": {"providers.txt"}}
 
 
@@ -42,11 +42,11 @@ class CaseScripts:
         return list(self.files) if self.case.source == "server" else []
 
     def fetch(self, link: str) -> bool:
-        """Say whether the case's bucket has the script."""
+        """Return whether the case's bucket has the script."""
         return link in self.case.scripts
 
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
-        """Let a script do what the case says, seen as Linux would show it: exit codes have eight bits."""
+        """Let a script do what the case says, with Linux's exit codes of eight bits."""
         script: Script | None = self.files.get(PureWindowsPath(path).name)
         if script is None:
             return None
@@ -63,7 +63,7 @@ class CaseScripts:
 
 
 class ModelServer:
-    """A case's server, modelled."""
+    """The model as a case's server."""
 
     def __init__(self, case: Case) -> None:
         self.case, self.now_s, self.lock = case, 1_750_000_000.0, Lock()
@@ -74,14 +74,14 @@ class ModelServer:
         self.faults: set[str] = set()
 
     def put(self, link: str, content: bytes) -> bool:
-        """Answer as the cases' bucket does: ``refused`` is refused, of ``lost`` the answer is."""
+        """Answer as the cases' bucket does: it refuses ``refused``, and loses the answer to ``lost``."""
         name = PurePosixPath(urlsplit(link).path).name
         if name != "refused":
             self.uploads[name] = content
         return name not in ("refused", "lost")
 
     def parameters(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
-        """Return the document's parameters, links being the names of the scripts that they lead to."""
+        """Return the document's parameters; a script's link is its stage."""
         values = {"Verb": verb, "RunId": "run-1", "Attempt": "1", "Succeeded": "false", **DEFAULTS[verb]}
         if verb == "stage":
             values["Scripts"] = self.case.source
@@ -92,7 +92,7 @@ class ModelServer:
         return values | changes
 
     def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
-        """Send a verb and let time pass until it is answered."""
+        """Send a verb and let time pass until the guest answers."""
         with self.lock:
             request = self.guest.ask(self.parameters(verb, changes), self.now_s)
             while (answer := request.answer(self.now_s)) is None:
@@ -100,7 +100,7 @@ class ModelServer:
             return posix(answer)
 
     def begin(self, verb: str) -> None:
-        """Send a verb whose answer nobody reads."""
+        """Send a verb without waiting for its answer."""
         self.guest.ask(self.parameters(verb, {}), self.now_s).answer(self.now_s)
 
     def wait(self, session_is: str) -> None:
@@ -123,20 +123,20 @@ class ModelServer:
     step_running = step_until
 
     def step_holding(self, _: str) -> None:
-        """DiskShadow is at create as soon as before has ended."""
+        """Let time pass until before has ended, and DiskShadow is at create."""
         while not self.guest.sessions()[0].shadow.process:
             self.now_s += TICK_S
             self.guest.advance(self.now_s)
 
     def step_seen(self, line: str) -> None:
-        """The application's log must end with this line; nothing in the model runs late."""
+        """Check that the application's log ends with this line; nothing in the model runs late."""
         assert self.scripts.log[-1] == line
 
     def step_gone(self, _: str) -> None:
-        """A task that has nothing to do is gone at once."""
+        """Do nothing: in the model a task without work ends at once."""
 
     def step_release(self, stage: str) -> None:
-        """Let a script end that holds."""
+        """Let a holding script end."""
         self.scripts.released.add(stage)
         for session in self.guest.sessions():
             if session.process is not None:
@@ -167,8 +167,8 @@ class ModelServer:
         self.guest.metadata_answers = state == "up"
 
     def step_fault(self, name: str, *, well: bool = False) -> None:
-        """Break something of the server."""
-        flags = {"agent": "agent_tells", "language": "language_full", "icacls": "folder_trusted"}
+        """Break a part of the server, or mend it."""
+        flags = {"agent": "agent_knows_id", "language": "language_full", "icacls": "folder_trusted"}
         flags |= {"cim": "cim_answers", "storage": "has_storage_api"}
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         if name == "volumes":
@@ -184,18 +184,18 @@ class ModelServer:
             setattr(self.guest, flags[name], well)
 
     def break_vss(self) -> None:
-        """Let VSS have the faults of now."""
+        """Give VSS the current faults."""
         broken = shadows.server(self.guest.vss.volumes, self.faults)
         for name in ("create_fails", "create_s", "after_error", "end_s", "delete_fails", "writers"):
             setattr(self.guest.vss, name, getattr(broken, name))
 
     def step_vanish(self, drive: str) -> None:
-        """Let the shadow copies of a drive vanish."""
+        """Delete the shadow copies of a drive."""
         vss = self.guest.vss
         vss.shadow_copies = [copy for copy in vss.shadow_copies if vss.volumes[copy.volume] != drive]
 
     def step_mend(self, name: str) -> None:
-        """Mend it."""
+        """Mend a part of the server."""
         self.step_fault(name, well=True)
 
     def step_disk(self, state: str) -> None:
@@ -215,21 +215,21 @@ class ModelServer:
         self.guest.runs[run].staged_s -= 15 * 86400
 
     def step_install(self, _: str) -> None:
-        """What an application's scripts do to it, the case says by their exit codes."""
+        """Do nothing: in the model the case's exit codes stand for what the scripts do to the application."""
 
     step_holds = step_install
 
     def step_litter(self, _: str) -> None:
-        """The model makes its sessions at once, so no draft can be left."""
+        """Do nothing: the model makes a session at once, without a draft."""
 
     def step_lose(self, _: str) -> None:
-        """The file comes back with the runner's next word, or is read from the one before."""
+        """Fall back to the version before, unless a runner will write the file anew."""
         session = self.guest.sessions()[0]
         if session.runner is None:
             session.saved = session.older
 
     def step_plant(self, _: str) -> None:
-        """Put something in the guest's place."""
+        """Put a link or a foreign folder in the guest's place."""
         self.guest.folder_trusted = False
 
     def step_swap(self, how: str) -> None:
@@ -237,7 +237,7 @@ class ModelServer:
         self.guest.folder_trusted = how == "own"
 
     def step_remove(self, name: str) -> None:
-        """Take a script away."""
+        """Remove a script."""
         del self.scripts.files[name]
 
     def step_start(self, task: str) -> None:
@@ -250,7 +250,7 @@ class ModelServer:
         self.guest.vss = shadows.server(hardware.volumes(name))
 
     def step_lock(self, name: str) -> None:
-        """Somebody opens a file and does not share it."""
+        """Let another process open a file exclusively."""
         self.guest.locked.add(name)
 
     def step_tamper(self, name: str) -> None:
@@ -258,7 +258,7 @@ class ModelServer:
         self.guest.runs["run-1"].tampered = name
 
     def end(self) -> dict[str, Json]:
-        """Return what is left, as far as the model knows."""
+        """Return what the steps have left, as far as the model has it."""
         self.guest.advance(self.now_s)
         sessions = self.guest.sessions()
         return {
@@ -272,7 +272,7 @@ class ModelServer:
 
 
 def posix(value: Json) -> Json:
-    """Return the answer with its paths as the recordings have them."""
+    """Return the answer with its paths as in the recordings."""
     if isinstance(value, dict):
         return {key: posix(each) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The real guest as a server of the cases: what a step does to a machine, and what is left on it at the end."""
+"""The real guest as a server of the cases: what a step does to a machine, and what the steps leave on it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Machin
 from tests.guest.metadata import Metadata
 from tools.guest.checker.task_rules import task_findings
 
-# What stage left, by its inputs: most cases begin with the same stage, and a second of PowerShell each.
+# The result of stage, by its inputs: most cases begin with the same stage, which takes PowerShell a second.
 STAGED: dict[str, tuple[str, dict[str, str]]] = {}
 STAGING = Lock()
 ARCHIVE = "session.zip"
@@ -41,7 +41,7 @@ class RealServer:
         plain = verb == "stage" and self.case.source == "server" and self._is_untouched()
         answer = self.staged(extra | changes) if plain else self.machine.verb(verb, extra | changes)
         if verb in LEAVE_NO_TRACE and self._contents() != before:
-            raise ContractBrokenError(f"{verb} has left something, or changed it")
+            raise ContractBrokenError(f"{verb} has changed a file")
         if "collected" in answer:
             self._check_upload(answer["collected"])
         if not self.incidents.clock_was_set:
@@ -49,25 +49,25 @@ class RealServer:
         return answer
 
     def _contents(self) -> dict[str, str]:
-        """Return every file below ProgramData with its hash, but for archives: end() looks for these."""
+        """Return every file below ProgramData with its hash, except archives, which end() checks."""
         files = [file for file in (self.machine.home / "ProgramData").rglob("*") if file.is_file()]
         files = [file for file in files if not file.name.startswith(ARCHIVE)]
         return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
     def _check_upload(self, collected: Json) -> None:
-        """Raise ContractBrokenError if the bucket did not get what the answer says."""
+        """Raise ContractBrokenError if the bucket's content differs from the answer."""
         body = self.machine.metadata.uploads.get((self.machine.name, ARCHIVE))
         if body is None:
-            raise ContractBrokenError(f"the bucket has nothing, told was {collected}")
-        told = [(each["name"], each["bytes"]) for each in collected["files"]]
-        if told != uploads.packed(body) or collected["bytes"] != len(body):
-            raise ContractBrokenError(f"the bucket has {uploads.packed(body)}, told was {collected}")
+            raise ContractBrokenError(f"the bucket has nothing, the answer lists {collected}")
+        listed = [(each["name"], each["bytes"]) for each in collected["files"]]
+        if listed != uploads.packed(body) or collected["bytes"] != len(body):
+            raise ContractBrokenError(f"the bucket has {uploads.packed(body)}, the answer lists {collected}")
 
     def _is_untouched(self) -> bool:
-        """Whether nothing has happened on this machine but that the customer's scripts were put there."""
+        """Return whether the machine is as at its start, with only the customer's scripts on it."""
         machine, root = self.machine, self.machine.root
         if any("together" in step for step in self.case.steps):
-            return False  # two at once are two in truth
+            return False  # two stages at once must both run
         if self.case.culture != Case.culture or root.is_symlink() or not root.exists() or (root / "runs").exists():
             return False
         rights = machine.home / "acl" / str(root.stat().st_ino)
@@ -75,7 +75,7 @@ class RealServer:
         return known and not list((machine.home / "faults").iterdir()) and rights.read_text() == PROTECTED
 
     def staged(self, changes: dict[str, str]) -> dict[str, Json]:
-        """Return what stage answers, and put in place what it leaves: run once for the same inputs, then remembered."""
+        """Return stage's answer and put its files in place: it runs once for the same inputs, then from memory."""
         home, run = str(self.machine.home), self.machine.root / "runs" / changes.get("RunId", "run-1")
         names = sorted(script.file_name for script in self.case.scripts.values())
         key = json.dumps([self.machine.document, sorted(changes.items()), names])
@@ -94,16 +94,16 @@ class RealServer:
         return json.loads(text.replace("HOME", home))
 
     def begin(self, verb: str) -> None:
-        """Send a verb as an agent whose answers are lost."""
+        """Send a verb, and lose its answer."""
         process = self.machine.start(verb, self.machine.parameters(verb, {}))
         self.begun.append(process)
 
     def step(self, name: str, value: str) -> None:
-        """Let something happen that is not a verb."""
+        """Take a step that is not a verb."""
         getattr(self.incidents, name)(value)
 
     def end(self) -> dict[str, Json]:
-        """Return what is left: the application, the tasks, the sessions, and what only a real server has."""
+        """Return what the steps have left: the application, tasks, sessions, and what only a real server has."""
         home = self.machine.home
         states = {
             f"{file.parent.parent.name}/{file.parent.name}": json.loads(file.read_text())
@@ -119,7 +119,7 @@ class RealServer:
         if left := self._files(f"{ARCHIVE}*"):
             raise ContractBrokenError(f"left behind: {left}")
         log = home / "application.log"
-        # Others' machines go on sending meanwhile.
+        # A copy, because other machines upload meanwhile.
         uploaded = self.machine.metadata.uploads.copy()
         return {
             "application": [line.strip() for line in log.read_text().splitlines()] if log.exists() else [],
@@ -141,11 +141,11 @@ class RealServer:
         }
 
     def _files(self, pattern: str) -> list[Path]:
-        """Return the sessions' files of this name."""
+        """Return the sessions' files with this name."""
         return sorted((self.machine.root / "runs").glob(f"*/[0-9]*/{pattern}")) if self.machine.root.exists() else []
 
     def _journal(self) -> list[dict[str, Json]]:
-        """Return the tasks that were registered; raise ContractBrokenError if a stand-in refused anything."""
+        """Return the registered tasks; raise ContractBrokenError if a stand-in refused anything."""
         journal = self.machine.home / "journal"
         entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
         if refused := [entry for entry in entries if entry["kind"] == "refused"]:
@@ -153,17 +153,17 @@ class RealServer:
         return [entry for entry in entries if entry["kind"] == "task"]
 
     def _wait_for_tasks(self, session: str) -> None:
-        """Wait for the tasks of a session that has ended: removing them is the last thing that they do.
+        """Wait for the tasks of an ended session: the last thing that they do is to remove themselves.
 
-        There may be more than were noted: two verbs at once start the session's task twice, and the second finds the
-        session taken.
+        There may be more than the journal has: two verbs at once start the session's task twice, and the second finds
+        the session taken.
         """
         run, _, attempt = session.partition("/")
         wait_for(lambda: not self.machine.tasks_of(run, attempt), f"the tasks of {session} have ended")
 
     @staticmethod
     def _triggers(entry: dict[str, Json]) -> list[Json]:
-        """Return a task's triggers, their seconds as if the guest took no moment to ask for them."""
+        """Return a task's triggers, their seconds rounded up to tens, since the guest takes a moment to set them."""
         seconds = [each.get("in_s") for each in entry["triggers"]]
         triggers = ["boot" if each is None else f"in {-(-(each - 1) // 10) * 10} s" for each in seconds]
         return [*triggers, f"priority {entry['priority']}"]
@@ -176,14 +176,14 @@ class RealServer:
 
 
 def summary(state: dict[str, Json]) -> Json:
-    """Return the lasting part of a session's state."""
+    """Return the part of a session's state that stays the same from run to run."""
     return {
         name: state[name] for name in ("phase", "autoThawed", "runnerLost", "before", "after", "complete", "shadow")
     }
 
 
 def check_order(session: Json) -> None:
-    """Raise ContractBrokenError if the session's times are not in the order in which things must happen."""
+    """Raise ContractBrokenError if the session's times are out of order."""
     if not isinstance(session, dict):
         return
     before, after, complete = (session[stage] or {} for stage in ("before", "after", "complete"))

@@ -1,4 +1,4 @@
-"""VSS on the cases' servers: one set of writers, volumes and things that go wrong, for the model and the stand-in."""
+"""VSS on the cases' servers: one set of writers, volumes and faults for the model and the stand-in."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowCopy, ShadowStorage, VssWriter
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "vss" / "diskshadow" / "session.dsh"
-# What ``fault`` breaks of VSS, by its name in the cases.
+# The faults of VSS, by their name in the cases.
 FAULTS: dict[str, dict[str, Any]] = {
     "create": {"create_fails": ("80042313", "VSS_E_FLUSH_WRITES_TIMEOUT")},
     "create hangs": {"create_s": math.inf},
@@ -24,7 +24,7 @@ FAILED = {"state": "9 (VSS_WS_FAILED_AT_FREEZE)", "failure": "0x800423f2 (VSS_E_
 
 
 def script(volumes: Sequence[str]) -> str:
-    """Return the product's script of a session as stage gets it, for two volumes."""
+    """Return the product's script for a session of two volumes, as a parameter of stage."""
     text = re.sub(r"C:\\ProgramData\S*\\1\\", lambda _: "*\\", GOLDEN.read_text("ascii"))
     names = re.findall(r"add volume (\S+)", text)
     for name, volume in zip(names, volumes, strict=True):
@@ -33,18 +33,18 @@ def script(volumes: Sequence[str]) -> str:
 
 
 def identifiers(issued: int = 0) -> Iterator[str]:
-    """Yield the ids that Windows would make up, after so many."""
+    """Yield ids as Windows issues them, after `issued` earlier ones."""
     return (f"{{{number:08x}-0000-4000-8000-000000000000}}" for number in count(issued + 1))
 
 
 def foreign(volume: str) -> ShadowCopy:
-    """Return another product's shadow copy, which nobody here may touch."""
+    """Return another product's shadow copy, which quiesce must not touch."""
     ids = ("{0f000000-0000-0000-0000-00000000000f}", "{f0000000-0000-0000-0000-0000000000f0}")
     return ShadowCopy(*ids, volume, "clientaccessible", with_writers=False, provider=SYSTEM_PROVIDER, number=1)
 
 
 def server(volumes: dict[str, str], faults: Collection[str] = ()) -> Server:
-    """Return VSS of a server with these volumes, GUID paths with their drives; the first has its storage elsewhere."""
+    """Return VSS of a server with these volumes, drives by GUID path; the first has its storage on the last."""
     sql = VssWriter("SqlServerWriter", "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}", (r"\ORDERS\book",))
     system = VssWriter("System Writer", "{e8132975-6f93-4464-a53e-1050253ae220}", (r"\System Files",))
     first, *_, last = volumes
@@ -58,7 +58,7 @@ def server(volumes: dict[str, str], faults: Collection[str] = ()) -> Server:
 
 
 def instances(server: Server) -> dict[str, list[dict[str, Any]]]:
-    """Return what CIM says of shadow copies and their storage, its ids in upper case."""
+    """Return the CIM instances of shadow copies and their storage, with ids in upper case."""
     copies = [
         {
             "ID": copy.shadow_id.upper(),

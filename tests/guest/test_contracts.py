@@ -1,4 +1,4 @@
-"""The real PowerShell is asked again for every case that something has changed about, and for the sample."""
+"""The check with the real PowerShell runs every case with a change since its recording, and the sample."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def test_a_case_with_another_step_is_asked_again() -> None:
 
 
 def test_a_case_that_was_never_recorded_is_asked() -> None:
-    new = replace(PLAIN, name="nobody has recorded this")
+    new = replace(PLAIN, name="a case without a recording")
     assert chosen_cases([new], [], changed=True) == [new]
 
 

@@ -1,4 +1,4 @@
-"""Every statement of the guest is reached by a contract case, or has a reason why none can reach it."""
+"""A contract case reaches every statement of the guest, or there is a reason why none can."""
 
 import json
 
@@ -9,11 +9,11 @@ RECORDED = json.loads(RESULT.read_text())
 
 
 def test_the_coverage_was_taken_from_this_guest() -> None:
-    assert RECORDED["script"] == script_hash(), "make coverage"
+    assert RECORDED["script"] == script_hash(), "python -m tests.guest.coverage"
 
 
 def test_what_no_case_reaches_has_its_reason() -> None:
-    # Not the other way round: who loses a race runs lines that another run of the same case does not reach.
+    # Not the other way round: a process that loses a race runs lines that another run of the case does not reach.
     assert set(RECORDED["unreached"].values()) <= set(reasons())
 
 

@@ -1,8 +1,8 @@
-"""The SSM document: made from this guest, small enough, and open to nothing but what its patterns let in."""
+"""The SSM document: made from this guest, small enough, and with patterns that let nothing harmful through."""
 
 import json
 import re
-from re import _constants as sre  # the parser of the standard library tells which constructs a pattern uses
+from re import _constants as sre  # the standard library's parser shows the constructs of a pattern
 from re import _parser
 
 import pytest
@@ -83,7 +83,7 @@ def test_a_command_may_take_longer_than_any_verb_waits() -> None:
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_pattern_uses_only_what_java_and_go_read_alike(name: str) -> None:
-    """RE2 has no look-around, no back-references and no count above 1000; both know these constructs by these signs."""
+    """RE2 has no look-around, no back-references and no count above 1000; both read the constructs below alike."""
     known = {sre.AT, sre.LITERAL, sre.IN, sre.MAX_REPEAT, sre.SUBPATTERN, sre.BRANCH}
     for operation, argument in constructs(_parser.parse(pattern_of(name))):
         assert operation in known

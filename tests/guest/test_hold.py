@@ -1,4 +1,4 @@
-"""The batch file that holds DiskShadow, as the stand-in for cmd.exe reads it; cmd.exe itself has not been asked."""
+"""The batch file that holds DiskShadow, run by the stand-in for cmd.exe; cmd.exe itself has never run it."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
 
 @pytest.fixture
 def hold(tmp_path: Path) -> Path:
-    """The batch file as the guest writes it, with a limit of three seconds."""
+    """Write the batch file as the guest does, with a limit of three seconds."""
     block = SCRIPT.read_text("ascii").partition("$HoldLines = @(\n")[2].partition(")\n\n")[0]
     lines = re.findall(r"^ +'(.*)',?$", block, re.MULTILINE)
     assert lines[0] == "@echo off"

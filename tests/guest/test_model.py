@@ -1,4 +1,4 @@
-"""The sandbox's model answers as the real guest was recorded to answer, and the recordings belong to this guest."""
+"""The sandbox's model answers as the real guest does in the recordings, and the recordings are of this guest."""
 
 import json
 

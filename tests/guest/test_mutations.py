@@ -1,4 +1,4 @@
-"""The mutations still fit the guest; whether each is caught needs a PowerShell: ``make mutations``."""
+"""The mutations still fit the guest; ``make mutations`` checks with a PowerShell that each is caught."""
 
 import pytest
 

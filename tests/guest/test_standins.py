@@ -1,4 +1,4 @@
-"""The stand-ins refuse what the real programs would refuse, and what nobody has seen; a refusal fails the case."""
+"""The stand-ins refuse what the real programs would refuse, and what they do not know; a refusal fails the case."""
 
 import json
 import shutil
@@ -22,19 +22,28 @@ TASK = """<?xml version="1.0" encoding="UTF-16"?>
 </Task>"""
 
 
+def make_machine(home: Path) -> Path:
+    """Return a folder with what the stand-ins look for."""
+    for folder in ("acl", "tasks", "tasks.pid", "faults"):
+        (home / folder).mkdir()
+    return home
+
+
+def journal_of(home: Path) -> list[dict[str, object]]:
+    """Return what the stand-ins noted on a machine."""
+    journal = home / "journal"
+    return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    for folder in ("acl", "tasks", "tasks.pid", "faults"):
-        (tmp_path / folder).mkdir()
-    return tmp_path
+    return make_machine(tmp_path)
 
 
 def call(machine: Path, *arguments: str) -> tuple[int, list[dict[str, object]]]:
-    """Call a stand-in; return its exit code and what it refused."""
+    """Call a stand-in; return its exit code and its refusals."""
     done = subprocess.run([sys.executable, "-IS", STANDIN, *arguments], env={"FAKE_WINDOWS": str(machine)}, check=False)
-    journal = machine / "journal"
-    entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    return done.returncode, [entry for entry in entries if entry["kind"] == "refused"]
+    return done.returncode, [entry for entry in journal_of(machine) if entry["kind"] == "refused"]
 
 
 @pytest.mark.parametrize(
@@ -104,42 +113,53 @@ def test_a_diskshadow_that_nobody_has_seen_is_refused(machine: Path, arguments: 
     environment = {"FAKE_WINDOWS": str(machine)}
     command = [sys.executable, "-I", STANDIN.with_name("diskshadow.py"), *arguments]
     done = subprocess.run(command, cwd=machine, env=environment, capture_output=True, check=False)
-    entries = [json.loads(line) for line in (machine / "journal").read_text().splitlines()]
-    assert (done.returncode, [entry["program"] for entry in entries]) == (1, ["diskshadow"])
+    assert (done.returncode, [entry["program"] for entry in journal_of(machine)]) == (1, ["diskshadow"])
 
 
-def ask_cim(machine: Path, command: str) -> tuple[str, list[str]]:
-    """Run a command with the stand-in for CimCmdlets; return what it printed as JSON, and what was refused."""
+NEVER_SEEN = [
+    "Get-CimInstance -Namespace root/cimv2 -ClassName Win32_LogicalDisk -OperationTimeoutSec 20",
+    "Get-CimInstance -Namespace root/cimv2 -ClassName MSFT_Disk -OperationTimeoutSec 20",
+    READ_REGISTRY.format("Win32_Process", "Create", "[uint32]2147483650", KEY, "InstallationType"),
+    READ_REGISTRY.format("StdRegProv", "GetStringValue", "2147483650", KEY, "InstallationType"),
+    READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483649", KEY, "InstallationType"),
+    READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483650", "SOFTWARE", "InstallationType"),
+    READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483650", KEY, "ProductName"),
+]
+VOLUMES = "Get-CimInstance -Namespace root/cimv2 -ClassName Win32_Volume -OperationTimeoutSec 20"
+TYPES = f"({VOLUMES})[0].Capacity.GetType().Name, ({VOLUMES})[0].DriveLetter"
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, list[str]]]:
+    """What the stand-in for CimCmdlets printed as JSON for each question, and what it refused.
+
+    All are asked in one PowerShell, which takes a second to start, and each on a machine of its own.
+    """
     pwsh = shutil.which("pwsh")
     if pwsh is None:
         pytest.skip("no pwsh on the PATH")
-    hardware.install(machine, "nvme")
-    script = f"Import-Module '{CIM}'; ConvertTo-Json -Compress -InputObject @({command})"
-    environment = {"FAKE_WINDOWS": str(machine), "PATH": "/usr/bin:/bin", "HOME": str(machine)}
-    arguments = [pwsh, "-NoProfile", "-NonInteractive", "-Command", script]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    journal = machine / "journal"
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    return done.stdout, [json.loads(line)["program"] for line in lines]
+    script, homes = [f"Import-Module '{CIM}'"], []
+    for question in (*NEVER_SEEN, TYPES):
+        home = make_machine(tmp_path_factory.mktemp("machine"))
+        hardware.install(home, "nvme")
+        homes.append(home)
+        script.append(f"$env:FAKE_WINDOWS = '{home}'")
+        script.append(f"try {{ ConvertTo-Json -Compress -InputObject @({question}) }} catch {{ '' }}")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(homes[0])}
+    arguments = [pwsh, "-NoProfile", "-NonInteractive", "-Command", "\n".join(script)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    refused = [[entry["program"] for entry in journal_of(home)] for home in homes]
+    answers = zip(done.stdout.splitlines(), refused, strict=True)
+    return dict(zip((*NEVER_SEEN, TYPES), answers, strict=True))
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "Get-CimInstance -Namespace root/cimv2 -ClassName Win32_LogicalDisk -OperationTimeoutSec 20",
-        "Get-CimInstance -Namespace root/cimv2 -ClassName MSFT_Disk -OperationTimeoutSec 20",
-        READ_REGISTRY.format("Win32_Process", "Create", "[uint32]2147483650", KEY, "InstallationType"),
-        READ_REGISTRY.format("StdRegProv", "GetStringValue", "2147483650", KEY, "InstallationType"),
-        READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483649", KEY, "InstallationType"),
-        READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483650", "SOFTWARE", "InstallationType"),
-        READ_REGISTRY.format("StdRegProv", "GetStringValue", "[uint32]2147483650", KEY, "ProductName"),
-    ],
-)
-def test_a_question_to_cim_that_nobody_has_seen_is_refused(machine: Path, command: str) -> None:
-    assert ask_cim(machine, command)[1] == ["CIM"]
+@pytest.mark.parametrize("command", NEVER_SEEN)
+def test_a_question_to_cim_that_nobody_has_seen_is_refused(
+    asked: dict[str, tuple[str, list[str]]], command: str
+) -> None:
+    assert asked[command] == ("", ["CIM"])
 
 
-def test_cim_tells_of_a_volume_in_the_types_that_are_documented(machine: Path) -> None:
-    command = "Get-CimInstance -Namespace root/cimv2 -ClassName Win32_Volume -OperationTimeoutSec 20"
-    printed, refused = ask_cim(machine, f"({command})[0].Capacity.GetType().Name, ({command})[0].DriveLetter")
+def test_cim_tells_of_a_volume_in_the_types_that_are_documented(asked: dict[str, tuple[str, list[str]]]) -> None:
+    printed, refused = asked[TYPES]
     assert (json.loads(printed), refused) == (["UInt64", "C:"], [])

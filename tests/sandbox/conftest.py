@@ -1,4 +1,4 @@
-"""A client that asks once, a server, and the probe: a small stack whose function does what a test tells it."""
+"""A client that never retries, a server, and the probe: a small stack whose function does what its event says."""
 
 import json
 from pathlib import Path
@@ -22,8 +22,8 @@ class Probe:
     def __init__(self, aws, outputs):
         self.aws, self.outputs = aws, outputs
 
-    def invoke(self, *, of="FunctionName", **event):
-        answer = self.aws.client("lambda").invoke(FunctionName=self.outputs[of], Payload=json.dumps(event).encode())
+    def invoke(self, *, output="FunctionName", **event):
+        answer = self.aws.client("lambda").invoke(FunctionName=self.outputs[output], Payload=json.dumps(event).encode())
         return json.loads(answer["Payload"].read())
 
     def call(self, service, method, **parameters):

@@ -1,4 +1,4 @@
-"""The simulated SSM agent keeps the documented rules: times, limits, and what becomes of commands on a bad day."""
+"""The simulated SSM agent follows the documented rules: times, limits, and the fate of commands on a bad day."""
 
 import math
 
@@ -8,7 +8,7 @@ from sandbox.windows.agent import MAX_RESUMPTIONS, Agent, Command, Ended
 
 
 class Script:
-    """A script that runs for a while and then ends as it was told to; `begun` and `polled` say when."""
+    """A script that runs for `duration_s` and ends as given; `begun_s` has the times of its starts."""
 
     def __init__(self, duration_s=1.0, exit_code=0, stdout="", stderr=""):
         self.duration_s, self.ended = duration_s, Ended(exit_code, stdout, stderr)

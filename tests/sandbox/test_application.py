@@ -1,4 +1,4 @@
-"""The busy application: where it is follows from the seed and the number of the observation."""
+"""The busy application: its progress depends on the seed and the number of the observation alone."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The rules of simulated attachments of volumes: what is described while one comes and goes, and refused meanwhile."""
+"""The rules of simulated attachments: what EC2 describes and refuses while a volume attaches and detaches."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.sandbox.refusals import refused
 
 @pytest.fixture
 def volume(ec2, server):
-    """A volume that nobody has, in the server's zone."""
+    """A free volume in the server's zone."""
     zone = ec2.describe_volumes(VolumeIds=[server.volumes["C:"]])["Volumes"][0]["AvailabilityZone"]
     return ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
 
@@ -19,11 +19,11 @@ def attach(ec2, server, volume, device="xvdz"):
 
 
 def described(ec2, server, volume):
-    """Return the state of a volume, and that of its attachment as the volume and as the server has it."""
+    """Return the state of a volume, and that of its attachment by DescribeVolumes and by DescribeInstances."""
     [found] = ec2.describe_volumes(VolumeIds=[volume])["Volumes"]
     [instance] = ec2.describe_instances(InstanceIds=[server.instance_id])["Reservations"][0]["Instances"]
-    of_server = [m["Ebs"]["Status"] for m in instance["BlockDeviceMappings"] if m["Ebs"]["VolumeId"] == volume]
-    return found["State"], [a["State"] for a in found["Attachments"]], of_server
+    by_instance = [m["Ebs"]["Status"] for m in instance["BlockDeviceMappings"] if m["Ebs"]["VolumeId"] == volume]
+    return found["State"], [a["State"] for a in found["Attachments"]], by_instance
 
 
 def test_a_volume_is_attaching_for_a_while_and_taken_from_the_first_moment(ec2, server, volume):
@@ -78,18 +78,18 @@ def test_a_volume_is_detached_only_from_where_it_is(ec2, server, other):
     assert refused(ec2.detach_volume, VolumeId=server.volumes["D:"], **other) == "InvalidAttachment.NotFound"
 
 
-def set_end(ec2, server, device, value):
+def set_delete_on_termination(ec2, server, device, value):
     mapping = {"DeviceName": device, "Ebs": {"DeleteOnTermination": value}}
     ec2.modify_instance_attribute(InstanceId=server.instance_id, BlockDeviceMappings=[mapping])
 
 
 def test_delete_on_termination_is_set_of_what_is_attached_and_described_with_the_volume(ec2, server, volume):
     VOLUMES.attaching_s = 30
-    assert refused(set_end, ec2, server, "xvdz", value=True) == "InvalidInstanceAttributeValue"
+    assert refused(set_delete_on_termination, ec2, server, "xvdz", value=True) == "InvalidInstanceAttributeValue"
     attach(ec2, server, volume)
-    assert refused(set_end, ec2, server, "xvdz", value=True) == "SandboxCannotTell"
+    assert refused(set_delete_on_termination, ec2, server, "xvdz", value=True) == "SandboxCannotTell"
     RULES.skip(30)
     for value in (True, False):
-        set_end(ec2, server, "xvdz", value)
+        set_delete_on_termination(ec2, server, "xvdz", value)
         [attachment] = ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["Attachments"]
         assert attachment["DeleteOnTermination"] is value

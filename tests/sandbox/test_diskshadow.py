@@ -1,4 +1,4 @@
-"""The simulated DiskShadow: like the published logs, never a guess, and no mutation of the script gets past it."""
+"""The simulated DiskShadow writes the published logs, never guesses, and catches every mutation of the script."""
 
 import re
 from pathlib import Path
@@ -19,25 +19,25 @@ KNOB = pytest.mark.parametrize("after_error", ["stop", "continue"])
 
 
 class Session:
-    """One run of a script, with what its hold has seen."""
+    """One run of a script, with what its hold saw."""
 
     def __init__(self, script, after_error="stop", **changes):
         self.server, self.holds = a_server(after_error=after_error, **changes), []
         self.log = DiskShadow(self.server).run(script, self.hold)
 
     def hold(self, words):
-        self.holds.append((words, list(self.server.shadow_copies), self.told(), list(self.server.files)))
+        self.holds.append((words, list(self.server.shadow_copies), self.notified(), list(self.server.files)))
         return 0
 
-    def told(self):
-        return {writer.name: list(writer.told) for writer in self.server.writers if writer.told}
+    def notified(self):
+        return {writer.name: list(writer.notified) for writer in self.server.writers if writer.notified}
 
 
 def wrong_with(session, backup_type="full"):
-    """Return what a session did not do as it should, nothing if it did its job."""
+    """Return the rules that a session broke; none if it did its job."""
     if [len(words) for words, *_ in session.holds] != [2]:
         return ["held once, with one argument"]
-    (_, set_id), copies, told, files = session.holds[0]
+    (_, set_id), copies, notified, files = session.holds[0]
     ours = [copy for copy in copies if copy.set_id == set_id]
     log = read_log(session.log)
     rules = {
@@ -46,9 +46,9 @@ def wrong_with(session, backup_type="full"):
         "with writers": all(copy.with_writers for copy in ours),
         "of the System Provider": all(copy.provider == SYSTEM_PROVIDER for copy in ours),
         "writers' metadata kept": files == [rf"{FOLDER}\writers.cab"],
-        "nobody told before the hold": not told,
-        "the writer told once": session.told() == {"SqlServerWriter": [backup_type]},
-        "nobody else's shadow copies touched": FOREIGN in session.server.shadow_copies,
+        "no writer notified before the hold": not notified,
+        "the writer notified once": session.notified() == {"SqlServerWriter": [backup_type]},
+        "foreign shadow copies untouched": FOREIGN in session.server.shadow_copies,
         "ours stay until the backup is proven": set(ours) <= set(session.server.shadow_copies),
         "the log says who took part": "SqlServerWriter" in [writer.name for writer in log.writers if writer.included],
         "the log says created": creation_of(log, [D, E]).kind == "created",
@@ -117,7 +117,7 @@ def test_the_script_does_its_job(script, backup_type, after_error):
 @pytest.mark.parametrize("lost", [b"\r\n", b"\n", b"t\r\n", b"exit\r\n"])
 def test_the_script_does_its_job_when_its_end_is_lost(lost, after_error):
     wrong = wrong_with(Session(SCRIPT.removesuffix(lost), after_error))
-    # Without its last line the log cannot show that the one before was done; the writers were told all the same.
+    # Without the last line the log cannot show that DiskShadow finished the one before; it did notify the writers.
     assert wrong == ([] if lost != b"exit\r\n" else ["the log says completed"])
 
 
@@ -133,18 +133,18 @@ def test_a_mutated_script_does_not_do_its_job(name, after_error):
     assert wrong
 
 
-# Those that show in what happens on the server or in the log, not in that nobody has ever tried it.
+# The mutations that show on the server or in the log, not only in an Unseen.
 SHOWN = {
-    "ended before the hold": "nobody told before the hold",
+    "ended before the hold": "no writer notified before the hold",
     "nowriters": "with writers",
-    "no last line end, and nothing to lose": "the writer told once",
-    "no end backup": "the writer told once",
-    "end restore": "the writer told once",
-    "delete shadows all": "nobody else's shadow copies touched",
+    "no last line end, and nothing to lose": "the writer notified once",
+    "no end backup": "the writer notified once",
+    "end restore": "the writer notified once",
+    "delete shadows all": "foreign shadow copies untouched",
     "deleted too early": "ours stay until the backup is proven",
     "LF": "held once, with one argument",
     "UTF-16": "held once, with one argument",
-    "no begin backup": "the writer told once",
+    "no begin backup": "the writer notified once",
     "verbose off": "the log says who took part",
     "no provider named": "of the System Provider",
     "a volume left out": "shadow copies of all volumes, in one set",
@@ -164,7 +164,7 @@ def test_a_hold_that_fails_leaves_the_shadow_copies_and_tells_nobody():
     server = a_server()
     log = read_log(DiskShadow(server).run(SCRIPT, lambda _: 1))
     assert len(server.shadow_copies) == 3
-    assert not any(writer.told for writer in server.writers)
+    assert not any(writer.notified for writer in server.writers)
     assert ending_of(log) == "aborted"
 
 
@@ -207,7 +207,7 @@ def test_deleting_a_set_leaves_all_others():
 def test_a_writer_without_its_volumes_takes_no_part_and_is_told_nothing():
     server = a_server()
     log = read_log(DiskShadow(server).run(script_of([D]), let_go))
-    assert not any(writer.told for writer in server.writers)
+    assert not any(writer.notified for writer in server.writers)
     assert [writer.name for writer in log.writers if writer.included] == []
     assert writer_of(server, "SqlServerWriter").name in [writer.name for writer in log.writers]
 
@@ -258,7 +258,7 @@ def test_letters_that_nobody_has_tried_are_not_read(script):
 
 
 def as_published(name):
-    """Return a published log's lines: times, machines, temporary names and the widths of gaps are not compared."""
+    """Return a published log's lines for comparison: without times, machines, temporary names and widths of gaps."""
     return comparable((LOGS / f"{name}.log").read_text())
 
 
@@ -281,7 +281,7 @@ PUBLISHED_SCRIPT = (
 
 
 def writers_of(name):
-    """Return a published log's writers: those that were dropped first, as they are told of there."""
+    """Return a published log's writers in its order: the dropped ones first."""
     nowhere = frozenset({"a volume that is not there"})
     writers = read_log((LOGS / f"{name}.log").read_bytes()).writers
     dropped = [VssWriter(one.name, "", one.dropped_components, nowhere) for one in writers if not one.included]
@@ -322,7 +322,7 @@ def test_the_drive_c_is_a_volume_like_others():
     server = a_server()
     log = read_log(DiskShadow(server).run(script_of([C, D, E]), let_go))
     assert creation_of(log, [C, D, E]).kind == "created"
-    assert {writer.name: writer.told for writer in server.writers if writer.told} == {
+    assert {writer.name: writer.notified for writer in server.writers if writer.notified} == {
         "System Writer": ["full"],
         "SqlServerWriter": ["full"],
     }

@@ -1,4 +1,4 @@
-"""Run Command takes documents and parameters as documented, and nothing that nobody has seen."""
+"""Run Command accepts the documents and parameters that AWS documents, and refuses all others."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Bad days on order."""
+"""Faults that a test orders."""
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError

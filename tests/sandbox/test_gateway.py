@@ -1,4 +1,4 @@
-"""Start and end: pinned names, one per process, nothing left behind."""
+"""Start and end of the sandbox: pinned names, one per process, nothing left behind."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ def test_every_hooked_name_is_there(running_sandbox):
 
 
 def test_a_name_that_is_gone_is_named():
-    with pytest.raises(MissingHookError, match=r"sandbox\.disks\.Cylinder"):
+    with pytest.raises(MissingHookError, match=r"sandbox\.disks\.content\.Cylinder"):
         check_hooks({"sandbox.disks.content": "VolumeContent Cylinder"})
 
 
@@ -38,16 +38,16 @@ def test_the_callers_own_aws_settings_stay_out(running_sandbox):
 def test_the_command_starts_a_server_says_how_to_reach_it_and_ends_without_a_trace(tmp_path):
     command = [sys.executable, "-m", "sandbox", "--home", str(tmp_path / "home")]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        said = ""
-        while "Ctrl-C" not in said:
+        output = ""
+        while "Ctrl-C" not in output:
             line = process.stdout.readline()
             assert line, process.stderr.read()
-            said += line
+            output += line
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
     assert (process.returncode, rest, errors) == (0, "", "")
-    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in said
-    assert "i-" in said
+    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in output
+    assert "i-" in output
     assert not running_with(str(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""IAM: every resource that a call names must be granted; what nobody knows is denied; decisions are kept."""
+"""IAM: a role needs a grant for every resource that a call names; unknown actions are denied; decisions are kept."""
 
 import pytest
 
@@ -119,7 +119,7 @@ def test_the_report_names_what_was_denied_and_what_was_never_needed(aws, probe, 
     probe.call("dynamodb", "put_item", TableName=probe.outputs["OtherTable"], Item={"id": {"S": "1"}})
     assert [decision.action for decision in aws.decisions.denied("probe")] == ["dynamodb:PutItem"]
     unused = {(sid, action) for _, sid, action in aws.decisions.unused("probe")}
-    assert ("KeepItems", "dynamodb:PutItem") in unused  # refused on the other table: that is no use of the grant
+    assert ("KeepItems", "dynamodb:PutItem") in unused  # a denial on the other table does not use the grant
     assert ("TagOurSnapshotsLater", "ec2:CreateTags") in unused
     assert ("TagSnapshotsAsTheyAreMade", "ec2:CreateTags") not in unused
 

@@ -66,10 +66,10 @@ def test_an_image_holds_a_tagged_snapshot_of_each_volume_and_the_servers_traits(
     assert image["Tags"] == OURS
     traits = ("RootDeviceName", "Architecture", "Platform", "PlatformDetails", "UsageOperation")
     assert [image[trait] for trait in traits] == ["/dev/sda1", "x86_64", "windows", "Windows", "RunInstances:0002"]
-    of_device = snapshots_of(ec2, image["ImageId"])
-    snapshots = ec2.describe_snapshots(SnapshotIds=list(of_device.values()))["Snapshots"]
+    by_device = snapshots_of(ec2, image["ImageId"])
+    snapshots = ec2.describe_snapshots(SnapshotIds=list(by_device.values()))["Snapshots"]
     devices = {server.volumes[drive]: device for drive, device in (("C:", "/dev/sda1"), ("D:", "xvdf"), ("E:", "xvdg"))}
-    assert {devices[s["VolumeId"]]: s["SnapshotId"] for s in snapshots} == of_device
+    assert {devices[s["VolumeId"]]: s["SnapshotId"] for s in snapshots} == by_device
     assert all(snapshot["Tags"] == OURS for snapshot in snapshots)
 
 

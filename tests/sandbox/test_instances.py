@@ -1,4 +1,4 @@
-"""The rules of simulated instances and volumes that a recovery meets, each as AWS documents it."""
+"""The rules of simulated instances and volumes that a recovery needs, each as AWS documents it."""
 
 from sandbox.aws.instances import INSTANCES
 from sandbox.aws.snapshots import RULES, Fate
@@ -151,7 +151,7 @@ def test_a_server_whose_root_comes_from_a_snapshot_boots_with_what_is_on_it(aws,
     [mapping] = new["Instances"][0]["BlockDeviceMappings"]
     ec2.stop_instances(InstanceIds=[instance_id])
     ec2.start_instances(InstanceIds=[instance_id])
-    assert instance_id not in aws.servers.managed  # an image of which nothing is known
+    assert instance_id not in aws.servers.managed  # its root volume is of no known server
     ec2.stop_instances(InstanceIds=[instance_id])
     ec2.detach_volume(InstanceId=instance_id, VolumeId=mapping["Ebs"]["VolumeId"])
     volume = ec2.create_volume(AvailabilityZone=zone, SnapshotId=snapshot)["VolumeId"]

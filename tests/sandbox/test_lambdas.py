@@ -1,4 +1,4 @@
-"""Functions run as on Lambda: names of exceptions, the time limit, the layer, and nothing of this machine's own."""
+"""Functions run as on Lambda: names of exceptions, the time limit, the layer, and nothing of this machine."""
 
 import os
 
@@ -21,7 +21,7 @@ def test_a_state_machine_in_yaml_catches_an_exception_by_its_name(aws, probe):
 
 
 def test_the_time_limit_of_the_function_holds(probe):
-    assert probe.invoke(of="HastyFunctionName", sleep_s=3)["errorType"] == "Sandbox.Timedout"
+    assert probe.invoke(output="HastyFunctionName", sleep_s=3)["errorType"] == "Sandbox.Timedout"
 
 
 @pytest.mark.parametrize(

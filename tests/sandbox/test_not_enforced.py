@@ -1,8 +1,10 @@
-"""What the sandbox does otherwise than AWS: nobody may rely on it. A red test here is good news; shorten the list."""
+"""Where the sandbox differs from AWS. A red test here is good news: delete the entry from the list."""
 
 import json
+import time
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sandbox.aws.not_enforced import NOT_ENFORCED
 from sandbox.executions import wait_for
@@ -70,3 +72,69 @@ def test_a_taken_name_with_the_same_input_is_refused_while_it_runs(aws, machine,
     with pytest.raises(aws.client("stepfunctions").exceptions.ExecutionAlreadyExists):
         start(aws, waiting, name="night", input="{}")
     wait_for(aws, running)
+
+
+def test_a_path_that_is_missing_is_null(aws, machine):
+    """moto's engine: tests/statemachine/test_paths.py."""
+    assert "States.Runtime" in NOT_ENFORCED
+    plain = machine({"Type": "Pass", "Parameters": {"found.$": "$.missing"}})
+    assert json.loads(wait_for(aws, start(aws, plain, input="{}"))["output"]) == {"found": None}
+    once = {"StartAt": "Inner", "States": {"Inner": {"Type": "Pass", "Result": "ran", "End": True}}}
+    mapped = machine({"Type": "Map", "ItemsPath": "$.missing", "Iterator": once})
+    assert json.loads(wait_for(aws, start(aws, mapped, input="{}"))["output"]) == ["ran"]
+
+
+def until(condition):
+    """Wait for a condition of the sandbox, which comes within seconds."""
+    deadline = time.monotonic() + 10
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return found
+
+
+def test_what_is_inside_of_a_stopped_execution_goes_on(aws, machine, slow):
+    assert "StopExecution" in NOT_ENFORCED
+    states = aws.client("stepfunctions")
+    child = machine(slow)
+    start_child = {"Type": "Task", "Parameters": {"StateMachineArn": child, "Input": {}}, "End": True}
+    branch = {
+        "StartAt": "Slow",
+        "States": {
+            "Slow": {**slow, "Next": "After"},
+            "After": {**start_child, "Resource": "arn:aws:states:::states:startExecution.sync:2"},
+        },
+    }
+    parent = start(aws, machine({"Type": "Parallel", "Branches": [branch]}))
+
+    def children():
+        return states.list_executions(stateMachineArn=child)["executions"]
+
+    until(lambda: len(states.get_execution_history(executionArn=parent)["events"]) > 2)
+    states.stop_execution(executionArn=parent)
+    [after_the_stop] = until(children)
+    assert states.describe_execution(executionArn=parent)["status"] == "ABORTED"
+    assert wait_for(aws, after_the_stop["executionArn"])["status"] == "SUCCEEDED"
+
+
+def test_a_dry_run_takes_a_server_that_does_not_exist(ec2):
+    assert "DryRun" in NOT_ENFORCED
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        ec2.stop_instances(DryRun=True, InstanceIds=["i-0123456789abcdef0"])
+
+
+def test_a_queue_policy_denies_nothing(aws):
+    assert "queue policies" in NOT_ENFORCED
+    sqs = aws.client("sqs")
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    queue = sqs.create_queue(QueueName="denied", Attributes={"Policy": policy})["QueueUrl"]
+    assert sqs.send_message(QueueUrl=queue, MessageBody="from a sender who is denied")["MessageId"]
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def test_no_snapshot_can_be_written_through_the_direct_apis(aws):
+    assert "EBS direct APIs that write" in NOT_ENFORCED
+    ebs = aws.client("ebs", retries={"total_max_attempts": 1})
+    with pytest.raises(ClientError, match="the sandbox does not know /snapshots"):
+        ebs.start_snapshot(VolumeSize=1)

@@ -1,4 +1,4 @@
-"""Simulated servers: what EC2 says of them, and what their snapshots hold."""
+"""Simulated servers: how EC2 describes them, and what their snapshots hold."""
 
 import pytest
 

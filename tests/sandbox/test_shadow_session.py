@@ -1,4 +1,4 @@
-"""VSS in a simulated server's session: what the state says on good days and on bad ones, as the guest would."""
+"""VSS in a simulated server's session: the state on good days and on bad ones, as in the guest."""
 
 import base64
 import gzip
@@ -35,7 +35,7 @@ STAGE = {
 
 
 class Scripts:
-    """Three scripts that do nothing, and note what they were told and what was there then."""
+    """Three scripts that only record their argument and the number of shadow copies at the time."""
 
     def __init__(self):
         self.ran, self.vss = [], None
@@ -85,8 +85,8 @@ class World:
     def process(self):
         return self.guest.sessions()[-1].shadow.process
 
-    def told(self):
-        return writer_of(self.vss, "SqlServerWriter").told
+    def notified(self):
+        return writer_of(self.vss, "SqlServerWriter").notified
 
     def arguments(self):
         return [argument for argument, _ in self.scripts.ran]
@@ -111,11 +111,11 @@ def test_a_good_run_makes_shadow_copies_of_all_volumes_tells_the_writers_and_del
     thawed = world.ask("thaw")
     assert shadow_of(thawed)["copiesAtThaw"] == [copy["id"] for copy in shadow["copies"]]
     assert {storage["volumeGuid"] for storage in shadow_of(thawed)["storageAtThaw"]} == {D, E}
-    assert world.told() == []
+    assert world.notified() == []
     ended = world.complete()
     assert (shadow_of(ended)["exitCode"], shadow_of(ended)["reason"], shadow_of(ended)["deleted"]) == (0, "", True)
     assert ending_of(log_of(ended)) == "completed"
-    assert world.told() == ["full"]
+    assert world.notified() == ["full"]
     assert world.vss.shadow_copies == [FOREIGN]
     assert world.scripts.ran == [("before", 1), ("after 1", 3), ("complete 1", 1)]
 
@@ -175,7 +175,7 @@ def test_a_diskshadow_that_is_killed_while_it_holds_is_lost_and_its_shadow_copie
     assert (shadow["reason"], shadow["exitCode"], bool(shadow["endedMs"])) == ("Lost", 1, True)
     ended = shadow_of(world.complete())
     assert (ended["reason"], ended["deleted"]) == ("Lost", True)
-    assert (world.told(), world.arguments()[-1]) == ([], "complete 0")
+    assert (world.notified(), world.arguments()[-1]) == ([], "complete 0")
 
 
 def test_an_abort_for_a_retry_has_after_run_first_and_leaves_nothing_of_its_own():
@@ -188,7 +188,7 @@ def test_an_abort_for_a_retry_has_after_run_first_and_leaves_nothing_of_its_own(
     world.ask("freeze", attempt=2)
     world.ask("thaw", attempt=2)
     assert shadow_of(world.complete(attempt=2))["reason"] == ""
-    assert world.told() == ["full"]
+    assert world.notified() == ["full"]
     assert world.arguments() == ["before", "after 1"] * 2 + ["complete 1"]
 
 
@@ -214,7 +214,7 @@ def test_a_backup_that_did_not_succeed_is_aborted_and_no_writer_is_told(asked):
         world.wait(3700)
     shadow = world.guest.sessions()[0].saved["shadow"]
     assert (shadow["reason"], shadow["exitCode"], shadow["deleted"]) == ("Aborted", 1, True)
-    assert (world.told(), world.arguments()[-1]) == ([], "complete 0")
+    assert (world.notified(), world.arguments()[-1]) == ([], "complete 0")
 
 
 def test_an_end_backup_that_never_ends_is_ended_and_complete_gets_0():
@@ -236,7 +236,7 @@ def test_whoever_takes_over_runs_after_at_once_then_ends_diskshadow_and_deletes(
     assert shadow["deleted"] == (None if create_s else True)
     assert world.scripts.ran[-1] == ("after 1", 1 if create_s else 3)
     world.complete()
-    assert (world.vss.shadow_copies, world.told(), world.arguments()[-1]) == ([FOREIGN], [], "complete 0")
+    assert (world.vss.shadow_copies, world.notified(), world.arguments()[-1]) == ([FOREIGN], [], "complete 0")
 
 
 def test_a_reboot_ends_diskshadow_and_the_watchdog_deletes_what_stayed():

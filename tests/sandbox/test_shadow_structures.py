@@ -1,6 +1,6 @@
-"""The structures that the sandbox writes, read by a program that is not ours: vshadowinfo of Debian's libvshadow-utils.
+"""A program that is not ours reads the sandbox's structures: vshadowinfo of Debian's libvshadow-utils.
 
-Only volumes that hold no other volume's storage: with one, vshadowinfo shows the wrong store.
+Only volumes without another volume's shadow storage: of those with one, vshadowinfo shows the wrong store.
 """
 
 import ast
@@ -24,8 +24,8 @@ needs_vshadowinfo = pytest.mark.skipif(
 )
 
 
-def told(volume: SimulatedVolume, path: Path) -> list[dict[str, str]]:
-    """What vshadowinfo tells of each store."""
+def stores_of(volume: SimulatedVolume, path: Path) -> list[dict[str, str]]:
+    """Return what vshadowinfo shows of each store."""
     volume.disk.save(path)
     command = ["vshadowinfo", "-o", str(volume.place.start), str(path)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -38,13 +38,13 @@ def ids(stores: list[dict[str, str]]) -> list[tuple[str, str]]:
 
 
 def parsed(volume: SimulatedVolume) -> list[tuple[str, str]]:
-    """What our own parser finds on the volume's disk, for the two to agree."""
+    """Return what our own parser finds on the volume's disk."""
     stores = [copy.store for copy in read_copies([seen("disk", volume.disk)])]
     return [(str(store.copy_id), str(store.set_id)) for store in stores if store]
 
 
 def with_two_copies(volume: SimulatedVolume) -> list[tuple[str, str]]:
-    # vshadowinfo refuses two copies of one time, which no server makes.
+    # vshadowinfo refuses two copies with the same time, which no server makes.
     for hours, name in enumerate(("first", "second")):
         volume.add_shadow_copy(an_id(name), an_id(f"set of {name}"), CREATED_AT + timedelta(hours=hours))
     return [(str(an_id(name)), str(an_id(f"set of {name}"))) for name in ("first", "second")]
@@ -62,14 +62,14 @@ def test_vshadowinfo_finds_the_copies_that_were_written(scheme: str, sector_byte
         "none": lambda: [Place(0, disk.size_bytes)],
     }[scheme]()
     volume = volumes_of(disk, places)[-1]
-    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
+    assert with_two_copies(volume) == ids(stores_of(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 @needs_vshadowinfo
 def test_vshadowinfo_reads_every_field_that_was_written(tmp_path: Path) -> None:
     volume = a_volume()
     store_id = volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT, made_as=CLIENT_ACCESSIBLE)
-    (store,) = told(volume, tmp_path / "disk.raw")
+    (store,) = stores_of(volume, tmp_path / "disk.raw")
     assert store["Identifier"] == str(store_id)
     assert store["Creation time"] == "May 04, 2026 03:02:01.123456000 UTC"
     assert store["Attribute flags"] == "0x0002001d"
@@ -78,7 +78,7 @@ def test_vshadowinfo_reads_every_field_that_was_written(tmp_path: Path) -> None:
 
 @needs_vshadowinfo
 def test_vshadowinfo_says_that_storage_lies_elsewhere(tmp_path: Path) -> None:
-    (store,) = told(a_server().d, tmp_path / "disk.raw")
+    (store,) = stores_of(a_server().d, tmp_path / "disk.raw")
     assert "Shadow copy ID" not in store
     assert store["Creation time"].startswith("May 04, 2026 03:02:01")
 
@@ -90,14 +90,14 @@ def test_vshadowinfo_finds_more_copies_than_four_blocks_of_the_catalog_hold(tmp_
     for number, name in enumerate(names):
         volume.add_shadow_copy(an_id(name), an_id("set"), CREATED_AT + timedelta(hours=number))
     written = [(str(an_id(name)), str(an_id("set"))) for name in names]
-    assert written == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
+    assert written == ids(stores_of(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 @needs_vshadowinfo
 def test_vshadowinfo_finds_storage_beyond_four_tib(tmp_path: Path) -> None:
     volume = a_volume(size_bytes=5 << 40)
     volume.next_store_at = 4 << 40
-    assert with_two_copies(volume) == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
+    assert with_two_copies(volume) == ids(stores_of(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 @needs_vshadowinfo
@@ -107,7 +107,7 @@ def test_vshadowinfo_no_longer_finds_a_deleted_copy(tmp_path: Path) -> None:
     volume.add_shadow_copy(an_id("second"), an_id("set"), CREATED_AT + timedelta(hours=1))
     volume.delete_shadow_copy(first)
     left = [(str(an_id("second")), str(an_id("set")))]
-    assert left == ids(told(volume, tmp_path / "disk.raw")) == parsed(volume)
+    assert left == ids(stores_of(volume, tmp_path / "disk.raw")) == parsed(volume)
 
 
 def test_a_volume_too_small_for_a_store_is_refused() -> None:

@@ -31,7 +31,7 @@ def states(ec2):
 
 
 def test_a_set_has_one_start_time_and_is_pending_when_the_call_returns(ec2, server, monkeypatch):
-    clock = itertools.count(1_800_000_000, 10)  # goes on by ten seconds whenever anybody looks
+    clock = itertools.count(1_800_000_000, 10)  # goes on by ten seconds at each reading
     monkeypatch.setattr(SnapshotRules, "now_s", lambda _: next(clock))
     RULES.duration_s = 10_000
     snapshots = take(ec2, server)

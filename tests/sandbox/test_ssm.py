@@ -1,4 +1,4 @@
-"""Run Command behind the local AWS's front: who may send what to whom, documents of stacks, and presigned links."""
+"""Run Command in the local AWS: grants for documents and servers, documents of stacks, and presigned links."""
 
 import importlib
 from datetime import UTC, datetime, timedelta
@@ -16,14 +16,14 @@ DENIED = "AccessDeniedException"
 
 @pytest.fixture
 def documents(aws):
-    """CloudFormation's way to make, update and delete a document; MiniStack is not imported before it is started."""
+    """CloudFormation's handlers for a document, imported here because the sandbox starts before MiniStack's import."""
     provisioners = importlib.import_module("ministack.services.cloudformation.provisioners")
     return provisioners._RESOURCE_HANDLERS["AWS::SSM::Document"]
 
 
 @pytest.fixture
 def get(aws):
-    """How a server follows a link."""
+    """Download from a link as a server does."""
     return importlib.import_module("sandbox.aws.ssm").BucketLinks(aws.endpoint).get
 
 
@@ -38,7 +38,7 @@ def send(probe):
 
 @pytest.fixture
 def granted(probe, aws):
-    """The server that the probe's role may ask: it stands in the role by name, so it needs that very id."""
+    """The server that the probe's role may command: the role names it, so it needs that very id."""
     server = aws.servers.add("granted")
     server.windows.agent.connected = False  # the guest would not know the probe's document
     aws.servers.managed["i-0123456789abcdef0"] = server.windows

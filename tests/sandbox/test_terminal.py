@@ -1,4 +1,4 @@
-"""Commands run for a person who may change her mind."""
+"""Commands of the demo, which a person may interrupt."""
 
 import signal
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.sandbox.processes import running_with
 
 PROJECT = Path(__file__).parents[2]
-MARK = "0.0047"  # sleep adds up its arguments: a mark that can be found again
+MARK = "0.0047"  # sleep adds its arguments: a mark by which the test finds the process
 SCRIPT = f"""
 import os
 from pathlib import Path
-from sandbox.terminal import run
+from sandbox.demo.terminal import run
 run("sleeper", ["sh", "-c", "sleep 60 {MARK} & wait"], dict(os.environ), Path("."))
 """
 

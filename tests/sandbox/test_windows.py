@@ -1,4 +1,4 @@
-"""A simulated server, asked by the product's own code over SSM's API, on a clock that only waiting moves."""
+"""A simulated server under the product's own code and SSM's API, on a clock that only waiting moves."""
 
 import io
 import json
@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from quiesce.aws.ssm import Guest
+from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable, CommandRefused
 from quiesce.guest.patience import Patience
 from sandbox.aws.run_command import RunCommand
@@ -37,7 +38,7 @@ SESSION = {"RunId": "run-1", "Attempt": "1", "WaitSeconds": "90"}
 
 
 class World:
-    """One server behind one service, and the time of both."""
+    """One server behind Run Command, and the clock of both."""
 
     def __init__(self, **scripts):
         self.now_s = 1_750_000_000.0
@@ -53,7 +54,7 @@ class World:
         self.client = client_of(self.service)
 
     def put(self, link, content):
-        """Take what is sent, as a bucket without a policy of its own does."""
+        """Store what the server uploads."""
         self.bucket[link] = content
         return True
 
@@ -62,7 +63,7 @@ class World:
         self.windows.advance(self.now_s)
 
     def ask(self, verb, parameters=SESSION, patience=PATIENCE):
-        guest = Guest(self.client, DOCUMENT, SERVER, sleep=self.wait, monotonic=lambda: self.now_s)
+        guest = Guest(self.client, DOCUMENT, SERVER, Clock(monotonic=lambda: self.now_s, sleep=self.wait))
         return guest.ask(verb, parameters, patience)
 
     def freeze(self):
@@ -282,7 +283,7 @@ def test_a_command_is_taken_for_a_stopped_server_and_refused_for_one_that_is_gon
 
 
 def test_ssm_tells_of_running_servers_only(world):
-    guest = Guest(world.client, DOCUMENT, SERVER)
+    guest = Guest(world.client, DOCUMENT, SERVER, Clock())
     assert guest.describe_agent().online
     world.windows.agent.connected = False
     world.wait(301)

@@ -1,4 +1,4 @@
-"""The machine for each test."""
+"""The state machine and its servers for each test."""
 
 import pytest
 
@@ -15,7 +15,8 @@ def machine(cloud, clock, wire, monkeypatch):
     machine.plug_in(monkeypatch)
     yield machine
     assert machine.surprises == []
-    assert machine.unused() == [], "a failure of a function was ordered and met nothing"
+    assert machine.missing_paths == [], "AWS would end this execution behind every Catch"
+    assert machine.unused() == [], "no call met an ordered failure of a function"
 
 
 @pytest.fixture
@@ -33,14 +34,14 @@ def shop(cloud):
 
 @pytest.fixture
 def frozen_request(cloud, shop):
-    """The input of an execution that has the application held meanwhile."""
+    """The input of an execution that freezes the application."""
     policy = a_policy(shop.instance_id, name="orders", defaults={"scripts": {"from": "bucket"}, "freeze_limit_s": 120})
     return {"policy": cloud.put_policy(policy), "instance_id": shop.instance_id}
 
 
 @pytest.fixture
 def backed(machine, cloud, server):
-    """A server with something on each drive, and a recovery point of it."""
+    """A server with a file on each drive, and its recovery point."""
     for drive, volume_id in server.volumes.items():
         cloud.servers.contents[volume_id].write("what.txt", f"this is {drive}")
     return back_up(cloud, machine, server, a_policy(server.instance_id))
@@ -48,7 +49,7 @@ def backed(machine, cloud, server):
 
 @pytest.fixture
 def take_time(monkeypatch, clock):
-    """Let EC2 take its time for everything from when this is called on; what is there by then has long been there."""
+    """Let EC2 take its time for every change after the call; all earlier changes ended long before."""
 
     def take():
         clock.now_s += 3600
@@ -63,5 +64,5 @@ def take_time(monkeypatch, clock):
 
 @pytest.fixture
 def slow(backed, take_time):
-    """EC2 takes its time for everything; the server that was backed up has long been running."""
+    """EC2 takes its time for every change; the backed-up server has long been running."""
     take_time()

@@ -1,4 +1,4 @@
-"""What recovery's tests share: a backed-up server, an image, and what has to be true of what a recovery made."""
+"""What the tests of recoveries share: a backed-up server, an image, and the checks of a recovered server."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ class Backed:
         return {"recovery_point": self.record["run_id"], "image_id": self.image_id, "recovery_id": "drill-7", **fields}
 
     def recover(self, **fields: Any) -> Run:
-        """Run a recovery; each execution has a name of its own, the recovery's id stays."""
+        """Run a recovery; each execution has a name of its own, and the same recovery_id."""
         return self.machine.recover(self.request(**fields))
 
 
 def back_up(cloud: Cloud, machine: Machine, server: Server, policy: dict[str, Any]) -> Backed:
-    """Back a server up, and make an image that fits."""
+    """Back up a server, and add an image that fits."""
     run = machine.start({"policy": policy, "instance_id": server.instance_id}, "night-1")
     assert run.status == "SUCCEEDED", run.cause
     return Backed(cloud, machine, server, cloud.servers.add_image("windows"), run.output)
 
 
 def state_of_source(backed: Backed) -> Any:
-    """Return everything that a recovery must leave as it is: the source, its volumes and its snapshots."""
+    """Return everything that a recovery must not change: the source, its volumes and its snapshots."""
     ec2, instance_id = backed.cloud.ec2, backed.server.instance_id
     [instance] = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"]
     volumes = ec2.describe_volumes(VolumeIds=list(backed.server.volumes.values()))["Volumes"]
@@ -45,7 +45,7 @@ def state_of_source(backed: Backed) -> Any:
 
 
 def made(cloud: Cloud, recovery_id: str = "drill-7") -> dict[str, list[dict[str, Any]]]:
-    """Return what exists of a recovery, by its tag: servers that are not terminated, volumes, security groups."""
+    """Return what exists of a recovery, by its tag: servers not terminated, volumes, security groups."""
     filters = [{"Name": "tag:quiesce:recovery", "Values": [recovery_id]}]
     found = cloud.ec2.describe_instances(Filters=filters)["Reservations"]
     servers = [i for r in found for i in r["Instances"] if i["State"]["Name"] != "terminated"]
@@ -55,7 +55,7 @@ def made(cloud: Cloud, recovery_id: str = "drill-7") -> dict[str, list[dict[str,
 
 
 def assert_recovered(backed: Backed, run: Run) -> dict[str, Any]:
-    """Check a recovery that went well, and return its server: nothing doubled, nothing left over, all in its place."""
+    """Check that a recovery succeeded, with nothing double, left over or out of place, and return its server."""
     assert run.status == "SUCCEEDED", run.cause
     exists = made(backed.cloud)
     [server] = exists["servers"]
@@ -76,7 +76,7 @@ def assert_recovered(backed: Backed, run: Run) -> dict[str, Any]:
 
 
 def assert_data(backed: Backed, instance_id: str) -> None:
-    """Check that each drive of the new server holds what its snapshot does."""
+    """Check that each drive of the new server has the content of its snapshot."""
     servers = backed.cloud.servers
     snapshots = {s["volume_id"]: s["snapshot_id"] for s in backed.record["snapshots"]}
     recovered = servers.servers[instance_id].volumes

@@ -1,4 +1,4 @@
-"""Every bad ending: its name and words in the execution, the record, the mail; the server free; how many sets exist."""
+"""Every bad ending: its error in the execution, the record and the mail; the lease; the number of snapshot sets."""
 
 from enum import Enum
 
@@ -112,6 +112,46 @@ def test_a_record_that_cannot_be_written_ends_in_the_steps_own_error(machine, cl
     assert "s3:PutObject" in run.cause
     assert cloud.records() == {}
     assert cloud.snapshot_sets() == 1
+
+
+@pytest.mark.parametrize("call", ["s3:PutObject", "ec2:CreateTags", "dynamodb:PutItem"])
+def test_a_report_that_fails_does_not_undo_a_good_backup(call, machine, cloud, server, request_for):
+    """An outage that outlasts Report's retries: sweep goes on from what Report had judged."""
+    machine.before("report", lambda: machine.wire.on(call, refused("InternalError", 500), times=200))
+    run = machine.start(request_for)
+    assert (run.status, run.error, run.states[-1]) == ("FAILED", "AwsUnavailable", "ReportFailed")
+    machine.wire.forget()
+    machine.sweep(run)
+    [record] = cloud.records().values()
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "crash")
+    assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"crash"}
+    assert cloud.lease(server.instance_id) is None
+    assert cloud.snapshot_sets() == 1
+
+
+@pytest.mark.parametrize("code", ["Throttled", "AuthorizationError", "InternalError"])
+def test_a_mail_that_cannot_be_sent_is_a_note(code, machine, cloud, server, request_for):
+    RULES.order(server.volumes["D:"], Fate.ERRS)
+    status = {"Throttled": 429, "AuthorizationError": 403}.get(code, 500)
+    machine.before("report", lambda: machine.wire.on("sns:Publish", refused(code, status), times=9))
+    run = machine.start(request_for)
+    machine.wire.forget()
+    [record] = cloud.records().values()
+    assert (run.error, record["status"]) == ("SnapshotsIncomplete", "Failed")
+    assert any(note.startswith("the mail was not sent: ") for note in record["notes"])
+    assert cloud.mails() == []
+    assert cloud.lease(server.instance_id) is None
+
+
+def test_a_report_that_dies_after_its_record_leaves_no_lease(machine, cloud, server, request_for):
+    machine.before("report", lambda: machine.wire.on("dynamodb:DeleteItem", refused("InternalError", 500), times=200))
+    run = machine.start(request_for)
+    assert run.states[-1] == "ReportFailed"
+    assert cloud.lease(server.instance_id)
+    machine.wire.forget()
+    machine.sweep(run)
+    assert [record["status"] for record in cloud.records().values()] == ["Successful"]
+    assert cloud.lease(server.instance_id) is None
 
 
 def test_a_volume_attached_after_the_plan_is_noted(machine, cloud, server, request_for):

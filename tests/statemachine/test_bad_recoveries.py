@@ -1,9 +1,12 @@
-"""Recoveries that come to nothing: the error, its words, and an account of exactly what exists."""
+"""Recoveries that fail: the error, its text, and an account of exactly what exists."""
+
+import re
 
 import pytest
 
 from quiesce.aws import recovery_changes
-from quiesce.recovery.account import OTHER_ID
+from quiesce.aws.recovery_changes import USED_UP
+from quiesce.errors import RecoveryUsedUp
 from sandbox.aws.instances import INSTANCES
 from sandbox.aws.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
@@ -12,8 +15,11 @@ from tests.support.wire import refused
 
 SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
-GO_ON = "; go on under recovery_id 'drill-7', or start that with clean-up."
-NEW_ID = "; start 'drill-7' with clean-up, and it is deleted."
+GO_ON = (
+    "; to go on, start it again under recovery_id 'drill-7'; "
+    "with on_failure 'clean-up', this is deleted if it fails again."
+)
+NEW_ID = "; to delete it, start 'drill-7' again with on_failure 'clean-up'."
 
 
 def counts(cloud):
@@ -21,18 +27,19 @@ def counts(cloud):
 
 
 def assert_failed(backed, run, error, words, **left):
-    """Check a recovery that failed: error and words, what exists by kind, and that the account names each of it."""
+    """Check a recovery that failed: error and text, what exists by kind, and that the account names each resource."""
     assert (run.status, run.error) == ("FAILED", error)
     assert run.states[-2:] == ["Account", "RecoveryFailed"]
     assert words in run.cause
+    assert not re.search(r"\{\w+\}", run.cause), "a placeholder reached the person"
     exists = made(backed.cloud)
     assert {kind: len(found) for kind, found in exists.items()} == {"servers": 0, "volumes": 0, "groups": 0, **left}
     ids = [found[key] for kind in exists.values() for found in kind for key in found if key in IDS]
     if ids:
-        assert run.cause.endswith(NEW_ID if OTHER_ID in run.cause else GO_ON)
+        assert run.cause.endswith(NEW_ID if error == RecoveryUsedUp.__name__ else GO_ON)
         assert all(resource_id in run.cause for resource_id in ids)
     else:
-        assert run.cause.endswith(". Nothing of it exists.")
+        assert run.cause.endswith(". Nothing that it made exists.")
 
 
 IDS = {"InstanceId", "VolumeId", "GroupId"}
@@ -83,7 +90,7 @@ def test_what_ec2_refuses_is_told_in_its_words_with_a_remedy(backed, machine, ca
     before, tries = state_of_source(backed), 4 if status >= 500 else 1
     machine.wire.on(call, refused(code, status), nth=nth, times=tries)
     run = backed.recover()
-    assert_failed(backed, run, "ChangeRefused", words, **left)
+    assert_failed(backed, run, "RecoveryUsedUp" if code in USED_UP else "ChangeRefused", words, **left)
     assert code in run.cause
     assert state_of_source(backed) == before
     assert_recovered(backed, backed.recover())
@@ -150,16 +157,17 @@ def test_a_volume_that_somebody_holds_keeps_nothing_else_from_being_cleaned_up(b
 
 
 def test_a_key_that_cannot_be_used_is_told_although_ec2_took_the_call(backed):
-    """The key of D: can't be used: EC2 answers well, and the volume ends in an error later."""
-    [of_d] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
-    VOLUMES.unusable.add(of_d["snapshot_id"])
+    """EBS may not use the key of D:; EC2 accepts the call, and the volume ends in an error later."""
+    [snapshot] = [s for s in backed.record["snapshots"] if s["volume_id"] == backed.server.volumes["D:"]]
+    VOLUMES.unusable.add(snapshot["snapshot_id"])
     run = backed.recover()
-    assert_failed(backed, run, "RecoveryBroken", "for xvdf is error: EC2 could not make it; if its snapshot is", **ALL)
-    assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryBroken", "for xvdf is error")
+    assert_failed(backed, run, "RecoveryUsedUp", "for xvdf is error: EC2 could not create it; if its", **ALL)
+    assert "allow the recovery to use the key, and start a new recovery, under another id. This exists" in run.cause
+    assert_failed(backed, backed.recover(on_failure="clean-up"), "RecoveryUsedUp", "for xvdf is error")
 
 
 def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(backed, machine):
-    """The other way in which a key that can't be used may show."""
+    """The other way in which EC2 may show that it cannot use a key."""
 
     def made_and_gone(_request, effect):
         answer = effect()
@@ -169,7 +177,7 @@ def test_a_volume_that_ec2_takes_away_again_is_waited_for_for_a_bounded_time(bac
         return answer
 
     machine.wire.on("ec2:CreateVolume", made_and_gone, nth=4)
-    words = "1 of 3 volumes were not listed yet, /dev/sda1 among them; 1 were asked for just now; one that never comes"
+    words = "EC2 does not list 1 of 3 volumes yet, /dev/sda1 among them; 1 requested just now; one that never appears"
     assert_failed(backed, backed.recover(), "NotReady", words, servers=1, volumes=3, groups=1)
 
 
@@ -221,11 +229,11 @@ def test_a_server_that_somebody_terminates_meanwhile_ends_the_recovery(backed, s
 
     machine.clock.at_next_wait(*[lambda: None] * where, terminate)
     run = backed.recover(on_failure="clean-up")
-    assert run.error == "RecoveryBroken"
+    assert run.error == "RecoveryUsedUp"
     assert "is terminated (" in run.cause
     assert made(backed.cloud) == NOTHING
     again = backed.recover(on_failure="clean-up")
-    assert again.error == "RecoveryBroken"
+    assert again.error == "RecoveryUsedUp"
     assert ", made by this recovery, is terminated (" in again.cause
     assert "start a new recovery, under another id" in again.cause
 
@@ -244,13 +252,13 @@ def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slo
     machine.wire.on(call[0], refused("UnauthorizedOperation", 403), nth=call[1])
     run = backed.recover(on_failure="clean-up")
     assert (run.status, run.error) == ("FAILED", "AccessDenied")
-    assert run.cause.endswith("Nothing of it exists.")
+    assert run.cause.endswith("Nothing that it made exists.")
     assert made(backed.cloud) == NOTHING
     assert state_of_source(backed) == before
 
 
 def test_a_server_that_was_handed_over_is_never_cleaned_up(backed, machine):
-    """Started again under its id with clean-up, and failing: the server is somebody's by now."""
+    """A second start under its id with clean-up fails, but the server is in use by now."""
     first = backed.recover()
     machine.wire.on("ec2:DescribeInstanceStatus", refused("UnauthorizedOperation", 403))
     machine.wire.on("ssm:DescribeInstanceInformation", refused("AccessDeniedException"))
@@ -266,18 +274,18 @@ def test_volumes_of_a_server_that_its_owner_terminated_are_never_cleaned_up(back
     left = counts(backed.cloud)["volumes"]
     assert left > 0
     run = backed.recover(on_failure="clean-up")
-    assert run.error == "RecoveryBroken"
+    assert run.error == "RecoveryUsedUp"
     assert counts(backed.cloud)["volumes"] == left
 
 
 def test_they_are_not_even_when_ec2_no_longer_lists_that_server(backed, monkeypatch):
-    """It lists a terminated one for about an hour."""
+    """EC2 lists a terminated server for about an hour."""
     first = backed.recover()
     backed.cloud.ec2.terminate_instances(InstanceIds=[first.output["instance_id"]])
     left = counts(backed.cloud)["volumes"]
     monkeypatch.setattr(recovery_changes, "find_server", lambda *_: None)
     run = backed.recover(on_failure="clean-up")
-    assert run.error == "ChangeRefused"
+    assert run.error == "RecoveryUsedUp"
     assert "start a new recovery, under another id" in run.cause
     assert counts(backed.cloud)["volumes"] == left > 0
 
@@ -305,7 +313,7 @@ def test_a_group_that_somebody_opened_is_not_used(backed, machine):
 
 @pytest.mark.parametrize("raw", [{}, None, "latest", {"recovery_point": "x", "recovery_id": 7}, {"recovery_id": "a b"}])
 def test_an_input_that_cannot_be_used_ends_with_its_words(backed, raw):
-    assert_failed(backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it as docs/recovery.md shows")
+    assert_failed(backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it ")
 
 
 def test_a_recovery_point_that_nobody_made_is_told(backed):
@@ -323,3 +331,18 @@ def test_a_recovery_point_without_the_root_is_refused(backed, machine, cloud):
     assert machine.start({"policy": policy}, "data-1").status == "SUCCEEDED"
     run = backed.recover(recovery_point="data-1")
     assert_failed(backed, run, "RecoveryRefused", "has no snapshot of the root volume: no server can boot from it")
+
+
+def test_a_run_id_that_two_servers_share_recovers_the_one_that_is_named(backed, machine, cloud):
+    """90 days after the end of an execution its name is free again."""
+    [old] = [m for m in cloud.stepfunctions.list_state_machines()["stateMachines"] if m["name"] == "m-night-1"]
+    cloud.stepfunctions.delete_state_machine(stateMachineArn=old["stateMachineArn"])
+    other = cloud.add_server("OTHER")
+    policy = {"name": "other", "targets": [{"instance_id": other.instance_id}], "defaults": {"vss": "off"}}
+    assert machine.start({"policy": policy}, backed.record["run_id"]).status == "SUCCEEDED"
+    run = backed.recover()
+    both = " and ".join(sorted([backed.server.instance_id, other.instance_id]))
+    assert_failed(backed, run, "RecoveryRefused", f"'night-1' is the id of a run on each of {both}. Remedy: add ")
+    named = backed.recover(instance_id=backed.server.instance_id)
+    assert_recovered(backed, named)
+    assert named.output["from_instance_id"] == backed.server.instance_id

@@ -1,4 +1,4 @@
-"""What the definition and the code promise each other: read from both, without running anything."""
+"""The contracts between the definition and the code, checked by reading both, without a run."""
 
 import re
 
@@ -31,18 +31,18 @@ AWS_NAMES = {
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
 }
-# What a policy may ask for at most.
+# The highest values that a policy may have.
 MOST = {
     name: next(bound.le for bound in Vss.model_fields[name].metadata if hasattr(bound, "le"))
     for name in ("retries", "retry_wait_s")
 }
-# The state in which a function has its second name.
+# The state that calls a function under a second name.
 SECOND = {"ThawBeforeRetry": "thaw"}
-# Started when an execution has ended without a report.
+# An event starts it when an execution has ended without a report.
 BY_EVENT = "SweepFunction"
-# A machine of its own, whose contracts stand in test_recover_contracts.py; what only a recovery waits for.
+# The other machine's function, whose contracts are in test_recover_contracts.py; the error that only it retries.
 OF_RECOVERY, RETRIED_BY_RECOVERY = "RecoverFunction", {"NotReady"}
-# Bases: raised by no step.
+# Base classes, which no step raises.
 ABSTRACT = {"QuiesceError", "Refused"}
 
 
@@ -70,7 +70,7 @@ def longest_wait_s(retrier):
 
 
 def longest_s(state):
-    """Return how long a visit of a Task takes with every retrier used up and every call as long as it may be."""
+    """Return how long a visit of a Task takes if it uses up every retrier and every call takes its longest."""
     retriers = TASKS[state]["Retry"]
     calls = 1 + sum(retrier["MaxAttempts"] for retrier in retriers)
     return calls * TASKS[state]["TimeoutSeconds"] + sum(map(longest_wait_s, retriers))
@@ -124,7 +124,7 @@ def test_what_our_errors_say_of_being_tried_again_is_what_the_definition_does():
 
 
 def test_a_server_that_does_not_answer_is_asked_again_where_asking_late_still_helps():
-    """Not by Freeze: who is not frozen by then goes on to Thaw."""
+    """Not in Freeze: a run that is not frozen by then goes on to Thaw."""
     asked_again = {n for n, s in TASKS.items() if any("AgentUnreachable" in r["ErrorEquals"] for r in s["Retry"])}
     assert asked_again == {"Thaw", "ThawBeforeRetry", "Complete"}
 
@@ -150,12 +150,12 @@ def test_errors_after_which_nothing_is_looked_for_exist():
 
 @pytest.mark.parametrize("state", TASKS)
 def test_the_innermost_time_limit_is_the_shortest(state):
-    """So that the error that is reported is the one with the best name."""
+    """So that Step Functions reports the error with the best name."""
     assert timeout_s(state) <= TASKS[state]["TimeoutSeconds"] < definition()["TimeoutSeconds"]
 
 
 def test_a_run_is_judged_before_the_machine_is_cut_off():
-    """A machine that times out runs no Report: no record, no mail, and the server is not freed."""
+    """A machine that times out runs no Report: it leaves no record and no mail, and keeps the lease."""
     steps_s = sum(longest_s(name) for name in TASKS)
     attempt_s = sum(map(longest_s, ("Freeze", "Snapshot", "ThawBeforeRetry"))) + MOST["retry_wait_s"]
     attempts_s = MOST["retries"] * attempt_s
@@ -163,7 +163,7 @@ def test_a_run_is_judged_before_the_machine_is_cut_off():
 
 
 def test_the_lease_outlasts_the_worst_case_of_what_stands_between_two_who_renew_it():
-    """Every retrier used up, every call as long as its Task may take: Freeze renews it, and each AwaitSnapshots."""
+    """With every retrier used up and every call at its longest; Freeze and each AwaitSnapshots renew the lease."""
     one = {name: state["TimeoutSeconds"] for name, state in TASKS.items()}
     assert one["Plan"] + longest_s("Snapshot") + one["AwaitSnapshots"] <= LEASE_S
     assert one["Freeze"] + longest_s("Snapshot") + longest_s("Thaw") + one["AwaitSnapshots"] <= ASKING_LEASE_S

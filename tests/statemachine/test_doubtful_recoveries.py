@@ -1,4 +1,4 @@
-"""Recoveries in which EC2 and Systems Manager say something late, or otherwise than one would expect."""
+"""Recoveries in which EC2 and Systems Manager answer late or unexpectedly."""
 
 import pytest
 from moto.ec2.models.instances import StateReason
@@ -13,7 +13,7 @@ PASS_ROLE = "You are not authorized to perform: iam:PassRole on resource: arn:aw
 
 
 def test_a_dry_run_names_a_missing_right_among_what_stands_in_the_way(backed, machine):
-    """The profile's role is none of ``ServerRoles``: what most servers' first dry run meets."""
+    """The profile's role is not in ``ServerRoles``, as in most servers' first dry run."""
     machine.wire.on("ec2:RunInstances", refused("UnauthorizedOperation", 403, PASS_ROLE))
     run = backed.recover(mode="dry-run")
     assert run.status == "SUCCEEDED", run.cause
@@ -37,18 +37,18 @@ def test_the_remedies_for_missing_capacity_work_as_they_are_written(backed, mach
     )
     first = backed.recover()
     assert "or with another instance_type or zone in overrides, under a new recovery_id" in first.cause
-    assert "go on under recovery_id 'drill-7'" in first.cause
+    assert "to go on, start it again under recovery_id 'drill-7'" in first.cause
     assert backed.recover(overrides={"instance_type": "m5.xlarge"}, recovery_id="drill-8").status == "SUCCEEDED"
     assert_recovered(backed, backed.recover())
 
 
 def test_a_server_that_is_online_is_not_deleted_because_its_hand_over_broke_off(backed, machine):
-    """It serves, in its real groups: what is left of the recovery is nothing to delete it for."""
+    """It is in use, in its real groups: a leftover of the recovery is no reason to delete it."""
     machine.wire.on("ec2:DeleteTags", refused("UnauthorizedOperation", 403))
     run = backed.recover(on_failure="clean-up")
     assert run.status == "FAILED"
     assert len(made(backed.cloud)["servers"]) == 1, run.states[-2:]
-    assert "go on under recovery_id 'drill-7'" in run.cause
+    assert "to go on, start it again under recovery_id 'drill-7'" in run.cause
     assert_recovered(backed, backed.recover())
 
 
@@ -62,7 +62,7 @@ def test_volumes_that_were_not_handed_over_with_their_server_are_by_the_next_exe
 
 
 def test_a_launch_that_ec2_gives_up_is_told_with_ec2s_reason_and_blames_nobody(backed, slow, machine):
-    """The image's root is encrypted with a key that the function may not use: EC2 takes the call, and tells it later.
+    """The function may not use the key of the image's root: EC2 accepts the call, and reports the error later.
 
     Source: EC2 User Guide, "Troubleshoot instance launch issues": Client.InternalError, the state reason of an instance
     that goes from pending to terminated.
@@ -76,12 +76,12 @@ def test_a_launch_that_ec2_gives_up_is_told_with_ec2s_reason_and_blames_nobody(b
 
     machine.clock.at_next_wait(lambda: None, give_up)
     run = backed.recover()
-    assert run.error == "RecoveryBroken"
+    assert run.error == "RecoveryUsedUp"
     assert (
         "is terminated (Client.InternalError: Client error on launch); start a new recovery, under another id"
         in run.cause
     )
-    assert "go on under" not in run.cause
+    assert "to go on" not in run.cause
 
 
 def backend_instances(backed):
@@ -90,7 +90,7 @@ def backend_instances(backed):
 
 @pytest.fixture
 def hide_after(machine, monkeypatch):
-    """Let EC2 leave a volume out, in the first look by tag after a call."""
+    """Let EC2 leave out a volume in the first look by tag after a call."""
     find = recovery_changes.find_volumes
 
     def without_one(*arguments):
@@ -104,7 +104,7 @@ def hide_after(machine, monkeypatch):
     return lambda call: machine.wire.on(call, spoil)
 
 
-# The last before a look: of Finish at the volumes that it hands over, and of Swap at those that it attaches.
+# The last call before a look: of Finish at the volumes that it hands over, and of Swap at those that it attaches.
 @pytest.mark.parametrize("call", ["ssm:DescribeInstanceInformation", "ec2:DetachVolume"])
 def test_a_volume_that_ec2_does_not_list_for_a_moment_is_neither_forgotten_nor_taken_for_deleted(
     backed, hide_after, call
@@ -114,17 +114,18 @@ def test_a_volume_that_ec2_does_not_list_for_a_moment_is_neither_forgotten_nor_t
 
 
 def test_a_launch_under_an_id_whose_server_was_terminated_says_that_the_id_is_used_up(backed, machine):
-    """EC2 no longer answers with the terminated server: IdempotentInstanceTerminated (boto3's issue 4406, 2025)."""
+    """EC2 no longer returns the terminated server: IdempotentInstanceTerminated (boto3's issue 4406, 2025)."""
     machine.wire.on("ec2:RunInstances", refused("IdempotentInstanceTerminated"), nth=2)
     run = backed.recover()
+    assert run.error == "RecoveryUsedUp"
     assert "under another id" in run.cause
     assert "under the same recovery_id" not in run.cause
 
 
 def test_looks_that_systems_manager_throttles_now_and_then_do_not_end_a_recovery(backed, machine):
-    """A hundred looks in fifty minutes: a retrier counts over all of them, and boto3 does not look again by itself."""
+    """A hundred looks in fifty minutes: a retrier counts over all of them, and boto3 does not retry by itself."""
     for nth in range(1, 61, 10):
         machine.wire.on("ssm:DescribeInstanceInformation", refused("ThrottlingException"), nth=nth)
-    INSTANCES.started.clear()  # the agent is never heard from
+    INSTANCES.started.clear()  # the agent never registers
     run = backed.recover()
     assert run.error == "NotReady", run.cause

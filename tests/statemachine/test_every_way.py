@@ -1,6 +1,6 @@
-"""Each transition of the definition has a test here, because the list is made from the definition.
+"""Each transition of the definition has a test here, because the list comes from the definition.
 
-A new branch, retry or catch without a scenario is red, and so is a scenario that does not take its transition.
+A new branch, retry or catch without a scenario fails, and so does a scenario that does not take its transition.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from tests.support.wire import dies_after, refused, unreachable
 
 STATES = definition()["States"]
 WAYS = sorted(possible(definition()))
-# States that have something to do only where the application is asked.
+# States that act only in a run with scripts.
 ASKING = {"Freezes?", "Freeze", "Frozen?", "Thaw", "Complete"}
-# States that have something to do only where VSS made shadow copies.
+# States that act only where VSS made shadow copies.
 WITH_VSS = {"Verify"}
-# States that are entered only where VSS times out, and another attempt is made.
+# States that a run enters only if VSS times out and another attempt follows.
 RETRYING = {"Retry", "ThawBeforeRetry", "WaitBeforeRetry", "CrashAllowed?"}
-# How often boto3 sends a call before it gives up, and a call of each step that may be repeated.
+# A repeatable call of each step, and how often boto3 sends it before it gives up.
 CALL = {
     "Plan": ("s3:GetObject", 4),
     "Freeze": ("ssm:SendCommand", 1),
@@ -38,27 +38,27 @@ CALL = {
 }
 
 
-# A retrier counts for all its errors together: of Step Functions' own names two of each are enough to use one up.
+# A retrier counts all its errors together, so of Step Functions' own names these two are enough to use one up.
 EXHAUSTING = {name for name in vars(errors) if name[0].isupper()} | {"Lambda.ServiceException", "Sandbox.Timedout"}
 # States whose failure does not end the run.
 GOES_ON = {"Thaw", "ThawBeforeRetry", "Verify", "Complete"}
-# Of these: whose failure takes nothing from the run.
+# Of these: states whose failure costs the run nothing.
 TAKES_NOTHING = {"Verify"}
-# A state whose failure is a note and nothing else.
+# A state whose failure is only a note.
 BESIDE = {"MakeImage"}
 EXHAUSTED = [way for way in WAYS if way[1].startswith("exhausted ") and way[1].split()[1] in EXHAUSTING]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs of executions: one of a server without scripts, and one of a server whose application is asked."""
+    """Inputs of executions: without scripts, with scripts, and with scripts and VSS."""
 
     plain: dict[str, Any]
     asking: dict[str, Any]
     with_vss: dict[str, Any]
     vss: Any
 
-    def of(self, state):
+    def for_state(self, state):
         return self.with_vss if state in RETRYING | WITH_VSS else self.asking if state in ASKING else self.plain
 
     def time_out(self, machine):
@@ -73,15 +73,15 @@ class Inputs:
 
 @pytest.fixture
 def inputs(cloud, shop, frozen_request):
-    def of(name, **settings):
+    def request(name, **settings):
         return {
             "policy": cloud.put_policy(a_policy(shop.instance_id, name=name, **settings)),
             "instance_id": shop.instance_id,
         }
 
     cloud.put_scripts("shadows")
-    with_vss = of("shadows", vss={}, defaults={"scripts": {"from": "bucket"}})
-    return Inputs(of("files-nightly"), frozen_request, with_vss, shop.windows.guest.vss)
+    with_vss = request("shadows", vss={}, defaults={"scripts": {"from": "bucket"}})
+    return Inputs(request("files-nightly"), frozen_request, with_vss, shop.windows.guest.vss)
 
 
 def plain(machine, cloud, inputs):
@@ -143,7 +143,7 @@ def ec2_refuses_and_any_failure_is_tried_again(machine, cloud, inputs):
 
 
 def misfits(step):
-    """The document does not take what a function sends, as in the middle of an update of the stack."""
+    """The document refuses a function's parameters, as in the middle of an update of the stack."""
 
     def scenario(machine, cloud, inputs):
         machine.before(step, lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
@@ -234,13 +234,13 @@ def max_attempts(state, error):
 
 
 def order(machine, cloud, inputs, state, error, *, times):
-    """Let a step end in this error, so many times in a row."""
+    """Let a step end in this error, `times` times in a row."""
     step = STEP_OF[state]
     if state in RETRYING:
         inputs.time_out(machine)
     match error:
         case "ServerBusy":
-            instance_id = inputs.of(state)["instance_id"]
+            instance_id = inputs.for_state(state)["instance_id"]
             cloud.hold(instance_id, run_id="another-run", until_s=machine.clock.now_s + 86_400)
             if times <= max_attempts(state, error):
                 machine.clock.at_next_wait(*[lambda: None] * (times - 1), lambda: cloud.free(instance_id))
@@ -256,7 +256,7 @@ def order(machine, cloud, inputs, state, error, *, times):
         case _ if error.startswith(("Lambda.", "Sandbox.", "States.")):
             machine.lambda_fails(step, *[error] * times)
         case _:
-            raise AssertionError(f"nobody knows how {state} ends in {error}")
+            raise AssertionError(f"no way is known to let {state} end in {error}")
 
 
 @pytest.mark.parametrize(
@@ -267,11 +267,12 @@ def test_the_definition_is_gone_through_on(way, machine, cloud, inputs):
     assert way in taken(run)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("way", [way for way in WAYS if way[1].startswith("retry ")], ids=str)
 def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("retry ")
     order(machine, cloud, inputs, state, error, times=1)
-    run = machine.start(inputs.of(state))
+    run = machine.start(inputs.for_state(state))
     assert way in taken(run)
     assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
     assert cloud.snapshot_sets() == 1
@@ -285,7 +286,7 @@ def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine,
 def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machine, cloud, inputs, shop):
     state, error = way[0], way[1].removeprefix("exhausted ")
     order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
-    run = machine.start(inputs.of(state))
+    run = machine.start(inputs.for_state(state))
     assert way in taken(run)
     # moto refuses to fail under a name of Step Functions' own; for AWS see docs/unconfirmed.md.
     shown = "States.Runtime" if error.startswith("States.") else error
@@ -296,7 +297,7 @@ def test_a_step_that_goes_on_failing_is_given_up_under_its_true_name(way, machin
     if state != "Report":
         [record] = cloud.records().values()
         assert record["failure"]["error"] == error
-        # Free, or still the other run's.
+        # The lease is free, or still the other run's.
         assert (cloud.lease(record["instance_id"]) is None) == (error != "ServerBusy")
         assert cloud.mails()[-1][0].startswith("Failed: ")
 
@@ -307,7 +308,7 @@ def test_a_look_into_the_snapshots_that_goes_on_failing_shows_nothing_and_takes_
 ):
     state, error = way[0], way[1].removeprefix("exhausted ")
     order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
-    run = machine.start(inputs.of(state))
+    run = machine.start(inputs.for_state(state))
     assert way in taken(run)
     assert (run.status, run.output["status"], run.output["consistency"]["level"]) == (
         "SUCCEEDED",
@@ -325,7 +326,7 @@ def test_a_server_that_can_not_be_asked_any_more_ends_its_session_by_itself_and_
 ):
     state, error = way[0], way[1].removeprefix("exhausted ")
     order(machine, cloud, inputs, state, error, times=max_attempts(state, error) + 1)
-    run = machine.start(inputs.of(state))
+    run = machine.start(inputs.for_state(state))
     assert way in taken(run)
     assert (run.status, run.output["status"]) == ("SUCCEEDED", "PartiallySuccessful")
     assert cloud.snapshot_sets() == 1

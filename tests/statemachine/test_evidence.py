@@ -1,4 +1,4 @@
-"""Runs whose snapshots are looked into: what is seen, what is not there, and the days on which nobody can look."""
+"""Runs whose snapshots Verify reads: what it finds, what is missing, and the days on which it cannot read."""
 
 import pytest
 
@@ -32,15 +32,15 @@ def copy_of(vss, drive="D:"):
     return next(copy.shadow_id for copy in vss.shadow_copies if vss.volumes[copy.volume] == drive)
 
 
-def told_complete(shop):
-    [told] = [asked for asked in shop.application.asked if asked.startswith("complete")]
-    return told
+def complete_argument(shop):
+    [call] = [asked for asked in shop.application.asked if asked.startswith("complete")]
+    return call
 
 
 def assert_consistent(run, shop, verdict):
     assert (run.output["status"], run.output["consistency"]["level"]) == ("Successful", "application")
     assert run.output["evidence"]["verdict"] == verdict
-    assert told_complete(shop) == "complete 1"
+    assert complete_argument(shop) == "complete 1"
 
 
 def assert_contradicted(run, cloud, shop, verdict):
@@ -49,8 +49,8 @@ def assert_contradicted(run, cloud, shop, verdict):
     assert record["evidence"]["verdict"] == verdict
     assert record["evidence"]["reason"] in record["consistency"]["reason"]
     assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"crash"}
-    assert told_complete(shop) == "complete 0"
-    assert [writer.told for writer in shop.windows.guest.vss.writers if writer.name == "Shop Writer"] == [[]]
+    assert complete_argument(shop) == "complete 0"
+    assert [writer.notified for writer in shop.windows.guest.vss.writers if writer.name == "Shop Writer"] == [[]]
 
 
 def test_the_record_says_what_stood_in_the_snapshots_and_what_it_cost(machine, cloud, shop, request_with):
@@ -109,7 +109,7 @@ def test_where_the_functions_time_does_not_suffice_what_was_read_is_told_and_the
     run = machine.start(request_with())
     assert_consistent(run, shop, "not verifiable")
     assert machine.wire.count("ebs:GetSnapshotBlock") == 3
-    assert "the function's time did not suffice to read it" in run.output["evidence"]["reason"]
+    assert "the function had no time left to read it" in run.output["evidence"]["reason"]
     assert machine.invocations.count("verify") == 1
 
 
@@ -125,7 +125,7 @@ def test_a_store_that_is_not_whole_is_found_out(machine, cloud, shop, request_wi
     assert_contradicted(machine.start(request_with()), cloud, shop, "damaged")
 
 
-# ---- Nobody can look -------------------------------------------------------------------------------------------------
+# ---- Verify cannot read ----------------------------------------------------------------------------------------------
 
 
 def archived(machine, cloud, shop):
@@ -201,7 +201,7 @@ def test_a_policy_that_requires_evidence_does_not_take_the_servers_word(
     assert (run.output["status"], run.output["consistency"]["level"]) == ("PartiallySuccessful", "crash")
     assert run.output["evidence"]["verdict"] == "not verifiable"
     assert words in run.output["reason"]
-    assert told_complete(shop) == "complete 0"
+    assert complete_argument(shop) == "complete 0"
 
 
 def lost_answers(machine, cloud, shop):

@@ -1,4 +1,4 @@
-"""Runs with scripts, in which nothing goes wrong or only the server does something."""
+"""Runs with scripts, in which nothing goes wrong in AWS."""
 
 import json
 
@@ -32,7 +32,7 @@ def file_of(cloud):
 def test_what_the_scripts_printed_is_whole_in_the_bucket_however_long(
     machine, cloud, shop, frozen_request, file_of, monkeypatch
 ):
-    """Systems Manager cuts a command's output at 24,000 characters; this does not go through it."""
+    """Systems Manager cuts a command's output at 24,000 characters; the scripts' output does not go through it."""
     long = "A line of a chatty script.\n" * 4000
     monkeypatch.setattr(shop.application, "obey", lambda _stage, _argument: long)
     record = machine.start(frozen_request).output

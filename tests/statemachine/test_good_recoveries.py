@@ -1,4 +1,4 @@
-"""Recoveries in which nothing goes wrong: each volume in its place, and the source as it was."""
+"""Recoveries in which nothing goes wrong: each volume is in its place, and the source is unchanged."""
 
 from sandbox.aws.instances import INSTANCES
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
@@ -16,7 +16,7 @@ def test_the_account_says_what_the_server_is(backed):
     at = backed.record["snapshots_at"].replace("T", " ")[:19]
     assert run.output["status"] == "Recovered"
     assert run.output["reason"] == (
-        f"{run.output['instance_id']} runs with the volumes of {backed.server.instance_id} of {at} UTC"
+        f"{run.output['instance_id']} runs with the volumes of {backed.server.instance_id} as of {at} UTC"
     )
     assert sorted(r["what"] for r in run.output["exists"]) == ["/dev/sda1", "the server", "xvdf", "xvdg"]
 

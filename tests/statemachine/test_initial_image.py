@@ -1,4 +1,4 @@
-"""The initial AMI that a backup makes: the root alone, once, and never at the cost of the backup."""
+"""The initial AMI that a backup makes: of the root alone, once, and never at the cost of the backup."""
 
 from datetime import timedelta
 
@@ -119,7 +119,7 @@ def test_an_old_image_that_goes_with_its_answer_lost_is_gone_once(machine, cloud
 
 
 def test_an_old_image_stays_while_recovery_points_may_need_it(machine, cloud, renewing):
-    """The server was moved to UEFI: what was backed up before fits the old image only."""
+    """The server was moved to UEFI: its earlier recovery points fit the old image only."""
     old = machine.start(renewing).output["initial_image"]
     pass_days(machine, 30)
     machine.start(renewing)
@@ -231,7 +231,7 @@ def test_while_it_is_pending_a_recovery_is_told_to_wait(machine, cloud, server, 
 
 
 def test_a_server_that_its_image_no_longer_fits_gets_another_one_or_its_record_says_so(machine, cloud, request_for):
-    """By policy ``once``: told only by a recovery, it is told when no image can be made any more."""
+    """With policy ``once``: if only a recovery reported it, it would be too late for another image."""
     old = machine.start(request_for).output["initial_image"]
     cloud.servers.backend().amis[old].root_device_name = "/dev/xvda"  # the server was moved since
     run = machine.start(request_for)

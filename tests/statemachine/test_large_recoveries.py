@@ -1,4 +1,4 @@
-"""Recoveries of servers with many volumes: each call of the function stays within its time, and all of it adds up."""
+"""Recoveries of servers with many volumes: each call of the function does a few changes, and together they do all."""
 
 import json
 
@@ -17,12 +17,12 @@ MOST = 128
 # EC2's names for volumes of Windows servers: xvdb to xvdz, xvdba to xvdbz, and so on (EC2 user guide).
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 DEVICES = [f"xvd{letter}" for letter in LETTERS[1:]] + [f"xvd{a}{b}" for a in "bcde" for b in LETTERS]
-# What Step Functions takes of a cause, in characters.
+# Step Functions' limit for a cause, in characters.
 MAX_CAUSE = 32_768
 
 
 def backed_with(cloud, machine, volumes):
-    """Back up a server with so many volumes, each of which holds something of its own."""
+    """Back up a server with `volumes` volumes, each with a file of its own."""
     data = [Disk(device, 1, rf"C:\mount\{device}") for device in DEVICES[: volumes - 1]]
     server = cloud.add_server("MANY", (DISKS[0], *data))
     for drive, volume_id in server.volumes.items():
@@ -32,7 +32,7 @@ def backed_with(cloud, machine, volumes):
 
 @pytest.fixture
 def changes(machine, monkeypatch):
-    """What each call of the function sent beside looks and dry runs, as a list for each call."""
+    """The requests of each call of the function, except looks and dry runs, as a list for each call."""
     calls, handler = [], APPS["recover"].handler
 
     def counted(event, context):
@@ -67,6 +67,6 @@ def test_an_account_of_many_volumes_names_each_and_a_clean_up_deletes_few_at_a_t
     assert len(run.cause) < MAX_CAUSE
     assert all(volume["VolumeId"] in run.cause for volume in made(cloud)["volumes"])
     run = backed.recover(on_failure="clean-up")
-    assert run.cause.endswith("Nothing of it exists.")
+    assert run.cause.endswith("Nothing that it made exists.")
     assert made(cloud) == {"servers": [], "volumes": [], "groups": []}
     assert max(sum(call == "ec2:DeleteVolume" for call in sent) for sent in changes) == CHANGES_PER_TRY

@@ -1,7 +1,7 @@
-"""An agent that is lost before, during or after a verb, for good or for a while; what else befalls a server meanwhile.
+"""An agent that is lost before, during or after a verb, for good or for a while; other faults of a server meanwhile.
 
 Whatever happens: before runs at most once, after exactly once if before ran, with before's true status, and complete
-gets 1 only if everything before it is known to have succeeded.
+gets 1 only if all earlier steps are known to have succeeded.
 """
 
 import pytest
@@ -10,17 +10,18 @@ from quiesce.backup.parameters import SESSION_LIMIT_S
 from sandbox.aws.run_command import RunCommand
 from sandbox.windows.system import Windows
 from tests.statemachine.truth import record_of
+from tests.support.factories.policy import a_policy
 
 FREEZE_LIMIT_S = 120
 SEND, ADVANCE = RunCommand._send, Windows.advance
 SLOW = "# sandbox: run 20 s\n"
-# The verb, and how often SendCommand was sent by then.
+# Each verb, and how many SendCommand were sent up to it.
 VERBS = {"inventory": 1, "stage": 2, "freeze": 3, "thaw": 4, "complete": 5, "collect": 6}
 SCRIPT = {"freeze": "before", "thaw": "after", "complete": "complete"}
 
 
 class Loss:
-    """When the agent of a server loses its network: before a verb is sent or once it is begun; and for how long."""
+    """When a server's agent loses its network, before a verb is sent or while it runs, and for how long."""
 
     def __init__(self, windows, clock):
         self.windows, self.clock = windows, clock
@@ -70,16 +71,16 @@ def pass_time(machine, cloud, seconds):
 
 
 def assert_true(cloud, run, shop):
-    """Check the promises and return the record."""
+    """Check what must hold after every run, and return the record."""
     record = record_of(cloud, run, shop.instance_id)
     asked = shop.application.asked
     assert asked.count("before") <= 1
     assert [a for a in asked if a.startswith("after")] == (["after 1"] if "before" in asked else [])
     assert not shop.application.held
-    told = [a for a in asked if a.startswith("complete")]
-    assert len(told) == (1 if asked else 0)
+    completes = [a for a in asked if a.startswith("complete")]
+    assert len(completes) == (1 if asked else 0)
     if record["status"] != "Successful":
-        assert "complete 1" not in told
+        assert "complete 1" not in completes
     if record["consistency"]["level"] == "application":
         assert record["session"]["before"]["succeeded"]
         assert not record["session"]["auto_thawed"]
@@ -96,7 +97,7 @@ def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(
     cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
     loss.order(verb, when, 45)
     run = machine.start(frozen_request)
-    # A verb that the guest answers at once is done before anybody can be lost in it.
+    # A verb that the guest answers at once ends before the agent can be lost in it.
     at_once = when == "during" and verb in ("inventory", "stage", "collect")
     assert (loss.back_s is None) == at_once
     pass_time(machine, cloud, SESSION_LIMIT_S)
@@ -109,8 +110,8 @@ def test_an_agent_lost_for_a_while_costs_at_most_the_consistency(
     [
         ("inventory", "before", "PartiallySuccessful", "crash", "no answer to inventory"),
         ("stage", "before", "PartiallySuccessful", "crash", "no answer to stage"),
-        ("freeze", "before", "Failed", "none", "no answer to freeze"),
-        ("freeze", "during", "Failed", "none", "no answer to freeze"),
+        ("freeze", "before", "PartiallySuccessful", "crash", "no answer to freeze"),
+        ("freeze", "during", "PartiallySuccessful", "crash", "no answer to freeze"),
         ("thaw", "before", "PartiallySuccessful", "crash", "Thaw got no answer"),
         ("thaw", "during", "PartiallySuccessful", "crash", "Thaw got no answer"),
         ("complete", "before", "PartiallySuccessful", "application", "whether the complete script ran"),
@@ -134,6 +135,83 @@ def test_an_agent_lost_for_good_is_told_in_words_and_the_server_ends_its_session
     asked = shop.application.asked
     assert [a for a in asked if a.startswith("after")] == (["after 1"] if "before" in asked else [])
     assert len([a for a in asked if a.startswith("complete")]) == (1 if asked else 0)
+
+
+@pytest.fixture
+def dying(shop, monkeypatch):
+    """Let the agent's worker die in a verb: before it has begun or once it is begun; once or always."""
+
+    def order(verb, when, *, always=False):
+        died = []
+
+        def send(service, given, now_s):
+            answer = SEND(service, given, now_s)
+            command = shop.windows.agent.commands[-1]
+            if given["Parameters"]["Verb"] == [verb] and (always or not died):
+                died.append(command)
+                if when == "before":
+                    command.status = "In Progress"
+                    shop.windows.agent.lose_worker(command)
+            return answer
+
+        def advance(now_s):
+            ADVANCE(shop.windows, now_s)
+            for command in died:
+                if when == "during" and command.started_s:
+                    shop.windows.agent.lose_worker(command)
+
+        monkeypatch.setattr(RunCommand, "_send", send)
+        monkeypatch.setattr(shop.windows, "advance", advance)
+        return died
+
+    return order
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_worker_that_dies_once_costs_nothing(verb, when, machine, cloud, shop, dying, frozen_request):
+    cloud.put_scripts("orders", **{SCRIPT[verb]: SLOW} if verb in SCRIPT else {})
+    died = dying(verb, when)
+    run = machine.start(frozen_request)
+    assert died
+    record = assert_true(cloud, run, shop)
+    assert (run.status, record["status"]) == ("SUCCEEDED", "Successful"), record["reason"]
+    assert record["consistency"]["level"] == "application"
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_snapshots_come_before_the_thaw_where_freeze_stays_without_an_answer(
+    when, machine, cloud, shop, dying, frozen_request
+):
+    cloud.put_scripts("orders", before=SLOW)
+    dying("freeze", when, always=True)
+    run = machine.start(frozen_request)
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    record = record_of(cloud, run, shop.instance_id)
+    # A thaw of what never froze runs after, too: with 0.
+    held = ["before", "after 1"] if when == "during" else ["after 0"]
+    assert shop.application.asked == [*held, "complete 0"]
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert record["consistency"]["reason"].startswith("it is not known whether the application was held")
+    assert run.states.index("Snapshot") < run.states.index("Thaw")
+
+
+def test_no_snapshots_are_taken_where_freeze_stays_without_an_answer_and_the_policy_wants_application_consistency(
+    machine, cloud, shop, dying, frozen_request
+):
+    cloud.put_scripts("orders", before=SLOW)
+    dying("freeze", "during", always=True)
+    policy = a_policy(
+        shop.instance_id,
+        name="orders",
+        defaults={"scripts": {"from": "bucket"}, "freeze_limit_s": 120, "consistency": "application"},
+    )
+    run = machine.start({**frozen_request, "policy": cloud.put_policy(policy)})
+    pass_time(machine, cloud, SESSION_LIMIT_S)
+    record = assert_true(cloud, run, shop)
+    assert (record["status"], record["failure"]["error"]) == ("Failed", "AgentUnreachable")
+    assert cloud.snapshot_sets() == 0
+    assert "Thaw" in run.states
 
 
 @pytest.mark.parametrize("verb", SCRIPT)
@@ -178,7 +256,7 @@ def test_a_session_whose_runner_was_killed_is_ended_by_who_asks_next(dead, machi
     run = machine.start(frozen_request)
     pass_time(machine, cloud, SESSION_LIMIT_S)
     record = assert_true(cloud, run, shop)
-    # Killed or restarted: who was frozen meanwhile is not known, even if the thaw was asked for and came.
+    # A killed runner may mean a restarted server: it is not known whether the application stayed frozen.
     lost = "the session lost its runner before the thaw"
     assert (lost in record["reason"]) == (dead == "Freeze")
     assert record["consistency"]["level"] == ("crash" if dead == "Freeze" else "application")
@@ -197,7 +275,7 @@ def test_two_runs_that_want_one_server_at_once_do_it_one_after_the_other(machine
 def test_a_server_whose_earlier_session_is_still_open_is_backed_up_as_after_a_power_failure_and_says_so(
     machine, cloud, shop, frozen_request
 ):
-    """The lease has ended and the session has not: the execution was stopped, and nobody could sweep."""
+    """The lease has ended but not the session: the execution was stopped, and no sweep followed."""
     machine.stop_in("WaitForSnapshots")
     machine.start(frozen_request, "stopped")
     machine.stop_in("")

@@ -1,6 +1,6 @@
 """Answers that are lost after the effect, and functions that die between two calls: at every call of a run.
 
-The calls come from a recorded run: a call that is new and stands in no list here is red.
+A test compares these lists with a run, so a new call that is in no list fails it.
 """
 
 from itertools import product
@@ -10,9 +10,9 @@ import pytest
 from sandbox.aws.snapshots import RULES
 from sandbox.servers import DISKS
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
-from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before
+from tests.support.wire import answer_garbled, answer_lost, connection_closed, dies_after, dies_before
 
-# Call and which one it is, by step, for a run with one volume whose snapshot is complete at the second look.
+# Each call with its number, by step, in a run with one volume whose snapshot is complete at the second look.
 PLAN = [
     ("s3:GetObject", 1),
     ("dynamodb:PutItem", 1),
@@ -32,9 +32,11 @@ AWAIT = [
 MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
 REPORT = [
     ("dynamodb:GetItem", 1),
+    ("dynamodb:GetItem", 2),
+    ("dynamodb:UpdateItem", 5),
     ("ec2:CreateTags", 1),
     ("s3:PutObject", 1),
-    ("dynamodb:GetItem", 2),
+    ("dynamodb:GetItem", 3),
     ("dynamodb:PutItem", 3),
     ("dynamodb:PutItem", 4),
     ("dynamodb:DeleteItem", 1),
@@ -42,8 +44,10 @@ REPORT = [
 # Report of a run that failed in Plan.
 REPORT_OF_A_FAILURE = [
     ("dynamodb:GetItem", 1),
-    ("s3:PutObject", 1),
     ("dynamodb:GetItem", 2),
+    ("dynamodb:UpdateItem", 1),
+    ("s3:PutObject", 1),
+    ("dynamodb:GetItem", 3),
     ("sns:Publish", 1),
     ("dynamodb:PutItem", 1),
     ("dynamodb:PutItem", 2),
@@ -51,7 +55,7 @@ REPORT_OF_A_FAILURE = [
 ]
 REPEATABLE = [*PLAN, *AWAIT, *MAKE_IMAGE, *REPORT]
 BOTO_ATTEMPTS = 4
-# MakeImage sends each once in a try; of a CreateImage that was done no second is sent.
+# MakeImage sends each call once in a try, and never a second CreateImage after one that took effect.
 ATTEMPTS_OF_A_TRY = dict.fromkeys([*PLAN, *AWAIT, *REPORT], BOTO_ATTEMPTS) | dict.fromkeys(MAKE_IMAGE, 1)
 
 
@@ -88,6 +92,7 @@ def test_every_call_of_a_refused_run_stands_in_these_lists(machine):
     assert numbered(machine.wire.sent) == REPORT_OF_A_FAILURE
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("call", [*REPEATABLE, MARK], ids=str)
 def test_a_lost_answer_of_a_call_that_may_be_repeated_is_not_noticed(
     call, machine, cloud, server, request_for, volumes
@@ -98,6 +103,19 @@ def test_a_lost_answer_of_a_call_that_may_be_repeated_is_not_noticed(
     assert record["notes"] == []
 
 
+# A garbled policy is refused: what the bucket holds is the customer's, not S3's answer.
+@pytest.mark.grid
+@pytest.mark.parametrize("call", REPEATABLE[1:], ids=str)
+def test_a_garbled_answer_of_a_call_that_may_be_repeated_is_not_noticed(
+    call, machine, cloud, server, request_for, volumes
+):
+    machine.wire.on(call[0], answer_garbled, nth=call[1])
+    run = machine.start(request_for)
+    record = assert_successful(cloud, run, server.instance_id, volumes)
+    assert record["notes"] == []
+
+
+@pytest.mark.grid
 @pytest.mark.parametrize("call", REPEATABLE, ids=str)
 def test_a_service_that_answers_only_the_steps_next_try_costs_nothing(
     call, machine, cloud, server, request_for, volumes
@@ -107,7 +125,7 @@ def test_a_service_that_answers_only_the_steps_next_try_costs_nothing(
     assert_successful(cloud, run, server.instance_id, volumes)
 
 
-@pytest.mark.parametrize("lose", [answer_lost, connection_closed, dies_after])
+@pytest.mark.parametrize("lose", [answer_lost, connection_closed, answer_garbled, dies_after])
 def test_a_lost_answer_of_create_snapshots_is_adopted_and_never_sent_again(
     lose, machine, cloud, server, request_for, volumes
 ):
@@ -179,13 +197,16 @@ def test_a_snapshot_function_that_dies_after_its_mark_leaves_nothing(machine, cl
     assert cloud.snapshot_sets() == 0
 
 
-def test_a_mark_whose_answers_are_all_lost_is_never_followed_by_a_set(machine, cloud, server, request_for):
-    machine.wire.on(MARK[0], answer_lost, nth=MARK[1], times=BOTO_ATTEMPTS)
+# boto3 does not send a call again whose answer it can't read.
+@pytest.mark.parametrize(("lose", "times"), [(answer_lost, BOTO_ATTEMPTS), (answer_garbled, 1)])
+def test_a_mark_whose_answers_are_all_lost_is_never_followed_by_a_set(lose, times, machine, cloud, server, request_for):
+    machine.wire.on(MARK[0], lose, nth=MARK[1], times=times)
     run = machine.start(request_for)
     assert_failed(cloud, run, server.instance_id, "OutcomeUnknown", "an earlier try of Snapshot")
     assert cloud.snapshot_sets() == 0
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("die", "call"), list(product((dies_before, dies_after), REPEATABLE)), ids=name_of)
 def test_a_function_that_dies_at_any_other_call_is_tried_again(
     die, call, *, machine, cloud, server, request_for, volumes

@@ -1,6 +1,6 @@
-"""The same for a run whose application is held: no script twice, and after and complete with the right argument.
+"""The same for a run that freezes the application: no script runs twice, after and complete get the right argument.
 
-The calls come from a recorded run: a call that is new and stands in no list here is red.
+A test compares these lists with a run, so a new call that is in no list fails it.
 """
 
 from itertools import product
@@ -12,7 +12,7 @@ from tests.statemachine.truth import record_of
 from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
 
 SEND, LOOK = "ssm:SendCommand", "ssm:GetCommandInvocation"
-# Call and which one it is, by step. Of looking for an answer, which is repeated until there is one, only the first.
+# Each call with its number, by step. Of the looks for an answer, which repeat until there is one, only the first.
 PLAN = [
     ("s3:GetObject", 1),
     ("dynamodb:PutItem", 1),
@@ -20,6 +20,7 @@ PLAN = [
     ("ec2:DescribeVolumes", 1),
     ("ec2:CreateSnapshots", 1),  # a DryRun
     ("dynamodb:PutItem", 2),
+    ("dynamodb:GetItem", 1),  # the writers of the policy's last run
     ("ssm:DescribeInstanceInformation", 1),
     (SEND, 1),  # inventory
     (LOOK, 1),
@@ -47,16 +48,17 @@ COLLECT = [(SEND, 6), (LOOK, 11)]
 REPORT = [
     ("s3:GetObject", 2),
     *(("s3:PutObject", number) for number in range(1, 7)),
+    ("dynamodb:UpdateItem", 7),
     *(("ec2:CreateTags", number) for number in range(1, 4)),
     ("s3:PutObject", 7),
-    ("dynamodb:GetItem", 2),
+    ("dynamodb:GetItem", 4),
     ("dynamodb:PutItem", 3),
     ("dynamodb:PutItem", 4),
     ("dynamodb:DeleteItem", 1),
 ]
-BEFORE_REPORT = ("dynamodb:GetItem", 1)
+BEFORE_REPORT = [("dynamodb:GetItem", 2), ("dynamodb:GetItem", 3)]
 REPEATED_BY_BOTO = [
-    call for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)
+    call for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, *BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)
 ]
 ASKED_AGAIN = [call for call in [*PLAN, *FREEZE, *THAW, *COMPLETE] if call[0] in (SEND, LOOK)] + COLLECT[1:]
 GOOD = ["before", "after 1", "complete 1"]
@@ -89,10 +91,11 @@ def assert_good(cloud, run, shop):
 
 def test_every_call_of_a_run_whose_application_is_held_stands_in_these_lists(machine, frozen_request):
     machine.start(frozen_request)
-    listed = [*PLAN, *FREEZE, MARK, CREATE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, BEFORE_REPORT, *COLLECT, *REPORT]
+    listed = [*PLAN, *FREEZE, MARK, CREATE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, *BEFORE_REPORT, *COLLECT, *REPORT]
     assert numbered(machine.wire.sent) == listed
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("call", [*REPEATED_BY_BOTO, MARK], ids=str)
 def test_a_lost_answer_of_a_call_that_boto_repeats_is_not_noticed(call, machine, cloud, shop, frozen_request):
     machine.wire.on(call[0], answer_lost, nth=call[1])
@@ -100,6 +103,7 @@ def test_a_lost_answer_of_a_call_that_boto_repeats_is_not_noticed(call, machine,
     assert record["logs"]["problem"] == ""
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize(("lose", "call"), list(product((answer_lost, unreachable), ASKED_AGAIN)), ids=name_of)
 def test_a_question_whose_answer_is_lost_is_asked_again_and_the_server_does_it_once(
     lose, call, *, machine, cloud, shop, frozen_request
@@ -127,14 +131,15 @@ def test_files_that_could_not_be_collected_cost_the_run_nothing_but_themselves(
     assert "the session's files are not in the bucket" in record["logs"]["problem"]
 
 
-EVERY = [*PLAN, *FREEZE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, BEFORE_REPORT, *COLLECT, *REPORT]
+EVERY = [*PLAN, *FREEZE, *THAW, *AWAIT, *COMPLETE, *MAKE_IMAGE, *BEFORE_REPORT, *COLLECT, *REPORT]
 
 
-# To die before a call is to die after the one before it: only the first of a step needs both.
+# To die before a call is to die after the call before it, so only a step's first call needs both.
+@pytest.mark.grid
 @pytest.mark.parametrize(
     ("die", "call"),
     [
-        *((dies_before, step[0]) for step in (PLAN, FREEZE, THAW, AWAIT, COMPLETE, MAKE_IMAGE, [BEFORE_REPORT])),
+        *((dies_before, step[0]) for step in (PLAN, FREEZE, THAW, AWAIT, COMPLETE, MAKE_IMAGE, BEFORE_REPORT)),
         *((dies_after, call) for call in EVERY),
     ],
     ids=name_of,

@@ -1,17 +1,26 @@
-"""Recoveries that are killed, or whose answers are lost: what goes on under the same id ends as if nothing had been."""
+"""Recoveries that are killed, or whose answers are lost: a new start under the same id makes up for it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from quiesce.aws import recovery_changes
 from tests.statemachine.recoveries import assert_recovered, made, state_of_source
 from tests.support.project import definition
-from tests.support.wire import answer_lost, connection_closed, dies_after, dies_before, refused, unreachable
+from tests.support.wire import (
+    answer_garbled,
+    answer_lost,
+    connection_closed,
+    dies_after,
+    dies_before,
+    refused,
+    unreachable,
+)
 
 STATES = definition("RecoverMachine")["States"]
 ON_THE_WAY = [name for name, state in STATES.items() if state["Type"] == "Task" and name != "Account"]
-# Each call that changes something, and which one of the execution is the first that is not a DryRun.
+# Each call that changes something, and the number of the first in an execution that is not a DryRun.
 CHANGES = {
     "dynamodb:PutItem": 1,
     "ec2:CreateSecurityGroup": 1,
@@ -35,7 +44,7 @@ WAITS = 25
 
 
 def assert_stopped(run, state):
-    """Check that an execution got no further; moto calls one failed whose function raised as it was stopped."""
+    """Check that an execution got no further; moto marks it as failed if its function raised during the stop."""
     assert run.status in ("ABORTED", "FAILED")
     assert run.states[-1] == state
 
@@ -51,16 +60,17 @@ def test_a_recovery_that_is_stopped_anywhere_goes_on_under_its_id(backed, slow, 
     assert state_of_source(backed) == before
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("wait", range(1, WAITS + 1))
 def test_a_recovery_that_is_stopped_while_it_waits_goes_on_under_its_id(backed, slow, machine, wait):
-    """The wait is for a server, or for volumes that are made, detached or attached: none is asked for twice."""
+    """It waits for a server, or for volumes to be made, detached or attached: it requests none of them twice."""
     machine.clock.at_next_wait(*[lambda: None] * (wait - 1), machine.stop)
     first = backed.recover()
     assert first.states[-1] in ON_THE_WAY
     assert_recovered(backed, backed.recover())
     volumes = len(backed.record["snapshots"])
     once = {"ec2:RunInstances": 2, "ec2:CreateVolume": 2 * volumes, "ec2:DetachVolume": 1, "ec2:AttachVolume": volumes}
-    assert {call: machine.wire.count(call) for call in once} == once  # the dry runs, too, since the plan is kept
+    assert {call: machine.wire.count(call) for call in once} == once  # dry runs included, since the plan is kept
 
 
 def test_the_stops_meet_every_wait(backed, slow, machine):
@@ -69,7 +79,10 @@ def test_the_stops_meet_every_wait(backed, slow, machine):
     assert len(machine.clock.waits) - before == WAITS
 
 
-@pytest.mark.parametrize("fault", [answer_lost, connection_closed, dies_after, dies_before, unreachable])
+@pytest.mark.grid
+@pytest.mark.parametrize(
+    "fault", [answer_lost, connection_closed, answer_garbled, dies_after, dies_before, unreachable]
+)
 @pytest.mark.parametrize("call", CHANGES)
 def test_a_lost_answer_doubles_nothing(backed, machine, call, fault):
     before = state_of_source(backed)
@@ -86,7 +99,7 @@ def test_the_faults_meet_every_call_that_changes_something(backed, machine):
 
 
 def test_a_volume_whose_answers_are_all_lost_is_still_made_once(backed, machine):
-    """What boto3 sends again by itself, and then the state machine."""
+    """First boto3 retries by itself, then the state machine does."""
     machine.wire.on("ec2:CreateVolume", answer_lost, nth=4, times=8)
     assert_recovered(backed, backed.recover())
 
@@ -117,7 +130,7 @@ def test_throttled_calls_are_sent_again(backed, machine):
 
 
 def not_at_first(function, nothing, times=3):
-    """Find nothing at first: EC2's look-ups by tag are eventually consistent."""
+    """Return nothing at first: EC2's look-ups by tag are eventually consistent."""
     left = [times]
 
     def look(*arguments):
@@ -137,7 +150,7 @@ def test_what_is_not_listed_yet_is_not_made_twice(backed, machine, monkeypatch, 
 
 
 def one_behind(look):
-    """Answer with what the look before saw: EC2's descriptions are eventually consistent."""
+    """Return the result of the look before: EC2's descriptions are eventually consistent."""
     seen = []
 
     def looked(*arguments):
@@ -148,7 +161,7 @@ def one_behind(look):
 
 
 def test_a_look_that_is_behind_is_taken_for_no_more_than_that(backed, monkeypatch):
-    """What is detached or attached by now is asked for again, and EC2's refusal waited out."""
+    """The recovery requests again what is already detached or attached, and waits out EC2's refusal."""
     monkeypatch.setattr(recovery_changes, "attached_volumes", one_behind(recovery_changes.attached_volumes))
     assert_recovered(backed, backed.recover())
 
@@ -164,7 +177,7 @@ def test_a_device_that_is_taken_by_what_is_no_longer_listed_is_waited_for(backed
 
     def without_detaching(*arguments):
         found = attached_volumes(*arguments)
-        return [volume for volume in found if volume["Attachments"][0]["State"] != "detaching"]
+        return [volume for volume in found if volume.attachments[0].state != "detaching"]
 
     monkeypatch.setattr(recovery_changes, "attached_volumes", without_detaching)
     assert_recovered(backed, backed.recover())
@@ -189,7 +202,7 @@ def test_a_server_that_is_listed_without_its_tags_is_not_taken_for_handed_over(b
     describe = recovery_changes.describe_server
 
     def bare(client, instance_id):
-        return {**describe(client, instance_id), "Tags": []}
+        return replace(describe(client, instance_id), tags={})
 
     monkeypatch.setattr(recovery_changes, "describe_server", bare)
     machine.clock.at_next_wait(lambda: None, lambda: monkeypatch.setattr(recovery_changes, "describe_server", describe))

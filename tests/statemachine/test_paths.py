@@ -3,6 +3,7 @@
 Neither local engine treats a missing path as AWS does, where it ends the execution behind every Catch.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -113,3 +114,12 @@ def test_a_path_leads_to_a_field_that_is_there_on_every_way(machine: str, state:
         names = [kind for kind in kinds if field in kind.model_fields]
         assert names, f"{state} reads {path}, and no step returns {field}"
         kinds = list(models_in(names[0].model_fields[field].annotation))
+
+
+def test_a_path_that_is_missing_is_seen_although_the_local_engine_catches_it(machine, request_for) -> None:
+    broken = copy.deepcopy(definition())
+    broken["States"]["Snapshot"]["Parameters"] = {"document.$": "$.missing"}
+    run = machine.run(broken, request_for)
+    assert "Report" in run.states, "moto no longer catches it, like AWS: shorten sandbox/aws/not_enforced.py"
+    assert machine.missing_paths == ["Snapshot: $.missing"]
+    machine.missing_paths.clear()

@@ -1,6 +1,6 @@
-"""Recoveries of random servers: each volume's bytes, type and end at its device, whatever the number, order and kind.
+"""Recoveries of random servers: each volume has its data, type and settings at its device, in any number and order.
 
-A part of them is stopped in a random state or wait, and started again under the same id.
+The test stops some of them in a random state or wait, and starts them again under the same id.
 """
 
 import random
@@ -16,9 +16,9 @@ from tests.support.factories.policy import a_policy
 from tests.support.project import definition
 
 LETTERS = "bcdefghijklmnopqrstuvwxyz"
-# Names that EC2 takes for data volumes of Windows servers, here and there with its other spelling (EC2 user guide).
+# EC2's device names for data volumes of Windows servers, some with their other spelling (EC2 user guide).
 DEVICES = [(f"xvd{a}", f"/dev/sd{a}") for a in LETTERS] + [(f"xvd{a}{b}",) for a in "bc" for b in "a" + LETTERS]
-# IOPS and MiB/s that a type of volume takes; EC2 describes IOPS for gp2, too, and takes none (EC2 API reference).
+# The IOPS and MiB/s of each volume type; for gp2 EC2 describes IOPS but accepts none (EC2 API reference).
 IOPS = {"gp3": (3000, 16_000), "io1": (100, 64_000), "io2": (100, 256_000)}
 GP3_MIBPS = (125, 2000)
 BOOTABLE = ["gp2", "gp3", "io1", "io2", "standard"]
@@ -31,7 +31,7 @@ CASES = 54
 
 @dataclass(frozen=True)
 class Laid:
-    """A volume of a random server, and what is on it."""
+    """A volume of a random server, and its content."""
 
     disk: Disk
     kind: str
@@ -56,7 +56,7 @@ def laid(chance: random.Random, disk: Disk) -> Laid:
 
 
 def a_layout(chance: random.Random) -> list[Laid]:
-    """Return 1 to 27 volumes in the order in which they are attached; drives follow no order, and some are folders."""
+    """Return 1 to 27 volumes in the order of their attachment; drives are in no order, and some are folders."""
     number = chance.choice([0, 1, 2, 3, 5, 8, 13, 26])
     drives = [f"{letter}:" for letter in "DEFGHIJKLMNOPQRSTUVWXYZ"] + [rf"D:\mount\{n}" for n in range(10)]
     devices = [chance.choice(names) for names in chance.sample(DEVICES, number)]
@@ -68,7 +68,7 @@ def a_layout(chance: random.Random) -> list[Laid]:
 
 
 def start(cloud, layout):
-    """Start a server with this layout; a launch on moto takes neither IOPS nor types that need them."""
+    """Start a server with this layout; moto's launch supports neither IOPS nor the types that need them."""
     server = cloud.add_server("RANDOM", tuple(each.disk for each in layout))
     for each in layout:
         volume_id = server.volumes[each.disk.drive]
@@ -82,8 +82,8 @@ def start(cloud, layout):
 
 
 def overrides(chance: random.Random, layout: list[Laid]) -> dict[str, dict[str, Any]]:
-    """Return what is to differ in some volumes: another type, or other IOPS or MiB/s of the same."""
-    wanted: dict[str, dict[str, Any]] = {}
+    """Return overrides for some volumes: another type, or other IOPS or MiB/s of the same type."""
+    chosen: dict[str, dict[str, Any]] = {}
     for each in chance.sample(layout, min(len(layout), chance.choice([0, 0, 1, 3]))):
         kind = chance.choice([each.kind, "gp2", "gp3", "io2"])
         override: dict[str, Any] = {} if kind == each.kind else {"volume_type": kind}
@@ -91,14 +91,14 @@ def overrides(chance: random.Random, layout: list[Laid]) -> dict[str, dict[str, 
             override["iops"] = chance.randint(*IOPS[kind])
         if kind == "gp3" and chance.random() < 0.5:
             override["throughput_mibps"] = chance.randint(*GP3_MIBPS)
-        wanted[each.disk.device] = override
-    return wanted
+        chosen[each.disk.device] = override
+    return chosen
 
 
 def expected(each: Laid, override: dict[str, Any], key: str | None) -> dict[str, Any]:
-    """Return what EC2 has to describe of a recovered volume; moto describes IOPS only where they can be asked for.
+    """Return EC2's description of a recovered volume; moto describes IOPS only for types that accept them.
 
-    Which key it is counts if it was asked for: a snapshot on moto does not keep its volume's.
+    The key is compared only if the recovery named one: a snapshot on moto does not keep its volume's key.
     """
     kind = override.get("volume_type", each.kind)
     as_it_was = each if kind == each.kind else None
@@ -117,7 +117,7 @@ def expected(each: Laid, override: dict[str, Any], key: str | None) -> dict[str,
 
 
 def found(cloud, instance_id):
-    """Return what EC2 describes of a server's volumes and what is on them, by device."""
+    """Return EC2's description of a server's volumes, and their content, by device."""
     filters = [{"Name": "attachment.instance-id", "Values": [instance_id]}]
     volumes = cloud.ec2.describe_volumes(Filters=filters)["Volumes"]
     names = ("VolumeType", "Iops", "Throughput", "Size", "Encrypted")
@@ -142,6 +142,7 @@ def stop_somewhere(chance: random.Random, backed, request, take_time):
     return stopped
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("case", range(CASES))
 def test_a_random_server_comes_back_with_each_volume_as_it_was_at_its_device(machine, cloud, take_time, case):
     chance = random.Random(case)

@@ -1,4 +1,4 @@
-"""What the recover machine and the code promise each other: read from both, without running anything."""
+"""The contracts between the recover machine and the code, checked by reading both, without a run."""
 
 import math
 from typing import get_args
@@ -14,14 +14,14 @@ from tests.support.project import ROOT, definition, template
 STATES = definition("RecoverMachine")["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 FUNCTION = template()["Resources"]["RecoverFunction"]["Properties"]
-# Raised for good by a step before anything was created, or waited for by a backup alone.
+# Errors that only a backup retries.
 NOT_OF_RECOVERY = {"ServerBusy", "SnapshotTooSoon", "AgentUnreachable"}
 
-# CreateSnapshots takes so many volumes of one server (EBS user guide).
+# CreateSnapshots' limit of volumes of one server (EBS user guide).
 MOST_VOLUMES = 128
-# How many looks a step takes at most, and how long a call lasts: a change or a look, which is much, and a dry run.
+# The most looks of a step, and generous durations of a call: of a change or a look, and of a dry run.
 LOOKS, CALL_S, DRY_RUN_S = 10, 3, 0.5
-# How long volumes may take after the last of them was asked for.
+# How long volumes may take after the request for the last of them.
 SLOWEST_S = 15 * 60
 
 
@@ -74,7 +74,7 @@ def test_the_function_ends_before_its_state_and_that_before_the_machine(state):
 
 
 def test_a_recovery_is_accounted_for_before_the_machine_is_cut_off():
-    """With every retrier used up, and each call half a minute long, which is much."""
+    """With every retrier used up, and half a minute for each call, which is generous."""
     assert sum(map(longest_s, TASKS.values())) < definition("RecoverMachine")["TimeoutSeconds"]
 
 
@@ -88,7 +88,7 @@ def test_the_dry_runs_of_the_most_volumes_are_done_within_the_functions_time():
 
 @pytest.mark.parametrize(("state", "before"), [("MakeVolumes", 0), ("Swap", 1), ("Account", 1)])
 def test_the_tries_are_enough_for_the_most_volumes_and_the_rest_for_slow_ones(state, before):
-    """A try before the first batch: Swap detaches what is in the way, and Account terminates the server."""
+    """``before`` is a try before the first batch: Swap detaches the launch's root, Account terminates the server."""
     [not_ready] = [retrier for retrier in TASKS[state]["Retry"] if retrier["ErrorEquals"] == ["NotReady"]]
     batches = math.ceil(MOST_VOLUMES / CHANGES_PER_TRY)
     assert sum(waits_s(not_ready)[before + batches :]) >= SLOWEST_S

@@ -1,4 +1,4 @@
-"""Runs with VSS: what the shadow copies show, another attempt, and never a word better than what was there."""
+"""Runs with VSS: the data in shadow copies, another attempt, and a verdict never better than the truth."""
 
 from dataclasses import replace
 
@@ -57,17 +57,17 @@ def test_without_scripts_vss_alone_makes_an_application_consistent_recovery_poin
 
 
 def test_the_writers_hear_of_the_backup_only_when_the_snapshots_have_completed(machine, shop, vss, request_with):
-    told = []
-    machine.before("complete", lambda: told.extend(word for writer in vss.writers for word in writer.told))
+    early = []
+    machine.before("complete", lambda: early.extend(word for writer in vss.writers for word in writer.notified))
     machine.start(request_with())
-    assert told == []
-    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
+    assert early == []
+    assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["full"]]
 
 
 def test_a_copy_backup_leaves_the_applications_history_alone(machine, vss, request_with):
     record = machine.start(request_with(vss={"backup_type": "copy"})).output
     assert record["status"] == "Successful"
-    assert [writer.told for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
+    assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
 
 
 def test_scripts_and_vss_go_together(machine, cloud, shop, request_with):
@@ -144,6 +144,27 @@ def test_any_failure_tries_a_failed_before_script_again_where_the_policy_says_so
     assert shop.application.asked == ["after 0", "after 0", "complete 0"]
 
 
+@pytest.mark.parametrize("consistency", ["application-or-crash", "application"])
+def test_after_an_after_script_that_failed_no_other_attempt_is_made(
+    consistency, machine, cloud, shop, vss, request_with
+):
+    cloud.put_scripts("orders", after="# sandbox: exit 7\n")
+    fails_first(machine, vss)
+    run = machine.start(request_with(consistency=consistency))
+    record = record_of(cloud, run, shop.instance_id)
+    assert run.states.count("Freeze") == 1
+    assert "WaitBeforeRetry" not in run.states
+    crash = ("PartiallySuccessful", "crash", 1)
+    expected = crash if consistency == "application-or-crash" else ("Failed", "none", 0)
+    assert (record["status"], record["consistency"]["level"], cloud.snapshot_sets()) == expected
+    assert shop.application.asked == ["before", "complete 0"]
+    [attempt] = record["attempts"]
+    assert "no other attempt was made: the after script ended with exit code 7" in attempt["reason"]
+    assert any(note.startswith("the application may still be held: the after script ended") for note in record["notes"])
+    [(subject, _)] = cloud.mails()
+    assert subject.startswith("May still be held: backup of ")
+
+
 STOPPED = {
     "Retry": ["before", "after 1", "complete 0"],
     "ThawBeforeRetry": ["before", "after 1", "complete 0"],
@@ -155,7 +176,7 @@ STOPPED = {
 def test_a_run_that_is_stopped_between_two_attempts_leaves_nothing_held_and_no_shadow_copy(
     state, asked, machine, cloud, shop, vss, request_with
 ):
-    # After "create": there are shadow copies to delete.
+    # The writer fails after "create", so there are shadow copies to delete.
     writer = next(writer for writer in vss.writers if writer.name == "Shop Writer")
     writer.state, writer.failure = "9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"
     machine.stop_in(state)
@@ -188,7 +209,7 @@ def test_a_second_attempt_whose_freeze_is_lost_is_thawed_and_completed_as_the_se
         machine.wire.on("ssm:SendCommand", refused("InvalidInstanceId"))
 
     machine.before("freeze", lambda: (setattr(vss, "create_fails", TIMEOUT), machine.before("freeze", lost)))
-    run = machine.start(request_with())
+    run = machine.start(request_with(consistency="application"))
     assert (run.status, run.error) == ("FAILED", "AgentUnreachable")
     assert cloud.snapshots() == []
     assert [session.attempt for session in shop.windows.guest.sessions()] == [1, 2]
@@ -208,7 +229,7 @@ def test_a_thaw_before_another_attempt_that_got_no_answer_leads_to_crash_consist
     assert shop.application.asked == ["before", "after 1", "complete 0"]
 
 
-# ---- Never better than it is -----------------------------------------------------------------------------------------
+# ---- Never better than the truth -------------------------------------------------------------------------------------
 
 
 WORST = {
@@ -398,7 +419,7 @@ def test_a_server_whose_writers_are_not_listed_is_never_called_consistent(missin
 
 
 def shadow_copies_of(cloud, server, excluded=()):
-    """Make shadow copies of all volumes, and look into them."""
+    """Make shadow copies of all volumes, and examine their data."""
     vss = server.windows.guest.vss
     script = session_script(list(vss.volumes), copy_only=False, excluded=excluded)
     DiskShadow(vss).run(script_file(script, r"C:\ProgramData\Q"), lambda _: 0)

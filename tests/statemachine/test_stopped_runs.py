@@ -1,6 +1,6 @@
-"""An execution that is stopped in each of its states: the application goes on, with sweep and without it.
+"""An execution that is stopped in each of its states: the application is thawed, with Sweep and without it.
 
-Nobody stops a function with its execution: what runs at that moment runs on, and no state is entered any more.
+Step Functions does not stop a function with its execution: it runs on, but the execution enters no other state.
 """
 
 import json
@@ -25,14 +25,14 @@ HELD = ["Freeze", "Frozen?", "Snapshot", "Thaw"]
 THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify"]
 COMPLETED = ["Complete", "MakeImage"]
 RECORDED = ["Report", "Failed?"]
-# Entered only where VSS times out or EC2 refuses.
+# States that a run enters only if VSS times out or EC2 refuses.
 RETRYING = ["Retry", "ThawBeforeRetry", "WaitBeforeRetry", "CrashAllowed?", "RetryRefused?"]
 FAILED_BEFORE = "# sandbox: exit 3\n"
 
 
 @pytest.fixture(params=[0, 3], ids=["before succeeds", "before fails"])
 def asked(request, cloud, shop):
-    """What the scripts are asked in a run that is stopped before its end; a before that fails touches nothing."""
+    """The calls of the scripts in a run that is stopped before its end; a before that fails is not in the list."""
     if request.param == 0:
         return ["before", "after 1", "complete 0"]
     cloud.put_scripts("orders", before=FAILED_BEFORE)
@@ -223,7 +223,7 @@ def test_a_server_that_sweep_cannot_reach_thaws_by_itself_and_the_record_says_so
 def test_a_sweep_that_comes_while_the_function_still_runs_leaves_nothing_frozen_and_one_record(
     state, call, nth, *, machine, cloud, shop, frozen_request
 ):
-    """Whatever the function was about to send: it is sent after sweep has ended the run."""
+    """The function sends its next call only after Sweep has ended the run."""
     arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:m-raced:raced"
 
     def sweep_first(_request, effect):
@@ -255,7 +255,7 @@ def test_a_sweep_that_comes_while_the_function_still_runs_leaves_nothing_frozen_
 def test_a_function_that_starts_behind_sweeps_back_freezes_nobody_and_creates_nothing(
     state, step, call, *, machine, cloud, shop, frozen_request
 ):
-    """Stopped as the state was entered, and the function's environment comes up while sweep is at work."""
+    """The stop comes as the execution enters the state, and the function starts while Sweep is at work."""
     run = stopped_in(state, machine, frozen_request)
     document = {**run.input_of(state)}
     acted, [frozen] = [], [shop.application.asked[:]]

@@ -1,4 +1,4 @@
-"""Servers whose application can't be asked: found in Plan, with the reason in words, before anything is frozen."""
+"""Servers that AWS cannot command: Plan finds out and states the reason, before anything is frozen."""
 
 from dataclasses import replace
 
@@ -24,13 +24,13 @@ def without_ssm(cloud, shop):
 
 
 def offline(cloud, shop):
-    """For longer than SSM takes to notice."""
+    """Lost for longer than SSM takes to notice."""
     shop.windows.agent.connected = False
     shop.windows.agent.last_ping_s -= 3600
 
 
 def lost_just_now(cloud, shop):
-    """Still online for SSM: only asking shows it."""
+    """Still online to SSM: only a command shows that the agent is lost."""
     shop.windows.agent.connected = False
 
 
@@ -51,7 +51,7 @@ def with_a_folder_of_somebody_else(cloud, shop):
 
 
 def a_clone(cloud, shop):
-    """SSM believes it to be this server; its metadata knows better."""
+    """SSM takes it for this server; its metadata has another id."""
     shop.windows.guest.instance_id = "i-0c10e0000000000ff"
 
 
@@ -71,7 +71,7 @@ OBSTACLES = {
 
 @pytest.fixture(params=OBSTACLES, ids=lambda obstacle: obstacle.__name__)
 def reason(request, cloud, shop):
-    """Something stands in the way; what a person should read of it."""
+    """An obstacle on the server, and the reason that the record must give."""
     request.param(cloud, shop)
     return OBSTACLES[request.param]
 

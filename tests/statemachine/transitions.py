@@ -1,7 +1,7 @@
-"""All the ways through a definition, derived from it; and those that an execution took, read from its history.
+"""All transitions of a definition, and those that an execution took, from its history.
 
-A transition is ``(state, way, target)``. The ways of a Task are ``next``, ``catch 0``..., ``retry <error>`` (tried
-again and then good) and ``exhausted <error>``; those of a Choice ``choice 0``... and ``default``.
+A transition is ``(state, way, target)``. The ways of a Task are ``next``, ``catch 0``..., ``retry <error>`` (a retry
+that succeeds) and ``exhausted <error>``; those of a Choice are ``choice 0``... and ``default``.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Transition = tuple[str, str, str]
 
 @dataclass
 class Visit:
-    """What happened in a state from its entry until the next one was entered."""
+    """What happened in a state between its entry and that of the next."""
 
     state: str
     errors: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def _ways_taken(state: dict[str, Any], visit: Visit) -> Iterator[tuple[str, str]
         case "Succeed" | "Fail":
             yield "end", ""
         case "Choice":
-            # No two branches of a Choice have the same target: a contract test sees to it.
+            # No two branches of a Choice have the same target: a contract test checks this.
             yield next(way for way in _ways(state) if way[1] == visit.target)
         case "Task" if not visit.succeeded:
             last = visit.errors[-1]

@@ -1,4 +1,4 @@
-"""What has to be true after every run, however it went."""
+"""What must be true after every run, good or bad."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.support.machine import Run
 
 
 def record_of(cloud: Cloud, run: Run, instance_id: str, run_id: str | None = None) -> dict[str, Any]:
-    """Return a run's record, which has to be the same in bucket and table, and in the output of a good run."""
+    """Return a run's record, after checking that bucket, table and a good run's output agree."""
     run_id = run_id or run.name
     record = cloud.records()[f"records/{instance_id}/{run_id}.json"]
     item = cloud.items()[instance_id, f"run#{run_id}"]
@@ -21,7 +21,7 @@ def record_of(cloud: Cloud, run: Run, instance_id: str, run_id: str | None = Non
 
 
 def assert_failed(cloud: Cloud, run: Run, instance_id: str, error: str, words: str = "") -> dict[str, Any]:
-    """Check a run that failed and was judged, and return its record: told everywhere alike, and the server free."""
+    """Check that execution, record and mail of a failed run agree and the server is free, and return the record."""
     assert (run.status, run.error) == ("FAILED", error)
     assert run.states[-2:] == ["Failed?", "BackupFailed"]
     assert words in run.cause
@@ -37,7 +37,7 @@ def assert_failed(cloud: Cloud, run: Run, instance_id: str, error: str, words: s
 
 
 def assert_successful(cloud: Cloud, run: Run, instance_id: str, volume_ids: set[str]) -> dict[str, Any]:
-    """Check a run that succeeded, and return its record: each volume has one completed snapshot that says so."""
+    """Check that a run succeeded with one completed, tagged snapshot of each volume, and return its record."""
     assert (run.status, run.error) == ("SUCCEEDED", None), run.cause
     record = record_of(cloud, run, instance_id)
     assert (record["status"], record["failure"]) == ("Successful", None)

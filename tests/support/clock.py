@@ -1,4 +1,4 @@
-"""Time in tests: it stands still, and passes where somebody waits."""
+"""Time in tests: it passes only where the code under test waits."""
 
 import time
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from sandbox.aws.snapshots import RULES
 
 
 class Clock:
-    """One time for the functions, the state machine's waits, boto3's own pauses, and the simulated EBS."""
+    """One clock for the functions, the state machine's waits, boto3's own pauses, and the simulated EBS."""
 
     def __init__(self) -> None:
-        # A second ahead of the real one, which moto stamps on the execution.
+        # A second ahead of the real time, which moto writes into the execution.
         self.now_s = float(int(time.time()) + 1)
         self.waits: list[float] = []
         self._actions: list[Callable[[], None]] = []
@@ -28,18 +28,18 @@ class Clock:
         return datetime.fromtimestamp(self.now_s, UTC)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, and let happen meanwhile what was ordered."""
+        """Let time pass, and run the next ordered action meanwhile."""
         self.waits.append(seconds)
         if self._actions:
             self._actions.pop(0)()
         self.now_s += seconds
 
     def at_next_wait(self, *actions: Callable[[], None]) -> None:
-        """Order what happens while somebody waits: the first action at the next wait, the second at the one after."""
+        """Order what happens during waits: the first action in the next wait, the second in the one after."""
         self._actions.extend(actions)
 
     def plug_in(self, monkeypatch: pytest.MonkeyPatch, modules: list[Any]) -> None:
-        """Be the time of these modules of functions, of moto's state machines, of botocore and of EBS."""
+        """Become the clock of these modules of functions, of moto's state machines, of botocore and of EBS."""
         retrier = import_module("moto.stepfunctions.parser.asl.component.common.retry.retrier_decl")
         waiting = import_module("moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function")
         endpoint = import_module("botocore.endpoint")

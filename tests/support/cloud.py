@@ -1,4 +1,4 @@
-"""The stack's resources and servers on moto, and what the functions left in them."""
+"""The stack's resources and servers on moto, and what the functions leave in them."""
 
 import json
 from collections import Counter
@@ -12,7 +12,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.core import models as moto_core
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
 from moto.ec2.models import ec2_backends
+from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
 
 from sandbox.aws import attachments, images, instances, snapshots, volumes
@@ -24,12 +28,20 @@ from tests.support.project import template
 from tests.support.ssm import guest_document
 
 EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
+# For the library requests, whose calls go nowhere here, moto would set up 1,300 answers for each test.
+moto_core.RESPONSES_METHODS.clear()
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """Return one session for all clients: each would read for itself what botocore knows of AWS."""
+    return boto3.session.Session(region_name=REGION)
 
 
 @cache
 def client(service: str) -> Any:
     """Return the client of a service: one for all tests, since moto holds the state."""
-    return boto3.session.Session(region_name=REGION).client(service)
+    return _session().client(service)
 
 
 def backend() -> Any:
@@ -39,7 +51,7 @@ def backend() -> Any:
 
 @dataclass
 class Cloud:
-    """One account with the stack in it."""
+    """One account with the stack."""
 
     ec2: Any
     s3: Any
@@ -52,7 +64,7 @@ class Cloud:
     def add_server(
         self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
     ) -> Server:
-        """Start a Windows server with these disks; nothing is busy on it unless asked for."""
+        """Start a Windows server with these disks, and the busy application only if ``application``."""
         return self.servers.add(name, disks, application=application)
 
     def put_policy(self, policy: dict[str, Any]) -> str:
@@ -61,13 +73,13 @@ class Cloud:
         return str(policy["name"])
 
     def put_scripts(self, policy: str, owner: str = "admin", **texts: str) -> None:
-        """Upload an owner's scripts of a policy: ``before``, ``after`` and ``complete``; a text can say how it goes."""
+        """Upload an owner's scripts of a policy: ``before``, ``after`` and ``complete``; see customer_scripts."""
         for stage in ("before", "after", "complete"):
             key = f"scripts/{owner}/{stage}_{policy}.ps1"
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=texts.get(stage, "# goes well\n").encode())
 
     def stored_snapshots(self) -> list[Any]:
-        """Return every snapshot that was ever created, but for those of images, as moto's object."""
+        """Return every snapshot ever created, except those of images, as moto's objects."""
         return [s for s in ec2_backends[ACCOUNT][REGION].snapshots.values() if s.from_ami is None]
 
     def snapshots(self) -> list[dict[str, Any]]:
@@ -99,7 +111,7 @@ class Cloud:
         self.dynamodb.put_item(TableName=TABLE, Item=item)
 
     def free(self, instance_id: str) -> None:
-        """Let whoever holds the server end."""
+        """Release the server's lease."""
         self.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": instance_id}, "sk": {"S": "lease"}})
 
     def server_ids(self) -> list[str]:
@@ -119,7 +131,7 @@ class Cloud:
         return {key: json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys}
 
     def mails(self) -> list[tuple[str, str]]:
-        """Return what was published on the topic, as subject and text."""
+        """Return the messages published on the topic, as subject and text."""
         sent = sns_backends[ACCOUNT][REGION].topics[TOPIC_ARN].sent_notifications
         return [(notification[2], notification[1]) for notification in sent]
 
@@ -131,7 +143,7 @@ def _place_of(link: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
 
 
 def _get(link: str) -> bytes | None:
-    """Follow a presigned link to one version of an object, as a server does."""
+    """Download one version of an object by a presigned link, as a server does."""
     place, query = _place_of(link)
     try:
         found = client("s3").get_object(**place, VersionId=query["versionId"][0])
@@ -141,22 +153,43 @@ def _get(link: str) -> bytes | None:
 
 
 def _put(link: str, content: bytes) -> bool:
-    """Put an object by a presigned link, as a server does."""
+    """Upload an object by a presigned link, as a server does."""
     client("s3").put_object(**_place_of(link)[0], Body=content)
     return True
 
 
 def _now_s() -> float:
-    """Return the time that the test's clock has by now."""
+    """Return the current time of the test's clock."""
     return snapshots.RULES.now_s()
 
 
 @contextmanager
+def _empty_account() -> Iterator[None]:
+    """Give an account with nothing in it: what `mock_aws` gives, and 10 ms sooner.
+
+    It makes each backend that was used anew, and drops it then; here they are dropped, and made when they are used.
+    """
+    moto = mock_aws(config=EXECUTE)  # type: ignore[arg-type]
+    s3_backends[ACCOUNT]["aws"].reset()  # closes its files
+    for backends in BackendDict._instances:
+        for account in backends.values():
+            # moto asks the backend of us-east-1 for the addresses of a service, at each request; nothing is in it.
+            for region in account.keys() - {"us-east-1"}:
+                del account[region]
+    reset_model_data()
+    moto.start(reset=False)
+    try:
+        yield
+    finally:
+        moto.stop(remove_data=False)
+
+
+@contextmanager
 def started() -> Iterator[Cloud]:
-    """Give an account in which the stack's table, bucket and topic stand as the template has them."""
+    """Yield an account with the stack's table, bucket and topic as in the template."""
     for part in (snapshots, instances, volumes, attachments, images):
         part.install()
-    with mock_aws(config=EXECUTE):  # type: ignore[arg-type]
+    with _empty_account():
         ec2 = client("ec2")
         servers = Servers(ec2, backend, seed=1, get=_get, put=_put)
         run_command = RunCommand(servers.managed, servers.state_of, _now_s)

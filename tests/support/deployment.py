@@ -1,7 +1,7 @@
-"""Deploy a SAM template straight to the sandbox's CloudFormation: what `sam deploy` does in seconds, in a moment.
+"""Deploy a SAM template straight to the sandbox's CloudFormation, much faster than `sam deploy`.
 
 For tests. The layer's dependencies are those that `src/requirements.txt` names, copied from this interpreter's packages
-instead of downloaded; a test with the real `sam build` and `sam deploy` stands beside these.
+instead of downloaded; another test runs the real `sam build` and `sam deploy`.
 """
 
 import io
@@ -31,7 +31,7 @@ def deploy(
         aws: a running sandbox.
         project: the folder of the template.
         stack: name of the stack; it must not exist yet.
-        parameters: over the template's defaults; Runtime and Architecture are set to what runs here.
+        parameters: override the template's defaults; Runtime and Architecture default to this machine's.
 
     Raises:
         botocore.exceptions.WaiterError: the stack was not created.
@@ -64,7 +64,7 @@ def deploy(
 
 
 def outputs(aws: Sandbox, stack: str = "quiesce") -> dict[str, str]:
-    """The outputs of a stack, by key."""
+    """Return the outputs of a stack, by key."""
     described = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
@@ -86,7 +86,7 @@ def _files_under(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _layer_files(source: Path) -> Iterator[tuple[Path, str]]:
-    """The package itself, and the dependencies that its requirements name, under `python/` as Lambda wants them."""
+    """Yield the package itself and the dependencies in its requirements, under `python/` as Lambda needs them."""
     for path, name in _files_under(source):
         yield path, f"python/{name}"
     requirements: Any = (source / "requirements.txt").read_text()

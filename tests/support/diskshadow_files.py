@@ -1,4 +1,4 @@
-"""DiskShadow's files as the server makes them of what it is handed, for tests of what DiskShadow makes of them."""
+"""DiskShadow's files as the server makes them, for tests of how DiskShadow reads them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ def check_folder(folder: str) -> None:
     """Check that DiskShadow reads the name of a folder, absolute, as it is.
 
     Raises:
-        ServerRefused: there could be a letter in it that means something to DiskShadow; nothing was done.
+        ServerRefused: the name may have a character with a meaning to DiskShadow.
     """
     if not FOLDER.fullmatch(folder):
         problem = f"DiskShadow's files would lie in {folder!r}, and it may not read that name as it is"
@@ -21,17 +21,17 @@ def script_file(lines: Sequence[str], folder: str) -> bytes:
     """Return the file that the server makes of a session's script: ASCII, every line ended by CR and LF.
 
     Raises:
-        ServerRefused: the attempt's folder has a name that could not stand in a script.
+        ServerRefused: a script cannot hold the name of the attempt's folder.
     """
     check_folder(folder)
     return _file(*(line.replace(FOLDER_MARK, folder) for line in lines))
 
 
 def deletion_script(set_id: str) -> bytes:
-    """Return the script that deletes one set of shadow copies, and nobody else's.
+    """Return the script that deletes one set of shadow copies, and no other.
 
     Raises:
-        ServerRefused: that is no set's id.
+        ServerRefused: this is not the id of a set.
     """
     if not GUID.fullmatch(set_id):
         raise ServerRefused(

@@ -1,4 +1,4 @@
-"""The environment of the functions in tests: what the template sets, and credentials that open nothing."""
+"""The environment of the functions in tests: the template's variables, and credentials without any rights."""
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -8,7 +8,7 @@ BUCKET = "quiesce-bucket"
 DOCUMENT = "quiesce-GuestDocument"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:quiesce-topic"
 
-# Step Functions' limit of what one state hands to the next; what is over it ends the execution, past any Catch.
+# Step Functions' limit for what one state passes to the next; more ends the execution, past any Catch.
 MAX_STATE_BYTES = 256 * 1024
 
 ENVIRONMENT = {
@@ -25,6 +25,8 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    # moto's own list of AMIs takes seconds to read; the tests register theirs.
+    # moto's own list of AMIs takes seconds to load; the tests register their own.
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    # Else it looks at each request for the account that the key belongs to, in every partition of AWS.
+    "MOTO_ACCOUNT_ID": ACCOUNT,
 }

@@ -14,11 +14,12 @@ from sandbox.servers import Server
 from tests.support.deployment import deploy
 
 PROJECT = Path(__file__).parents[2]
+SWEEP_LOOKS = 600
 
 
 @pytest.fixture(scope="session")
 def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The sandbox, started once; state machines do not wait in it."""
+    """The sandbox, started once per process; its state machines do not wait."""
     with Sandbox(tmp_path_factory.mktemp("sandbox"), wait_scale=0) as aws:
         yield aws
 
@@ -33,7 +34,7 @@ def aws(running_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 @dataclass
 class Quiesce:
-    """The deployed product, used as a person uses it: policies in the bucket, executions from the console."""
+    """The deployed product, used as an operator does: policies in the bucket, executions from the console."""
 
     aws: Sandbox
     outputs: dict[str, str]
@@ -43,6 +44,12 @@ class Quiesce:
         s3 = self.aws.client("s3")
         s3.put_object(Bucket=self.outputs["BucketName"], Key=f"policies/{name}.yaml", Body=text.encode())
 
+    def put_scripts(self, policy: str, owner: str = "tests") -> None:
+        """Upload an owner's three scripts of a policy."""
+        for stage in ("before", "after", "complete"):
+            place = {"Bucket": self.outputs["BucketName"], "Key": f"scripts/{owner}/{stage}_{policy}.ps1"}
+            self.aws.client("s3").put_object(**place, Body=b"# a script of the owner\n")
+
     def start(self, request: dict[str, Any], **more: str) -> str:
         """Start a backup with this input, and return the execution's ARN."""
         states, machine = self.aws.client("stepfunctions"), self.outputs["BackupMachineArn"]
@@ -50,7 +57,7 @@ class Quiesce:
         return arn
 
     def back_up(self, server: Server, **settings: Any) -> dict[str, Any]:
-        """Back up a server by a policy of its own in the input; what DescribeExecution says in the end."""
+        """Back up a server by a policy in the input; return DescribeExecution's answer at the end."""
         target = {"instance_id": server.instance_id}
         policy = {
             "name": "files-nightly",
@@ -62,7 +69,7 @@ class Quiesce:
         return wait_for(self.aws, self.start({"policy": policy, "instance_id": server.instance_id}))
 
     def recover(self, record: dict[str, Any], **request: Any) -> dict[str, Any]:
-        """Recover a server from a run's record; what DescribeExecution says in the end."""
+        """Recover a server from a run's record; return DescribeExecution's answer at the end."""
         return wait_for(self.aws, self.start_recovery(record, **request))
 
     def start_recovery(self, record: dict[str, Any], **request: Any) -> str:
@@ -74,23 +81,31 @@ class Quiesce:
         return arn
 
     def client_of(self, resource: str, service: str) -> Any:
-        """A client with the role of one of the template's functions, such as `ReportFunction`."""
+        """Return a client with the role of one of the template's functions, such as `ReportFunction`."""
         return self.aws.client(service, function=self.function_name(resource))
 
     def function_name(self, resource: str) -> str:
-        """The name of one of the template's functions."""
+        """Return the name of one of the template's functions."""
         describe = self.aws.client("cloudformation").describe_stack_resource
         detail = describe(StackName="quiesce", LogicalResourceId=resource)["StackResourceDetail"]
         return str(detail["PhysicalResourceId"])
 
+    def record_of(self, server: Server, execution_arn: str) -> dict[str, Any]:
+        """The record of a run that is swept, as soon as it is there."""
+        s3, run_id = self.aws.client("s3"), execution_arn.rpartition(":")[2]
+        place = {"Bucket": self.outputs["BucketName"], "Key": f"records/{server.instance_id}/{run_id}.json"}
+        s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 0.2, "MaxAttempts": SWEEP_LOOKS})
+        record: dict[str, Any] = json.loads(s3.get_object(**place)["Body"].read())
+        return record
+
     def entered(self, execution_arn: str) -> list[str]:
-        """The states that an execution entered."""
+        """Return the states that an execution entered."""
         return [name for name, _ in follow(self.aws, execution_arn)]
 
 
 @pytest.fixture
 def set_aside(aws: Sandbox) -> Iterator[None]:
-    """Forget this test's decisions: what a test does in a role's name is no evidence of what the role needs."""
+    """Forget this test's IAM decisions: what a test does in a role does not show what the role needs."""
     kept = len(aws.decisions.decisions)
     yield
     del aws.decisions.decisions[kept:]

@@ -20,23 +20,23 @@ def cloud(environment):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The time of everything that runs in the test."""
+    """The clock of everything in the test."""
     clock = Clock()
     clock.plug_in(monkeypatch, list(APPS.values()))
-    # Longer than the first look, so that every run waits.
+    # Longer than until the first look, so that every run waits.
     monkeypatch.setattr(RULES, "duration_s", 25.0)
-    # A second set would be seen, and not refused by EBS's own pause between snapshots.
+    # No minimum interval, so that a test sees a second set, and EBS does not refuse it.
     monkeypatch.setattr(RULES, "volume_interval_s", 0.0)
     return clock
 
 
 @pytest.fixture
 def wire(cloud, monkeypatch):
-    """What the functions send, and its faults; each fault that was ordered has to happen."""
+    """The log of what the functions send, and its faults; each ordered fault must happen."""
     wire = Wire()
 
     def systems_manager(request):
-        # What a server sends meanwhile is not the functions'.
+        # A server's own requests meanwhile are not the functions'.
         with wire.listen(on=False):
             return respond(cloud.run_command, request)
 
@@ -44,7 +44,7 @@ def wire(cloud, monkeypatch):
     wire.answers["ebs"] = lambda request: direct_apis.respond(cloud.direct_apis, request)
     wire.plug_in(monkeypatch)
     yield wire
-    assert wire.unused() == [], "a fault was ordered and met nothing"
+    assert wire.unused() == [], "no request met an ordered fault"
 
 
 @pytest.fixture

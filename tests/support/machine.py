@@ -1,17 +1,17 @@
-"""The real state machine with the real handlers, in one process: moto's interpreter calls functions/<step>/app.py.
+"""The real state machines with the real handlers, in one process: moto's interpreter calls functions/<step>/app.py.
 
-This is the one place where private names of moto's Step Functions are patched; moto is pinned.
+Only this module patches private names of moto's Step Functions; pyproject.toml pins moto.
 """
 
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib import import_module
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.state_type import StateType
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
@@ -32,9 +33,9 @@ from tests.support.wire import FunctionDied, Wire
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 FUNCTIONS = {name: step_of(name) for name in resources("AWS::Serverless::Function")}
-# A parsed definition keeps nothing of an execution: once is enough.
+# A parsed definition keeps no state of an execution, so each is parsed once.
 PARSE = cache(AmazonStateLanguageParser.parse)
-# It logs each error that a state machine handles, with the whole definition.
+# moto logs each error that a state machine handles, with the whole definition.
 logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 APPS = {step: import_module(f"functions.{step}.app") for step in FUNCTIONS.values()}
@@ -54,22 +55,22 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """The execution's events; told only if asked for, since moto takes as long for them as for many calls."""
+        """The execution's events, fetched on first use, because moto takes as long for them as for many calls."""
         return self.look()
 
     @property
     def states(self) -> list[str]:
-        """The states that were entered, in order."""
+        """The states that the execution entered, in order."""
         return [e["stateEnteredEventDetails"]["name"] for e in self.history if "stateEnteredEventDetails" in e]
 
     def input_of(self, state: str) -> Any:
-        """Return the state document as a state saw it when it was first entered."""
+        """Return the state document with which the execution first entered a state."""
         entered = [e["stateEnteredEventDetails"] for e in self.history if "stateEnteredEventDetails" in e]
         return json.loads(next(e["input"] for e in entered if e["name"] == state))
 
 
 class LambdaError(Exception):
-    """What Step Functions itself reports when it can't call a function, such as ``Lambda.ServiceException``."""
+    """An error of Step Functions itself, which can't call a function, such as ``Lambda.ServiceException``."""
 
     def __init__(self, name: str, *, after_the_call: bool = False) -> None:
         super().__init__(name)
@@ -85,13 +86,16 @@ class Machine:
     clock: Clock
     invocations: list[str] = field(default_factory=list)
     surprises: list[Exception] = field(default_factory=list)
-    """Exceptions of functions that are none of ours: a bug, unless a test takes them away."""
+    """Exceptions of functions that are not in errors.py: a bug, unless a test clears them."""
+    missing_paths: list[str] = field(default_factory=list)
+    """Paths that a state did not find: AWS ends the execution there (``States.Runtime``), behind every Catch."""
     swept: list[dict[str, Any]] = field(default_factory=list)
-    """The events that sweep was started with."""
+    """The events that started Sweep."""
     remaining_ms: int = 120_000
-    """How long each function may still run, as Lambda tells it."""
+    """How long each function may still run, by Lambda's context."""
     _stop_in: str = ""
     _state: str = ""
+    _kind: StateType | None = None
     _environment: Any = None
     _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
     _before: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -100,51 +104,56 @@ class Machine:
         """Run an execution to its end, as if started in the console with this input."""
         return self._run(definition(), data, name or f"run-{uuid.uuid4().hex[:12]}")
 
+    def run(self, machine: dict[str, Any], data: Any) -> Run:
+        """Run an execution of another definition to its end."""
+        return self._run(machine, data, f"other-{uuid.uuid4().hex[:12]}")
+
     def recover(self, data: Any, name: str | None = None) -> Run:
         """Run an execution of the recover machine to its end."""
         return self._run(definition("RecoverMachine"), data, name or f"recovery-{uuid.uuid4().hex[:12]}")
 
     def redrive(self, run: Run, state: str) -> Run:
-        """Run a state again with the input that it had, and go on from there: what a redrive does."""
+        """Run a state again with its former input and go on from there, as a redrive does."""
         return self._run({**definition(), "StartAt": state}, run.input_of(state), f"{run.name}-again")
 
     def lambda_fails(self, step: str, *names: str, after_the_call: bool = False) -> None:
-        """Order what Step Functions reports of the next calls of a function, before or after these take effect."""
+        """Order errors that Step Functions reports for the next calls of a function, before or after their effect."""
         self._orders.setdefault(step, []).extend(LambdaError(n, after_the_call=after_the_call) for n in names)
 
     def stop_in(self, state: str) -> None:
-        """Order that the next execution is stopped while it is in this state; a function that runs then runs on."""
+        """Order a stop of the next execution in this state; a function that runs then runs on."""
         self._stop_in = state
 
     def sweep(self, run: Run) -> None:
-        """Start sweep, as EventBridge does when an execution was stopped, timed out or failed."""
+        """Start Sweep, as EventBridge does after an execution was stopped, timed out or failed."""
         described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
-        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s))
+        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s, described))
 
     def sweep_by_event(self, event: dict[str, Any], step: str = "sweep") -> None:
-        """Start sweep, or what sweeps recoveries, with an event."""
+        """Start Sweep, or the recover function, with an event."""
         self.swept.append(event)
         with self.wire.listen():
             APPS[step].handler(json.loads(json.dumps(event)), self._context(step))
 
     def sweep_recovery(self, run: Run) -> None:
-        """Start the recover function as EventBridge does when an execution was stopped, timed out or failed."""
+        """Start the recover function, as EventBridge does after an execution was stopped, timed out or failed."""
         described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
-        self.sweep_by_event(ended_event(run.arn, run.status, described["input"], self.clock.now_s), "recover")
+        event = ended_event(run.arn, run.status, described["input"], self.clock.now_s, described)
+        self.sweep_by_event(event, "recover")
 
     def before(self, step: str, action: Callable[[], object]) -> None:
-        """Order what happens in the world before the next call of a function."""
+        """Order an action before the next call of a function."""
         self._before[step] = action
 
     def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Be Lambda for moto's Step Functions, whose executions run in the thread that starts them."""
+        """Become Lambda for moto's Step Functions, whose executions then run in the thread that starts them."""
         monkeypatch.setattr(moto_execution, "ExecutionWorker", SyncExecutionWorker)
         monkeypatch.setattr(AmazonStateLanguageParser, "parse", PARSE)
         monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", self._invoke)
         enter, leave = CommonStateField._eval_state_input, CommonStateField._verify_size_quota
 
         def watched_enter(state: CommonStateField, env: Environment) -> None:
-            self._environment, self._state = env, state.name
+            self._environment, self._state, self._kind = env, state.name, state.state_type
             self._stop_if(state, StateType.Wait)
             enter(state, env)
 
@@ -152,6 +161,15 @@ class Machine:
             self._stop_if(state, StateType.Choice, StateType.Pass)
             leave(state, env, value)
 
+        miss = NoSuchJsonPathError.__init__
+
+        def watched_miss(error: NoSuchJsonPathError, json_path: str, data: Any) -> None:
+            miss(error, json_path, data)
+            # A Choice may ask whether a path is there.
+            if self._kind != StateType.Choice:
+                self.missing_paths.append(f"{self._state}: {json_path}")
+
+        monkeypatch.setattr(NoSuchJsonPathError, "__init__", watched_miss)
         monkeypatch.setattr(CommonStateField, "_eval_state_input", watched_enter)
         monkeypatch.setattr(CommonStateField, "_verify_size_quota", watched_leave)
 
@@ -160,7 +178,7 @@ class Machine:
             self.stop()
 
     def stop(self) -> None:
-        """Stop the execution that runs, as a person does in the console."""
+        """Stop the running execution, as an operator does in the console."""
         self._environment.set_stop(stop_date=self.clock.now(), cause="stopped by the test", error="Stopped")
 
     def unused(self) -> list[str]:
@@ -195,7 +213,7 @@ class Machine:
             return {"Payload": json.loads(json.dumps(self._call(step, json.loads(parameters["Payload"]))))}
         except LambdaError as error:
             if error.name == "States.Timeout":
-                # moto names it so itself.
+                # moto turns this into States.Timeout.
                 raise TimeoutError from None
             kind, words = error.name, "reported by Step Functions"
         except FunctionDied:
@@ -225,8 +243,10 @@ class Machine:
         )
 
 
-def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any]:
-    """Return the event that EventBridge gets when an execution has ended.
+def ended_event(
+    arn: str, status: str, data: str, now_s: float, described: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the event that Step Functions sends to EventBridge when an execution has ended.
 
     Source: Step Functions' developer guide, "Automating Step Functions event delivery with EventBridge".
     """
@@ -242,8 +262,8 @@ def ended_event(arn: str, status: str, data: str, now_s: float) -> dict[str, Any
         "inputDetails": {"included": True},
         "output": None,
         "outputDetails": None,
-        "error": "Stopped",
-        "cause": "stopped by the test",
+        "error": described.get("error"),
+        "cause": described.get("cause"),
     }
     return {
         "version": "0",

@@ -31,7 +31,7 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def step_of(function: str) -> str:
-    """Return the folder's name of a function: its step."""
+    """Return the name of a function's folder, which is its step."""
     return Path(template()["Resources"][function]["Properties"]["CodeUri"]).name
 
 
@@ -65,7 +65,7 @@ def substitution(value: Any) -> str:
 
 
 def function_arn(value: dict[str, str]) -> str:
-    """Return the ARN that ``!GetAtt <function>.Arn`` has in tests: its last part is the logical id."""
+    """Return the ARN of ``!GetAtt <function>.Arn`` in tests; its last part is the logical id."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{value['Fn::GetAtt'].removesuffix('.Arn')}"
 
 

@@ -1,4 +1,4 @@
-"""Systems Manager by script: it answers what a test orders, in the shapes of botocore's own model, and nothing else."""
+"""Systems Manager by script: it gives only the answers that a test orders, checked against botocore's own model."""
 
 import json
 from collections import deque
@@ -47,7 +47,7 @@ def check(operation: str, answer: Answer) -> None:
 
 @dataclass
 class ScriptedSsm:
-    """One server behind SSM, and the clock by which it is waited for; each call takes ``call_s``."""
+    """One server behind SSM, and the clock of the code under test; each call takes ``call_s``."""
 
     now_s: float = 1000.0
     call_s: float = 0.0
@@ -63,20 +63,20 @@ class ScriptedSsm:
             self._orders.setdefault(operation, deque()).append(answer)
 
     def always_says(self, operation: str, answer: Answer) -> None:
-        """Order the answer to an operation where no other is left."""
+        """Order the answer to an operation once no other answer is left."""
         check(operation, answer)
         self._for_ever[operation] = answer
 
     def takes_the_command(self) -> None:
-        """Let the next SendCommand be taken."""
+        """Let the next SendCommand succeed."""
         self.says("SendCommand", {"Command": {"CommandId": COMMAND_ID}})
 
     def unused(self) -> list[str]:
-        """Return the operations with answers that nobody asked for."""
+        """Return the operations with unused answers."""
         return [operation for operation, answers in self._orders.items() if answers]
 
     def guest(self) -> Guest:
-        """Return the server as the product knows it, on this clock."""
+        """Return the product's client of the server, on this clock."""
         once = Config(retries={"total_max_attempts": 1})
         client = boto3.client(
             "ssm", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test", config=once
@@ -85,7 +85,7 @@ class ScriptedSsm:
         return Guest(client, "the-document", INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep))
 
     def _sleep(self, seconds: float) -> None:
-        assert seconds > 0, "a pause of nothing is a busy loop"
+        assert seconds > 0, "a pause of no length makes a busy loop"
         self.pauses_s.append(seconds)
         self.now_s += seconds
 
@@ -95,12 +95,12 @@ class ScriptedSsm:
         self.now_s += self.call_s
         orders = self._orders.get(operation)
         answer = orders.popleft() if orders else self._for_ever.get(operation)
-        assert answer is not None, f"nobody expected {operation}"
+        assert answer is not None, f"the test ordered no answer to {operation}"
         if isinstance(answer, Exception):
             raise answer
         status, body = 200, answer
         if isinstance(answer, Refusal):
-            status, body = answer.status, {"__type": answer.code, "message": "by the test's order"}
+            status, body = answer.status, {"__type": answer.code, "message": "ordered by the test"}
         response = AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.1"}, None)
         response._content = json.dumps(body).encode()
         return response

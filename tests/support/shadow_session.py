@@ -1,4 +1,4 @@
-"""A server with writers and somebody else's shadow copy, and one session of the product's script on it."""
+"""A server with writers and a foreign shadow copy, and one session of the product's script on it."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -14,7 +14,7 @@ C = r"\\?\Volume{6cd5140b-0000-0000-0000-602200000000}" + "\\"
 D = r"\\?\Volume{1b77e212-0000-0000-0000-100000000000}" + "\\"
 E = r"\\?\Volume{9edf9657-4390-11f1-86ae-f1519abac96e}" + "\\"
 FOLDER = r"C:\ProgramData\Quiesce\runs\sql-nightly-i-0123456789abcdef0-20261125T020000Z\1"
-AWS_PROVIDER = "{11111111-2222-3333-4444-555555555555}"  # the real one's id is not known here
+AWS_PROVIDER = "{11111111-2222-3333-4444-555555555555}"  # made up: the real id is not known
 SQL_WRITER = "a65faa63-5ea8-4ebc-9dbd-a0c4db26912a"
 FOREIGN = ShadowCopy(
     "{0f000000-0000-0000-0000-00000000000f}",
@@ -27,7 +27,7 @@ FOREIGN = ShadowCopy(
 
 
 def a_server(**changes: Any) -> Server:
-    """A server with three volumes and four writers, of which two can never take part."""
+    """Return a server with three volumes and four writers, of which two can never take part."""
     numbers = count(1)
     writers = [
         VssWriter("Shadow Copy Optimization Writer", "{4dc3bdd4-ab48-4d07-adb0-3bee2926fd7f}"),
@@ -51,12 +51,12 @@ def writer_of(server: Server, name: str) -> VssWriter:
 
 
 def let_go(_: list[str]) -> int:
-    """Hold for no time, and end well."""
+    """End the hold at once, with success."""
     return 0
 
 
 def script_of(volumes: Sequence[str] = (D, E), *, copy_only: bool = False, excluded: Sequence[str] = ()) -> bytes:
-    """Return the product's own script for one session, as the server has it."""
+    """Return the product's own script for one session, as on the server."""
     return script_file(session_script(volumes, copy_only=copy_only, excluded=excluded), FOLDER)
 
 

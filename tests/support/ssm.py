@@ -1,4 +1,4 @@
-"""Systems Manager in the test's own process: clients of SSM are answered by the sandbox, on the test's clock."""
+"""Systems Manager in the test's own process: the sandbox answers clients of SSM, on the test's clock."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parents[2] / "guest" / "document.yaml"
 
 @cache
 def guest_document(bucket: str, region: str) -> dict[str, Any]:
-    """The document of the guest, as CloudFormation makes it for a stack with this bucket."""
+    """Return the guest's document, as CloudFormation makes it for a stack with this bucket."""
     values = {"${Bucket}": bucket, "${AWS::Region}": region, "${AWS::URLSuffix}": "amazonaws.com"}
 
     def resolved(node: Any) -> Any:
@@ -36,7 +36,7 @@ def guest_document(bucket: str, region: str) -> dict[str, Any]:
 
 
 def client_of(service: RunCommand, region: str = "eu-central-1") -> Any:
-    """A client of SSM whose requests end in this service, and that repeats nothing by itself."""
+    """Return a client of SSM whose requests go to this service, without retries of its own."""
     config = Config(retries={"total_max_attempts": 1})
     client = boto3.client(
         "ssm", region_name=region, aws_access_key_id="test", aws_secret_access_key="test", config=config

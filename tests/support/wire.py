@@ -1,6 +1,6 @@
 """The HTTP layer between boto3 and moto: a log of what is sent, and faults in what comes back.
 
-Faults belong here and not into a stubbed client, because boto3 repeats by itself below the client.
+Faults belong here and not into a stubbed client, because boto3 retries by itself below the client.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,22 +16,28 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 
 class FunctionDied(BaseException):
-    """The function's process ended here: out of time, out of memory, or its machine is gone."""
+    """The function's process ends here: out of time, out of memory, or its machine fails."""
 
 
 Effect = Callable[[], AWSResponse]
 Fault = Callable[[Any, Effect], AWSResponse]
-"""What happens to one request: it may call the effect, which is the real answer, or not."""
+"""What happens to one request: the fault may call the effect, which returns the real answer, or not."""
 
 
 def answer_lost(request: Any, effect: Effect) -> AWSResponse:
-    """AWS did it; the answer does not arrive within the time limit."""
+    """The call takes effect, but its answer does not arrive in time."""
     effect()
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
+def answer_garbled(request: Any, effect: Effect) -> AWSResponse:
+    """AWS did it; the answer arrives, and is none."""
+    effect()
+    return AWSResponse(request.url, 200, {}, MockRawResponse(b"\x00 Bad Gateway"))
+
+
 def connection_closed(request: Any, effect: Effect) -> AWSResponse:
-    """AWS did it; the connection breaks before the answer."""
+    """The call takes effect, but the connection breaks before the answer."""
     effect()
     raise ConnectionClosedError(endpoint_url=request.url)
 
@@ -42,18 +48,18 @@ def unreachable(request: Any, effect: Effect) -> AWSResponse:
 
 
 def dies_before(request: Any, effect: Effect) -> AWSResponse:
-    """The function dies with the request not yet sent."""
+    """The function dies before it sends the request."""
     raise FunctionDied
 
 
 def dies_after(request: Any, effect: Effect) -> AWSResponse:
-    """AWS did it; the function dies before it sees the answer."""
+    """The call takes effect, but the function dies before it gets the answer."""
     effect()
     raise FunctionDied
 
 
 def refused(code: str, status: int = 400, message: str = "refused by the test") -> Fault:
-    """AWS answers with this error and does nothing."""
+    """AWS answers with this error, without an effect."""
 
     def fault(request: Any, effect: Effect) -> AWSResponse:
         return AWSResponse(request.url, status, {}, MockRawResponse(_error_body(request.url, code, message)))
@@ -74,18 +80,18 @@ def _error_body(url: str, code: str, message: str) -> bytes:
 
 @dataclass
 class Wire:
-    """What the functions sent, as ``service:Operation``, and what goes wrong with it."""
+    """The requests that the functions sent, as ``service:Operation``, and the faults that they meet."""
 
     sent: list[str] = field(default_factory=list)
     answers: dict[str, Callable[[Any], AWSResponse]] = field(default_factory=dict)
-    """Who answers for a service instead of moto."""
+    """What answers for a service instead of moto."""
     _faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _listening: bool = False
 
     @contextmanager
     def listen(self, *, on: bool = True) -> Iterator[None]:
-        """Log requests, and let faults happen to them, meanwhile: what tests ask themselves is not the functions'."""
+        """Log requests and apply faults meanwhile, and only then: a test's own requests are not the functions'."""
         before, self._listening = self._listening, on
         try:
             yield
@@ -96,7 +102,7 @@ class Wire:
         """Let a fault happen to the nth request of this call from now on, and to the following ``times - 1``.
 
         Args:
-            call: as in ``sent``, for example ``ec2:CreateSnapshots``; boto3's own repetitions count, too.
+            call: as in ``sent``, for example ``ec2:CreateSnapshots``; boto3's own retries count, too.
         """
         first = self._counts.get(call, 0) + nth
         for number in range(first, first + times):
@@ -106,12 +112,16 @@ class Wire:
         """Return how often a call was sent."""
         return self.sent.count(call)
 
+    def forget(self) -> None:
+        """Take back the faults that were ordered and have met nothing: the outage is over."""
+        self._faults.clear()
+
     def unused(self) -> list[str]:
         """Return the faults that no request met."""
         return [f"{call} number {number}" for call, number in self._faults]
 
     def pass_on(self, event_name: str, request: Any, effect: Effect) -> AWSResponse:
-        """Log a request of a function and let it happen, or what was ordered for it."""
+        """Log a function's request, and pass it on or apply its fault."""
         _, service, operation = event_name.split(".", 2)
         if service in self.answers:
             effect = partial(self.answers[service], request)
@@ -124,7 +134,7 @@ class Wire:
         return fault(request, effect) if fault else effect()
 
     def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take moto's place behind every client, moto behind this."""
+        """Put this between every client and moto."""
         answer, wire = BotocoreStubber.__call__, self
 
         def stub(stubber: BotocoreStubber, event_name: str, request: Any, **kwargs: Any) -> AWSResponse | None:

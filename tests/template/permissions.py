@@ -1,4 +1,7 @@
-"""The permissions table of docs/reference.md, made from the template: ``python -m tests.template.permissions``."""
+"""Make the permissions table of docs/reference/reference.md from the template.
+
+``python -m tests.template.permissions`` prints it.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -34,7 +37,7 @@ def statements(function: str) -> Iterator[dict[str, Any]]:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return what IAM allows to be one or several as a list."""
+    """Return as a list what IAM lets be one value or several."""
     return value if isinstance(value, list) else [value]
 
 

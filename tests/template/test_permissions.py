@@ -1,4 +1,4 @@
-"""Least privilege, read from the template: what no local AWS can refuse has to be right as text."""
+"""Least privilege in the template's text, for all that the local AWS cannot enforce."""
 
 import re
 
@@ -22,7 +22,7 @@ WITHOUT_RESOURCES = {
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
 }
-# What changes EC2, and the conditions that keep it to what is ours.
+# The actions on snapshots that need a condition on our tags.
 CONDITIONED = {"ec2:CreateSnapshots", "ec2:CreateTags"}
 TEXT = (ROOT / "template.yaml").read_text()
 
@@ -234,9 +234,9 @@ def test_every_arn_goes_by_the_partition():
 
 
 def test_the_reference_has_the_templates_permissions():
-    reference = (ROOT / "docs/reference.md").read_text()
+    reference = (ROOT / "docs/reference/reference.md").read_text()
     between = re.search(r"<!-- permissions: begin.*?-->\n(.*?)<!-- permissions: end -->", reference, re.DOTALL)
-    assert between, "docs/reference.md has no place for the permissions"
+    assert between, "docs/reference/reference.md has no place for the permissions"
     assert between[1].strip() == table(), "paste the output of: python -m tests.template.permissions"
 
 
@@ -246,5 +246,5 @@ def test_each_function_has_what_its_clients_need():
         source = (ROOT / "functions" / step_of(function) / "app.py").read_text()
         clients = set(re.findall(r'\bclient\("(\w+)"', source))
         granted = {action.partition(":")[0] for s in statements(function) for action in listed(s["Action"])}
-        granted -= {"iam", "kms"}  # no calls: EC2 asks for PassRole at RunInstances, EBS for Decrypt
+        granted -= {"iam", "kms"}  # no calls of ours: EC2 checks PassRole at RunInstances, EBS calls Decrypt
         assert granted == clients, function

@@ -1,4 +1,4 @@
-"""What the template promises: what is kept, what is encrypted, how the schedule behaves, what the functions get."""
+"""The template's promises: what it keeps and encrypts, the schedule, the alarms, and the functions' settings."""
 
 import re
 import tomllib
@@ -159,7 +159,7 @@ def test_verify_has_twice_as_much_time_to_read_as_it_keeps_to_tell():
 
 
 def test_a_function_has_time_for_its_longest_waits():
-    """For the longest scripts that a policy may have; what is left is for calls that are answered at once."""
+    """For the longest scripts that a policy may have; the rest of the time is for calls that AWS answers at once."""
     limits = longest_limits()
     waits = {
         "PlanFunction": patience.INVENTORY_PATIENCE.limit_s + patience.STAGE_PATIENCE.limit_s,
@@ -174,7 +174,7 @@ def test_a_function_has_time_for_its_longest_waits():
 
 
 def longest_limits():
-    """The longest parts that a session may just have, with VSS; a second more is refused."""
+    """Return the longest limits of a session with VSS: the policy refuses a second more."""
     scripts = {"from": "bucket", "before_limit_s": 100, "after_limit_s": 100, "complete_limit_s": 240}
     assert TargetSettings(scripts=scripts, vss=Vss(create_limit_s=101)).contradiction().field == "vss.create_limit_s"
     settings = TargetSettings(scripts=scripts, vss=Vss(create_limit_s=100))
@@ -192,28 +192,26 @@ def test_the_guests_document_is_included_from_its_own_file_and_new_versions_take
 
 
 def test_the_runbook_says_of_every_step_of_a_recovery_what_to_do_where_it_fails():
-    chapter = (ROOT / "docs/runbook.md").read_text().partition("\n## A recovery failed\n")[2]
+    chapter = (ROOT / "docs/operate/runbook.md").read_text().partition("\n## A recovery failed\n")[2]
     steps = [name for name, state in definition("RecoverMachine")["States"].items() if state["Type"] == "Task"]
     assert re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE) == steps
 
 
 def test_the_runbook_has_a_chapter_for_every_alarm_and_a_line_for_every_word():
-    runbook = (ROOT / "docs/runbook.md").read_text()
+    runbook = (ROOT / "docs/operate/runbook.md").read_text()
     for name, alarm in resources("AWS::CloudWatch::Alarm").items():
-        chapter = re.search(r"See docs/runbook.md, (.+)\.$", alarm["Properties"]["AlarmDescription"])
+        chapter = re.search(r"See docs/operate/runbook.md, (.+)\.$", alarm["Properties"]["AlarmDescription"])
         assert chapter, name
         assert f"\n## {chapter[1]}\n" in runbook, name
         assert f"*{name}*" in runbook, name
-    said_by_the_guest = set(re.findall(r"throw ['\"](\w+)", (ROOT / "guest/quiesce.ps1").read_text())) | {
-        "LanguageMode"
-    }
-    said_by_the_guest -= {"exit"}  # the code of a program whose output is missing then: on stderr, in no answer
+    guest_errors = set(re.findall(r"throw ['\"](\w+)", (ROOT / "guest/quiesce.ps1").read_text())) | {"LanguageMode"}
+    guest_errors -= {"exit"}  # a program's exit code: it goes to stderr, never into an answer
     errors = {name for name, kind in vars(quiesce.errors).items() if isinstance(kind, type)} - {
         "QuiesceError",
         "Refused",
     }
     errors -= {"ClassVar"}
-    for word in said_by_the_guest | errors | {word for word, _ in ENDINGS.values()}:
+    for word in guest_errors | errors | {word for word, _ in ENDINGS.values()}:
         assert f"`{word}`" in runbook, word
 
 
@@ -278,18 +276,18 @@ def test_the_layer_is_built_for_the_templates_defaults():
 
 
 def test_the_layers_requirements_are_those_of_the_lock():
-    """Versions and hashes of what pyproject.toml asks for, with all that these need."""
+    """Versions and hashes of pyproject.toml's dependencies, and of all that these depend on."""
     packages = {p["name"]: p for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
-    wanted, todo = {}, [d["name"] for d in packages["quiesce"]["dependencies"]]
+    needed, todo = {}, [d["name"] for d in packages["quiesce"]["dependencies"]]
     while todo:
         name = todo.pop()
-        if name not in wanted:
-            wanted[name] = packages[name]
+        if name not in needed:
+            needed[name] = packages[name]
             todo += [d["name"] for d in packages[name].get("dependencies", []) if "marker" not in d]
     text = (ROOT / "src/requirements.txt").read_text()
     pinned = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
-    assert pinned == {name: package["version"] for name, package in wanted.items()}
-    files = [file for package in wanted.values() for file in [package["sdist"], *package["wheels"]]]
+    assert pinned == {name: package["version"] for name, package in needed.items()}
+    files = [file for package in needed.values() for file in [package["sdist"], *package["wheels"]]]
     assert set(re.findall(r"--hash=(\S+)", text)) == {file["hash"] for file in files}
 
 

@@ -1,4 +1,4 @@
-"""Property tests here are the same on every run: a red one must be red for everybody."""
+"""Property tests here try the same examples on every run: one that fails, fails on every machine."""
 
 from hypothesis import settings
 

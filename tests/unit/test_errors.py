@@ -1,4 +1,4 @@
-"""Errors: what each says, and which the state machine may try again."""
+"""Errors: the message of each, and which the state machine may try again."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every line knows its room: who imports whom, who speaks to AWS, and how much a module or a package holds."""
+"""The architecture: which module imports which, which calls AWS, and how large modules and packages may be."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PACKAGE = PROJECT / "src" / "quiesce"
-# From the ground up: each imports only what stands before it, and itself.
+# From the ground up: each imports only itself and what comes before it.
 GROUND = {"calls", "clock", "errors", "executions", "settings", "tags", "telemetry", "validation"}
 LAYERS = ("ground", "disks", "vss", "policy", "guest", "points", "backup recovery", "report", "aws", "steps")
 FLOOR = {package: floor for floor, packages in enumerate(LAYERS) for package in packages.split()}
@@ -19,7 +19,7 @@ MAX_LINES, MAX_MODULES = 250, 20
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 HANDLERS = sorted((PROJECT / "functions").glob("*/app.py"))
-# A person starts it: python -m quiesce.disks, python -m quiesce.guest.windows_versions.
+# A person starts these: python -m quiesce.disks, python -m quiesce.guest.windows_versions.
 COMMANDS = {"disks.__main__"}
 
 
@@ -32,7 +32,7 @@ NAMES = {name_of(path) for path in MODULES}
 
 
 def imported(path: Path) -> set[str]:
-    """Return all that a module imports, for types alone, too: as ``module`` and ``module.name``."""
+    """Return all that a module imports, also for types only: as ``module`` and ``module.name``."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -72,6 +72,12 @@ def test_only_aws_speaks_to_aws(path: Path) -> None:
     assert not libraries(path) & AWS_LIBRARIES or path.parent == PACKAGE / "aws"
 
 
+@pytest.mark.parametrize("path", [*MODULES, *HANDLERS], ids=lambda p: f"{p.parent.name}.{p.stem}")
+def test_an_answer_of_aws_is_read_in_aws_alone(path: Path) -> None:
+    """What leaves it has all its fields: a field that is missing later would be nameless."""
+    assert not any(name.endswith("type_defs") for name in imported(path)) or path.parent == PACKAGE / "aws"
+
+
 @pytest.mark.parametrize("path", HANDLERS, ids=lambda p: p.parent.name)
 def test_a_handler_is_settings_clients_and_one_call_of_a_step(path: Path) -> None:
     assert {name for name in ours(path) if package_of(name) != "steps"} <= FOR_FUNCTIONS
@@ -86,10 +92,10 @@ def test_a_handler_is_settings_clients_and_one_call_of_a_step(path: Path) -> Non
 
 
 def test_no_two_modules_import_each_other() -> None:
-    wants = {name_of(path): ours(path) - {name_of(path)} for path in MODULES}
-    while free := {name for name, needed in wants.items() if not needed & set(wants)}:
-        wants = {name: needed for name, needed in wants.items() if name not in free}
-    assert not wants, "these import each other in a circle"
+    needs = {name_of(path): ours(path) - {name_of(path)} for path in MODULES}
+    while free := {name for name, needed in needs.items() if not needed & set(needs)}:
+        needs = {name: needed for name, needed in needs.items() if name not in free}
+    assert not needs, "these import each other in a circle"
 
 
 def test_every_module_is_imported_by_another_one_or_is_a_command() -> None:

@@ -14,7 +14,7 @@ from quiesce.policy.policy import Policy, Target
 from tests.support.project import ROOT
 from tests.unit.test_errors import leaves
 
-NAMED = set(re.findall(r"`([A-Za-z_.]+)`", (ROOT / "docs" / "reference.md").read_text()))
+NAMED = set(re.findall(r"`([A-Za-z_.]+)`", (ROOT / "docs" / "reference" / "reference.md").read_text()))
 # In the words of people: what a field of a part is called there beside its own name.
 PREFIXES = ("", "scripts.", "volumes.")
 
@@ -37,9 +37,9 @@ def test_every_field_of_a_record_is_explained(field: str) -> None:
     assert is_named(field)
 
 
-OF_RUNS = [findings.NOT_FROZEN, snapshot_verdict.SNAPSHOTS_INCOMPLETE, snapshot_verdict.PLAN_MISSING]
+JUDGED = [findings.NOT_FROZEN, snapshot_verdict.SNAPSHOTS_INCOMPLETE, snapshot_verdict.PLAN_MISSING]
 ERRORS = (
-    [error.__name__ for error in leaves(QuiesceError)] + OF_RUNS + [error for error, _ in executions.ENDINGS.values()]
+    [error.__name__ for error in leaves(QuiesceError)] + JUDGED + [error for error, _ in executions.ENDINGS.values()]
 )
 
 

@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment, and a missing variable by its name."""
+"""Settings alone reads the environment, and names each variable that is missing."""
 
 import pytest
 

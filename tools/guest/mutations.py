@@ -1,8 +1,8 @@
-# ruff: noqa: T201 - a command speaks on stdout
-"""Break the guest on purpose, and see that each break is caught: ``python -m tools.guest.mutations [PART ...]``.
+# ruff: noqa: T201 - a command prints to stdout
+"""Break the guest on purpose, and check that each break is caught: ``python -m tools.guest.mutations [PART ...]``.
 
-What a mutant must be caught by is written beside it in mutations.yaml: a contract case, run in the real PowerShell,
-or the 5.1 checker.
+mutations.yaml names for each mutant what must catch it: a contract case, run in the real PowerShell, or the 5.1
+checker.
 """
 
 import shutil
@@ -43,7 +43,7 @@ class Mutation:
     caught_by: str
 
     def applied(self, source: str) -> str:
-        """Return the broken guest; raise ValueError unless there is exactly one place to break."""
+        """Return the broken guest; raise ValueError unless the old text occurs exactly once."""
         if source.count(self.old) != 1:
             raise ValueError(f"{self.name}: {source.count(self.old)} places in the guest, not one")
         return source.replace(self.old, self.new)
@@ -55,7 +55,7 @@ def load() -> list[Mutation]:
 
 
 def refuse_broken(mutants: dict[Mutation, str], pwsh: str) -> None:
-    """Raise ValueError for a mutant that does not parse: a syntax error would be taken for a catch."""
+    """Raise ValueError for a mutant that does not parse: a syntax error would count as a catch."""
     with tempfile.TemporaryDirectory() as folder:
         for number, mutant in enumerate(mutants.values()):
             (Path(folder) / f"{number}.ps1").write_text(mutant)
@@ -81,7 +81,7 @@ def caught_by_case(mutation: Mutation, mutant: str, pwsh: str, metadata: Metadat
 
 
 def catches(chosen: list[Mutation], pwsh: str) -> Iterator[tuple[Mutation, list[str]]]:
-    """Yield each mutation with what caught it; an empty list is a mutant that lives."""
+    """Yield each mutation with the problems found in it; an empty list means that the mutant survives."""
     source = SCRIPT.read_text("ascii")
     mutants = {mutation: mutation.applied(source) for mutation in chosen}
     refuse_broken(mutants, pwsh)
@@ -97,10 +97,10 @@ def catches(chosen: list[Mutation], pwsh: str) -> Iterator[tuple[Mutation, list[
 
 
 def main(parts: list[str]) -> int:
-    """Run the mutations; return 1 if one lives."""
+    """Run the mutations; return 1 if a mutant survives."""
     pwsh = shutil.which("pwsh")
     if pwsh is None:
-        print("mutations: no pwsh on the PATH, so nothing was broken")
+        print("mutations: not run, no pwsh on the PATH")
         return 0
     chosen = [mutation for mutation in load() if not parts or any(part in mutation.name for part in parts)]
     alive = 0

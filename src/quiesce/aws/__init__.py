@@ -1,1 +1,1 @@
-"""The only importer of botocore and boto3: one module a subject."""
+"""The calls to AWS, one module per subject: the only importer of botocore and boto3."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-# Presigned links stand in clear text in SSM's command history and events.
+# SSM's command history and events show presigned links in clear text.
 LINK_S = 600
 
 
@@ -38,7 +38,7 @@ class Bucket:
         return f"s3://{self.name}/{key}"
 
     def read_policy(self, name: str) -> tuple[bytes, str]:
-        """Return the content of ``policies/<name>.yaml`` and its place; of one that is too large, only too much.
+        """Return the content of ``policies/<name>.yaml``, up to one byte over the limit, and its place.
 
         Raises:
             PolicyRefused: there is no such policy; the remedy is the command that uploads it.
@@ -62,18 +62,19 @@ class Bucket:
                 pages = self.client.get_paginator("list_objects_v2").paginate(
                     Bucket=self.name, Prefix=folder, Delimiter="/"
                 )
-                keys += [found["Key"] for page in pages for found in page.get("Contents", [])]
+                # A folder without objects has no Contents, an answer that is cut off no KeyCount.
+                keys += [found["Key"] for page in pages if page["KeyCount"] for found in page.get("Contents", [])]
         return keys
 
     def link_to_script(self, key: str) -> str:
-        """Return a link to the present version of one script, good for ten minutes; SSM's history shows it."""
+        """Return a link to the present version of one script, valid for ten minutes; SSM's history shows it."""
         with repeatable("s3:GetObject"):
             version = self.client.head_object(Bucket=self.name, Key=key)["VersionId"]
         place = {"Bucket": self.name, "Key": key, "VersionId": version}
         return self.links.generate_presigned_url("get_object", Params=place, ExpiresIn=LINK_S)
 
     def link_to_put(self, key: str) -> str:
-        """Return a link by which the server may put one object, good for ten minutes."""
+        """Return a link by which the server may upload one object, valid for ten minutes."""
         place = {"Bucket": self.name, "Key": key}
         return self.links.generate_presigned_url("put_object", Params=place, ExpiresIn=LINK_S)
 
@@ -81,7 +82,7 @@ class Bucket:
         """Return a session's archive.
 
         Raises:
-            AnswerUnreadable: it is too large to be one, or not there although the server said so.
+            AnswerUnreadable: it is too large to be one, or missing although the server reported its upload.
         """
         try:
             with repeatable("s3:GetObject"):
@@ -92,23 +93,23 @@ class Bucket:
         except ClientError as error:
             if code_of(error) != "NoSuchKey":
                 raise
-            words = f"{self.place(key)} does not exist, although the server has put it there"
-            raise AnswerUnreadable(words) from error
+            problem = f"{self.place(key)} does not exist, although the server has put it there"
+            raise AnswerUnreadable(problem) from error
 
     def write_session_file(self, key: str, content: bytes) -> None:
-        """Write one of a session's files, so that a browser shows it as text where it is text."""
+        """Write one of a session's files, with a type by which a browser shows text as text."""
         kind = "application/octet-stream" if key.endswith((".cab", ".zip")) else "text/plain; charset=utf-8"
         with repeatable("s3:PutObject"):
             self.client.put_object(Bucket=self.name, Key=key, Body=content, ContentType=kind)
 
     def write_json(self, key: str, text: str) -> None:
-        """Write a record or an account; repeated, it is a new version of the same object."""
+        """Write a record or an account; a repeated call writes a new version of the same object."""
         with repeatable("s3:PutObject"):
             self.client.put_object(Bucket=self.name, Key=key, Body=text.encode(), ContentType="application/json")
 
 
 def session_folder(run: RunIdentity, attempt: int) -> str:
-    """Return where a session's files lie; the archive in which the server sends them lies beside it."""
+    """Return where a session's files lie; the archive that the server uploads lies beside this folder."""
     return f"logs/{run.instance_id}/{run.run_id}/session-{attempt}/"
 
 

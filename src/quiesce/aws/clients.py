@@ -1,5 +1,6 @@
-"""Clients whose retries are known and whose calls are counted, and AWS's error codes in our words."""
+"""Clients with known retries and counted calls, and the translation of AWS's error codes into quiesce's errors."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import OperationModel
+from botocore.parsers import ResponseParserError
 
 from quiesce.calls import counted
 from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable, QuiesceError
 
-# A change without a token must not be sent twice: botocore would, after a lost answer (boto3 guide, "Retries").
+# A change without a token must not be sent twice: botocore would do so after a lost answer (boto3 guide, "Retries").
 ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=3, read_timeout=20)
-# Inside the freeze an answer that takes longer is better asked for anew.
+# During the freeze a step does better to repeat a call than to wait for a slow answer.
 HASTY = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
-# For presigned links: the bucket's own regional host, whatever endpoint this process speaks to.
+# For presigned links: the bucket's own regional host, whatever endpoint this process calls.
 LINKS = Config(
     signature_version="s3v4",
     s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
@@ -23,11 +26,15 @@ LINKS = Config(
 )
 REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
 
-# What a call can end in: an error in our words, or one of AWS's for which we have none.
+# How a call can fail: with one of quiesce's errors, or with one of AWS's that has no translation.
 ANY_REFUSAL = (QuiesceError, ClientError)
+
+# What reading an answer ends in that is not what AWS's own model says: in botocore's parser, or where we read a field.
+UNREADABLE = (ResponseParserError, LookupError, TypeError, AttributeError, ValueError)
 
 THROTTLED = {
     "RequestLimitExceeded",
+    "Throttled",
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -48,14 +55,34 @@ DENIED = {
 
 
 def client(service: str, config: Config) -> Any:
-    """Return a client of a service, whose calls the record tells.
+    """Return a client of a service, whose calls count for the record.
 
     Args:
         service: as boto3 names it.
-        config: how often and for how long it asks: ``ONCE``, ``HASTY``, ``REPEATABLE`` or ``LINKS``.
+        config: its retries and timeouts: ``ONCE``, ``HASTY``, ``REPEATABLE`` or ``LINKS``.
     """
     # boto3's types name each service by a literal of its own.
-    return counted(boto3.client(service, config=config))  # type: ignore[call-overload]
+    made = counted(boto3.client(service, config=config))  # type: ignore[call-overload]
+    made.meta.events.register("before-parse", _refuse_garbled)
+    return made
+
+
+def _refuse_garbled(operation_model: OperationModel, response_dict: dict[str, Any], **_event: Any) -> None:
+    """Refuse a body that botocore would read as an empty answer: none at all, or a web page.
+
+    An empty answer means that all is well, or, from DynamoDB, that there is no such item.
+
+    Raises:
+        ValueError: for ``repeatable``.
+    """
+    if operation_model.has_streaming_output or response_dict["status_code"] >= 300:  # noqa: PLR2004
+        return
+    body = response_dict["body"]
+    if body[:5].lower() in (b"<html", b"<!doc"):
+        raise ValueError("the body is a web page")
+    in_json = operation_model.service_model.resolved_protocol in ("json", "rest-json")
+    if in_json and not isinstance(json.loads(body), dict):
+        raise ValueError("the body is no JSON object")
 
 
 def code_of(error: ClientError) -> str:
@@ -65,11 +92,13 @@ def code_of(error: ClientError) -> str:
 
 @contextmanager
 def repeatable(call: str) -> Iterator[None]:
-    """Translate the errors of a call that is safe to repeat; what the caller understands itself, it catches inside.
+    """Translate the errors of a call that is safe to repeat; inside, the caller catches those that it handles itself.
+
+    The answer is read inside, too, so that one without its fields, or none that can be read, has a name.
 
     Raises:
         AwsThrottled: retried by the state machine.
-        AwsUnavailable: no answer, or a server's fault; retried by the state machine.
+        AwsUnavailable: no answer, one that can't be read, or a fault of the service; retried by the state machine.
         AccessDenied: not retried.
     """
     try:
@@ -85,6 +114,8 @@ def repeatable(call: str) -> Iterator[None]:
         raise
     except BotoCoreError as error:
         raise AwsUnavailable(f"{call}: {error}") from error
+    except UNREADABLE as error:
+        raise AwsUnavailable(f"{call}: the answer can't be read ({type(error).__name__}: {error})") from error
 
 
 def tags_of(resource: Any) -> dict[str, str]:

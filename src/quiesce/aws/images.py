@@ -1,4 +1,4 @@
-"""EC2's images: which there are of a server, and one made or deregistered."""
+"""EC2's images: those of a server, and how to create and deregister one."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,28 +21,28 @@ NOT_FOUND = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}
 
 
 def find_images(client: "EC2Client", stack: str, instance_id: str) -> list[FoundImage]:
-    """Return the images of a server by their tags; right after its creation one may not be listed yet."""
+    """Return the images of a server by their tags; EC2 may not list one yet right after its creation."""
     ours = {tags.STACK: stack, tags.INSTANCE: instance_id}
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
     return describe_images(client, filters, ["self"])
 
 
 def describe_images(client: "EC2Client", filters: Any, owners: Sequence[str] = ()) -> list[FoundImage]:
-    """Return the images that filters fit."""
+    """Return the images that match filters."""
     with repeatable("ec2:DescribeImages"):
         pages = client.get_paginator("describe_images").paginate(Owners=list(owners), Filters=filters)
         return [_found(image) for page in pages for image in page["Images"]]
 
 
 def create_image(client: "EC2Client", request: dict[str, Any]) -> str:
-    """Ask for an image, and do not wait for it; the name in the request sees to it that there is only one.
+    """Ask EC2 for an image, without waiting for it; EC2 makes no second image of the name in the request.
 
     Returns:
-        Its id, or nothing if an earlier call has made it, whose answer was lost, and EC2 does not list it yet.
+        Its id, empty if an earlier call made it, whose answer was lost, and EC2 does not list it yet.
 
     Raises:
         SnapshotTooSoon: nothing was created; retried after EBS's 15 seconds.
-        AwsThrottled, AwsUnavailable, AccessDenied: as ``repeatable`` has them.
+        AwsThrottled, AwsUnavailable, AccessDenied: as ``repeatable`` raises them.
         ImageRefused: nothing was created; not retried.
     """
     try:
@@ -57,23 +57,24 @@ def create_image(client: "EC2Client", request: dict[str, Any]) -> str:
 
 
 def deregister(client: "EC2Client", image_id: str) -> list[str]:
-    """Deregister an image and delete its snapshots; IAM allows it for those that a backup of this stack made.
+    """Deregister an image and delete its snapshots; IAM allows it only for those that a backup of this stack made.
 
     Returns:
-        What a person should know of snapshots that stay.
+        A note on each snapshot that EC2 did not delete.
 
     Raises:
-        ImageRefused: EC2 refuses it; what is gone already is success.
+        ImageRefused: EC2 refuses it; an image that is gone already is success.
     """
     try:
         with repeatable("ec2:DeregisterImage"):
             answer = client.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
+            results = [(r["SnapshotId"], r["ReturnCode"]) for r in answer.get("DeleteSnapshotResults", [])]
     except ClientError as error:
         if code_of(error) in NOT_FOUND:
             return []
         raise ImageRefused("DeregisterImage", f"EC2 refused it: {error}", "mend what EC2 names") from error
-    left = [result for result in answer.get("DeleteSnapshotResults", []) if result["ReturnCode"] != "success"]
-    return [f"{r['SnapshotId']} of the deregistered image {image_id} is still there: {r['ReturnCode']}" for r in left]
+    left = [(snapshot_id, code) for snapshot_id, code in results if code != "success"]
+    return [f"{snapshot_id} of the deregistered image {image_id} is still there: {code}" for snapshot_id, code in left]
 
 
 def _found(image: "ImageTypeDef") -> FoundImage:

@@ -1,4 +1,4 @@
-"""Items of the stack's table: one put, update, read or deletion, each on a condition or not."""
+"""Items of the stack's table: put, update, delete, read and query; a write may have a condition."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Values = Mapping[str, str | datetime]
-"""Attributes in plain words: text, or a time, which DynamoDB keeps as whole seconds since 1970."""
+"""Attributes by name: text, or a time, which DynamoDB keeps as whole seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Items:
             pk: partition key.
             sk: sort key.
             item: its attributes.
-            condition: on the item as it is; names of attributes that DynamoDB reserves are written ``#name``.
+            condition: on the item that exists; names of attributes that DynamoDB reserves are written ``#name``.
             values: what the condition's ``:name`` stand for.
         """
         extra = _expressions({"ConditionExpression": condition}, values or {}) if condition else {}
@@ -55,10 +55,10 @@ class Items:
         """Return an item's attributes as text, as last written; empty if there is none."""
         with repeatable("dynamodb:GetItem"):
             answer = self.client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
-        return _plain(answer.get("Item", {}))
+            return _plain(answer.get("Item", {}))
 
     def query(self, pk: str, sk_prefix: str, attribute: str) -> Iterator[str]:
-        """Give one attribute of each item of a partition whose sort key begins so, and that has it, as last written."""
+        """Yield one attribute, as last written, of a partition's items that have it and a sort key of this prefix."""
         with repeatable("dynamodb:Query"):
             pages = self.client.get_paginator("query").paginate(
                 TableName=self.table,
@@ -83,7 +83,7 @@ class Items:
 
 
 def _expressions(expressions: Mapping[str, str], values: Values) -> dict[str, Any]:
-    """Return the arguments for expressions: names after ``#`` stand for themselves."""
+    """Return the arguments for expressions; ``#name`` stands for the attribute ``name``."""
     words = " ".join(expressions.values()).replace("(", " ").replace(")", " ").replace(",", " ").split()
     names = {word: word[1:] for word in words if word.startswith("#")}
     arguments: dict[str, Any] = dict(expressions)
@@ -99,7 +99,8 @@ def _typed(values: Values) -> dict[str, Any]:
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(next(iter(value.values()))) for name, value in item.items()}
+    # Of each attribute DynamoDB has one value, by its type.
+    return {name: str(text) for name, value in item.items() for (text,) in [value.values()]}
 
 
 def _key(pk: str, sk: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Recoveries in the table: what past runs left of a server, the plan that a recovery's id stands for, and its ends.
+"""Recoveries in the table: a server's recovery points, the plan that a recovery's id stands for, and its accounts.
 
 ``pk`` is ``recovery#<id>``, ``sk`` is ``plan`` or ``account#<execution>``; the recovery points are the runs' records.
 """
@@ -26,7 +26,7 @@ class Recoveries:
         self._items = Items(client, table)
 
     def points(self, instance_id: str) -> list[RecoveryPoint]:
-        """Return what the ended runs on a server left, in no order."""
+        """Return the recovery points that the ended runs on a server left, in no particular order."""
         records = self._items.query(instance_id, "run#", "record")
         return [RecoveryPoint.model_validate_json(record) for record in records]
 
@@ -46,19 +46,19 @@ class Recoveries:
         return kept.model_copy(update={"on_failure": request.on_failure})
 
     def keep(self, plan: RecoveryPlan, request: "RecoveryRequest") -> RecoveryPlan:
-        """Let the id stand for this plan, and return the one that it stands for: another execution may be faster."""
+        """Keep this plan under its id, and return the plan that is kept: another execution may have been faster."""
         item = {"request": _text(request), "plan": plan.model_dump_json()}
         if self._items.put(_partition(plan.recovery_id), "plan", item, "attribute_not_exists(pk)"):
             return plan
         return self.plan(plan.recovery_id, request) or plan
 
     def kept_plan(self, recovery_id: str) -> RecoveryPlan | None:
-        """Return the plan that this id stands for, under whatever input; None if it came to none."""
+        """Return the plan that this id stands for, whatever its input; None if there is none."""
         item = self._items.read(_partition(recovery_id), "plan")
         return RecoveryPlan.model_validate_json(item["plan"]) if item else None
 
     def accounts(self, recovery_id: str) -> list[Account]:
-        """Return how the executions of a recovery ended, in no order."""
+        """Return how the executions of a recovery ended, in no particular order."""
         accounts = self._items.query(_partition(recovery_id), ACCOUNT, "account")
         return [Account.model_validate_json(account) for account in accounts]
 
@@ -69,7 +69,7 @@ class Recoveries:
 
 
 def _text(request: "RecoveryRequest") -> str:
-    """Return what makes two inputs the same recovery: what happens when it fails may be decided anew."""
+    """Return the part of an input that can't change under one recovery id; ``mode`` and ``on_failure`` can."""
     return request.model_dump_json(exclude={"recovery_id", "mode", "on_failure"}, exclude_defaults=True)
 
 

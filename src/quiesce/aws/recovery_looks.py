@@ -1,13 +1,13 @@
-"""What EC2 has of what a recovery's plan names, and whether it would take the plan: by Describe and DryRun only."""
+"""What EC2 has of what a recovery's plan names, and whether it would accept the plan: by Describe and DryRun only."""
 
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.clients import code_of, repeatable, tags_of
 from quiesce.aws.images import describe_images
-from quiesce.aws.recovery_changes import REMEDIES
+from quiesce.aws.recovery_changes import REMEDIES, change
 from quiesce.errors import AccessDenied, RecoveryRefused
 from quiesce.points.image import FoundImage
 from quiesce.recovery.obstacles import Found, FoundSnapshot, FoundSubnet
@@ -19,29 +19,45 @@ if TYPE_CHECKING:
 
 MISSING_RIGHT = (
     "for an instance profile name its role in the stack's parameter ServerRoles, "
-    "for a key let the function's role use it by the key's policy (docs/recovery.md, Rights)"
+    "for a key let the function's role use it by the key's policy (docs/use/recover.md, Rights)"
 )
-# Filters take at most so many values (EC2 API reference).
+# Filters take at most this many values (EC2 API reference).
 FILTER_VALUES = 200
 
 
 def look(client: "EC2Client", plan: RecoveryPlan) -> Found:
-    """Return what EC2 has of what the plan names; by filters, since a name that is gone must be no error here."""
+    """Return what EC2 has of what the plan names; by filters, so that EC2 raises no error for what is gone."""
     return Found(_snapshots(client, plan), _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
 
 
-def find_instance(client: "EC2Client", stack: str, run_id: str) -> str | None:
-    """Return which server a run backed up, as its snapshots say; None if none of them exists."""
+def find_instances(client: "EC2Client", stack: str, run_id: str) -> list[str]:
+    """Return the servers that runs of this id backed up, by the tags of their snapshots; empty if none is left.
+
+    There may be several: the name of an execution, from which the id comes, is free again after 90 days.
+    """
     ours = {tags.STACK: stack, tags.RUN: run_id}
     filters: Any = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
     with repeatable("ec2:DescribeSnapshots"):
-        found = client.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
-    return next((t["Value"] for s in found for t in s.get("Tags", []) if t["Key"] == tags.INSTANCE), None)
+        pages = client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
+        found = [tags_of(snapshot).get(tags.INSTANCE, "") for page in pages for snapshot in page["Snapshots"]]
+    return sorted({instance_id for instance_id in found if instance_id})
 
 
 def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:
-    """Return the subnets of a VPC; empty if it does not exist any more."""
+    """Return the subnets of a VPC; empty if it no longer exists."""
     return _subnets(client, "vpc-id", vpc_id)
+
+
+def status_checks(client: "EC2Client", instance_id: str) -> dict[str, str]:
+    """Return how EC2's two status checks of a server are; empty while there are none.
+
+    Raises:
+        NotReady: EC2 does not know the server yet.
+    """
+    with change("ec2:DescribeInstanceStatus"):
+        found = client.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
+        checks = [(each["InstanceStatus"]["Status"], each["SystemStatus"]["Status"]) for each in found]
+    return dict(zip(("InstanceStatus", "SystemStatus"), checks[0], strict=True)) if checks else {}
 
 
 def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[RecoveryRefused]:
@@ -56,7 +72,7 @@ def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[Rec
 def _try(call: str, method: Any, request: dict[str, Any]) -> RecoveryRefused | None:
     try:
         with repeatable(f"{call} (DryRun)"):
-            # Without the token: it is the real request's, whose groups are others.
+            # The token belongs to the real request, which has another security group.
             method(DryRun=True, **{name: value for name, value in request.items() if name != "ClientToken"})
     except ClientError as error:
         if code_of(error) == "DryRunOperation":
@@ -95,11 +111,11 @@ def _subnets(client: "EC2Client", name: str, value: str) -> list[FoundSubnet]:
     with repeatable("ec2:DescribeSubnets"):
         pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": name, "Values": [value]}])
         found = [subnet for page in pages for subnet in page["Subnets"]]
-    return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
+        return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
 
 
 def _group_vpcs(client: "EC2Client", plan: RecoveryPlan) -> dict[str, str]:
     filters: Any = [{"Name": "group-id", "Values": plan.security_group_ids}]
     with repeatable("ec2:DescribeSecurityGroups"):
         groups = client.describe_security_groups(Filters=filters)["SecurityGroups"]
-    return {group["GroupId"]: group.get("VpcId", "") for group in groups}
+        return {group["GroupId"]: group.get("VpcId", "") for group in groups}

@@ -1,8 +1,7 @@
 """Runs in the table: which run holds a server (the lease), which runs there were, and how a policy's last one ended.
 
-One item collection a server: ``pk`` is the instance id, ``sk`` is ``lease``, ``run#<run id>``, ``last#<policy>`` or
-``writers#<policy>``.
-Every write is conditioned so that the same writer may repeat it and another one can't.
+One item collection per server: ``pk`` is the instance id, ``sk`` is ``lease``, ``run#<run id>``, ``last#<policy>`` or
+``writers#<policy>``. The conditions of writes let the same writer repeat one, and stop another writer.
 """
 
 import json
@@ -20,39 +19,53 @@ if TYPE_CHECKING:
     from quiesce.backup.run import RunIdentity
     from quiesce.points.record import Record
 
-# How long a run holds its server without word: the longest steps with their retries (a test adds them up).
+# How long a run holds its server without renewal: the longest steps with their retries (a test adds them up).
 LEASE_S = 1200
-# The same once the application is asked: thawing and completing have the longest retries.
+# The same from Freeze on: Thaw and Complete have the longest retries.
 ASKING_LEASE_S = 8100
 
 
 class Runs:
-    """The runs in the stack's table; all times are passed in, in UTC."""
+    """The runs in the stack's table; the caller passes all times, in UTC."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._items = Items(client, table)
 
     def claim_run(self, run: "RunIdentity", execution: str, now: datetime) -> None:
-        """Write that this execution is the run; the same execution may do so again, until the run has ended.
+        """Claim a run's id for an execution, which may repeat this until the run has ended.
 
         Raises:
-            RunAlreadyStarted: another execution is this run, or it has ended; the message names execution and status.
+            RunAlreadyStarted: another execution holds the id, or the run has ended; it names execution and status.
         """
         item = {"execution": execution, "policy": run.policy, "started_at": now.isoformat(), "status": "Running"}
         condition = "attribute_not_exists(pk) OR (execution = :execution AND #status = :running)"
         values = {":execution": execution, ":running": "Running"}
         if not self._items.put(run.instance_id, f"run#{run.run_id}", item, condition, values):
-            raise RunAlreadyStarted(_first(run, self.run(run)))
+            raise RunAlreadyStarted(_started_before(run, self.run(run)))
 
     def run(self, run: "RunIdentity") -> dict[str, str]:
-        """Return what is written of a run, empty if nothing is."""
+        """Return the item of a run, empty if there is none."""
         return self._items.read(run.instance_id, f"run#{run.run_id}")
 
+    def keep_judged(self, run: "RunIdentity", record: "Record") -> None:
+        """Keep what Report judged before it writes anything else: if Report fails then, sweep goes on from it.
+
+        The plan makes room for it: an item of DynamoDB has at most 400 KB, and nothing reads the plan any more.
+        """
+        change = "SET judged = :judged, execution = :execution REMOVE #plan"
+        condition = "attribute_not_exists(pk) OR (execution = :execution AND attribute_not_exists(#record))"
+        values: Values = {":judged": record.model_dump_json(), ":execution": record.execution}
+        self._items.update(run.instance_id, f"run#{run.run_id}", change, condition, values)
+
+    def judged(self, run: "RunIdentity") -> str | None:
+        """Return the record that Report had judged and could not keep, as JSON; None if there is none."""
+        return self.run(run).get("judged")
+
     def end_run(self, run: "RunIdentity", record: "Record") -> bool:
-        """Write a run's status and its whole record, once; False if this execution's run has a record already.
+        """Write a run's status and its whole record, once; False if this execution's run already has another record.
 
         Raises:
-            RunAlreadyStarted: the run is another execution's, whose record stays as it is.
+            RunAlreadyStarted: another execution holds the run's id; its record stays as it is.
         """
         item = {
             "execution": record.execution,
@@ -67,7 +80,7 @@ class Runs:
             return True
         first = self.run(run)
         if first.get("execution") != record.execution:
-            raise RunAlreadyStarted(_first(run, first))
+            raise RunAlreadyStarted(_started_before(run, first))
         return first["record"] == record.model_dump_json()
 
     def keep_last_status(self, run: "RunIdentity", status: str) -> None:
@@ -83,11 +96,11 @@ class Runs:
         """Return the record, as JSON, if this execution has already ended this run.
 
         Raises:
-            RunAlreadyStarted: the run is another execution's.
+            RunAlreadyStarted: another execution holds the run's id.
         """
         first = self.run(run)
         if first and first["execution"] != execution:
-            raise RunAlreadyStarted(_first(run, first))
+            raise RunAlreadyStarted(_started_before(run, first))
         return first.get("record")
 
     def take_lease(self, run: "RunIdentity", execution: str, now: datetime, until: datetime) -> None:
@@ -107,23 +120,23 @@ class Runs:
         )
 
     def keep_plan(self, run: "RunIdentity", execution: str, plan: str) -> None:
-        """Keep the plan with the run, for sweep, which sees no state document.
+        """Keep the plan with the run, for Sweep, which gets no state document.
 
         Raises:
-            RunAlreadyStarted: the run has ended meanwhile: its execution was stopped, and swept. The server is free.
+            RunAlreadyStarted: Sweep has ended the run, since its execution was stopped. The server is free.
         """
         condition = "execution = :execution AND #status = :running"
         values = {":plan": plan, ":execution": execution, ":running": "Running"}
         if not self._items.update(run.instance_id, f"run#{run.run_id}", "SET #plan = :plan", condition, values):
-            # Expired is free: Plan needs no right to delete.
+            # An expired lease is free, so Plan needs no right to delete it.
             self.renew_lease(run, datetime.fromtimestamp(0, UTC))
-            raise RunAlreadyStarted(_first(run, self.run(run)))
+            raise RunAlreadyStarted(_started_before(run, self.run(run)))
 
     def begin_attempt(self, run: "RunIdentity", attempt: int, now: datetime, until: datetime) -> None:
-        """Write that the server is about to be asked to freeze, so that sweep knows that it must be thawed.
+        """Mark that Freeze is about to ask the server, so that Sweep knows that it must thaw it.
 
         Raises:
-            LeaseLost: the run does not hold the server any more, or sweep ends it; nothing was asked of it.
+            LeaseLost: the run no longer holds the server, or Sweep is ending the run; the server was not asked.
         """
         mark, exists = "SET attempt = :attempt", "attribute_exists(pk)"
         self._items.update(run.instance_id, f"run#{run.run_id}", mark, exists, {":attempt": str(attempt)})
@@ -142,12 +155,12 @@ class Runs:
         self._items.delete(run.instance_id, "lease", "run_id = :run", {":run": run.run_id})
 
     def mark_snapshot(self, run: "RunIdentity", token: str, now: datetime) -> None:
-        """Write on the lease that CreateSnapshots is about to be sent: once a run, and only while it holds the server.
+        """Mark on the lease that Snapshot is about to send CreateSnapshots: once per run, while it holds the server.
 
         Args:
             run: whose lease it must be.
-            token: of this one call of the function, so that a repeated write is told from a second function.
-            now: an expired lease is refused.
+            token: of this call of the function, which distinguishes a repeated write from a second call.
+            now: a lease that has expired by now does not count.
 
         Raises:
             LeaseLost: the run does not hold the server; not retried.
@@ -161,23 +174,23 @@ class Runs:
         if self._items.update(run.instance_id, "lease", "SET snapshot_token = :token", condition, values):
             return
         if self.has_sent_snapshot(run):
-            raise OutcomeUnknown("an earlier try of Snapshot has sent CreateSnapshots and did not say how it ended")
+            raise OutcomeUnknown("an earlier try of Snapshot has sent CreateSnapshots and recorded no outcome")
         raise LeaseLost(_lost(run))
 
     def unmark_snapshot(self, run: "RunIdentity", token: str) -> None:
-        """Take the mark back after EC2 said for certain that nothing was created, so that a retry may send again."""
+        """Remove the mark once EC2's answer shows that it created nothing, so that a retry may send again."""
         condition, values = "run_id = :run AND snapshot_token = :token", {":run": run.run_id, ":token": token}
         self._items.update(run.instance_id, "lease", "REMOVE snapshot_token", condition, values)
 
     def bar(self, run: "RunIdentity") -> None:
         """Forbid this run to freeze or to create snapshots from now on; a step that was faster has left its mark.
 
-        A function outlives its execution, and one that is still starting must not act behind sweep's back.
+        A function outlives its execution, and one that is still starting must not act while Sweep ends the run.
         """
         self._items.update(run.instance_id, "lease", "SET swept = :run", "run_id = :run", {":run": run.run_id})
 
     def has_sent_snapshot(self, run: "RunIdentity") -> bool:
-        """Say whether the run holds the server and has marked that CreateSnapshots is about to be sent."""
+        """Return whether the run holds the server and has marked that it is about to send CreateSnapshots."""
         lease = self._items.read(run.instance_id, "lease")
         return lease.get("run_id") == run.run_id and "snapshot_token" in lease
 
@@ -191,7 +204,7 @@ class Runs:
         return writers
 
 
-def _first(run: "RunIdentity", first: dict[str, str]) -> str:
+def _started_before(run: "RunIdentity", first: dict[str, str]) -> str:
     return (
         f"run {run.run_id} was started before, by {first.get('execution', 'an unknown execution')}, and is "
         f"{first.get('status', 'unknown')}; nothing was changed. To back up again, start an execution under a new name."
@@ -199,4 +212,4 @@ def _first(run: "RunIdentity", first: dict[str, str]) -> str:
 
 
 def _lost(run: "RunIdentity") -> str:
-    return f"run {run.run_id} no longer holds {run.instance_id}; its moment has gone, start a new run"
+    return f"run {run.run_id} no longer holds {run.instance_id}; it is too late to go on, start a new run"

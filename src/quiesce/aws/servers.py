@@ -1,5 +1,7 @@
-"""What a backup keeps of a server beside its volumes, so that a recovery can launch another like it."""
+"""A server and its volumes, as EC2 describes them: whether a backup can take them, and what a recovery needs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -16,8 +18,37 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
 
 
-def source_of(instance: "InstanceTypeDef") -> Source:
-    """Return what EC2 says of a server; what it does not say is empty, and a recovery then asks for it."""
+@dataclass(frozen=True)
+class Instance:
+    """A server as EC2 describes it: its volumes' devices, all devices that it maps, and what a recovery needs."""
+
+    instance_id: str
+    state: str
+    platform: str
+    root_device: str
+    tags: Mapping[str, str]
+    devices: Mapping[str, str]
+    mapped: tuple[str, ...]
+    source: Source
+
+
+def instance_of(described: "InstanceTypeDef") -> Instance:
+    """Read a server."""
+    mappings = described["BlockDeviceMappings"]
+    return Instance(
+        instance_id=described["InstanceId"],
+        state=described["State"]["Name"],
+        platform=described.get("PlatformDetails", ""),
+        root_device=described.get("RootDeviceName", ""),
+        tags=tags_of(described),
+        devices={mapping["Ebs"]["VolumeId"]: mapping["DeviceName"] for mapping in mappings if "Ebs" in mapping},
+        mapped=tuple(mapping["DeviceName"] for mapping in mappings),
+        source=_source(described),
+    )
+
+
+def _source(instance: "InstanceTypeDef") -> Source:
+    """Return what a recovery needs of a server; what EC2 does not report is empty, and a recovery then asks for it."""
     return Source(
         instance_type=instance.get("InstanceType", ""),
         architecture=instance.get("Architecture", ""),
@@ -33,20 +64,20 @@ def source_of(instance: "InstanceTypeDef") -> Source:
     )
 
 
-def describe_server(client: "EC2Client", instance_id: str, region: str) -> "InstanceTypeDef":
+def describe_server(client: "EC2Client", instance_id: str, region: str) -> Instance:
     """Return the instance as EC2 describes it.
 
     Raises:
-        ServerRefused: EC2 does not know it here, or it can't be backed up in its state.
+        ServerRefused: EC2 does not know it in this region and account.
     """
     try:
         with repeatable("ec2:DescribeInstances"):
             reservations = client.describe_instances(InstanceIds=[instance_id])["Reservations"]
+            instances = [instance_of(each) for reservation in reservations for each in reservation["Instances"]]
     except ClientError as error:
         if code_of(error) not in ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"):
             raise
-        reservations = []
-    instances = [instance for reservation in reservations for instance in reservation["Instances"]]
+        instances = []
     if not instances:
         raise ServerRefused(
             "instance_id",
@@ -56,22 +87,21 @@ def describe_server(client: "EC2Client", instance_id: str, region: str) -> "Inst
     return instances[0]
 
 
-def server_of(instance: "InstanceTypeDef") -> Server:
+def server_of(instance: Instance) -> Server:
     """Return what the plan needs to know of a server that can be backed up now.
 
     Raises:
         ServerRefused: it is neither running nor stopped, or a recovery is making it.
     """
-    found = tags_of(instance)
-    if recovery := found.get(tags.RECOVERING):
-        problem = f"the server is being made by recovery {recovery}: it is nobody's yet"
+    if recovery := instance.tags.get(tags.RECOVERING):
+        problem = f"recovery {recovery} is still making the server"
         raise ServerRefused("instance_id", problem, "back it up once the recovery has ended")
-    state, platform = _usable_state(instance), instance.get("PlatformDetails", "")
-    return Server(name=found.get("Name", ""), state=state, platform=platform, source=source_of(instance))
+    name, state = instance.tags.get("Name", ""), _usable_state(instance)
+    return Server(name=name, state=state, platform=instance.platform, source=instance.source)
 
 
-def _usable_state(instance: "InstanceTypeDef") -> Literal["running", "stopped"]:
-    match state := instance["State"]["Name"]:
+def _usable_state(instance: Instance) -> Literal["running", "stopped"]:
+    match state := instance.state:
         case "running" | "stopped":
             return state
         case "terminated" | "shutting-down":
@@ -81,24 +111,23 @@ def _usable_state(instance: "InstanceTypeDef") -> Literal["running", "stopped"]:
     raise ServerRefused("instance_id", problem, remedy)
 
 
-def describe_volumes(client: "EC2Client", instance: "InstanceTypeDef") -> list[AttachedVolume]:
+def describe_volumes(client: "EC2Client", instance: Instance) -> list[AttachedVolume]:
     """Return the EBS volumes of a server, the root first, then by device."""
-    devices = {m["Ebs"]["VolumeId"]: m["DeviceName"] for m in instance.get("BlockDeviceMappings", []) if "Ebs" in m}
-    filters: Any = [{"Name": "attachment.instance-id", "Values": [instance["InstanceId"]]}]
+    filters: Any = [{"Name": "attachment.instance-id", "Values": [instance.instance_id]}]
     with repeatable("ec2:DescribeVolumes"):
         pages = client.get_paginator("describe_volumes").paginate(Filters=filters, PaginationConfig={"PageSize": 200})
-        volumes = [volume for page in pages for volume in page["Volumes"] if volume["VolumeId"] in devices]
-    root = instance.get("RootDeviceName", "")
-    attached = [_attached(volume, devices[volume["VolumeId"]], root, instance["InstanceId"]) for volume in volumes]
-    return sorted(attached, key=lambda a: (not a.volume.root, a.volume.device))
+        volumes = [volume for page in pages for volume in page["Volumes"]]
+        attached = [_attached(volume, instance) for volume in volumes if volume["VolumeId"] in instance.devices]
+    return sorted(attached, key=lambda each: (not each.volume.root, each.volume.device))
 
 
-def _attached(volume: "VolumeTypeDef", device: str, root: str, instance_id: str) -> AttachedVolume:
-    attachment: Any = next((a for a in volume.get("Attachments", []) if a.get("InstanceId") == instance_id), {})
+def _attached(volume: "VolumeTypeDef", instance: Instance) -> AttachedVolume:
+    device = instance.devices[volume["VolumeId"]]
+    attachment: Any = next((a for a in volume["Attachments"] if a["InstanceId"] == instance.instance_id), {})
     described = Volume(
         volume_id=volume["VolumeId"],
         device=device,
-        root=device == root,
+        root=device == instance.root_device,
         size_gib=volume["Size"],
         volume_type=volume["VolumeType"],
         iops=volume.get("Iops"),

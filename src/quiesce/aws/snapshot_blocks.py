@@ -1,6 +1,6 @@
 """A completed EBS snapshot as bytes, read through the EBS direct APIs: written blocks only, each with its checksum.
 
-What could not be had is `NotRead`, and never zeros: zeros are only what the listing says was never written.
+What can't be read raises `NotRead`; zeros stand only for blocks that were never written, by EBS's own listing.
 """
 
 import base64
@@ -19,21 +19,21 @@ from quiesce.errors import AccessDenied
 if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
 
-# The fewest that ListSnapshotBlocks may be asked for: blocks are looked for one by one.
+# The shortest page that ListSnapshotBlocks allows: each look needs a single block.
 PAGE_BLOCKS = 100
-# Far more than a recovery point needs where all is well, and what a function has the time for.
+# Far more than an undamaged recovery point needs, and within the time of a function.
 MAX_CALLS = 2000
-# One call may take 20 s, is tried again, and what was read has to be told.
+# Time for one call of 20 s with its retries, and for the function's answer with what was read.
 RESERVE_MS = 60_000
-# What is kept of each snapshot: structures lie beside each other, and a server may have 128 volumes.
+# How many blocks of each snapshot stay in memory: structures lie side by side, and a server may have 128 volumes.
 KEPT_BLOCKS = 8
-# How often a block is fetched that does not have its checksum.
+# How often a block that does not match its checksum is fetched.
 TRIES = 2
 ZEROS = bytes(BLOCK_BYTES)
 
 
 class _TokenRefused(NotRead):
-    """A block's token is no longer good: tokens expire, and may change with another listing (EBS User Guide)."""
+    """EBS refuses a block's token: tokens expire, and may change with another listing (EBS User Guide)."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Allowance:
     """How many more calls may be sent for all snapshots of a run together, and for how long.
 
     Attributes:
-        remaining_ms: how long the function may still run, as Lambda says.
+        remaining_ms: how long Lambda still lets the function run.
         calls: how many are left.
     """
 
@@ -52,10 +52,10 @@ class Allowance:
         """Use up one call.
 
         Raises:
-            NotRead: there is none left, or no time: what was read until then is told all the same.
+            NotRead: there is none left, or no time: Verify still reports what it read until then.
         """
         if self.remaining_ms() < RESERVE_MS:
-            raise NotRead("the function's time did not suffice to read it")
+            raise NotRead("the function had no time left to read it")
         if self.calls <= 0:
             raise NotRead(f"more than {MAX_CALLS} calls of the EBS direct APIs would be needed")
         self.calls -= 1
@@ -73,7 +73,7 @@ class SnapshotBlocks:
         """Open a snapshot that is completed and not archived.
 
         Raises:
-            NotRead: it is gone, or may not be read.
+            NotRead: it is gone, or AWS refuses to let it be read.
             AwsThrottled, AwsUnavailable: retried by the state machine.
         """
         self.size_bytes = self.fetched = 0
@@ -114,25 +114,25 @@ class SnapshotBlocks:
                 answer = self._client.get_snapshot_block(
                     SnapshotId=self._id, BlockIndex=index, BlockToken=self._tokens[index]
                 )
-                data = answer["BlockData"].read()
+                data, told = answer["BlockData"].read(), (answer["ChecksumAlgorithm"], answer["Checksum"])
             self.fetched += 1
             checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-            if (answer["ChecksumAlgorithm"], answer["Checksum"], len(data)) == ("SHA256", checksum, BLOCK_BYTES):
+            if (*told, len(data)) == ("SHA256", checksum, BLOCK_BYTES):
                 return data
         raise NotRead(f"block {index} came {TRIES} times without its checksum")
 
     def _list(self, start: int) -> None:
-        """Learn the tokens of some written blocks from this one on; a page may be empty, and not the last."""
+        """List the tokens of some written blocks from this one on; an empty page need not be the last."""
         page: dict[str, Any] = {"StartingBlockIndex": start}
         while True:
             with self._asked("ListSnapshotBlocks"):
                 answer = self._client.list_snapshot_blocks(SnapshotId=self._id, MaxResults=PAGE_BLOCKS, **page)
-            if answer["BlockSize"] != BLOCK_BYTES:
-                raise NotRead(f"its blocks have {answer['BlockSize']} bytes instead of {BLOCK_BYTES}")
-            self.size_bytes = answer["VolumeSize"] << 30
-            tokens = {block["BlockIndex"]: block["BlockToken"] for block in answer["Blocks"]}
+                block_bytes, self.size_bytes = answer["BlockSize"], answer["VolumeSize"] << 30
+                tokens = {block["BlockIndex"]: block["BlockToken"] for block in answer["Blocks"]}
+            if block_bytes != BLOCK_BYTES:
+                raise NotRead(f"its blocks have {block_bytes} bytes instead of {BLOCK_BYTES}")
             if list(tokens) != sorted(tokens) or min(tokens, default=start) < start:
-                raise NotRead(f"the listing from block {start} on is in no order")
+                raise NotRead(f"the listing from block {start} on is out of order")
             self._tokens |= tokens
             following = answer.get("NextToken")
             if tokens or not following:
@@ -143,7 +143,7 @@ class SnapshotBlocks:
 
     @contextmanager
     def _asked(self, call: str) -> Iterator[None]:
-        """Count a call, and put into words what AWS refuses for good."""
+        """Count a call, and raise ``NotRead`` for what AWS refuses for good."""
         self._allowance.take()
         try:
             with repeatable(f"ebs:{call}"):
@@ -151,5 +151,5 @@ class SnapshotBlocks:
         except (AccessDenied, ClientError) as error:
             refusal = error if isinstance(error, ClientError) else error.__cause__
             reason = refusal.response.get("Reason", "") if isinstance(refusal, ClientError) else ""
-            kind = _TokenRefused if reason == "INVALID_BLOCK_TOKEN" else NotRead
-            raise kind(f"{call} was refused{f' ({reason})' if reason else ''}: {error}") from error
+            error_type = _TokenRefused if reason == "INVALID_BLOCK_TOKEN" else NotRead
+            raise error_type(f"{call} was refused{f' ({reason})' if reason else ''}: {error}") from error

@@ -1,4 +1,4 @@
-"""EC2 and EBS: what we ask of them, and their answers in our words."""
+"""EC2's snapshots: how to create, find and tag them, and quiesce's errors for what EC2 refuses."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from quiesce import tags
-from quiesce.aws.clients import DENIED, THROTTLED, code_of, repeatable
+from quiesce.aws.clients import DENIED, THROTTLED, UNREADABLE, code_of, repeatable
 from quiesce.backup.run import RunIdentity
 from quiesce.errors import AccessDenied, AwsThrottled, OutcomeUnknown, ServerRefused, SnapshotRefused, SnapshotTooSoon
 from quiesce.points.parts import Snapshot
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # EBS: "Wait at least 15 seconds between concurrent volume snapshots" (EC2 error codes).
 TOO_SOON = {"SnapshotCreationPerVolumeRateExceeded"}
-# States of a snapshot that can't be tagged: ours for one that EC2 does not know, and the Recycle Bin's.
+# States of a snapshot that can't be tagged: quiesce's for one that EC2 does not know, and the Recycle Bin's.
 NOT_TAGGABLE = {"vanished", "recoverable", "recovering"}
-# Filters take at most so many values (EC2 API reference).
+# Filters take at most this many values (EC2 API reference).
 FILTER_VALUES = 200
 
 
@@ -45,7 +45,7 @@ def create_snapshots(client: "EC2Client", request: dict[str, Any]) -> list[Snaps
     """Create the snapshots of all chosen volumes at one point in time, fixed when this returns; send it once.
 
     Args:
-        client: must not retry by itself (``aws.ONCE``): CreateSnapshots takes no token.
+        client: must not retry by itself (``clients.ONCE``): CreateSnapshots takes no token.
         request: from ``snapshots_request``.
 
     Raises:
@@ -53,19 +53,22 @@ def create_snapshots(client: "EC2Client", request: dict[str, Any]) -> list[Snaps
         SnapshotTooSoon: nothing was created; retried after EBS's 15 seconds.
         AccessDenied: nothing was created; not retried.
         SnapshotRefused: nothing was created; not retried.
-        OutcomeUnknown: the answer was lost or a server's fault: AwaitSnapshots looks for the run's tag.
+        OutcomeUnknown: the answer was lost, can't be read or is a fault of EC2: AwaitSnapshots looks for the run's tag.
     """
     try:
         answer = client.create_snapshots(**request)
+        return [_snapshot(info, info.get("State", "pending")) for info in answer["Snapshots"]]
     except ClientError as error:
         raise _creation_error(error) from error
     except BotoCoreError as error:
         raise OutcomeUnknown(f"CreateSnapshots was sent and its answer lost: {error}") from error
-    return [_snapshot(info, info.get("State", "pending")) for info in answer["Snapshots"]]
+    except UNREADABLE as error:
+        words = f"CreateSnapshots was sent and its answer can't be read ({type(error).__name__}: {error})"
+        raise OutcomeUnknown(words) from error
 
 
 def describe_snapshots(client: "EC2Client", snapshot_ids: Sequence[str]) -> list[Snapshot]:
-    """Return those of the snapshots that EC2 knows now; one that it does not is left out, not an error."""
+    """Return those of the snapshots that EC2 knows now; one that EC2 does not know is left out, not an error."""
     found: list[Snapshot] = []
     for start in range(0, len(snapshot_ids), FILTER_VALUES):
         ids = list(snapshot_ids[start : start + FILTER_VALUES])
@@ -80,16 +83,16 @@ def find_snapshots(client: "EC2Client", run: RunIdentity, stack: str) -> list[Sn
 
 
 def tag_snapshots(client: "EC2Client", record: Record) -> list[str]:
-    """Write the final truth on a recovery point's snapshots; IAM allows it on this stack's snapshots only.
+    """Tag a recovery point's snapshots with its consistency; IAM allows it on this stack's snapshots only.
 
-    A snapshot that somebody deleted is left out, known or not: the record names it.
+    A snapshot that was deleted is skipped, whether the run has noticed it or not: the record names it.
 
     Returns:
-        What the record should say of snapshots that could not be tagged for good: their truth is in the record alone.
+        A note on each snapshot that EC2 refused to tag: only the record then has its consistency.
     """
     untagged = []
     for snapshot in record.snapshots:
-        # What does not exist has no tags, so that IAM might answer with a denial instead of "not found".
+        # A snapshot that does not exist has no tags, so IAM might deny the call where EC2 would answer "not found".
         if snapshot.state in NOT_TAGGABLE:
             continue
         pair = {tags.CONSISTENCY: record.consistency.level, tags.DEVICE: snapshot.device}

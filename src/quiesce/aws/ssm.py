@@ -1,4 +1,4 @@
-"""Systems Manager: one verb to one server and its answer. Sending a verb twice is safe: the server does it once."""
+"""Systems Manager: sends a verb to a server and waits for its answer. Sending it twice is safe: it runs once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from quiesce.aws.clients import code_of, repeatable
 from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
 from quiesce.guest.agent import Agent
-from quiesce.guest.answers import Answer, Question, read_answer
+from quiesce.guest.answers import MAX_QUOTED, Answer, Question, has_line, read_answer
 from quiesce.guest.patience import Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.type_defs import InstanceInformationTypeDef
 
-# As SSM names them, blanks removed: the guide and the API write some of them differently.
+# SSM's statuses without their blanks: its guide and its API write some of them differently.
 UNDER_WAY = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 ANSWERED = frozenset({"Success", "Failed"})
 LOST = frozenset(
@@ -34,21 +35,23 @@ LOST = frozenset(
         "NoInstancesInTag",
     ]
 )
-# What SSM says of a document and parameters that do not fit together, or not into 64 KB.
+# SSM's error codes for a document and parameters that do not fit together, or not into 64 KB.
 MISFITS = frozenset({"InvalidDocument", "InvalidParameters", "MaxDocumentSizeExceeded"})
-# What SSM says of a server that it does not know, or no longer.
+# SSM's error codes for a server that it does not know, or no longer knows.
 UNREACHABLE = frozenset({"InvalidInstanceId", "UnsupportedPlatformType"})
-# SSM refuses less.
+# SSM refuses a shorter time.
 SHORTEST_DELIVERY_S = 30
-# The document's default, for verbs that are no attempt's.
+# The document's default, for verbs that belong to no attempt.
 FIRST_ATTEMPT = "1"
+# After a command that the agent ended without an answer: its worker died, or a scanner kept it from starting.
+SEND_AGAIN_S = 2.0
 # After a look that SSM did not answer: it asks for slower calls, and publishes no number.
 UNANSWERED_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A server, the document that speaks to it, and the clock by which we wait for it."""
+    """A server, the document that carries verbs to it, and the clock by which we wait for it."""
 
     client: "SSMClient"
     document: str
@@ -61,19 +64,11 @@ class Guest:
         try:
             with repeatable("ssm:DescribeInstanceInformation"):
                 found = self.client.describe_instance_information(Filters=filters)["InstanceInformationList"]
+                return next((_agent(info) for info in found if info["InstanceId"] == self.instance_id), None)
         except ClientError as error:
             if code_of(error) not in ("InvalidInstanceId", "InvalidInstanceInformationFilterValue"):
                 raise
             return None
-        if not found:
-            return None
-        info = found[0]
-        return Agent(
-            online=info.get("PingStatus") == "Online",
-            version=info.get("AgentVersion", ""),
-            platform=info.get("PlatformType", ""),
-            windows=f"{info.get('PlatformName', '')} {info.get('PlatformVersion', '')}".strip(),
-        )
 
     def ask(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Answer:
         """Send one verb and wait for its answer.
@@ -81,23 +76,38 @@ class Guest:
         Args:
             verb: of guest/document.yaml.
             parameters: of the document; all values are text.
-            patience: the command is not begun on the server after ``limit_s`` either (SSM takes no less than 30 s).
+            patience: how long to wait for the answer, and until when to send the verb again if the agent ended its
+                command without an answer; the server does not start a command after ``limit_s`` (30 s at least).
 
         Raises:
             AgentUnreachable: no answer in time; the command may still run. The state machine may ask again.
-            AnswerUnreadable: an answer that is not ours; not retried.
+            AnswerUnreadable: the answer is not what quiesce's script writes; not retried.
             CommandRefused: the document does not take these parameters; not retried.
-            AwsThrottled, AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
+            AwsThrottled: SSM took no command; retried by the state machine.
+            AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
+                Both come from sending only: a look that SSM does not answer is repeated.
         """
-        until = self.clock.monotonic() + patience.limit_s
-        command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
-        ended = self._await_end(command_id, f"{verb} on {self.instance_id} (command {command_id})", patience, until)
+        ended = self._ended(verb, parameters, patience)
         question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)
         answer = read_answer(ended.get("StandardOutputContent", ""), ended.get("StandardErrorContent", ""), question)
         if answer.ok != (ended["Status"] == "Success" and ended["ResponseCode"] == 0):
             how = f"{ended['Status']} with exit code {ended['ResponseCode']}"
-            raise AnswerUnreadable(f"{verb} on {self.instance_id} says ok = {answer.ok}, and ended as {how}")
+            raise AnswerUnreadable(f"{verb} on {self.instance_id} answered ok = {answer.ok}, but ended as {how}")
         return answer
+
+    def _ended(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Any:
+        """Return the invocation with an answer; one that the agent ended without any is not an answer."""
+        began = self.clock.monotonic()
+        while True:
+            command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
+            what = f"{verb} on {self.instance_id} (command {command_id})"
+            ended = self._await_end(command_id, what, patience, began + patience.limit_s)
+            if ended["Status"] == "Success" or has_line(ended.get("StandardOutputContent", "")):
+                return ended
+            if self.clock.monotonic() + SEND_AGAIN_S > began + min(patience.again_s, patience.limit_s):
+                said = (ended.get("StandardErrorContent", "") or ended.get("StandardOutputContent", ""))[:MAX_QUOTED]
+                raise AgentUnreachable(f"{what} ended as Failed without an answer; the agent says {said!r}")
+            self.clock.sleep(SEND_AGAIN_S)
 
     def _send(self, verb: str, parameters: Mapping[str, str], delivery_s: int) -> str:
         try:
@@ -109,16 +119,16 @@ class Guest:
                     Comment=f"quiesce {verb} {parameters['RunId']}"[:100],
                     Parameters={"Verb": [verb], **{name: [value] for name, value in parameters.items()}},
                 )
+                return answer["Command"]["CommandId"]
         except ClientError as error:
             if code_of(error) in UNREACHABLE:
-                raise AgentUnreachable(f"SSM takes no command for {self.instance_id}: {error}") from error
+                raise AgentUnreachable(f"SSM refuses a command for {self.instance_id}: {error}") from error
             if code_of(error) in MISFITS:
-                raise CommandRefused(f"SSM takes no {verb} with {self.document}: {error}") from error
+                raise CommandRefused(f"SSM refuses {verb} with {self.document}: {error}") from error
             raise
-        return answer["Command"]["CommandId"]
 
     def _await_end(self, command_id: str, what: str, patience: Patience, until: float) -> Any:
-        """Return the invocation when the server has answered; ``until`` is by ``monotonic``, and has the last look."""
+        """Return the invocation once the server has answered; the last look is at ``until``, by ``monotonic``."""
         while True:
             unanswered: Exception | None = None
             try:
@@ -137,13 +147,15 @@ class Guest:
         try:
             with repeatable("ssm:GetCommandInvocation"):
                 found = self.client.get_command_invocation(CommandId=command_id, InstanceId=self.instance_id)
+                status = (found.get("StatusDetails") or found["Status"]).replace(" ", "")
+                if status in ANSWERED:
+                    _ = found["Status"], found["ResponseCode"]  # ``ask`` reads them
         except ClientError as error:
-            if code_of(error) == "InvocationDoesNotExist":  # so it is for a moment after SendCommand
+            if code_of(error) == "InvocationDoesNotExist":  # SSM answers so for a moment after SendCommand
                 return None
             if code_of(error) in UNREACHABLE:
                 raise AgentUnreachable(f"{what}: SSM no longer knows the server: {error}") from error
             raise
-        status = (found.get("StatusDetails") or found["Status"]).replace(" ", "")
         if status in UNDER_WAY:
             return None
         if status in LOST:
@@ -151,3 +163,12 @@ class Guest:
         if status not in ANSWERED:
             raise AnswerUnreadable(f"{what} has an unknown status: {status}")
         return found
+
+
+def _agent(info: "InstanceInformationTypeDef") -> Agent:
+    return Agent(
+        online=info.get("PingStatus") == "Online",
+        version=info.get("AgentVersion", ""),
+        platform=info.get("PlatformType", ""),
+        windows=f"{info.get('PlatformName', '')} {info.get('PlatformVersion', '')}".strip(),
+    )

@@ -1,4 +1,4 @@
-"""The topic: who wants to know gets a mail of what went wrong, and of every recovery."""
+"""The topic: its subscribers get a mail about every run that went wrong, and about every recovery."""
 
 from typing import TYPE_CHECKING
 

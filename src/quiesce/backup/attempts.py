@@ -44,6 +44,14 @@ def decide(plan: Plan, session: Session, shadow: ShadowOutcome | None, attempt: 
     return Decision(go_on, retry, any_failure, wait_s, problem or _success_words(plan))
 
 
+def without_answer(words: str) -> Decision:
+    """Decide what follows from a freeze that got no answer, if the policy allows a crash-consistent backup.
+
+    The snapshots come first: the server thaws by its own deadline, and the thaw may take long to reach it.
+    """
+    return Decision(go_on=True, retry=False, retry_refused=False, wait_s=1, reason=words)
+
+
 def _success_words(plan: Plan) -> str:
     parts = ["the before script succeeded"] if plan.settings.scripts != "off" else []
     parts += ["the shadow copies were made"] if plan.shadow else []

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from quiesce.backup.session_problems import script_problem, session_problems, was_asked, was_held
+from quiesce.backup.session_problems import failed_after, script_problem, session_problems, was_asked, was_held
 from quiesce.backup.shadow_problems import (
     ending_problems,
     evidence_of,
@@ -19,6 +19,8 @@ from quiesce.points.evidence import Verified
 from quiesce.points.parts import ShadowOutcome
 from quiesce.points.record import FreezeWindow
 
+# Freeze got no answer, and the policy allows a crash-consistent backup.
+UNANSWERED = "it is not known whether the application was held: the server did not answer Freeze"
 ADOPTED = "the answer of CreateSnapshots was lost: it is not known whether the application was still held"
 # The error name of a run whose freeze failed, under a policy that requires application consistency.
 NOT_FROZEN = "NotFrozen"
@@ -42,6 +44,7 @@ class Findings:
         evidence: what Verify found in the snapshots; None if it had nothing to verify.
         contradicted: whether the snapshots contradict the server.
         says_vss: whether the snapshots' description says ``VSS snapshot``.
+        maybe_held: why the application may still be held, empty if nothing indicates that.
         freeze_window: how long the application was held; None if that was not measured.
     """
 
@@ -57,6 +60,7 @@ class Findings:
     evidence: Verified | None
     contradicted: bool
     says_vss: bool
+    maybe_held: str
     freeze_window: FreezeWindow | None
 
     @property
@@ -75,7 +79,7 @@ def gather(state: RunState) -> Findings:
     """Gather what the states of a run left; in a run that has not ended, what is not known yet is a problem."""
     plan, snapshots = state.plan, _snapshot_verdict(state)
     shadow_problems = _shadow_problems(state, plan) if plan else []
-    held = was_held(state.session) and not _was_adopted(state) and not state.given_up
+    held = was_held(state.session) and not (_was_adopted(state) or state.given_up or _is_unanswered(state))
     consistent = held and not shadow_problems
     evidence = evidence_of(state)
     contradictions = []
@@ -94,6 +98,7 @@ def gather(state: RunState) -> Findings:
         evidence=evidence,
         contradicted=bool(contradictions),
         says_vss=has_good_shadow_copies(state),
+        maybe_held=failed_after(state.session),
         freeze_window=window_of(state),
     )
 
@@ -115,7 +120,8 @@ def _reasons_not_to_go_on(state: RunState) -> list[str]:
     if state.freeze is None or state.freeze.go_on:
         return []
     shadow_reason = state.freeze.shadow.reason if state.freeze.shadow else ""
-    return [script_problem("before", state.freeze.session.before), shadow_reason]
+    before = state.freeze.session.before if state.freeze.session else None
+    return [script_problem("before", before), shadow_reason]
 
 
 def _problems(state: RunState, plan: Plan, shadow_problems: list[str]) -> list[str]:
@@ -124,9 +130,10 @@ def _problems(state: RunState, plan: Plan, shadow_problems: list[str]) -> list[s
     if not plan.freezes:
         return [plan.consistency.reason]
     adopted = [ADOPTED] if _was_adopted(state) else []
+    no_answer = [f"{UNANSWERED} ({state.freeze.reason})"] if state.freeze and _is_unanswered(state) else []
     given_up = [_given_up(state)] if state.given_up else []
     unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
-    return [*adopted, *given_up, *unanswered, *session_problems(state.session), *shadow_problems]
+    return [*adopted, *no_answer, *given_up, *unanswered, *session_problems(state.session), *shadow_problems]
 
 
 def _given_up(state: RunState) -> str:
@@ -145,6 +152,10 @@ def _shadow_problems(state: RunState, plan: Plan) -> list[str]:
     if not state.shadow.good:
         return [state.shadow.reason]
     return thaw_problems(state.session, state.shadow)
+
+
+def _is_unanswered(state: RunState) -> bool:
+    return state.freeze is not None and state.freeze.session is None and state.freeze.attempt == state.attempt
 
 
 def _was_adopted(state: RunState) -> bool:

@@ -9,7 +9,8 @@ from quiesce.backup.run import UNKNOWN, identity_of
 from quiesce.backup.snapshot_verdict import Verdict
 from quiesce.backup.state import RunState
 from quiesce.calls import add_calls
-from quiesce.points.parts import Snapshot, Volume
+from quiesce.executions import cause_of
+from quiesce.points.parts import FailedAttempt, Snapshot, Volume
 from quiesce.points.record import FailureRecord, Logs, Record, SnapshotRecord
 
 
@@ -52,7 +53,7 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
         snapshots=snapshots,
         excluded=plan.excluded if plan else [],
         session=findings.session,
-        attempts=state.freeze.earlier if state.freeze else [],
+        attempts=_attempts(state, now),
         shadow=findings.shadow,
         evidence=findings.evidence,
         freeze_window=findings.freeze_window,
@@ -69,6 +70,16 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
         execution=state.execution.id,
         record=places.record,
     )
+
+
+def _attempts(state: RunState, now: datetime) -> list[FailedAttempt]:
+    """Return the attempts that were given up for another one, also for one that was then not made."""
+    if state.freeze is None:
+        return []
+    if not state.given_up or state.retry_failure is None:
+        return state.freeze.earlier
+    reason = f"{state.freeze.reason}; no other attempt was made: {cause_of(state.retry_failure).words}"
+    return [*state.freeze.earlier, FailedAttempt(attempt=state.freeze.attempt, reason=reason, ended_at=now)]
 
 
 def _snapshots(state: RunState) -> list[SnapshotRecord]:

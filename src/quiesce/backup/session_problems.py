@@ -44,6 +44,11 @@ def session_problems(session: Session | None) -> list[str]:
     return [problem for problem in problems if problem]
 
 
+def failed_after(session: Session | None) -> str:
+    """Return how the after script failed, empty if it succeeded or is not known to have run."""
+    return script_problem("after", session.after) if session and session.after else ""
+
+
 def script_problem(stage: str, script: ScriptResult | None) -> str:
     """Return the problem of one script, empty if it succeeded."""
     if script is None:

@@ -86,7 +86,7 @@ def ending_problems(session: Session | None, ending: str) -> list[str]:
 
 def has_good_shadow_copies(state: RunState) -> bool:
     """Say whether this attempt's shadow copies are application-consistent, as far as is known before the snapshots."""
-    if state.freeze is None or state.shadow is None or state.given_up:
+    if state.freeze is None or state.freeze.session is None or state.shadow is None or state.given_up:
         return False
     before = state.freeze.session.before
     return state.shadow.good and before is not None and before.succeeded

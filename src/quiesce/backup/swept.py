@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from quiesce.backup.state import Awaited, Complete, Plan, RunState
+from quiesce.errors import AgentUnreachable
 from quiesce.executions import Failure, cause_of_ending, execution_of, input_of
 from quiesce.guest.answers import Session
 from quiesce.points.parts import Snapshot
@@ -46,5 +47,5 @@ def with_end(state: RunState, session: Session | None, problem: str, found: list
         calls={},
     )
     complete = Complete(session=session, succeeded=False, calls={}) if session else None
-    failure = Failure(Error="AgentUnreachable", Cause=problem) if problem else None
+    failure = Failure(Error=AgentUnreachable.__name__, Cause=problem) if problem else None
     return state.model_copy(update={"complete": complete, "complete_failure": failure, "await_snapshots": awaited})

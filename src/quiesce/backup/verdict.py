@@ -9,6 +9,8 @@ from quiesce.backup.state import Plan
 from quiesce.points.parts import Consistency
 
 HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
+MAYBE_HELD = "the application may still be held"
+RUN_IT = "find out why, and run the after script on the server by hand (runbook: An application may still be held)"
 WRONG_DESCRIPTION = "the snapshots' description says 'VSS snapshot' and can't be changed: that turned out to be wrong"
 
 
@@ -23,6 +25,8 @@ def judge(findings: Findings) -> Verdict:
     verdict, plan = findings.snapshots, findings.plan
     if plan is None or not plan.settings.freezes:
         return verdict
+    if findings.maybe_held:
+        verdict = replace(verdict, notes=(*verdict.notes, f"{MAYBE_HELD}: {findings.maybe_held}; {RUN_IT}"))
     problems = [*findings.problems, *findings.end_problems]
     if verdict.status == "Failed":
         others = [problem for problem in problems if findings.asked and problem not in findings.in_cause]

@@ -10,6 +10,8 @@ from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.scripts import Stage
 
 Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
+# The name of the error with which a server says that it can't report its inventory.
+INVENTORY_UNREADABLE = "InventoryUnreadable"
 # How many characters of each stream an error quotes if there is no answer in it.
 MAX_QUOTED = 300
 
@@ -122,7 +124,7 @@ class Staged(GuestModel):
 
 
 class Answer(GuestModel):
-    """The line: ``error`` is empty if ``ok``; each verb fills its own part, and those of a session ``session``.
+    """The line: ``error`` is empty if ``ok``, else ``<name>: <words>`` or the name alone; each verb fills its own part.
 
     A server whose PowerShell is in constrained language mode can write no more than ``error``.
     """
@@ -140,6 +142,11 @@ class Answer(GuestModel):
     disk_shadow_log_cut: bool = False
     session: Session | None = None
 
+    @property
+    def error_name(self) -> str:
+        """The error's name, by which the callers decide; empty if ``ok``."""
+        return self.error.partition(":")[0]
+
 
 @dataclass(frozen=True)
 class Question:
@@ -151,13 +158,18 @@ class Question:
     instance: str
 
 
+def has_line(stdout: str) -> bool:
+    """Say whether the guest has written a result line, right or wrong."""
+    return bool(_lines(stdout))
+
+
 def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
     """Read a command's output: exactly one line of ours must be in it, and it must answer this question.
 
     Raises:
         AnswerUnreadable: there is none, more than one, it is not what the guest writes, or it answers something else.
     """
-    lines = [line for line in stdout.splitlines() if line.startswith('{"quiesce":')]
+    lines = _lines(stdout)
     if len(lines) != 1:
         quoted = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
         raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {quoted}")
@@ -169,6 +181,10 @@ def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
         asked = f"{question.verb} of run {question.run}, attempt {question.attempt}, on {question.instance}"
         raise AnswerUnreadable(f"asked for {asked}, the server answers {other}")
     return answer
+
+
+def _lines(stdout: str) -> list[str]:
+    return [line for line in stdout.splitlines() if line.startswith('{"quiesce":')]
 
 
 def session_of(answer: Answer) -> Session:

@@ -1,5 +1,6 @@
 """How long the server and AWS wait for each verb, and how often AWS looks for the answer."""
 
+import math
 from dataclasses import dataclass
 
 from quiesce.policy.parts import DELIVERY_S
@@ -19,10 +20,11 @@ FREEZE_LOOK_S, LAZY_LOOK_S = 0.3, 2.0
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for an answer, and how often to look, both in seconds."""
+    """How long to wait for an answer, how often to look, and until when to send a lost verb again, all in seconds."""
 
     limit_s: float
     look_every_s: float
+    again_s: float = math.inf
 
 
 INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)

@@ -1,6 +1,6 @@
 """What quiesce can do on which Windows, and what it needs first: one table, for Plan and for the documentation.
 
-``python -m quiesce.guest.windows_versions`` prints docs/supported-systems.md.
+``python -m quiesce.guest.windows_versions`` prints docs/reference/supported-systems.md.
 """
 
 import re
@@ -164,7 +164,7 @@ def abilities_of(windows: Windows) -> Abilities:
 
 
 def page() -> str:
-    """Return docs/supported-systems.md."""
+    """Return docs/reference/supported-systems.md."""
     return "\n".join(_page()) + "\n"
 
 
@@ -173,11 +173,11 @@ def _page() -> Iterator[str]:
     yield ""
     yield "Made by `python -m quiesce.guest.windows_versions`; do not edit it here."
     yield ""
-    yield "- *yes*: all that quiesce needs is there, by the sources named. None of it was run on a real server yet."
-    yield "- *believed*: no source says so; [unconfirmed.md](unconfirmed.md) has why we believe it, and how to see it."
-    yield "- Snapshots without a freeze (`agent: none` in the policy) need nothing of the server, whatever its Windows."
+    yield "- *yes*: by the sources named, it has all that quiesce needs. We have not run quiesce on a real one yet."
+    yield "- *believed*: no source says so. [unconfirmed.md](../unconfirmed.md) says why we believe it."
+    yield "- Snapshots without a freeze (`agent: none` in the policy) need nothing on the server, whatever its Windows."
     yield "- Scripts and VSS need SSM Agent 3.0.502 or later, and PowerShell in full language mode."
-    yield "- Three more beliefs:"
+    yield "- We also believe that"
     yield from (f"  - {belief}" for belief in (CORE, NANO, UNLISTED))
     yield ""
     yield "| Windows | Version | Bits | Scripts | VSS | VSS on Server Core | Needs first, or why not | Sources |"
@@ -185,7 +185,9 @@ def _page() -> Iterator[str]:
     for row in TABLE:
         sources = ", ".join(f"[{source}]" for source in row.sources)
         can = row.abilities
-        cells = (row.name, _builds(row), row.bits, can.scripts, can.vss, row.core or "-", can.note or "-", sources)
+        belief = row.unconfirmed and f"not confirmed: {row.unconfirmed}"
+        needs = "; ".join(words for words in (can.note, belief) if words)
+        cells = (row.name, _builds(row), row.bits, can.scripts, can.vss, row.core or "-", needs or "-", sources)
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield from (f"[{source}]: {link}" for source, link in SOURCES.items())

@@ -57,7 +57,7 @@ class Logs(Crossing):
 
 
 class Record(Crossing):
-    """One run of one policy on one server; every field is explained in docs/reference.md."""
+    """One run of one policy on one server; every field is explained in docs/reference/reference.md."""
 
     run_id: str
     status: Status

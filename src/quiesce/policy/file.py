@@ -17,8 +17,8 @@ MAX_POLICY_DEPTH = 20
 ADVICE = Advice(
     name="policy",
     home=Policy,
-    missing="add it; docs/reference.md shows every field",
-    otherwise="correct it; docs/reference.md has the bounds of every field",
+    missing="add it; docs/reference/reference.md shows every field",
+    otherwise="correct it; docs/reference/reference.md has the bounds of every field",
 )
 
 
@@ -71,7 +71,8 @@ def _load_yaml(content: bytes, where: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        remedy = "indent with spaces" if "'\\t'" in str(error.problem) else "correct the file there"
+        tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
+        remedy = "indent with spaces" if tab else "correct the file there"
         raise PolicyRefused(f"{where}{place}", f"is not YAML: {error.problem}", remedy) from error
     except (YAMLError, ValueError) as error:
         raise PolicyRefused(

@@ -4,16 +4,19 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
     Field,
+    Strict,
     StringConstraints,
     Tag,
     field_validator,
     model_validator,
 )
 
+from quiesce.validation import Form
 from quiesce.vss.script import GUID_PATTERN, MAX_EXCLUDED_WRITERS
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
@@ -25,11 +28,14 @@ SELECTOR = re.compile(
 FUNCTION_LIMIT_S = 840
 # How long a command may take to reach the server and its session to start.
 DELIVERY_S = 120
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", strict=True)]
-InstanceId = Annotated[str, StringConstraints(pattern=f"^{INSTANCE_ID_PATTERN}$", strict=True)]
+NAME = Form(NAME_PATTERN, "1 to 40 letters, digits, '-' and '_', of which the first is a letter or a digit")
+INSTANCE_ID = Form(INSTANCE_ID_PATTERN, "the id of an EC2 instance, such as i-0123456789abcdef0")
+WRITER_ID = Form(GUID_PATTERN, "the id of a writer, such as {a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}")
+Name = Annotated[str, Strict(), AfterValidator(NAME)]
+InstanceId = Annotated[str, Strict(), AfterValidator(INSTANCE_ID)]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
 TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
-WriterId = Annotated[str, StringConstraints(pattern=f"^{GUID_PATTERN}$", to_lower=True, strict=True)]
+WriterId = Annotated[str, Strict(), AfterValidator(WRITER_ID), AfterValidator(str.lower)]
 ScriptLimit = Annotated[int, Field(ge=1, le=600, strict=True)]
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from quiesce.policy.parts import (
     DELIVERY_S,
     FUNCTION_LIMIT_S,
+    ImageRenewal,
     InitialImage,
     PolicyModel,
     Scripts,
@@ -55,7 +56,7 @@ class TargetSettings(PolicyModel):
     ``evidence``: shadow copies that Verify looked for in the snapshots and did not find never count. If Verify can't
     look, ``optional`` trusts the server, and ``required`` does not.
 
-    ``freeze_limit_s``: the server thaws itself so many seconds after the before script has ended, asked or not.
+    ``freeze_limit_s``: the server thaws itself this many seconds after the before script has ended, asked or not.
     At least 60, the sum that is ``SHORTEST_FREEZE_S``; with VSS its ``create_limit_s`` must fit in as well. The default
     of 240 also allows for three of the 16 s pauses that Snapshot makes when EBS wants time between two snapshots.
     At most 900: an application that is frozen for longer is down.
@@ -84,6 +85,13 @@ class TargetSettings(PolicyModel):
     def _off_or_vss(cls, value: Any) -> Any:
         if value != "off" and not isinstance(value, dict | Vss):
             raise ValueError("must be 'off', or an object, as in {backup_type: full}")
+        return value
+
+    @field_validator("initial_image", mode="before")
+    @classmethod
+    def _word_or_renewal(cls, value: Any) -> Any:
+        if value not in ("once", "off") and not isinstance(value, dict | ImageRenewal):
+            raise ValueError("must be 'once' or 'off', or an object, as in {every_days: 90}")
         return value
 
     @field_validator("freeze_limit_s")

@@ -1,19 +1,20 @@
-"""The account of a recovery: what exists now, and why it ended. Pure."""
+"""The account of a recovery: what exists now, and how it ended. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from quiesce.executions import Crossing, Execution
+from quiesce.errors import RecoveryUsedUp
+from quiesce.executions import Cause, Crossing, Execution
 from quiesce.recovery.plan import RecoveryPlan
 
-# What to do where the recovery's id is used up: EC2 remembers what was asked for under it.
+# The remedy where the recovery's id can't be used again: EC2 remembers what was requested under it.
 OTHER_ID = "start a new recovery, under another id"
 
 
 class Remains(Crossing):
-    """Something that a recovery made and that exists: ``what`` says what it is for."""
+    """A resource that a recovery made and that exists; ``what`` is its purpose."""
 
     kind: Literal["server", "volume", "security group"]
     resource_id: str
@@ -22,7 +23,7 @@ class Remains(Crossing):
 
 
 class Account(Crossing):
-    """How a recovery ended; every field is explained in docs/recovery.md."""
+    """How a recovery ended; every field is explained in docs/use/recover.md."""
 
     recovery_id: str
     status: Literal["Recovered", "Failed"]
@@ -50,33 +51,39 @@ class Ending:
 
 
 def recovered(ending: Ending, plan: RecoveryPlan, instance_id: str, exists: Sequence[Remains]) -> Account:
-    """Return the account of a recovery that went well."""
+    """Return the account of a recovery that succeeded."""
     at = f"{plan.snapshots_at:%Y-%m-%d %H:%M:%S} UTC"
     caution = f"; {plan.caution}" if plan.caution else ""
-    reason = f"{instance_id} runs with the volumes of {plan.from_instance_id} of {at}{caution}"
+    reason = f"{instance_id} runs with the volumes of {plan.from_instance_id} as of {at}{caution}"
     return _account(ending, plan, "Recovered", reason, instance_id, exists)
 
 
-def failed(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
+def failed(ending: Ending, plan: RecoveryPlan | None, cause: Cause, exists: Sequence[Remains]) -> Account:
     """Return the account of a recovery that failed: its reason ends with what exists, and what to do with it."""
     if not exists:
-        state = "Nothing of it exists"
+        state = "Nothing that it made exists"
     elif plan and plan.on_failure == "clean-up":
-        state = f"Not all could be cleaned up; this exists: {_listed(exists)}"
-    elif OTHER_ID in words:
-        state = f"This exists: {_listed(exists)}; start '{ending.recovery_id}' with clean-up, and it is deleted"
-    else:
-        remedy = f"go on under recovery_id '{ending.recovery_id}', or start that with clean-up"
+        state = f"The clean-up is not complete; this exists: {_listed(exists)}"
+    elif cause.error == RecoveryUsedUp.__name__:
+        remedy = f"to delete it, start '{ending.recovery_id}' again with on_failure 'clean-up'"
         state = f"This exists: {_listed(exists)}; {remedy}"
-    return _account(ending, plan, "Failed", f"{words.rstrip('.')}. {state}.", _server(exists), exists)
-
-
-def cut_off(ending: Ending, plan: RecoveryPlan | None, words: str, exists: Sequence[Remains]) -> Account:
-    """Return the account of a recovery whose execution was cut off: nothing is cleaned up, and a step may run on."""
-    state = f"This exists: {_listed(exists)}" if exists else "Nothing of it is listed"
-    remedy = f"go on under recovery_id '{ending.recovery_id}'"
-    reason = f"{words}. {state}; a step that ran then may add to it, under the same tag quiesce:recovery; {remedy}."
+    else:
+        remedy = f"{_restart(ending)}; with on_failure 'clean-up', this is deleted if it fails again"
+        state = f"This exists: {_listed(exists)}; {remedy}"
+    reason = f"{cause.error}: {cause.words.rstrip('.')}. {state}."
     return _account(ending, plan, "Failed", reason, _server(exists), exists)
+
+
+def cut_off(ending: Ending, plan: RecoveryPlan | None, cause: Cause, exists: Sequence[Remains]) -> Account:
+    """Return the account of a recovery whose execution was cut off: nothing is cleaned up, and a step may still run."""
+    state = f"This exists: {_listed(exists)}" if exists else "EC2 lists nothing that it made"
+    late = "a step that was running may add to it, under the same tag quiesce:recovery"
+    reason = f"{cause.error}: {cause.words}. {state}; {late}; {_restart(ending)}."
+    return _account(ending, plan, "Failed", reason, _server(exists), exists)
+
+
+def _restart(ending: Ending) -> str:
+    return f"to go on, start it again under recovery_id '{ending.recovery_id}'"
 
 
 def _listed(exists: Sequence[Remains]) -> str:

@@ -1,4 +1,4 @@
-"""Which recovery point a request means."""
+"""Which recovery point a request selects."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,17 +7,17 @@ from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
 from quiesce.recovery.input import RecoveryRequest
 
-# As many as a message can bear.
+# So many recovery points keep a message readable.
 NAMED_POINTS = 5
 
 
 def choose(request: RecoveryRequest, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
-    """Choose the recovery point that a request means, from those of the server.
+    """Choose the recovery point that a request selects, from those of the server.
 
-    ``latest whole`` is the latest that counts as a generation; a time means the latest that is not younger.
+    ``latest whole`` is the latest that counts as a generation; a time selects the latest that is not younger.
 
     Raises:
-        RecoveryRefused: there is none; the remedy names those there are.
+        RecoveryRefused: there is none; the remedy names the latest that exist.
     """
     if request.recovery_point is not None:
         return _named(request.recovery_point, points)
@@ -33,13 +33,28 @@ def choose(request: RecoveryRequest, points: Sequence[RecoveryPoint]) -> Recover
     return fitting[-1]
 
 
+def only_server(run_id: str, servers: Sequence[str]) -> str:
+    """Return the server whose run has this id, given the servers with snapshots of that id.
+
+    Raises:
+        RecoveryRefused: there is none, or there are several: only the caller knows which is meant.
+    """
+    if not servers:
+        problem = f"no snapshot of '{run_id}' exists in this stack"
+        raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
+    if servers[1:]:
+        problem = f"'{run_id}' is the id of a run on each of {' and '.join(servers)}"
+        raise RecoveryRefused("recovery_point", problem, "add instance_id, to say which server you mean")
+    return servers[0]
+
+
 def _named(run_id: str, points: Sequence[RecoveryPoint]) -> RecoveryPoint:
     point = next((p for p in points if p.run_id == run_id), None)
     if point is None:
         usable = sorted((p for p in points if p.usable), key=_time)
         raise RecoveryRefused("recovery_point", f"there is no recovery point '{run_id}'", _known(usable))
     if not point.usable:
-        raise RecoveryRefused("recovery_point", f"run '{run_id}' failed: its snapshots are not whole", "choose another")
+        raise RecoveryRefused("recovery_point", f"run '{run_id}' failed with incomplete snapshots", "choose another")
     return point
 
 

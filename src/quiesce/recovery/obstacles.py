@@ -1,4 +1,4 @@
-"""What stands in the way of a recovery, told from what EC2 has now; nothing is created before this is empty. Pure."""
+"""Which image and subnet a recovery takes, and what prevents it, by what EC2 has now. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ OTHER_POINT = "choose another recovery point"
 
 @dataclass(frozen=True)
 class FoundSnapshot:
-    """A snapshot as EC2 has it: its state, and ``standard`` or ``archive``."""
+    """A snapshot as EC2 describes it; ``tier`` is ``standard`` or ``archive``."""
 
     state: str
     tier: str
@@ -22,7 +22,7 @@ class FoundSnapshot:
 
 @dataclass(frozen=True)
 class FoundSubnet:
-    """A subnet as EC2 has it."""
+    """A subnet as EC2 describes it."""
 
     subnet_id: str
     zone: str
@@ -31,7 +31,7 @@ class FoundSubnet:
 
 @dataclass(frozen=True)
 class Found:
-    """What EC2 has of what a plan names; what is missing does not exist."""
+    """The resources of a plan that EC2 has; those that do not exist are missing or None."""
 
     snapshots: Mapping[str, FoundSnapshot]
     image: FoundImage | None
@@ -52,7 +52,7 @@ def choose_subnet(zone: str, vpc_id: str, subnets: Sequence[FoundSubnet]) -> str
     """Return the VPC's only subnet in a zone.
 
     Raises:
-        RecoveryRefused: there is none, or more than one: which is a person's choice.
+        RecoveryRefused: there is none, or more than one, from which a person must choose.
     """
     found = sorted(s.subnet_id for s in subnets if (s.zone, s.vpc_id) == (zone, vpc_id))
     if not found:
@@ -66,12 +66,12 @@ def choose_subnet(zone: str, vpc_id: str, subnets: Sequence[FoundSubnet]) -> str
 
 
 def obstacles(plan: RecoveryPlan, found: Found, zone: str | None = None) -> list[RecoveryRefused]:
-    """Return everything that makes the plan impossible now, each with its remedy; empty if nothing does.
+    """Return each reason why the plan is impossible now, with its remedy; empty if there is none.
 
     Args:
-        plan: what is to be done.
-        found: what EC2 has of it.
-        zone: where it is to be, None if that was left open.
+        plan: the recovery's.
+        found: what EC2 has of the plan's resources.
+        zone: the zone that the input names, None if it names none.
     """
     return [
         *_snapshot_obstacles(plan, found),
@@ -113,7 +113,7 @@ def _network_obstacles(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRef
         if vpc_id is None:
             yield RecoveryRefused("overrides.security_group_ids", f"{group} does not exist any more", remedy)
         elif vpc_id != found.subnet.vpc_id:
-            problem = f"{group} is of {vpc_id}, and {plan.subnet_id} of {found.subnet.vpc_id}"
+            problem = f"{group} is in {vpc_id}, and {plan.subnet_id} in {found.subnet.vpc_id}"
             yield RecoveryRefused("overrides.security_group_ids", problem, remedy)
 
 

@@ -1,4 +1,4 @@
-"""A recovery's plan: what is made from what, where, at which device, and what stands in its way. Pure."""
+"""A recovery's plan: what it makes from which snapshots, where, and at which devices. Pure."""
 
 from datetime import datetime
 from typing import Literal
@@ -30,7 +30,7 @@ class PlannedVolume(Crossing):
 
 
 class RecoveryPlan(Crossing):
-    """Everything that later states need; kept under the recovery's id, so that starting it again means the same."""
+    """Everything that later states need; kept under the recovery's id, so that a restart carries out the same plan."""
 
     recovery_id: str
     recovery_point: str
@@ -56,16 +56,17 @@ class RecoveryPlan(Crossing):
     tags: dict[str, str]
     volumes: list[PlannedVolume]
     shadow_copies: list[str]
+    left_aside: list[str] = []
 
     @property
     def caution(self) -> str:
-        """What the recovered volumes are not, empty if they are what the recovery point says."""
+        """Why the volumes are less consistent than the recovery point says, empty if they are not."""
         if not self.shadow_copies:
             return ""
         copies = ", ".join(self.shadow_copies)
         return (
             "the volumes are as after a power failure: the application-consistent state is in the shadow copies inside "
-            f"them ({copies}), and nobody has gone back to these yet (docs/recovery.md says how)"
+            f"them ({copies}), and the volumes have not been reverted to these yet (docs/use/recover.md says how)"
         )
 
     @property
@@ -75,16 +76,16 @@ class RecoveryPlan(Crossing):
 
 
 def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, image_id: str | None) -> RecoveryPlan:
-    """Put together a recovery: the server as it was, with what the request wants otherwise.
+    """Plan a recovery: the server as it was, but for what the request changes.
 
     Args:
-        recovery_id: who the recovery is.
+        recovery_id: the recovery's.
         request: what the person wrote.
-        point: the recovery point that it means.
-        image_id: the server's initial AMI, if one was found; the request's own stands over it.
+        point: the recovery point that it selects.
+        image_id: the server's initial AMI, if one was found; the request's own takes precedence.
 
     Raises:
-        RecoveryRefused: the recovery point has no root volume, or something is neither recorded nor asked for.
+        RecoveryRefused: the recovery point has no root volume, or something is neither recorded nor in the request.
     """
     wanted, source, volumes = request.overrides, point.source, _volumes(request, point)
     if not any(volume.root for volume in volumes):
@@ -115,30 +116,37 @@ def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, ima
         tags=wanted.tags,
         volumes=volumes,
         shadow_copies=_shadow_copies(point),
+        # A volume that was attached after the backup's plan has a snapshot, and no place on the server.
+        left_aside=[snapshot.snapshot_id for snapshot in point.snapshots if snapshot.volume is None],
     )
 
 
 def describe(plan: RecoveryPlan) -> list[str]:
-    """Say what a recovery does, in its order, for a person to read."""
+    """Describe the steps of a recovery in their order, for a person to read."""
     new_ip = f", private address {plan.private_ip}" if plan.private_ip else ""
     awaited = "Systems Manager hears from it" if plan.agent == "ssm" else "EC2's status checks are passed"
     lines = [
         f"Launch {plan.instance_type} from {plan.image_id} in {plan.subnet_id}{new_ip}, key {plan.key_name or 'none'}, "
         f"profile {plan.instance_profile_arn or 'none'}, into a security group without traffic.",
         "Stop it as soon as it runs.",
-        *(f"Create a volume of {_words(volume)} from {volume.snapshot_id}." for volume in plan.volumes),
+        *(f"Create a volume of {_volume_words(volume)} from {volume.snapshot_id}." for volume in plan.volumes),
         f"Detach the image's own volume from {plan.root_device}; it is deleted at the end.",
-        *(f"Attach the volume from {v.snapshot_id} at {v.device}, {_end(v)}." for v in plan.volumes),
+        *(f"Attach the volume from {v.snapshot_id} at {v.device}, {_end_words(v)}." for v in plan.volumes),
         f"Give it the security groups {', '.join(plan.security_group_ids)}, and start it.",
         f"Wait until {awaited}.",
+        *(
+            f"Leave {snapshot_id} aside: its volume was attached while the backup ran."
+            for snapshot_id in plan.left_aside
+        ),
         *([f"{plan.caution[0].upper()}{plan.caution[1:]}."] if plan.caution else []),
     ]
     return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
 
 def _volumes(request: RecoveryRequest, point: RecoveryPoint) -> list[PlannedVolume]:
-    known = {s.volume.device: (s, s.volume) for s in point.snapshots if s.volume}
-    if len(known) < len(point.snapshots):
+    planned = [snapshot for snapshot in point.snapshots if snapshot.volume]
+    known = {s.volume.device: (s, s.volume) for s in planned if s.volume}
+    if not known or len(known) < len(planned):
         problem = f"'{point.run_id}' does not say for each snapshot at which device its volume was"
         raise RecoveryRefused("recovery_point", problem, "choose another, or attach its volumes by hand")
     if foreign := [device for device in request.overrides.volumes if device not in known]:
@@ -150,7 +158,7 @@ def _volumes(request: RecoveryRequest, point: RecoveryPoint) -> list[PlannedVolu
 def _volume(request: RecoveryRequest, snapshot: PointSnapshot, volume: Volume) -> PlannedVolume:
     wanted = request.overrides.volumes.get(volume.device)
     volume_type = (wanted and wanted.volume_type) or volume.volume_type
-    same = volume_type == volume.volume_type  # what the old type had means nothing to another
+    same = volume_type == volume.volume_type  # IOPS and throughput of one type do not fit another
     iops = (wanted and wanted.iops) or (volume.iops if same else None)
     throughput = (wanted and wanted.throughput_mibps) or (volume.throughput_mibps if same else None)
     return PlannedVolume(
@@ -193,7 +201,7 @@ def _needed(field: str, value: str | None) -> str:
     return value
 
 
-def _words(volume: PlannedVolume) -> str:
+def _volume_words(volume: PlannedVolume) -> str:
     parts = [f"{volume.size_gib} GiB", volume.volume_type]
     parts += [f"{volume.iops} IOPS"] if volume.iops else []
     parts += [f"{volume.throughput_mibps} MiB/s"] if volume.throughput_mibps else []
@@ -202,5 +210,5 @@ def _words(volume: PlannedVolume) -> str:
     return ", ".join(parts)
 
 
-def _end(volume: PlannedVolume) -> str:
+def _end_words(volume: PlannedVolume) -> str:
     return "deleted with the server" if volume.delete_on_termination else "kept when the server is terminated"

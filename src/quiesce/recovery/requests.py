@@ -1,4 +1,4 @@
-"""What a recovery asks EC2 to make: the same, to the letter, whenever it is asked for again. Pure."""
+"""The requests by which a recovery makes resources: a repeated one is the same to the letter. Pure."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ def tags_for(plan: RecoveryPlan, stack: str) -> dict[str, str]:
 
 
 def token_for(plan: RecoveryPlan, stack: str, what: str) -> str:
-    """Return the client token of one thing that a recovery makes: the same whenever it is asked for again."""
+    """Return the client token of one resource that a recovery makes: the same in a repeated request."""
     return hashlib.sha256(f"{stack}/{plan.recovery_id}/{what}".encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What crosses the boundary between the states of the recover machine."""
+"""The state document of the recover machine, which the states pass on."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ Step = Literal["plan", "launch", "stop", "make_volumes", "swap", "start", "await
 
 
 class Planned(Crossing):
-    """The plan, in words, too; ``problems`` are what EC2 would refuse now: only a dry run goes on with some."""
+    """The plan, with its steps in words; ``problems`` are what EC2 would refuse now: only a dry run may have any."""
 
     plan: RecoveryPlan
     possible: bool
@@ -26,7 +26,7 @@ class Launched(Crossing):
 
 
 class RecoveryState(BaseModel):
-    """Which step it is, and the state document: the input, and what earlier steps left."""
+    """The step to take, and the state document: the input, and what earlier steps left."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

@@ -6,6 +6,7 @@ that took part in the last good run; every recovery gets a mail.
 
 from dataclasses import dataclass
 
+from quiesce.backup.session_problems import failed_after
 from quiesce.points.record import Record
 from quiesce.recovery.account import Account
 
@@ -26,8 +27,11 @@ def mail_of(record: Record, last_status: str | None) -> Mail | None:
         last_status: how the policy's run before it ended on this server, None if there was none.
     """
     server = f"{record.instance_name} ({record.instance_id})" if record.instance_name else record.instance_id
-    if record.status != "Successful":
-        headline: str = record.status
+    if record.session and failed_after(record.session):
+        # Before everything else: an application that is held is down.
+        headline = "May still be held"
+    elif record.status != "Successful":
+        headline = record.status
     elif last_status not in (None, "Successful"):
         headline = "Successful again"
     elif record.shadow and record.shadow.gone_writers:

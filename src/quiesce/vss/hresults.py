@@ -69,7 +69,7 @@ _TABLE = (
     Hresult(
         0x80042316,
         "VSS_E_SNAPSHOT_SET_IN_PROGRESS",
-        "another program is making shadow copies, and only one can",
+        "another program is making shadow copies, and VSS allows only one",
         "Microsoft: wait, then try again",
         SHORT_WAIT_S,
     ),

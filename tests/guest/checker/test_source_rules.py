@@ -1,4 +1,4 @@
-"""The rules over the guest's text, and the lexer they stand on; no PowerShell is needed."""
+"""The rules over the guest's text and their lexer, which need no PowerShell."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The rules over a task's definition: one that is right is accepted, and each way to be wrong is refused by name."""
+"""The rules over a task's definition: they accept a right one, and refuse each mistake by name."""
 
 import pytest
 
@@ -29,7 +29,7 @@ WATCHDOG = r"""<?xml version="1.0" encoding="UTF-16"?>
   </Actions>
 </Task>
 """
-# A change to the definition, and the rule that must refuse it.
+# A change of the definition, and the rule that must refuse it.
 WRONG = [
     ("<Priority>4</Priority>", "<Priority>7</Priority>", "task-settings"),
     ("<Priority>4</Priority>", "", "task-settings"),

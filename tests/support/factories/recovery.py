@@ -1,4 +1,4 @@
-"""Recoveries to test with, whole and good by default."""
+"""Parts of a recovery for tests, complete and good by default."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def a_source(**changes: Any) -> dict[str, Any]:
 
 
 def an_image(image_id: str = IMAGE, days: int = 0, **changes: Any) -> FoundImage:
-    """Return an image that fits, and is so many days old."""
+    """Return an image that fits, `days` days old."""
     fields = {
         "state": "available",
         "root_device": "/dev/sda1",
@@ -46,7 +46,7 @@ def an_image(image_id: str = IMAGE, days: int = 0, **changes: Any) -> FoundImage
 
 
 def a_point(run_id: str = "run-1", hours: int = 0, volumes: int = 2, **changes: Any) -> RecoveryPoint:
-    """Return a recovery point whose snapshots are so many hours younger than the first one's."""
+    """Return a recovery point with its snapshots `hours` hours after NOW."""
     of_volumes = changes.pop("of_volumes", [a_volume(n) for n in range(volumes)])
     fields = {
         "run_id": run_id,
@@ -74,7 +74,7 @@ def a_recovery_plan(point: RecoveryPoint | None = None, **fields: Any) -> Recove
 
 
 def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
-    """Return that EC2 has everything that a plan names, but for changes."""
+    """Return an answer of EC2 that has everything a plan names, except for changes."""
     fields = {
         "snapshots": {v.snapshot_id: FoundSnapshot("completed", "standard") for v in plan.volumes},
         "image": an_image(),
@@ -85,7 +85,7 @@ def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
 
 
 def an_ending(recovery_id: str = "drill-7") -> Ending:
-    """Return which execution ends, in the next minute."""
+    """Return the end of an execution, a minute after its start."""
     execution = Execution(
         id=f"arn:aws:states:eu-west-1:123456789012:execution:recover:{recovery_id}", name=recovery_id, started_at=NOW
     )

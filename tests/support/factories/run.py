@@ -1,4 +1,4 @@
-"""Things to test with, whole and good by default: a test says only what it is about."""
+"""Parts of a run, complete and good by default: a test states only what it is about."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,7 @@ def a_snapshot(number: int = 0, state: str = "completed", **changes: Any) -> Sna
 
 
 def some_settings(**changes: Any) -> TargetSettings:
-    """Settings without VSS, unless a test is about it."""
+    """Return settings, without VSS by default."""
     return TargetSettings.model_validate({"vss": "off", **changes})
 
 
@@ -142,7 +142,7 @@ def a_script(argument: str = "", *, succeeded: bool = True, **changes: Any) -> S
 
 
 def a_session(phase: str = "frozen", **changes: Any) -> Session:
-    """A session in which all went well, up to this phase: frozen, thawed or ended."""
+    """Return a session that went well up to this phase: frozen, thawed or ended."""
     fields = {
         "run": "run-1",
         "attempt": 1,
@@ -202,7 +202,7 @@ def a_manifest(**changes: Any) -> dict[str, Any]:
 
 
 def an_answer(verb: str = "freeze", **changes: Any) -> dict[str, Any]:
-    """A good answer of the guest's to a verb, as plain data."""
+    """Return a good answer of the guest to a verb, as plain data."""
     phases = {"freeze": "frozen", "thaw": "thawed", "complete": "ended", "collect": "ended"}
     fields = {"quiesce": 1, "verb": verb, "run": "run-1", "attempt": "1", "ok": True, "error": ""}
     if verb == "stage":
@@ -213,7 +213,7 @@ def an_answer(verb: str = "freeze", **changes: Any) -> dict[str, Any]:
 
 
 def a_line(answer: dict[str, Any]) -> str:
-    """The one line that the guest writes for an answer."""
+    """Return the line that the guest writes for an answer."""
     return json.dumps(answer, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a snapshot, through the EBS direct APIs as boto3 speaks to them."""
+"""A snapshot's bytes, read through the EBS direct APIs by a real boto3 client."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,24 +31,24 @@ from sandbox.disks.sparse_disk import SparseDisk
 
 SNAPSHOT = "snap-0123456789abcdef0"
 SIZE_GIB = 8
-TIME = lambda: 180_000  # noqa: E731 - of which there is enough
+TIME = lambda: 180_000  # noqa: E731 - enough for every test
 LAST_BLOCK = SIZE_GIB * 2048 - 1
 MODEL = botocore.session.get_session().get_service_model("ebs")
 
 
 @dataclass
 class Ebs:
-    """The service with one snapshot, and a client of it."""
+    """The service with one snapshot, and its client."""
 
     disk: SparseDisk
     snapshot: Any
     apis: DirectApis
     client: Any
     now_s: float = 1_800_000_000.0
-    asked: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
 
     def write(self, *indexes: int) -> None:
-        """Write a block whose bytes say its number."""
+        """Write blocks, each with its own number in its bytes."""
         for index in indexes:
             self.disk.write(index * BLOCK_BYTES, index.to_bytes(8, "big") * 64)
 
@@ -56,7 +56,7 @@ class Ebs:
         return SnapshotBlocks(self.client, SNAPSHOT, Allowance(TIME, **changes))
 
     def count(self, operation: str) -> int:
-        return sum(one.startswith(operation) for one in self.asked)
+        return sum(one.startswith(operation) for one in self.calls)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def ebs(monkeypatch: pytest.MonkeyPatch) -> Ebs:
     made = Ebs(disk, snapshot, apis, client)
 
     def send(request: Any, event_name: str, **_: Any) -> AWSResponse:
-        made.asked.append(f"{event_name.rpartition('.')[2]} {request.url}")
+        made.calls.append(f"{event_name.rpartition('.')[2]} {request.url}")
         return respond(apis, request)
 
     client.meta.events.register("before-send.ebs", send)
@@ -115,7 +115,7 @@ def test_a_block_far_away_is_listed_from_its_own_number_on(ebs: Ebs) -> None:
     snapshot = ebs.open()
     assert number(snapshot.read(LAST_BLOCK * BLOCK_BYTES, 8)) == LAST_BLOCK
     assert snapshot.read((LAST_BLOCK - 1) * BLOCK_BYTES, 8) == ZEROS[:8]
-    assert [one.partition("startingBlockIndex=")[2] for one in ebs.asked if one.startswith("List")] == [
+    assert [one.partition("startingBlockIndex=")[2] for one in ebs.calls if one.startswith("List")] == [
         "0",
         str(LAST_BLOCK),
         str(LAST_BLOCK - 1),
@@ -183,7 +183,7 @@ def test_what_is_refused_for_good_is_not_read_and_says_why(ebs: Ebs, error: ApiE
     ebs.apis.errors.append(error)
     with pytest.raises(NotRead, match=error.reason):
         ebs.open()
-    assert len(ebs.asked) == 1
+    assert len(ebs.calls) == 1
 
 
 def test_a_key_that_may_not_be_used_shows_with_the_first_block(ebs: Ebs) -> None:
@@ -214,7 +214,7 @@ def test_what_does_not_pass_is_for_the_state_machine_to_try_again(
 
 
 def break_off(_body: Any) -> bytes:
-    """Break the connection in the middle of a block, where boto3 no longer tries again."""
+    """Break the connection in the middle of a block, where boto3 no longer retries."""
     raise ReadTimeoutError(endpoint_url="the block's")
 
 
@@ -230,7 +230,7 @@ def test_a_block_whose_connection_breaks_is_for_the_state_machine_to_try_again(
 def test_a_block_that_comes_short_is_for_the_state_machine_to_try_again(ebs: Ebs) -> None:
     snapshot = ebs.open()
     whole = ebs.apis.answer
-    ebs.apis.answer = lambda *asked: (*whole(*asked)[:2], b"short")  # type: ignore[method-assign]
+    ebs.apis.answer = lambda *request: (*whole(*request)[:2], b"short")  # type: ignore[method-assign]
     with pytest.raises(AwsUnavailable):
         snapshot.read(2 * BLOCK_BYTES, 8)
 
@@ -256,7 +256,7 @@ def test_a_listing_that_is_not_as_documented_is_not_believed(listing: Callable[.
 def test_a_listing_that_begins_before_what_was_asked_for_is_not_believed() -> None:
     client: Any = SimpleNamespace(list_snapshot_blocks=a_page(NextToken="next"))
     snapshot = SnapshotBlocks(client, SNAPSHOT, Allowance(TIME))
-    with pytest.raises(NotRead, match="from block 9 on is in no order"):
+    with pytest.raises(NotRead, match="from block 9 on is out of order"):
         snapshot.read(9 * BLOCK_BYTES, 8)
 
 
@@ -279,7 +279,7 @@ def test_what_was_read_before_the_functions_time_is_over_stays_read(ebs: Ebs) ->
     left = [RESERVE_MS] * 2 + [RESERVE_MS - 1]
     snapshot = SnapshotBlocks(ebs.client, SNAPSHOT, Allowance(lambda: left.pop(0)))
     assert snapshot.read(0, 8) == bytes(8)
-    with pytest.raises(NotRead, match="the function's time did not suffice"):
+    with pytest.raises(NotRead, match="the function had no time left"):
         snapshot.read(9 * BLOCK_BYTES, 8)
     assert snapshot.read(0, 8) == bytes(8)
     assert ebs.count("GetSnapshotBlock") == 1
@@ -304,10 +304,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("asked", "reason"), REFUSED.values(), ids=REFUSED)
-def test_the_sandbox_refuses_what_the_service_would(ebs: Ebs, asked: dict[str, Any], reason: str) -> None:
+@pytest.mark.parametrize(("parameters", "reason"), REFUSED.values(), ids=REFUSED)
+def test_the_sandbox_refuses_what_the_service_would(ebs: Ebs, parameters: dict[str, Any], reason: str) -> None:
     with pytest.raises(ebs.client.exceptions.ValidationException) as refused:
-        ebs.client.list_snapshot_blocks(SnapshotId=SNAPSHOT, **asked)
+        ebs.client.list_snapshot_blocks(SnapshotId=SNAPSHOT, **parameters)
     assert refused.value.response["Reason"] == reason
 
 

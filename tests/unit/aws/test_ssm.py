@@ -1,4 +1,4 @@
-"""One verb to one server: what is sent, how long its answer is waited for, and what SSM's words are taken for."""
+"""One verb to one server: the command that is sent, how long Guest waits, and how it reads what SSM answers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,11 +37,11 @@ NO_ANSWER = ReadTimeoutError(endpoint_url="https://ssm")
 def ssm() -> Iterator[ScriptedSsm]:
     ssm = ScriptedSsm()
     yield ssm
-    assert ssm.unused() == [], "an answer was ordered and nobody asked for it"
+    assert ssm.unused() == [], "the test prepared an answer that no call used"
 
 
 def an_invocation(status: str = "Success", details: str = "", **changes: Any) -> dict[str, Any]:
-    """What GetCommandInvocation says; a finished one has the guest's good answer."""
+    """What GetCommandInvocation answers; if the command has ended, with the guest's line."""
     done = status in ("Success", "Failed")
     fields = {
         "CommandId": COMMAND_ID,
@@ -220,15 +220,12 @@ CONTRADICTIONS = {
 def test_a_line_that_contradicts_the_exit_code_is_not_believed(ssm: ScriptedSsm, invocation: dict[str, Any]) -> None:
     ssm.takes_the_command()
     ssm.says("GetCommandInvocation", invocation)
-    with pytest.raises(AnswerUnreadable, match=r"says ok = (True|False), and ended as (Success|Failed) with exit code"):
+    with pytest.raises(AnswerUnreadable, match=r"answered ok = (True|False), but ended as (Success|Failed) with exit "):
         ask(ssm)
 
 
 WITHOUT_OUR_LINE = {
     "success without a word, as for a step that was skipped": an_invocation(StandardOutputContent=""),
-    "failure with a word on stderr only": an_invocation(
-        "Failed", StandardOutputContent="", StandardErrorContent="blocked by your administrator"
-    ),
     "another run's answer": an_invocation(StandardOutputContent=a_line(an_answer(run="run-2"))),
     "another attempt's answer": an_invocation(StandardOutputContent=a_line(an_answer(attempt="2"))),
     "another verb's answer": an_invocation(StandardOutputContent=a_line(an_answer("thaw"))),
@@ -242,6 +239,45 @@ WITHOUT_OUR_LINE = {
 def test_success_is_nothing_without_our_line_to_our_question(ssm: ScriptedSsm, invocation: dict[str, Any]) -> None:
     ssm.takes_the_command()
     ssm.says("GetCommandInvocation", invocation)
+    with pytest.raises(AnswerUnreadable):
+        ask(ssm)
+
+
+NO_LINE = {
+    "the agent's worker died": an_invocation(
+        "Failed", StandardOutputContent="", StandardErrorContent="document process failed unexpectedly"
+    ),
+    "a scanner kept it from starting": an_invocation(
+        "Failed", StandardOutputContent="not ours", StandardErrorContent="blocked by your administrator"
+    ),
+}
+
+
+@pytest.mark.parametrize("invocation", NO_LINE.values(), ids=NO_LINE)
+def test_a_command_that_failed_without_our_line_is_no_answer_and_is_sent_again(
+    ssm: ScriptedSsm, invocation: dict[str, Any]
+) -> None:
+    ssm.takes_the_command()
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", invocation, an_invocation())
+    assert ask(ssm).ok
+    assert [operation for operation, _ in ssm.sent].count("SendCommand") == 2
+
+
+@pytest.mark.parametrize("patience", [Patience(60.0, 0.5, again_s=10.0), Patience(10.0, 0.5)], ids=repr)
+def test_a_command_that_always_fails_without_our_line_is_sent_again_for_as_long_as_it_is_worth(
+    ssm: ScriptedSsm, patience: Patience
+) -> None:
+    ssm.always_says("SendCommand", {"Command": {"CommandId": COMMAND_ID}})
+    ssm.always_says("GetCommandInvocation", NO_LINE["the agent's worker died"])
+    with pytest.raises(AgentUnreachable, match=r"ended as Failed without an answer.*failed unexpectedly"):
+        ask(ssm, patience=patience)
+    assert 1000.0 + 8.0 <= ssm.now_s <= 1000.0 + 10.0
+
+
+def test_a_wrong_line_of_ours_is_an_error_and_is_not_sent_again(ssm: ScriptedSsm) -> None:
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", an_invocation("Failed", StandardOutputContent=a_line(an_answer("thaw"))))
     with pytest.raises(AnswerUnreadable):
         ask(ssm)
 
@@ -323,7 +359,7 @@ def test_the_error_of_the_last_look_is_behind_the_end_of_patience(ssm: ScriptedS
     assert isinstance(unreachable.value.__cause__, AwsThrottled)
 
 
-# ---- What SSM knows of the agent -------------------------------------------------------------------------------------
+# ---- What SSM knows about the agent ----------------------------------------------------------------------------------
 
 ONLINE = {
     "InstanceId": INSTANCE,
@@ -361,6 +397,15 @@ def test_an_agent_of_which_nothing_is_known_is_nothing_that_can_be_asked(ssm: Sc
     assert described(ssm, {"InstanceId": INSTANCE}) == Agent(online=False, version="", platform="", windows="")
 
 
+@pytest.mark.parametrize("field", ["Status", "ResponseCode"])
+def test_an_end_that_does_not_say_how_is_looked_for_again(ssm: ScriptedSsm, field: str) -> None:
+    whole = an_invocation()
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", {name: value for name, value in whole.items() if name != field}, whole)
+    assert ask(ssm).ok
+    assert looks(ssm) == 2
+
+
 def test_a_server_that_ssm_does_not_list_has_no_agent(ssm: ScriptedSsm) -> None:
     assert described(ssm) is None
 
@@ -394,7 +439,7 @@ def test_not_to_be_told_is_no_proof_that_there_is_no_agent(
 
 @dataclass
 class Running(Process):
-    """A script that says its line after some seconds."""
+    """A script that prints its output at ``ends_s`` and ends."""
 
     stdout: str
     ends_s: float
@@ -405,7 +450,7 @@ class Running(Process):
 
 @dataclass
 class Simulated:
-    """A server behind the sandbox's SSM: an agent, and a script that answers ``stdout`` after ``takes_s``."""
+    """A server behind the sandbox's SSM: an agent, and a script that prints ``stdout`` after ``takes_s``."""
 
     stdout: str = a_line(an_answer())
     takes_s: float = 4.0

@@ -1,4 +1,4 @@
-"""What AwaitSnapshots knows after one look, and when it looks again."""
+"""What AwaitSnapshots concludes from one look, and when it looks again."""
 
 from datetime import timedelta
 

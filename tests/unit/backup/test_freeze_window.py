@@ -1,4 +1,4 @@
-"""The freeze window in milliseconds: which clock each part goes by, and nothing made up where clocks disagree."""
+"""The freeze window in milliseconds: which clock measures each part, and no number where the clocks disagree."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,9 +26,9 @@ from tests.support.factories.run import (
 def a_run(
     server: tuple[int, int] = (0, 5000), aws: tuple[int, int] = (1000, 4000), offset_ms: int = 0, **changes: Any
 ) -> RunState:
-    """A run whose before ended and after began at ``server``, whose freeze was known and snapshots returned at ``aws``.
+    """A run with the freeze window ``server``: its before script ends, its after script begins.
 
-    In milliseconds, both by a true clock; the server's is ahead of it by ``offset_ms``.
+    At ``aws``, Freeze has its answer and CreateSnapshots returns. All in ms; the server's clock is ``offset_ms`` ahead.
     """
     ended_ms, began_ms = (NOW_MS + offset_ms + time_ms for time_ms in server)
     before, after = a_script(ended_ms=ended_ms), a_script("1", started_ms=began_ms)
@@ -114,7 +114,7 @@ def test_without_a_beginning_or_an_end_there_is_no_window(changes: dict[str, Any
 
 def test_the_last_that_the_server_said_counts() -> None:
     after = a_script("1", started_ms=NOW_MS + 7000)
-    told_late = a_complete(a_session("ended", before=a_script(ended_ms=NOW_MS), after=after))
-    window = window_of(a_run(thaw=None, complete=told_late))
+    late_answer = a_complete(a_session("ended", before=a_script(ended_ms=NOW_MS), after=after))
+    window = window_of(a_run(thaw=None, complete=late_answer))
     assert window
     assert window.total_ms == 7000

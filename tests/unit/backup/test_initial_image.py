@@ -1,4 +1,4 @@
-"""The initial AMI: when one is made, when an older one goes, and what EC2 is asked for."""
+"""The initial AMI: when Backup makes one, when it deregisters an older one, and its request to EC2."""
 
 from datetime import timedelta
 from typing import Any
@@ -52,7 +52,7 @@ def test_an_older_image_goes_as_soon_as_a_newer_one_of_the_same_traits_is_availa
 
 @pytest.mark.parametrize("trait", ["root_device", "architecture", "boot_mode", "platform", "billing"])
 def test_it_stays_where_recovery_points_may_need_it(trait: str) -> None:
-    """What was backed up before the change fits the older image only."""
+    """Recovery points from before the change need the older image."""
     images = [an_image("ami-1", days=60, **{trait: "as it was"}), an_image("ami-2", days=30)]
     assert decide("once", images, {}, NOW).retired == ()
 
@@ -128,9 +128,9 @@ MISFIT = ("boots by legacy-bios, not uefi",)
 def test_where_none_fits_the_server_any_more_another_is_made_at_most_once_a_day(days: int, made: bool) -> None:
     upkeep = decide("once", [an_image("ami-1", days=days)], {"ami-1": MISFIT}, NOW)
     assert (upkeep.make, upkeep.latest, upkeep.misfits) == (made, "ami-1", MISFIT)
-    told = "another one was made" if made else "another one is made a day after the last"
+    outcome = "another one was made" if made else "another one is made a day after the last"
     assert notes_of(upkeep) == [
-        f"the initial AMI ami-1 no longer fits the server: it boots by legacy-bios, not uefi; {told}"
+        f"the initial AMI ami-1 no longer fits the server: it boots by legacy-bios, not uefi; {outcome}"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The largest server that EC2 and VSS allow: what its run leaves in the state document has to fit into it."""
+"""The largest server that EC2 and VSS allow: all that its run puts into the state document has to fit."""
 
 from typing import Any
 from uuid import UUID
@@ -52,10 +52,10 @@ def the_volume(number: int) -> Volume:
 
 def the_shadow() -> Shadow:
     device = "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy123"
-    said = {"persistent": True, "client_accessible": False, "no_auto_release": True, "no_writers": False}
+    kind = {"persistent": True, "client_accessible": False, "no_auto_release": True, "no_writers": False}
     copies = [
         GuestShadowCopy(
-            id=an_id(n), set_id=an_id(0), volume_guid=a_guid(n), device_object=device, provider_id=an_id(0), **said
+            id=an_id(n), set_id=an_id(0), volume_guid=a_guid(n), device_object=device, provider_id=an_id(0), **kind
         )
         for n in range(MAX_VOLUMES)
     ]
@@ -63,9 +63,9 @@ def the_shadow() -> Shadow:
     storage = [ShadowStorage(volume_guid=a_guid(n), storage_guid=a_guid(n), **sizes) for n in range(MAX_VOLUMES)]
     times = {"started_ms": NOW_MS, "created_ms": NOW_MS, "ended_ms": NOW_MS}
     fields = {"reason": "", "process_id": 1, "exit_code": 0, "set_id": an_id(0), "deleted": True, **times}
-    there = [copy.id for copy in copies]
+    copy_ids = [copy.id for copy in copies]
     return Shadow.model_validate(
-        {**fields, "copies": copies, "storage": storage, "copies_at_thaw": there, "storage_at_thaw": storage}
+        {**fields, "copies": copies, "storage": storage, "copies_at_thaw": copy_ids, "storage_at_thaw": storage}
     )
 
 

@@ -1,4 +1,4 @@
-"""Plan's decision put together, the tags it carries, and settings."""
+"""Plan's decision: its parts, the snapshots' tags, and the consistency that it can promise."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def test_an_obstacle_makes_a_crash_consistent_plan_with_the_obstacle_as_its_reas
     assert plan.consistency.reason == f"the application could not be frozen: {OBSTACLE}"
     same = {"freezes", "consistency"}
     assert plan.model_dump(exclude=same) == asking.model_dump(exclude=same)
-    assert plan.settings.freezes, "the verdict still has to know that the application was to be asked"
+    assert plan.settings.freezes, "the verdict needs to know that the policy asks the application"
 
 
 def test_an_obstacle_is_a_refusal_where_the_policy_takes_nothing_less() -> None:

@@ -1,4 +1,4 @@
-"""The record: all that is known of a run, also of one that never got far."""
+"""The record: all that is known about a run, even one that ended early."""
 
 from datetime import timedelta
 

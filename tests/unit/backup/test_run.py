@@ -1,4 +1,4 @@
-"""Who a run is: told from any input, the same by every step."""
+"""A run's identity: every step derives the same one, from any input."""
 
 from contextlib import nullcontext
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a session is worth, whatever it says: go on, held or not, and what failed."""
+"""What a session's state means for the run: go on or not, held or not, and what failed."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def with_vss(consistency: str = "application-or-crash", **vss: object) -> Plan:
     return a_plan(settings=settings, shadow=SHADOW_PLAN)
 
 
-# retry_on, before succeeded, how long VSS advises to wait (0 for good copies), the attempt -> another one, after s
+# retry_on, before succeeded, the wait that VSS advises (s; 0: good copies), the attempt -> another one, after s
 ATTEMPTS = {
     "good": (("vss-timeout", True, 0, 1), (False, None)),
     "VSS timed out": (("vss-timeout", True, 600, 1), (True, 600)),
@@ -205,7 +205,7 @@ def test_everything_that_went_wrong_up_to_the_thaw_is_told(session: Session | No
     assert session_problems(session) == problems
 
 
-# guest/quiesce.ps1 gives these reasons, and NotStarted with Windows' own words behind it.
+# guest/quiesce.ps1 gives these reasons; Windows' own message follows NotStarted.
 REASONS = [
     "ExitCode",
     "Missing",

@@ -1,4 +1,4 @@
-"""What an attempt's shadow copies are worth: never better than the state, Windows and DiskShadow's log all say."""
+"""An attempt's shadow copies: good only if the session's state, Windows and DiskShadow's log all say so."""
 
 import base64
 import gzip
@@ -30,7 +30,7 @@ PLAN = ShadowPlan(
 
 
 def made(change: Callable[[Server], object] = lambda server: None, excluded: Sequence[str] = ()) -> tuple[Log, Shadow]:
-    """What a session of the real script says on the modelled server, and what Windows then lists."""
+    """The log of a session with the real script on the modelled server, and what Windows lists after it."""
     server = a_server()
     before = set(server.shadow_copies)
     change(server)
@@ -383,7 +383,7 @@ def test_a_writer_that_took_part_or_that_the_policy_excludes_now_is_not_gone(exc
     assert not [note for note in outcome.notes if "last good run" in note]
 
 
-# ---- The log on its way ----------------------------------------------------------------------------------------------
+# ---- The log's transport ---------------------------------------------------------------------------------------------
 
 
 def an_answer_with(log: str | None, *, cut: bool = False) -> Answer:

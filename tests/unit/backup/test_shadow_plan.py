@@ -1,4 +1,4 @@
-"""Of which volumes shadow copies are made, or why of none: known before anything is frozen."""
+"""Which volumes get a shadow copy, or why none does: Plan knows it before anything is frozen."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,19 +26,19 @@ from sandbox.windows.inventory import (
 from tests.support.factories.run import a_plan, an_exclusion, volume_id
 
 ROOT, DATA, OUT = volume_id(0), volume_id(1), volume_id(2)
-OF_VSS = {"programData": "C:\\ProgramData", "shadowStorage": []}
+VSS_FIELDS = {"programData": "C:\\ProgramData", "shadowStorage": []}
 
 
-def said(change: dict[str, Any] | None = None, **drives: str) -> Inventory:
+def an_inventory(change: dict[str, Any] | None = None, **drives: str) -> Inventory:
     letters = {f"{letter}:": volume for letter, volume in (drives or {"C": ROOT, "D": DATA}).items()}
-    told = inventory(nvme_drives(letters)) | OF_VSS | (change or {})
-    return inventory_of(Answer(quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=told))
+    sent = inventory(nvme_drives(letters)) | VSS_FIELDS | (change or {})
+    return inventory_of(Answer(quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=sent))
 
 
 def with_drive(letter: str, **changes: Any) -> dict[str, Any]:
-    """The change that makes one drive another."""
-    told = said(C=ROOT, D=DATA, E=OUT).model_dump(by_alias=True)["drives"]
-    return {"drives": [{**d, **changes} if d["path"] == f"{letter}:" else d for d in told]}
+    """The change of an inventory that changes one drive."""
+    drives = an_inventory(C=ROOT, D=DATA, E=OUT).model_dump(by_alias=True)["drives"]
+    return {"drives": [{**d, **changes} if d["path"] == f"{letter}:" else d for d in drives]}
 
 
 def a_whole_plan(volumes: int = 2, **changes: Any) -> Plan:
@@ -46,7 +46,7 @@ def a_whole_plan(volumes: int = 2, **changes: Any) -> Plan:
 
 
 def test_every_ntfs_volume_on_a_chosen_ebs_volume_gets_a_shadow_copy() -> None:
-    decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), said(C=ROOT, D=DATA, E=OUT))
+    decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), an_inventory(C=ROOT, D=DATA, E=OUT))
     assert decided.plan
     assert decided.obstacle == ""
     assert [(v.path, v.volume_id) for v in decided.plan.volumes] == [("C:", ROOT), ("D:", DATA)]
@@ -69,33 +69,33 @@ OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("change", "words"), OBSTACLES.values(), ids=OBSTACLES)
 def test_what_keeps_vss_from_working_is_named(change: dict[str, Any], words: str) -> None:
-    decided = plan_shadow_copies(a_whole_plan(3), said(change))
+    decided = plan_shadow_copies(a_whole_plan(3), an_inventory(change))
     assert decided.plan is None
     assert words in decided.obstacle
 
 
 def test_a_partition_without_a_letter_that_is_not_ntfs_is_none_of_ours() -> None:
     change = with_drive("E", path="", fileSystem="FAT32", serial=f"{ROOT.replace('-', '')}_00000001.", diskNumber=0)
-    decided = plan_shadow_copies(a_whole_plan(2), said(change))
+    decided = plan_shadow_copies(a_whole_plan(2), an_inventory(change))
     assert decided.plan
     assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
 
 
 def test_where_no_disk_says_which_volume_it_is_all_drives_are_taken_if_nothing_is_left_out() -> None:
-    drives = [{**d, "serial": "0001"} for d in said().model_dump(by_alias=True)["drives"]]
-    decided = plan_shadow_copies(a_whole_plan(), said({"drives": drives}))
+    drives = [{**d, "serial": "0001"} for d in an_inventory().model_dump(by_alias=True)["drives"]]
+    decided = plan_shadow_copies(a_whole_plan(), an_inventory({"drives": drives}))
     assert decided.plan
     assert [(v.path, v.volume_id) for v in decided.plan.volumes] == [("C:", ""), ("D:", "")]
 
 
 def test_where_no_disk_says_which_volume_it_is_nothing_is_guessed_about_those_left_out() -> None:
-    drives = [{**d, "serial": None} for d in said().model_dump(by_alias=True)["drives"]]
-    decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), said({"drives": drives}))
+    drives = [{**d, "serial": None} for d in an_inventory().model_dump(by_alias=True)["drives"]]
+    decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), an_inventory({"drives": drives}))
     assert decided.obstacle.startswith("the server can't tell which of its drives")
 
 
 def test_shadow_storage_outside_of_the_backup_is_named_before_anything_is_frozen() -> None:
-    drives = said(C=ROOT, D=DATA, E=OUT).drives
+    drives = an_inventory(C=ROOT, D=DATA, E=OUT).drives
     storage = {
         "volumeGuid": drives[1].volume_guid,
         "storageGuid": drives[2].volume_guid.upper(),
@@ -103,7 +103,7 @@ def test_shadow_storage_outside_of_the_backup_is_named_before_anything_is_frozen
         "allocatedBytes": 0,
         "maxBytes": None,
     }
-    found = said({"shadowStorage": [storage]}, C=ROOT, D=DATA, E=OUT)
+    found = an_inventory({"shadowStorage": [storage]}, C=ROOT, D=DATA, E=OUT)
     decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), found)
     assert "the shadow storage of D: is on E:, which is not in the backup" in decided.notes
 
@@ -117,7 +117,7 @@ E_DISK = Disk(2, SERIAL)
 
 def windows(drives: Sequence[Drive], disks: Sequence[Disk] | None = None, **changes: Any) -> Inventory:
     """What a server says that has these drives and disks; the disks of the drives if none are given."""
-    told = inventory(drives, disks) | OF_VSS | changes
+    told = inventory(drives, disks) | VSS_FIELDS | changes
     return inventory_of(Answer(quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=told))
 
 

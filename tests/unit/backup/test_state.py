@@ -1,4 +1,4 @@
-"""What one state writes, the next one reads."""
+"""Each state reads what the one before it wrote."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def test_whatever_is_taken_fits_a_function_and_leaves_time_to_thaw(given_setting
 
 
 EARLY, LATER, LAST = a_session(), a_session("thawed"), a_session("ended")
-TOLD = {
+SESSIONS = {
     "nothing": ({}, None),
     "Freeze alone": ({"freeze": a_freeze(EARLY)}, EARLY),
     "Thaw after Freeze": ({"freeze": a_freeze(EARLY), "thaw": a_thaw(LATER)}, LATER),
@@ -83,7 +83,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("parts", "session"), TOLD.values(), ids=TOLD)
+@pytest.mark.parametrize(("parts", "session"), SESSIONS.values(), ids=SESSIONS)
 def test_the_last_that_the_server_said_is_what_counts(parts: dict[str, Any], session: Session | None) -> None:
     assert a_state(**parts).session == session
 

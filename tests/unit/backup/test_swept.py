@@ -1,4 +1,4 @@
-"""What sweep makes of an execution that ended without a report: nothing better than what is known."""
+"""How Sweep judges an execution that ended without Report: never better than what is known about it."""
 
 import json
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def an_event(status: str = "ABORTED", **changes: Any) -> dict[str, Any]:
 
 
 def an_item(**changes: str) -> dict[str, str]:
-    """What the table has of a run whose Freeze was entered."""
+    """The table's item of a run that entered Freeze."""
     return {"execution": EXECUTION, "status": "Running", "plan": PLAN.model_dump_json(), "attempt": "1", **changes}
 
 

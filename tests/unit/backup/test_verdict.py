@@ -1,4 +1,4 @@
-"""What a run is worth: every combination that can occur, and never better than it is."""
+"""A run's verdict: for every combination that can occur, and never better than what happened."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quiesce.backup.findings import ADOPTED, NOT_FROZEN, gather
 from quiesce.backup.snapshot_verdict import SNAPSHOTS_INCOMPLETE, judge_snapshots
 from quiesce.backup.state import Awaited, Plan, RunState
-from quiesce.backup.verdict import HELD, judge
+from quiesce.backup.verdict import HELD, MAYBE_HELD, RUN_IT, judge
 from quiesce.executions import Cause, Failure, cause_of
 from quiesce.guest.answers import ScriptResult, Session
 from quiesce.points.parts import Consistency
@@ -242,7 +242,7 @@ def ended(**changes: Any) -> Session:
 
 
 def a_run(session: Session | None = None, **parts: Any) -> RunState:
-    """A run that was asked for and went through all its steps; the server said ``session`` at the end."""
+    """A run with scripts that went through all its steps; ``session`` is the server's last answer."""
     whole = {
         "plan": ASKING,
         "freeze": a_freeze(),
@@ -256,7 +256,7 @@ def a_run(session: Session | None = None, **parts: Any) -> RunState:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a run is worth in short."""
+    """A verdict in short."""
 
     status: str
     level: str
@@ -264,8 +264,8 @@ class Judged:
     notes: tuple[str, ...] = ()
 
 
+STILL_HELD = f"{MAYBE_HELD}: the after script ended with exit code 7; {RUN_IT}"
 EVERY = "every chosen volume has a completed snapshot"
-NOBODY = "the server did not report its session"
 AFTER_UNKNOWN = "it is not known whether the after script ran"
 COMPLETE_UNKNOWN = "it is not known whether the complete script ran"
 BY_ITSELF = "the server thawed by itself: no thaw request came in time"
@@ -309,7 +309,7 @@ RUNS = {
     ),
     "after failed": (
         a_run(ended(after=a_failed_script())),
-        Judged("PartiallySuccessful", "application", "the after script ended with exit code 7"),
+        Judged("PartiallySuccessful", "application", "the after script ended with exit code 7", (STILL_HELD,)),
     ),
     "complete failed": (
         a_run(ended(complete=a_failed_script())),
@@ -355,7 +355,12 @@ RUNS = {
             failure=a_failure(),
             await_snapshots=an_awaited(*WHOLE, adopted=True),
         ),
-        Judged("PartiallySuccessful", "crash", f"{ADOPTED}; the after script ended with exit code 7", (LOST_NOTE,)),
+        Judged(
+            "PartiallySuccessful",
+            "crash",
+            f"{ADOPTED}; the after script ended with exit code 7",
+            (LOST_NOTE, STILL_HELD),
+        ),
     ),
     "Freeze got no answer": (
         a_run(
@@ -447,7 +452,7 @@ SCRIPT = {"good": a_script("1"), "failed": a_failed_script(), "unknown": None}
 
 
 def a_run_of(way: dict[str, Any]) -> RunState:
-    """The state document of a run in which all this happened."""
+    """The state document of a run that went this way."""
     session = ended(
         before=SCRIPT[way["before"]],
         after=SCRIPT[way["after"]],
@@ -463,10 +468,9 @@ def a_run_of(way: dict[str, Any]) -> RunState:
         "failure": a_failure() if way["adopted"] else None,
     }
     if way["asked"] == "asked":
-        told = {"freeze": a_freeze(session, go_on=way["go_on"])}
-        told |= {"thaw": a_thaw(session)} if way["thaw_answered"] else {"thaw_failure": lost}
-        told |= {"complete": a_complete(session)} if way["complete_answered"] else {"complete_failure": lost}
-        parts |= told
+        parts |= {"freeze": a_freeze(session, go_on=way["go_on"])}
+        parts |= {"thaw": a_thaw(session)} if way["thaw_answered"] else {"thaw_failure": lost}
+        parts |= {"complete": a_complete(session)} if way["complete_answered"] else {"complete_failure": lost}
     return a_state(**parts)
 
 
@@ -489,9 +493,9 @@ def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str
 
 @given(whole_runs)
 def test_the_complete_script_hears_of_success_only_if_all_before_it_succeeded(way: dict[str, Any]) -> None:
-    told = gather(a_run_of(way | {"complete": "unknown"})).succeeded_so_far
-    before_it = a_run_of(way | {"complete": "good", "complete_answered": True})
-    assert told == (judge(gather(before_it)).status == "Successful")
+    succeeded = gather(a_run_of(way | {"complete": "unknown"})).succeeded_so_far
+    with_complete = a_run_of(way | {"complete": "good", "complete_answered": True})
+    assert succeeded == (judge(gather(with_complete)).status == "Successful")
 
 
 def test_without_a_plan_nothing_succeeded() -> None:

@@ -1,4 +1,4 @@
-"""The verdict where VSS was wanted: scripts x shadow copies x snapshots x thaw x ending, and evidence."""
+"""The verdict where the policy has VSS: scripts x shadow copies x snapshots x thaw x ending, and evidence."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -68,7 +68,7 @@ def the_shadow(**changes: Any) -> Shadow:
 
 @dataclass(frozen=True)
 class Way:
-    """What happened, in the words of the documentation's table."""
+    """What happened in a run; docs/use/consistency.md has the same in its table."""
 
     scripts: str  # "off", "good", "before failed", "after failed", "complete failed"
     vss: str  # "good", "failed", "impossible", "gone at thaw", "killed"
@@ -161,9 +161,9 @@ def the_run(way: Way) -> RunState:
 
 
 def is_consistent(way: Way) -> bool:
-    at_rest = way.vss == "good" and way.scripts != "before failed"
+    held = way.vss == "good" and way.scripts != "before failed"
     shown = {"present": True, "absent": False, "damaged": False, "without writers": False}
-    return at_rest and way.snapshots == "good" and way.thaw == "asked" and shown.get(way.evidence, not way.required)
+    return held and way.snapshots == "good" and way.thaw == "asked" and shown.get(way.evidence, not way.required)
 
 
 def in_words(way: Way) -> str:
@@ -240,7 +240,7 @@ def test_a_thaw_for_another_attempt_that_got_no_answer_is_why_there_was_none() -
 
 
 def test_the_table_of_the_documentation_is_this_one() -> None:
-    text = (ROOT / "docs" / "consistency.md").read_text()
+    text = (ROOT / "docs" / "use" / "consistency.md").read_text()
     begin, end = "<!-- verdict: begin -->\n", "<!-- verdict: end -->"
     assert text[text.index(begin) + len(begin) : text.index(end)] == "\n".join(table()) + "\n"
 
@@ -272,14 +272,14 @@ SHOWN = {
 
 
 def table() -> list[str]:
-    """Return the table of docs/consistency.md, made by the verdict itself."""
+    """Return the table of docs/use/consistency.md, made by the verdict itself."""
     lines = [
         "| What happens | Status | Consistency | Description ends with | `complete` gets |",
         "|---|---|---|---|---|",
     ]
     for words, way in SHOWN.items():
         state = the_run(way)
-        verdict, told = judge(gather(state)), bool(state.complete and state.complete.succeeded)
+        verdict, given = judge(gather(state)), bool(state.complete and state.complete.succeeded)
         description = "`VSS snapshot`" if has_good_shadow_copies(state) else "nothing"
-        lines.append(f"| {words} | {verdict.status} | `{verdict.consistency.level}` | {description} | {int(told)} |")
+        lines.append(f"| {words} | {verdict.status} | `{verdict.consistency.level}` | {description} | {int(given)} |")
     return lines

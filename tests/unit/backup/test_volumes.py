@@ -1,4 +1,4 @@
-"""Which volumes a policy means, and the reason for each one that is left out."""
+"""Which volumes a policy selects, and why each other one is left out."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Servers with shadow copies on their disks: written by the sandbox, which shares nothing with the parser."""
+"""Servers with shadow copies on their disks. The sandbox writes them, and shares no code with the parser."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def an_id(name: str) -> UUID:
 
 
 def a_volume(name: str = "C", size_bytes: int = 30 * GIB, file_system: str = "NTFS") -> SimulatedVolume:
-    """A volume alone on a GPT disk of its own."""
+    """A volume on a GPT disk of its own."""
     disk = SparseDisk(size_bytes)
     (place,) = write_gpt(disk, [0])
     return SimulatedVolume(disk, place, an_id(f"volume {name}"), file_system)
@@ -34,7 +34,7 @@ def volumes_of(disk: SparseDisk, places: list[Place]) -> list[SimulatedVolume]:
 
 @dataclass
 class AServer:
-    """Two disks: C: with its own storage, and D: whose storage lies on C:. One shadow set, and an older one of C:."""
+    """Two disks: C: keeps its own shadow storage and that of D:. One shadow set of both, and an older one of C:."""
 
     c: SimulatedVolume
     d: SimulatedVolume

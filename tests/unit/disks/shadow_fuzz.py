@@ -1,5 +1,5 @@
-"""``make fuzz``: damaged disks by the thousand, seeded. No input may raise, be read without end, or make a shadow copy
-that is there be called absent by a fault on the way, or by one flipped bit.
+"""``make fuzz``: thousands of damaged disks, seeded. No input may raise an error or be read without end.
+No failing read and no single flipped bit may turn a shadow copy that is there into an absent one.
 
     python -m tests.unit.disks.shadow_fuzz [INPUTS]
 """
@@ -20,14 +20,14 @@ from tests.unit.disks.shadow_disks import CREATED_AT, GIB, Read, a_server, an_ex
 
 INPUTS = 50_000
 SEED = 20260504
-# A read of 0 bytes is none; so many reads of one disk would be a loop.
+# MAX_READ_BYTES does not bound reads of 0 bytes; so many reads of one disk are a loop.
 MAX_READS = 20_000
 MARKED_DELETED = "it is marked as deleted: Windows would not show it"
 
 
 @dataclass
 class RecoveryPoint:
-    """Whole disks with shadow copies, what is expected in them, and where they are read: offsets and lengths."""
+    """Whole disks, the shadow copies expected on them, and the places that the search reads: offsets and lengths."""
 
     disks: list[SparseDisk]
     expected: list[ExpectedCopy]
@@ -41,7 +41,7 @@ class RecoveryPoint:
 
 @dataclass
 class Damage:
-    """What is wrong with a recovery point, disk by disk: bytes that stand there, and reads that fail."""
+    """A damaged recovery point, disk by disk: how it is read, and its size."""
 
     kind: str
     reads: list[Read]
@@ -66,7 +66,7 @@ def _write_extended(disk: SparseDisk, lengths: Sequence[int]) -> list:
 
 
 def damaged(point: RecoveryPoint, chance: random.Random) -> Damage:
-    """Damage a recovery point: most often some bytes of one disk, else how it is read."""
+    """Damage one disk of a recovery point: most often some of its bytes, else its reads or its size."""
     kind = chance.choice(("bit", "bit", "bytes", "bytes", "zeros", "short", "fails", "ends"))
     reads: list[Read] = [disk.read for disk in point.disks]
     sizes = [disk.size_bytes for disk in point.disks]
@@ -92,7 +92,7 @@ def damaged(point: RecoveryPoint, chance: random.Random) -> Damage:
 
 
 def _spot(point: RecoveryPoint, disk: int, chance: random.Random) -> int:
-    """A byte that is read, most often where a structure begins."""
+    """Choose a byte that the search reads, most often where a structure begins."""
     start, length = chance.choice(point.touched[disk])
     return start + chance.randrange(min(length, chance.choice((64, 0x180, length))))
 
@@ -136,7 +136,7 @@ def failing(read: Read, chance: random.Random) -> Read:
 
 @dataclass
 class Meter:
-    """Counts what is read of one disk, and raises where that has no end."""
+    """Counts the reads of one disk, and fails where they have no end."""
 
     read: Read
     bytes_read: int = 0
@@ -152,7 +152,7 @@ class Meter:
 
 @dataclass
 class Tally:
-    """What came of the inputs so far."""
+    """The verdicts and costs of the inputs so far."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     most_bytes: int = 0
@@ -180,7 +180,7 @@ def _examined(point: RecoveryPoint, meters: Sequence[Meter], sizes: Sequence[int
 
 
 def check(one: Evidence, kind: str) -> None:
-    """A fault on the way leaves a doubt at most; one flipped bit never makes what is there absent."""
+    """A failing read causes doubt at most; one flipped bit never makes a shadow copy absent, unless by its mark."""
     if kind in ("short", "fails", "ends"):
         assert one.verdict in ("present", "not verifiable"), (kind, one)
     if kind == "bit":
@@ -188,7 +188,7 @@ def check(one: Evidence, kind: str) -> None:
 
 
 def fuzz(inputs: int, seed: int = SEED) -> Tally:
-    """Examine so many damaged recovery points; input n is the same on every run."""
+    """Examine ``inputs`` damaged recovery points; input n is the same on every run."""
     points, tally = recovery_points(), Tally()
     for number in range(inputs):
         chance = random.Random(f"{seed} {number}")
@@ -201,10 +201,10 @@ def fuzz(inputs: int, seed: int = SEED) -> Tally:
 
 
 if __name__ == "__main__":
-    asked = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
-    told = fuzz(asked)
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
+    result = fuzz(count)
     sys.stdout.write(
-        f"{asked} damaged recovery points, none raised; at most {told.most_bytes >> 10} KiB of a disk were read, "
-        f"the slowest took {told.slowest_s * 1000:.0f} ms\n"
+        f"{count} damaged recovery points, none raised; at most {result.most_bytes >> 10} KiB of a disk were read, "
+        f"the slowest took {result.slowest_s * 1000:.0f} ms\n"
     )
-    sys.stdout.writelines(f"  {verdict}: {count}\n" for verdict, count in sorted(told.verdicts.items()))
+    sys.stdout.writelines(f"  {verdict}: {times}\n" for verdict, times in sorted(result.verdicts.items()))

@@ -104,7 +104,7 @@ def test_a_gpt_entry_that_ends_before_it_begins_is_not_believed() -> None:
 
 
 def change_gpt_headers(disk: SparseDisk, at: int, value: int) -> None:
-    """Put a number into both headers, and right checksums over them."""
+    """Put a number into both headers, and correct their checksums."""
     for start in (512, disk.size_bytes - 512):
         header = bytearray(disk.read(start, 512))
         struct.pack_into("<I", header, at, value)
@@ -162,7 +162,7 @@ def test_a_row_that_is_half_there_is_a_fault(kind: int, sectors: int) -> None:
 
 
 def extended_disk() -> tuple[SparseDisk, Place, Place]:
-    """A disk with one primary and two logical partitions; the place of the first link, and of the second."""
+    """A disk with one primary and two logical partitions; where its first link is, and its second."""
     disk = a_disk()
     _, first, second = formatted(disk, write_extended(disk, 4 * GIB, [GIB, 2 * GIB]))
     return disk, Place(first.start - ALIGNMENT, 0), Place(second.start - ALIGNMENT, 0)

@@ -76,7 +76,7 @@ def test_a_copy_without_writers_is_present_and_says_so() -> None:
     assert "no writers were involved" in evidence.reason
 
 
-# Not there, or not to be used: absent.
+# Missing, or not usable: absent.
 
 
 def test_a_copy_that_no_volume_lists_is_absent() -> None:
@@ -143,7 +143,7 @@ def test_a_broken_copy_on_another_disk_says_nothing_of_a_missing_one() -> None:
     assert examined(*disks, expected=an_expected_copy("D", set_id=an_id("Y"))).verdict == "damaged"
 
 
-# There, and contradicting: damaged.
+# There, but contradictory: damaged.
 
 
 def test_a_copy_of_another_set_is_damaged() -> None:
@@ -193,7 +193,7 @@ def test_a_shadow_copy_of_the_set_with_an_id_that_nobody_recorded_is_damaged_and
 
 
 def store_at(volume: SimulatedVolume) -> int:
-    """Where the only store of a volume begins, on its disk."""
+    """The offset on its disk of a volume's only store."""
     return volume.place.start + 0x1560000
 
 
@@ -244,7 +244,7 @@ def test_an_entry_that_points_outside_of_the_volume_is_damaged(offset: int) -> N
     assert examined(seen("snap-c", volume.disk)).verdict == "damaged"
 
 
-# A doubt: not verifiable, and never absent.
+# Doubtful: not verifiable, and never absent.
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_one_local_copy_takes_seven_blocks_at_most(data_blocks: int) -> None:
     assert len(disk.blocks_read) <= 7
 
 
-# What a recovery point is worth.
+# The verdict on a recovery point.
 
 
 def test_a_recovery_point_is_worth_its_worst_copy() -> None:

@@ -5,7 +5,7 @@ from sandbox.disks.sparse_disk import SparseDisk, write_mbr
 from tests.unit.disks.shadow_disks import CREATED_AT, GIB, SET_ID, an_expected_copy, an_id, volumes_of
 from tests.unit.disks.shadow_fuzz import check, flipped, fuzz, patched
 
-# A part of what `make fuzz` tries; the same inputs, from the first.
+# `make fuzz` tries these inputs first, and many more.
 INPUTS = 400
 
 

@@ -1,6 +1,6 @@
-"""The parser on disks that Windows wrote. They hold Windows' boot code, so the project does not ship them.
+"""The parser on disks that Windows wrote. They contain Windows' boot code, so the project does not ship them.
 
-QUIESCE_VSS_IMAGES names a folder that has them: archives NAME.tar.xz, and expected.json, where a store is its id, the
+QUIESCE_VSS_IMAGES names a folder with them: archives NAME.tar.xz, and expected.json, where each store has its id, the
 shadow copy's id, its set's id, its time of creation, and its attributes.
 """
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not NAMED, reason="QUIESCE_VSS_IMAGES names no f
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The images unpacked, with their holes."""
+    """The images, unpacked as sparse files."""
     folder = tmp_path_factory.mktemp("images")
     for archive in FOLDER.glob("*.tar.xz"):
         with tarfile.open(archive) as packed:

@@ -1,4 +1,4 @@
-"""Whether the application can be asked, as far as AWS knows, and why not: in words that a person can act on."""
+"""Whether AWS knows of an obstacle to asking the application, in words that a person can act on."""
 
 import pytest
 

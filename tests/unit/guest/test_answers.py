@@ -1,4 +1,4 @@
-"""The server's answer: one line of ours, to the question that was asked; anything else is not taken for one."""
+"""The server's answer: one line in our format, to our question; Guest takes nothing else for an answer."""
 
 import base64
 import gzip
@@ -53,7 +53,7 @@ def test_what_the_server_says_of_its_session_is_read_field_by_field() -> None:
 
 
 def with_numbers(recorded: Any) -> Any:
-    """Put numbers where the recordings only say whether there was one: their times and processes differ each time."""
+    """Put numbers where the recordings only show whether there was one: times and process ids differ each time."""
     if isinstance(recorded, list):
         return [with_numbers(each) for each in recorded]
     if not isinstance(recorded, dict):

@@ -1,4 +1,4 @@
-"""What the server says of itself: which drives lie on which EBS volumes, and what a person should know of them."""
+"""The server's inventory: which drives are on which EBS volumes, and the notes that a person should see."""
 
 import pytest
 
@@ -11,12 +11,12 @@ from sandbox.windows.inventory import POOL, Disk, Drive, disks_of, inventory, nv
 from tests.support.factories.run import a_volume
 
 ROOT_ID, DATA_ID = "vol-0aaaaaaaaaaaaaaaa", "vol-0bbbbbbbbbbbbbbbb"
-OF_VSS = {"programData": "C:\\ProgramData", "shadowStorage": []}
+VSS_FIELDS = {"programData": "C:\\ProgramData", "shadowStorage": []}
 
 
-def said(*drives, **changes):
+def an_inventory(*drives, **changes):
     answer = Answer(
-        quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=inventory(drives) | OF_VSS | changes
+        quiesce=1, verb="inventory", run="r", attempt="1", ok=True, inventory=inventory(drives) | VSS_FIELDS | changes
     )
     return inventory_of(answer)
 
@@ -30,7 +30,8 @@ def on_nitro(**volumes):
 
 
 def test_a_volume_gets_the_drives_that_lie_on_it():
-    found = said(*on_nitro(C=ROOT_ID, D=DATA_ID), Drive("", volume_guid("hidden"), 0, on_nitro(C=ROOT_ID)[0].serial))
+    hidden = Drive("", volume_guid("hidden"), 0, on_nitro(C=ROOT_ID)[0].serial)
+    found = an_inventory(*on_nitro(C=ROOT_ID, D=DATA_ID), hidden)
     drives = {v.volume_id: v.drives for v in with_drives(the_volumes(), found)}
     assert drives == {ROOT_ID: ["C:", volume_guid("hidden")], DATA_ID: ["D:"]}
 
@@ -49,12 +50,12 @@ def test_a_volume_gets_the_drives_that_lie_on_it():
     ],
 )
 def test_a_disk_says_which_volume_it_is_or_nothing_is_guessed(serial, volume_id):
-    [drive] = said(Drive("D:", volume_guid("d"), 1, serial)).drives
+    [drive] = an_inventory(Drive("D:", volume_guid("d"), 1, serial)).drives
     assert drive.volume_id == volume_id
 
 
 def test_a_drive_on_no_volume_of_the_server_is_in_no_backup():
-    found = said(*on_nitro(C=ROOT_ID), Drive("Z:", volume_guid("z"), 5, "AWS12345678ABCDEF01"))
+    found = an_inventory(*on_nitro(C=ROOT_ID), Drive("Z:", volume_guid("z"), 5, "AWS12345678ABCDEF01"))
     [remark] = remarks(the_volumes(), [], found)
     assert remark.startswith("Z: lies on a disk that is no EBS volume of this server (serial AWS12345678ABCDEF01)")
 
@@ -62,42 +63,42 @@ def test_a_drive_on_no_volume_of_the_server_is_in_no_backup():
 def test_a_drive_of_a_storage_pool_whose_disks_windows_hides_is_not_said_to_be_in_no_backup():
     pooled = Drive("D:", volume_guid("d"), 7, "{5f3a}")
     disks = [*disks_of(on_nitro(C=ROOT_ID)), Disk(7, "{5f3a}", POOL)]
-    found = said(*on_nitro(C=ROOT_ID), pooled, disks=[disk.listed() for disk in disks])
+    found = an_inventory(*on_nitro(C=ROOT_ID), pooled, disks=[disk.listed() for disk in disks])
     assert remarks(the_volumes(), [], found) == []
-    assert remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), pooled, disks=[])) == []
+    assert remarks(the_volumes(), [], an_inventory(*on_nitro(C=ROOT_ID), pooled, disks=[])) == []
     # Without the bus: in a pool only if the pool may hide an EBS volume.
-    assert len(remarks([a_volume(volume_id=ROOT_ID)], [], said(*on_nitro(C=ROOT_ID), pooled, disks=[]))) == 1
+    assert len(remarks([a_volume(volume_id=ROOT_ID)], [], an_inventory(*on_nitro(C=ROOT_ID), pooled, disks=[]))) == 1
 
 
 def test_a_drive_of_a_dynamic_disk_is_not_said_to_be_in_no_backup():
     dynamic = Drive("D:", volume_guid("d"), None, None, scsi_target=None)
-    assert remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), dynamic)) == []
+    assert remarks(the_volumes(), [], an_inventory(*on_nitro(C=ROOT_ID), dynamic)) == []
 
 
 def test_an_instance_store_volume_on_xen_is_in_no_backup():
     drives = [Drive(f"{c}:", volume_guid(c), n, None, scsi_target=t) for n, (c, t) in enumerate([("C", 0), ("Z", 78)])]
-    [remark] = remarks(the_volumes(), [], said(*drives))
+    [remark] = remarks(the_volumes(), [], an_inventory(*drives))
     assert remark == "Z: lies on a disk that is no EBS volume of this server (SCSI target 78): it is in no backup"
 
 
 def test_a_drive_on_an_excluded_volume_is_known():
     excluded = [Excluded(volume_id=DATA_ID, device="xvdf", root=False, reason="volumes.exclude: xvdf")]
-    assert remarks([a_volume(volume_id=ROOT_ID)], excluded, said(*on_nitro(C=ROOT_ID, D=DATA_ID))) == []
+    assert remarks([a_volume(volume_id=ROOT_ID)], excluded, an_inventory(*on_nitro(C=ROOT_ID, D=DATA_ID))) == []
 
 
 def test_where_no_disk_says_which_volume_it_is_none_is_called_foreign():
     on_xen = [Drive("C:", volume_guid("c"), 0, "0001"), Drive("D:", volume_guid("d"), 1, None)]
-    assert remarks(the_volumes(), [], said(*on_xen)) == []
+    assert remarks(the_volumes(), [], an_inventory(*on_xen)) == []
 
 
 @pytest.mark.parametrize(("free", "low"), [(LOW_BYTES - 1, True), (LOW_BYTES, False), (None, False)])
 def test_little_room_for_the_sessions_files_is_told(free, low):
-    told = remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), programDataFreeBytes=free))
-    assert [("511 MiB free" in remark) for remark in told] == ([True] if low else [])
+    notes = remarks(the_volumes(), [], an_inventory(*on_nitro(C=ROOT_ID), programDataFreeBytes=free))
+    assert [("511 MiB free" in note) for note in notes] == ([True] if low else [])
 
 
 def test_drives_that_did_not_fit_are_counted():
-    [remark] = remarks(the_volumes(), [], said(*on_nitro(C=ROOT_ID), drivesOmitted=3))
+    [remark] = remarks(the_volumes(), [], an_inventory(*on_nitro(C=ROOT_ID), drivesOmitted=3))
     assert remark == "3 drives did not fit into the server's answer"
 
 
@@ -109,6 +110,6 @@ def test_a_server_that_refuses_has_its_words():
 @pytest.mark.parametrize("change", [{"drives": None}, {"windows": {}}, {"extra": 1}, {"drivesOmitted": "many"}])
 def test_an_inventory_that_the_guest_does_not_write_is_unreadable(change):
     with pytest.raises(AnswerUnreadable, match="is not what"):
-        said(**change)
+        an_inventory(**change)
     with pytest.raises(AnswerUnreadable):
         inventory_of(Answer(quiesce=1, ok=True))

@@ -1,4 +1,4 @@
-"""What each verb is asked with, in the document's own words, and waits that fit what waits for them."""
+"""Each verb's parameters, which the SSM document must accept, and waits that fit the functions."""
 
 import re
 from typing import Any
@@ -37,7 +37,7 @@ LINK = (
 UPLOAD = "https://bucket.s3.eu-central-1.amazonaws.com/logs/i-0123456789abcdef0/run-1/1.zip?X-Amz-Signature=0"
 DECLARED = guest_document("bucket", "eu-central-1")["parameters"]
 EXECUTION_LIMIT_S = int(guest_document("bucket", "eu-central-1")["mainSteps"][0]["inputs"]["timeoutSeconds"])
-# A look, or a command, may hang for so long, and begin just before the end of patience.
+# A call of SSM may hang for so long, and begin just before the patience ends.
 HANGING_S = HASTY.connect_timeout + HASTY.read_timeout  # type: ignore[attr-defined]
 
 limits = st.integers(1, 600)
@@ -45,7 +45,7 @@ limits = st.integers(1, 600)
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """Any plan whose policy is taken, with the shortest and longest names."""
+    """Any plan whose policy is valid, with the shortest and longest names."""
     names = ("before_limit_s", "after_limit_s", "complete_limit_s")
     scripts: dict[str, Any] = {name: draw(limits) for name in names}
     scripts |= {"from": draw(st.sampled_from(["bucket", "server"])), "collect_output": draw(st.booleans())}
@@ -59,8 +59,8 @@ def plans(draw: st.DrawFn) -> Plan:
     return a_plan(settings=settings, policy=policy, instance_id=instance_id, run_id=run_id)
 
 
-def asked(plan: Plan) -> dict[str, dict[str, str]]:
-    """The parameters of every verb."""
+def parameters_of_verbs(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return the parameters of every verb."""
     limits = plan.settings.limits
     waits = (freeze_wait(limits), thaw_wait(limits), complete_wait(limits))
     freeze, thaw, complete = (session_parameters(plan, 1, wait_s) for wait_s, _ in waits)
@@ -76,7 +76,7 @@ def asked(plan: Plan) -> dict[str, dict[str, str]]:
 
 @given(plans())
 def test_the_document_takes_what_every_verb_is_asked_with(plan: Plan) -> None:
-    for verb, parameters in asked(plan).items():
+    for verb, parameters in parameters_of_verbs(plan).items():
         for name, value in ({"Verb": verb} | parameters).items():
             assert re.fullmatch(DECLARED[name]["allowedPattern"], value), (verb, name, value)
 

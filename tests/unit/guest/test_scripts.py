@@ -1,4 +1,4 @@
-"""Which objects of the bucket are a policy's scripts on a server."""
+"""Which objects in the bucket are a policy's scripts for a server."""
 
 import pytest
 

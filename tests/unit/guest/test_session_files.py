@@ -1,4 +1,4 @@
-"""The archive in which a server sends its session's files: whole, or named as what it is; never unpacked elsewhere."""
+"""The archive of a session's files, from the server: unpacked whole or refused, and never outside its folder."""
 
 import contextlib
 import io
@@ -51,7 +51,7 @@ def test_more_than_fits_is_refused_before_it_is_unpacked(monkeypatch):
 
 
 def test_an_entry_that_lies_about_its_size_gives_no_more_than_it_says(monkeypatch):
-    """A bomb: the directory says 10 bytes, the stream holds a million."""
+    """A bomb: the directory states 10 bytes, the stream holds a million."""
     archive = bytearray(packed(("x", b"0" * 1_000_000)))
     size = (1_000_000).to_bytes(4, "little")
     at = archive.rindex(size)

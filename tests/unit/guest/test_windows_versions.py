@@ -1,4 +1,4 @@
-"""The table of supported systems: every Windows in one row at most, every row with its source, the page made of it."""
+"""The table of supported systems: each Windows is in one row at most, each row has its sources, the page shows it."""
 
 from itertools import combinations
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_a_row_has_sources_and_a_line_in_unconfirmed_for_what_no_source_says(row
 def test_what_cannot_work_has_its_reason(row):
     abilities = row.abilities
     assert abilities.note or "no" not in (abilities.scripts, abilities.vss)
-    assert abilities.scripts != "no" or abilities.vss == "no"  # nobody would run DiskShadow
+    assert abilities.scripts != "no" or abilities.vss == "no"  # without scripts, nothing runs DiskShadow
     assert not row.client or abilities.vss == "no"
 
 
@@ -117,4 +117,4 @@ def test_every_source_is_used():
 
 
 def test_the_page_is_the_table():
-    assert (DOCS / "supported-systems.md").read_text() == page()
+    assert (DOCS / "reference" / "supported-systems.md").read_text() == page()

@@ -1,5 +1,6 @@
-"""What a new user gets wrong, and the words that come back: field, problem, remedy."""
+"""What a new user gets wrong, and the message for it: field, problem, remedy."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,15 +10,15 @@ from hypothesis import strategies as st
 from quiesce.backup.input import EXAMPLE, choose_target, read_request
 from quiesce.errors import PolicyRefused
 from quiesce.policy.file import MAX_POLICY_BYTES, MAX_POLICY_DEPTH, read_policy, read_policy_file
-from quiesce.policy.parts import VolumeChoice
+from quiesce.policy.parts import NAME, VolumeChoice
 from quiesce.policy.policy import Policy
 from tests.support.factories.run import INSTANCE, a_policy, a_policy_document
 
 OTHER = "i-0fedcba9876543210"
 WHERE = "s3://bucket/policies/files.yaml"
 GOOD = f"name: files\ntargets: [{{instance_id: {INSTANCE}}}]\n"
-REFERENCE = "docs/reference.md shows every field"
-BOUNDS = "correct it; docs/reference.md has the bounds of every field"
+REFERENCE = "docs/reference/reference.md shows every field"
+BOUNDS = "correct it; docs/reference/reference.md has the bounds of every field"
 
 
 def words_of_file(content: str | bytes) -> str:
@@ -62,6 +63,11 @@ UNREADABLE = {
     "a key twice": (
         GOOD + "name: again\n",
         ', line 3, column 1: is not YAML: found duplicate key "name" with value "again" (original value: "files").'
+        " Remedy: correct the file there.",
+    ),
+    "a key twice that reads like a tab": (
+        """ "'\\\\t'": a\n "'\\\\t'": b\n""",
+        """, line 2, column 2: is not YAML: found duplicate key "'\\t'" with value "b" (original value: "a")."""
         " Remedy: correct the file there.",
     ),
     "two documents": (
@@ -157,26 +163,22 @@ def test_a_misspelled_field_that_is_needed_is_named_and_not_what_is_missing() ->
 
 
 WRONG_VALUES = {
-    "name: 2026\ntargets: []": ": name: 2026: input should be a valid string (and 1 more). Remedy: write it in quotes.",
-    GOOD + "tags: {Cost: 4711}": ": tags.Cost: 4711: input should be a valid string. Remedy: write it in quotes.",
-    GOOD + "tags: {4711: x}": ": tags[4711]: 4711: input should be a valid string. Remedy: write it in quotes.",
-    GOOD + "tags: {Day: 2026-01-01}": (
-        ": tags.Day: datetime.date(2026, 1, 1): input should be a valid string. Remedy: write it in quotes."
-    ),
+    "name: 2026\ntargets: []": ": name: 2026: must be text (and 1 more). Remedy: write it in quotes.",
+    GOOD + "tags: {Cost: 4711}": ": tags.Cost: 4711: must be text. Remedy: write it in quotes.",
+    GOOD + "tags: {4711: x}": ": tags[4711]: 4711: must be text. Remedy: write it in quotes.",
+    GOOD + "tags: {Day: 2026-01-01}": (": tags.Day: 2026-01-01: must be text. Remedy: write it in quotes."),
     GOOD + "defaults: {volumes: [root]}": (
         f": defaults.volumes: ['root']: must be 'all', or have one of 'include' and 'exclude'. Remedy: {BOUNDS}."
     ),
     GOOD + "defaults: {volumes: {exclude: root}}": (
-        f": defaults.volumes.exclude: 'root': input should be a valid list. Remedy: {BOUNDS}."
+        f": defaults.volumes.exclude: 'root': must be a list. Remedy: {BOUNDS}."
     ),
     f"name: files\ntargets: {{instance_id: {INSTANCE}}}": (
-        f": targets: {{'instance_id': '{INSTANCE}'}}: input should be a valid list. Remedy: {BOUNDS}."
+        f": targets: {{'instance_id': '{INSTANCE}'}}: must be a list. Remedy: {BOUNDS}."
     ),
     "name: files": f": targets: is missing. Remedy: add it; {REFERENCE}.",
     f"targets: [{{instance_id: {INSTANCE}}}]": f": name: is missing. Remedy: add it; {REFERENCE}.",
-    GOOD + "owner: " + "x" * 100: (
-        f": owner: '{'x' * 56}...: string should match pattern '^[A-Za-z0-9][A-Za-z0-9_-]{{0,39}}$'. Remedy: {BOUNDS}."
-    ),
+    GOOD + "owner: " + "x" * 100: (f": owner: '{'x' * 56}...: must be {NAME.words}. Remedy: {BOUNDS}."),
 }
 
 
@@ -229,21 +231,21 @@ def test_an_inline_policy_is_read_like_a_file() -> None:
         ),
         (
             {"policy": "files", "instance_id": "i-123"},
-            "instance_id: 'i-123': string should match pattern '^i-(?:[0-9a-f]{17}|[0-9a-f]{8})$'. "
-            f"Remedy: {BOUNDS}.",
+            f"instance_id: 'i-123': must be the id of an EC2 instance, such as i-0123456789abcdef0. Remedy: {BOUNDS}.",
         ),
         (
             {"policy": "../x", "instance_id": INSTANCE},
-            f"policy: '../x': string should match pattern '^[A-Za-z0-9][A-Za-z0-9_-]{{0,39}}$'. Remedy: {BOUNDS}.",
+            "policy: '../x': must be 1 to 40 letters, digits, '-' and '_', of which the first is a letter or a digit. "
+            f"Remedy: {BOUNDS}.",
         ),
         (
             {"policy": 7, "instance_id": INSTANCE},
-            "policy: 7: input should be a valid string. Remedy: write it in quotes.",
+            "policy: 7: must be text. Remedy: write it in quotes.",
         ),
         (
             {"policy": "files", "instance_id": INSTANCE, "scheduled_time": "<aws.scheduler.scheduled-time>"},
-            "scheduled_time: '<aws.scheduler.scheduled-time>': string should match pattern "
-            f"'^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}Z$'. Remedy: {BOUNDS}.",
+            "scheduled_time: '<aws.scheduler.scheduled-time>': must be a time in UTC, such as 2026-03-14T01:30:00Z. "
+            f"Remedy: {BOUNDS}.",
         ),
         (
             {"policy": "files", "instance_id": INSTANCE, "volumes": "all"},
@@ -286,3 +288,35 @@ def test_a_server_that_is_no_target_is_refused_with_the_targets_named() -> None:
         f"instance_id: {OTHER} is no target of policy 'files-nightly' (its targets: {INSTANCE}). "
         "Remedy: correct the id, or add it to the policy's targets."
     )
+
+
+def test_an_input_of_more_than_64_kib_is_refused_as_step_functions_counts_it() -> None:
+    def of_size(size: int) -> dict[str, Any]:
+        request = {"policy": {"name": "files", "targets": [{"instance_id": "i-0123456789abcdef0"}], "tags": {"x": ""}}}
+        bare = len(json.dumps(request, separators=(",", ":")).encode())
+        # Two bytes a letter in UTF-8, six where JSON escapes it.
+        request["policy"]["tags"]["x"] = "\u00fc" * ((size - bare) // 2) + "u" * ((size - bare) % 2)
+        return request
+
+    assert read_request(of_size(65_536)).instance_id is None
+    with pytest.raises(PolicyRefused, match="input: has 65537 bytes, more than 65536"):
+        read_request(of_size(65_537))
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (
+            {"vss": {"backup_typ": "copy"}},
+            "vss.backup_typ: is not a field that quiesce knows. Remedy: write 'backup_type'",
+        ),
+        (
+            {"initial_image": {"every_day": 3}},
+            "initial_image.every_day: is not a field that quiesce knows (and 1 more). Remedy: write 'every_days'",
+        ),
+    ],
+)
+def test_a_typo_in_a_part_of_the_policy_is_compared_with_its_fields(part: dict[str, Any], words: str) -> None:
+    with pytest.raises(PolicyRefused) as refused:
+        read_policy({"name": "files", "targets": [{"instance_id": "i-0123456789abcdef0"}], "defaults": part}, "p")
+    assert str(refused.value) == f"p: defaults.{words}."

@@ -1,4 +1,4 @@
-"""Which recovery point is meant: by id, by words, by time."""
+"""Which recovery point an input chooses: by id, by "latest" or "latest whole", by time."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
-from quiesce.recovery.choice import choose
+from quiesce.recovery.choice import choose, only_server
 from tests.support.factories.recovery import a_point, a_request
 from tests.support.factories.run import INSTANCE, NOW
 
@@ -61,7 +61,7 @@ def test_a_recovery_point_is_found_by_its_id_even_if_it_is_not_whole() -> None:
             "half (2026-03-15 07:30:00 UTC, PartiallySuccessful).",
         ),
         (a_request(recovery_point="other"), "there is no recovery point 'other'. Remedy: choose one of the latest: "),
-        (a_request(recovery_point="broken"), "run 'broken' failed: its snapshots are not whole"),
+        (a_request(recovery_point="broken"), "run 'broken' failed with incomplete snapshots"),
     ],
 )
 def test_what_is_not_there_is_refused_and_what_is_there_is_named(request_: Any, words: str) -> None:
@@ -97,9 +97,24 @@ def test_a_record_that_says_more_than_is_known_here_is_read_all_the_same() -> No
 
 
 def test_a_record_of_a_later_version_is_read_whatever_it_says_more_of_a_volume_or_the_server() -> None:
-    """After a stack was rolled back, on a bad day: one such record must not hide all recovery points of a server."""
+    """After a stack was rolled back: one such record must not hide all recovery points of a server."""
     document = a_point().model_dump(mode="json")
     document["snapshots"][0]["volume"]["multi_attach"] = False
     document["source"]["tenancy"] = "default"
     document["consistency"]["evidence"] = "present"
     assert RecoveryPoint.model_validate(document).run_id == "run-1"
+
+
+def test_the_server_of_a_run_is_known_by_its_snapshots() -> None:
+    assert only_server("night-1", ["i-1"]) == "i-1"
+    with pytest.raises(RecoveryRefused, match=r"no snapshot of 'night-1' exists in this stack\. "):
+        only_server("night-1", [])
+
+
+def test_an_id_that_runs_on_two_servers_share_asks_which_server_is_meant() -> None:
+    with pytest.raises(RecoveryRefused) as refused:
+        only_server("night-1", ["i-1", "i-2"])
+    assert str(refused.value) == (
+        "recovery_point: 'night-1' is the id of a run on each of i-1 and i-2. "
+        "Remedy: add instance_id, to say which server you mean."
+    )

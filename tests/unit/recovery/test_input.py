@@ -1,4 +1,4 @@
-"""A recovery's input: what a person gets wrong is told in words."""
+"""A recovery's input, and the message for each mistake in it."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from quiesce.errors import RecoveryRefused
 from quiesce.recovery.input import EXAMPLE, read_recovery_request
 from tests.support.factories.run import INSTANCE
 
-REMEDY = f"Remedy: write it as docs/recovery.md shows, for example {EXAMPLE}."
+REMEDY = f"Remedy: write it as docs/use/recover.md shows, for example {EXAMPLE}."
+A_TIME = "must be 'latest', 'latest whole', or a time with its zone, such as 2026-03-14T01:30:00Z. "
 
 
 def refusal(raw: Any) -> str:
@@ -20,32 +21,89 @@ def refusal(raw: Any) -> str:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ({}, "input: say either recovery_point, or instance_id and at. "),
-        ({"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"}, "input: say either recovery_point, or "),
-        ({"instance_id": INSTANCE}, "input: instance_id and at belong together. "),
-        ({"recovery_point": "run-1", "at": "latest"}, "input: instance_id and at belong together. "),
-        ({"recovery_point": "run-1", "colour": "red"}, "colour: is not a field that quiesce knows. "),
-        ({"recovery_point": "run-1", "overrides": {"subnet": "x"}}, "overrides.subnet: is not a field that quiesce"),
+        ({}, "input: give either recovery_point, or instance_id and at. "),
+        (
+            {"recovery_point": "run-1", "instance_id": INSTANCE, "at": "latest"},
+            "input: give either recovery_point, or ",
+        ),
+        ({"instance_id": INSTANCE}, "input: give either recovery_point, or instance_id and at. "),
+        ({"recovery_point": "run-1", "at": "latest"}, "input: give either recovery_point, or instance_id and at. "),
+        ({"at": "latest"}, "input: at needs instance_id: the server that was backed up. "),
         (
             {"recovery_point": "run-1", "overrides": {"zone": "Frankfurt"}},
-            "overrides.zone: string should match pattern",
+            "overrides.zone: 'Frankfurt': must be an availability zone, such as eu-central-1a. ",
         ),
-        ({"recovery_point": "run-1", "recovery_id": "a b"}, "recovery_id: string should match pattern"),
+        (
+            {"recovery_point": "run-1", "recovery_id": "a b"},
+            "recovery_id: 'a b': must be 1 to 80 letters, digits, '-' and '_', of which the first is a letter or",
+        ),
         (
             {"recovery_point": "run-1", "overrides": {"tags": {"quiesce:stack": "x"}}},
-            "the tag quiesce:stack is not free",
+            "overrides.tags: {'quiesce:stack': 'x'}: the tag quiesce:stack is reserved. ",
         ),
-        ({"recovery_point": "run-1", "overrides": {"tags": {"aws:x": "x"}}}, "the tag aws:x is not free"),
-        ({"recovery_point": "run-1", "overrides": {"initialization_rate_mibps": 99}}, "greater than or equal to 100"),
-        ({"instance_id": INSTANCE, "at": "yesterday"}, "at"),
-        ({"instance_id": INSTANCE, "at": "2026-03-14T01:30:00"}, "at"),
-        ("latest", "input"),
-        (None, "input"),
+        ({"recovery_point": "run-1", "overrides": {"tags": {"aws:x": "x"}}}, "the tag aws:x is reserved. "),
+        (
+            {"recovery_point": "run-1", "overrides": {"initialization_rate_mibps": 99}},
+            "overrides.initialization_rate_mibps: 99: must be a whole number from 100 to 300. ",
+        ),
+        (
+            {"recovery_point": "run-1", "overrides": {"volumes": {"xvdf": {"iops": True}}}},
+            "overrides.volumes.xvdf.iops: true: must be a whole number from 100 to 256000. ",
+        ),
+        (
+            {"recovery_point": "run-1", "overrides": {"security_group_ids": ["sg-1"]}},
+            "overrides.security_group_ids[0]: 'sg-1': must be an id of EC2, such as sg-0123456789abcdef0. ",
+        ),
+        ({"instance_id": INSTANCE, "at": "yesterday"}, f"at: 'yesterday': {A_TIME}"),
+        ({"instance_id": INSTANCE, "at": "2026-03-14T01:30:00"}, f"at: '2026-03-14T01:30:00': {A_TIME}"),
+        ({"instance_id": INSTANCE, "at": ["latest"]}, f"at: ['latest']: {A_TIME}"),
+        ("latest", "input: must be an object. "),
+        (None, "input: must be an object. "),
     ],
 )
 def test_an_input_that_cannot_be_used_is_refused_with_its_field(raw: Any, words: str) -> None:
     assert words in refusal(raw)
     assert refusal(raw).endswith(REMEDY)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (
+            {"recovery_point": "run-1", "colour": "red"},
+            "colour: is not a field that quiesce knows. Remedy: remove it; known here: recovery_point, instance_id, "
+            "at, recovery_id, mode, on_failure, agent, image_id, overrides.",
+        ),
+        (
+            {"recovery_point": "run-1", "overrides": {"subnet": "x"}},
+            "overrides.subnet: is not a field that quiesce knows. Remedy: write 'subnet_id'.",
+        ),
+        (
+            {"recovery_point": "run-1", "zone": "eu-central-1a"},
+            "zone: is not a field that quiesce knows. Remedy: move it under 'overrides' of the input.",
+        ),
+        (
+            {"recovery_point": "run-1", "overrides": {"instance_id": INSTANCE}},
+            "overrides.instance_id: is not a field that quiesce knows. Remedy: move it to the top level of the input.",
+        ),
+        (
+            {"recovery_point": "run-1", "overrides": {"volumes": {"iops": {"iopss": 3000}}}},
+            "overrides.volumes.iops.iopss: is not a field that quiesce knows. Remedy: write 'iops'.",
+        ),
+        (
+            {"recovery_point": "run-1", "mode": "dryrun"},
+            "mode: 'dryrun': must be 'instance' or 'dry-run'. Remedy: write 'dry-run'.",
+        ),
+        ({"recovery_point": 17}, "recovery_point: 17: must be text. Remedy: write it in quotes."),
+    ],
+)
+def test_what_was_probably_meant_is_the_remedy(raw: Any, words: str) -> None:
+    assert refusal(raw) == words
+
+
+def test_a_recovery_point_may_name_its_server() -> None:
+    request = read_recovery_request({"recovery_point": "run-1", "instance_id": INSTANCE})
+    assert (request.recovery_point, request.instance_id, request.at) == ("run-1", INSTANCE, None)
 
 
 def test_what_is_left_out_is_what_is_safe() -> None:

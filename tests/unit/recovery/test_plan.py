@@ -1,4 +1,4 @@
-"""The plan of a recovery: what is made from what, at which device; and what stands in its way."""
+"""The plan of a recovery: which volume it makes from which snapshot, at which device; and its obstacles."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def test_each_volume_comes_back_at_its_device_from_its_snapshot_as_it_was(layout
     [("gp2", (None, None)), ("gp3", (4000, 250)), ("io1", (4000, None)), ("io2", (4000, None)), ("st1", (None, None))],
 )
 def test_iops_and_throughput_are_asked_for_where_ec2_takes_them(volume_type: str, passed: Any) -> None:
-    """EC2 describes the IOPS of a gp2 volume, and refuses to make one with them."""
+    """EC2 describes the IOPS of a gp2 volume, but refuses a request for one with IOPS."""
     volume = a_volume(volume_type=volume_type, iops=4000, throughput_mibps=250)
     [planned] = a_recovery_plan(a_point(of_volumes=[volume])).volumes
     assert (planned.iops, planned.throughput_mibps) == passed
@@ -67,7 +67,7 @@ def test_another_type_does_not_inherit_the_numbers_of_the_old_one() -> None:
 
 
 def test_what_the_input_wants_otherwise_stands_over_what_the_source_had() -> None:
-    wanted = {
+    overrides = {
         "subnet_id": "subnet-11111111",
         "security_group_ids": ["sg-11111111"],
         "instance_type": "t3.small",
@@ -76,8 +76,8 @@ def test_what_the_input_wants_otherwise_stands_over_what_the_source_had() -> Non
         "private_ip": "10.0.0.7",
         "tags": {"Drill": "yes"},
     }
-    plan = a_recovery_plan(overrides=wanted)
-    assert {name: getattr(plan, name) for name in wanted} == wanted
+    plan = a_recovery_plan(overrides=overrides)
+    assert {name: getattr(plan, name) for name in overrides} == overrides
     same = a_recovery_plan()
     assert (same.subnet_id, same.instance_type, same.key_name) == (SUBNET, "m5.large", "admins")
 
@@ -112,6 +112,15 @@ def test_an_override_for_a_device_that_is_not_there_is_refused() -> None:
 def test_a_snapshot_of_an_unknown_device_is_not_left_out_in_silence() -> None:
     point = a_point()
     blind = [*point.snapshots, point.snapshots[0].model_copy(update={"volume": None})]
+    plan = a_recovery_plan(point.model_copy(update={"snapshots": blind}))
+    snapshot_id = point.snapshots[0].snapshot_id
+    assert plan.left_aside == [snapshot_id]
+    assert any(f"Leave {snapshot_id} aside: its volume was attached while the backup ran." in s for s in describe(plan))
+
+
+def test_a_recovery_point_that_knows_no_device_is_refused() -> None:
+    point = a_point()
+    blind = [snapshot.model_copy(update={"volume": None}) for snapshot in point.snapshots]
     with pytest.raises(RecoveryRefused, match="does not say for each snapshot at which device"):
         a_recovery_plan(point.model_copy(update={"snapshots": blind}))
 
@@ -168,7 +177,7 @@ def test_and_nothing_of_it_where_there_is_no_such_state(level: str, shadow: Poin
         ({"image": an_image(platform="")}, "is of platform Linux, not windows"),
         ({"subnet": None}, f"{SUBNET} does not exist any more. Remedy: name another subnet"),
         ({"group_vpcs": {}}, f"{GROUP} does not exist any more. Remedy: name groups of vpc-1"),
-        ({"group_vpcs": {GROUP: "vpc-2"}}, f"{GROUP} is of vpc-2, and {SUBNET} of vpc-1"),
+        ({"group_vpcs": {GROUP: "vpc-2"}}, f"{GROUP} is in vpc-2, and {SUBNET} in vpc-1"),
     ],
 )
 def test_what_ec2_no_longer_has_is_said_with_its_remedy(changes: dict[str, Any], words: str) -> None:
@@ -190,7 +199,7 @@ def test_every_obstacle_is_said_at_once() -> None:
 
 
 def test_of_several_images_the_latest_that_fits_is_launched() -> None:
-    """An older one is still there for recovery points that the newer ones do not fit: they boot otherwise by now."""
+    """Older images remain for recovery points that boot in another way than the newer ones."""
     images = [
         an_image("ami-2", days=20),
         an_image("ami-1", days=30),

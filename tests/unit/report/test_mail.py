@@ -1,15 +1,16 @@
-"""Who hears of a run, and in which words."""
+"""Which runs cause a mail, and its text."""
 
 from typing import get_args
 
 import pytest
 
+from quiesce.executions import Cause
 from quiesce.points.parts import ShadowOutcome
 from quiesce.points.record import FailureRecord, Logs, Status
 from quiesce.recovery.account import failed
 from quiesce.report.mail import mail_of, mail_of_recovery
 from tests.support.factories.recovery import an_ending
-from tests.support.factories.run import INSTANCE, a_record
+from tests.support.factories.run import INSTANCE, a_record, a_script, a_session
 
 BAD = [status for status in get_args(Status) if status != "Successful"]
 
@@ -40,6 +41,15 @@ def test_a_good_run_of_which_a_writer_is_gone_is_told() -> None:
     assert notice
     assert notice.subject == f"A writer is gone: backup of {INSTANCE}, policy files-nightly"
     assert mail_of(a_record(shadow=gone.model_copy(update={"gone_writers": []})), "Successful") is None
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_an_application_that_may_still_be_held_stands_before_everything_else(status: str) -> None:
+    record = a_record(status=status, session=a_session("thawed", after=a_script("1", succeeded=False)), policy="A" * 40)
+    mail = mail_of(record, "Successful")
+    assert mail
+    assert mail.subject == f"May still be held: backup of {INSTANCE}, policy {'A' * 40}"
+    assert len(mail.subject) <= 100
 
 
 @pytest.mark.parametrize("status", get_args(Status))
@@ -95,7 +105,7 @@ def test_where_the_sessions_files_are_or_why_they_are_not_is_told(logs: Logs, li
 
 @pytest.mark.parametrize("name", ["A" * 80, "Wiederherstellung-für-Müller", "復旧" * 40])
 def test_the_longest_and_the_strangest_name_of_a_recovery_makes_a_subject_that_sns_takes(name: str) -> None:
-    notice = mail_of_recovery(failed(an_ending(name), None, "RecoveryRefused: so", []))
+    notice = mail_of_recovery(failed(an_ending(name), None, Cause("RecoveryRefused", "so"), []))
     assert len(notice.subject) <= 100
     assert notice.subject.isascii()
     assert name in notice.text

@@ -1,4 +1,4 @@
-"""Every error code of VSS has its name, and waits for as long as Microsoft says, or not at all."""
+"""Every error code of VSS has its name, and the wait that Microsoft advises, or none."""
 
 import pytest
 

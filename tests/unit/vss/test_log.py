@@ -1,4 +1,4 @@
-"""Published logs of real servers, read by what Windows does not translate: whatever the language and the code page."""
+"""Published logs of real servers: the parser uses only what Windows does not translate, in any code page."""
 
 import dataclasses
 import random
@@ -19,11 +19,11 @@ OURS = session_log(a_server())
 ALL = {**LOGS, "ours": OURS}
 EVERY = pytest.mark.parametrize("name", ALL)
 
-# A letter's place may be taken by one of Latin's, Greek's, Cyrillic's, Arabic's, Chinese's or Korean's.
+# The relabelling puts letters of Latin, Greek, Cyrillic, Arabic, Chinese and Korean in place of a label's.
 RANGES = ((0x61, 0x7B), (0x3B1, 0x3CA), (0x430, 0x450), (0x627, 0x63B), (0x4E00, 0x4E40), (0xAC00, 0xAC40))
 ALPHABETS = [chr(code) for first, end in RANGES for code in range(first, end)]
-# What Windows does not translate: a line of the script; ids, paths, quoted names; symbols, codes, attributes; what the
-# line of a component says behind its label.
+# What Windows does not translate: lines of the script; ids, paths, quoted names; symbols, codes, attributes; and what
+# follows the label on a component's line.
 KEPT = re.compile(
     r"^(?:->|DISKSHADOW>).*|\{[0-9a-fA-F-]{36}\}|\\\\\?\\\S*|%\w+%|\"[^\"]*\"|\bVSS_\w+|\b[SE]_[A-Z]+\b|\b0x[0-9a-fA-F]{8}\b"
     r"|(?<=: )8[0-9a-fA-F]{7}$|(?<= )[A-Z]:\\(?= )|\b(?:No_Auto_Release|Persistent|No_Writers|Differential)\b|\\.*$"
@@ -35,7 +35,7 @@ def lines(data: bytes) -> list[str]:
 
 
 def relabelled(text: str, seed: int) -> str:
-    """Replace every letter of every label by a random one, words by words of other lengths."""
+    """Replace every word of every label by random letters, in another number."""
     chance = random.Random(seed)
 
     def words(piece: str) -> str:
@@ -52,7 +52,7 @@ def relabelled(text: str, seed: int) -> str:
 
 
 def facts(log: Log) -> tuple[object, ...]:
-    """Everything but the texts that are only quoted: output of commands and the time of creation."""
+    """Everything but the texts that reasons only quote: the output of commands and the time of creation."""
     copies = [{**vars(copy), "created": ""} for copy in log.shadow_copies]
     commands = [step.command for step in log.steps]
     return commands, log.set_ids, copies, log.writers, log.statuses, log.writers_listed, log.failures, ending_of(log)
@@ -116,7 +116,7 @@ def test_writers_are_read_and_a_list_that_lacks_some_says_how_many_there_were():
 @pytest.mark.parametrize(
     ("name", "kind", "ending"),
     [
-        ("full", "cut", "completed"),  # good, but for the list of writers, which nobody asked for
+        ("full", "cut", "completed"),  # good, but the script did not list the writers
         ("lost-newline", "cut", "not-held"),
         ("not-ended", "cut", "not-held"),
         ("exec-failed", "wrong-kind", "aborted"),

@@ -1,4 +1,4 @@
-"""What became of a session's shadow copies: good only if everything says so, and each way to fail by its own name."""
+"""The outcome of a session's shadow copies: good only if the whole log shows it; each failure has its own kind."""
 
 import dataclasses
 

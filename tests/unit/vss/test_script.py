@@ -1,4 +1,4 @@
-"""DiskShadow's scripts: what an administrator reads, and that nothing gets in which could be another line."""
+"""DiskShadow's scripts: as an administrator reads them; no value in them can become another line."""
 
 import re
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Refuse what Windows PowerShell 5.1, which runs the guest, would not do as the PowerShell that runs the tests does.
+"""Refuse what Windows PowerShell 5.1, which runs the guest, does not do as the PowerShell that runs the tests.
 
-``python -m tools.guest.checker`` judges ``guest/`` and the rules themselves; it needs ``pwsh`` on the PATH.
+``python -m tools.guest.checker`` checks ``guest/`` and the rules themselves; it needs ``pwsh`` on the PATH.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ from tools.guest.checker.tasks import task_definitions
 from tools.guest.checker.tree import Tree, parse
 from tools.guest.checker.tree_rules import tree_findings
 
-# The function of the guest whose tasks are judged too.
+# The guest's function whose tasks the checker checks too.
 REGISTERS_TASKS = "Register-Task"
 
 
 def findings(paths: Sequence[Path]) -> Mapping[Path, list[Finding]]:
-    """Judge scripts by all rules.
+    """Check scripts by all rules.
 
     Args:
-        paths: PowerShell files; all are parsed in one start of ``pwsh``.
+        paths: PowerShell files; one start of ``pwsh`` parses them all.
 
     Returns:
-        What was found in each, by line; a clean script has an empty list.
+        The findings in each, by line; a clean script has an empty list.
 
     Raises:
         PowerShellMissingError: there is no ``pwsh`` on the PATH.
@@ -59,5 +59,5 @@ def _registered_task_findings(guest: Path) -> list[Finding]:
 
 
 def _read(path: Path) -> str:
-    """Read a script as it is; a byte that is no UTF-8 becomes a character that the rule "ascii" refuses."""
+    """Read a script as it is; a byte that is not UTF-8 becomes a character that the rule "ascii" refuses."""
     return path.read_bytes().decode("utf-8", errors="replace")

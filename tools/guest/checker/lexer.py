@@ -1,6 +1,6 @@
-"""Tell code, strings and comments of a PowerShell script apart, where no PowerShell is at hand.
+"""Tell code, strings and comments of a PowerShell script apart, without a PowerShell.
 
-A rule that looks for an operator must not find it in a comment or in a text that is written to a log.
+A rule that looks for an operator must not find it in a comment or in the text of a log line.
 """
 
 import re
@@ -35,7 +35,7 @@ def kinds(source: str) -> str:
 
 
 def only(source: str, wanted: str) -> str:
-    """Blank all characters of a script but those of the kinds wanted; lines and columns stay where they are."""
+    """Blank out all characters of a script but those of the kinds wanted, so that lines and columns do not change."""
     return "".join(
         character if kind in wanted or character == "\n" else " "
         for character, kind in zip(source, kinds(source), strict=True)

@@ -1,6 +1,6 @@
-# Parses scripts with PowerShell's own parser and writes their syntax trees as JSON: it judges nothing and runs nothing.
+# Parses scripts with PowerShell's own parser and writes their syntax trees as JSON; it checks and runs nothing.
 # A tree is the list of its nodes. A node has its kind, line and text, and the properties of its Ast class;
-# a property that is a node holds its place in the list. A token has its kind, start and end.
+# a property that is a node is its index in the list. A token has its kind, start and end.
 using namespace System.Management.Automation.Language
 [CmdletBinding()]
 param([Parameter(ValueFromRemainingArguments)][string[]]$Path)

@@ -19,7 +19,7 @@ def run_script(script: Path, *arguments: str | Path) -> bytes:
     Raises:
         PowerShellMissingError: there is no ``pwsh`` on the PATH.
         CalledProcessError: the script's exit code is not 0; its errors went to our stderr.
-        TimeoutExpired: it ran for more than ``LIMIT_S`` seconds.
+        TimeoutExpired: the script ran for more than ``LIMIT_S`` seconds.
     """
     powershell = shutil.which("pwsh")
     if powershell is None:

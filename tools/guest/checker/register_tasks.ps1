@@ -1,5 +1,5 @@
-# Has the guest write the definitions of its two tasks, by its own functions, with nothing of Windows called.
-# <Folder>/session.xml and watchdog.xml are then what schtasks.exe would have been handed.
+# Has the guest's own functions write the definitions of its two tasks, without a call of a Windows program.
+# <Folder>/session.xml and watchdog.xml are then the files that the guest would pass to schtasks.exe.
 [CmdletBinding()]
 param([string]$Guest, [string]$Folder)
 Set-StrictMode -Version Latest

@@ -1,4 +1,4 @@
-"""Are the rules still able to refuse? Checked by a real parser before they judge anything."""
+"""Check with a real parser that the rules still refuse their bad samples, before they check any script."""
 
 import tempfile
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ TOKEN_KINDS = {
 }
 
 
-def toothless_rules() -> list[str]:
-    """Say of which tree rules a bad sample is not refused, or a near miss is not accepted."""
+def sample_problems() -> list[str]:
+    """Return each bad sample that its tree rule does not refuse, and each near miss that it does not accept."""
     samples = YAML(typ="safe").load(SAMPLES)
     cases = [(rule, kind, script) for rule in samples for kind in samples[rule] for script in samples[rule][kind]]
     problems = [f"{rule}: needs samples of both kinds" for rule in TREE_RULES if len(samples.get(rule, ())) != 2]
     for (rule, kind, script), tree in zip(cases, _parse_texts([_complete(case[2]) for case in cases]), strict=True):
         found = tree_findings(tree)
-        as_wanted = not found if kind == "accept" else rule in {finding.rule for finding in found}
-        if not as_wanted:
+        right = not found if kind == "accept" else rule in {finding.rule for finding in found}
+        if not right:
             problems.append(f"{rule}: does not {kind} {script!r}: {found}")
     return problems
 
 
 def lexer_difference(source: str, tree: Tree) -> list[Finding]:
-    """Say where our lexer sees another string or comment than PowerShell; code within a string is not compared."""
+    """Find where our lexer sees another string or comment than PowerShell; code within a string is not compared."""
     ours = kinds(source)
     theirs = list(CODE * len(source))
     for kind, start, end in tree.tokens:
@@ -59,5 +59,5 @@ def _parse_texts(texts: Sequence[str]) -> list[Tree]:
 
 
 def _complete(script: str) -> str:
-    """Put the StrictMode lines, that every script must have, under a sample that is not about them."""
+    """Append the StrictMode lines, which every script must have, to a sample that is not about them."""
     return script if script.startswith("#\n") else script + STRICT_MODE

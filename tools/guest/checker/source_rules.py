@@ -1,7 +1,7 @@
-"""What the guest's text must not contain, judged without a PowerShell.
+"""What the guest's text must not contain, checked without a PowerShell.
 
-Windows PowerShell 5.1 runs the guest, a newer one runs the tests: what 5.1 would refuse, or would silently do
-otherwise, is refused here. Rules that need the syntax tree are in ``tree_rules``.
+Windows PowerShell 5.1 runs the guest, a newer one runs the tests: these rules refuse what 5.1 refuses or silently does
+differently. Rules that need the syntax tree are in ``tree_rules``.
 """
 
 import re
@@ -37,13 +37,13 @@ SOURCE_RULES = (
     SourceRule("ascii", ANYTHING, r"[^\n\x20-\x7e]", "5.1 reads a file without BOM in the ANSI code page"),
     SourceRule("line", ANYTHING, rf"[ \t]+$|^.{{{LINE_LENGTH + 1},}}$", "blank at the end of a line, or a long line"),
     SourceRule("ssm-parameter", ANYTHING, r"\{\{", "SSM would read {{ as the start of a document parameter"),
-    SourceRule("here-string", HERE_STRING, r"@['\"][ \t]*$", "its lines end with LF: DiskShadow and cmd want CRLF"),
+    SourceRule("here-string", HERE_STRING, r"@['\"][ \t]*$", "its lines end with LF: DiskShadow and cmd need CRLF"),
     SourceRule("requires", COMMENT, r"^\s*#requires\b", "the document puts its own lines before these"),
-    SourceRule("using", CODE, r"^\s*using\s", "must be the first statement: the document puts its own before it"),
+    SourceRule("using", CODE, r"^\s*using\s", "must be the first statement, but the document puts its own before"),
     SourceRule("exit", CODE, r"(?<![\w$.-])exit\b(?! [01]\s*(?:[;})]|$))", "only 0 or 1: 3010 reboots the server"),
     SourceRule("operator", CODE, r"&&|\|\||(?<!\$)\?", "operator of 7 (&& || ? ?? ?.), or the alias of Where-Object"),
     SourceRule("background", CODE, r"(?<!&)&\s*(?:[;})]|$)", "a job by & (6.0)"),
-    SourceRule("leading-pipe", CODE, r"^\s*\|", "a line that begins with | is a syntax error in 5.1"),
+    SourceRule("leading-pipe", CODE, r"^\s*\|", "a line that starts with | is a syntax error in 5.1"),
     SourceRule("redirection", CODE, r">", "> writes UTF-16 in 5.1; 2> makes a program's stderr an error under Stop"),
     SourceRule(
         "number", CODE, r"(?<![\w$.:-])(?:0b[01]+|(?:0x[0-9a-f]+|[\d.]+)(?:u|ul|us|uy|s|y|n))\b", "a number of 6"
@@ -65,13 +65,13 @@ SOURCE_RULES = (
 
 
 def source_findings(source: str) -> list[Finding]:
-    """Judge the text of a script.
+    """Check the text of a script.
 
     Args:
-        source: the script as it is in the file; a carriage return or a byte order mark is refused.
+        source: the script as in its file; a carriage return or a byte order mark is a finding.
 
     Returns:
-        What was found, by line.
+        The findings, by line.
     """
     found = [
         Finding(source.count("\n", 0, match.start()) + 1, rule.name, rule.why)

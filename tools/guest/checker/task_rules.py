@@ -1,4 +1,4 @@
-"""What a scheduled task must say, so that the session on the server starts, stays and is watched.
+"""What a scheduled task's definition must contain, so that the session starts, keeps running and has a watchdog.
 
 Source of names, order and defaults: learn.microsoft.com/windows/win32/taskschd/task-scheduler-schema.
 """
@@ -12,31 +12,31 @@ from tools.guest.checker.source_rules import Finding
 NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 DECLARATION = '<?xml version="1.0" encoding="UTF-16"?>'
 
-# A setting, the value it must have, and what its default would do to a session.
+# A setting, its required value, and what its default would do to a session.
 SETTINGS = (
     ("Priority", "4", "7 is below normal, with low I/O priority: the freeze would take longer"),
     ("ExecutionTimeLimit", "PT0S", "the default ends the task after 72 hours"),
     ("DisallowStartIfOnBatteries", "false", "a server on its UPS would not be backed up"),
-    ("StopIfGoingOnBatteries", "false", "the session would be ended by a power failure"),
+    ("StopIfGoingOnBatteries", "false", "a power failure would end the session"),
     ("StartWhenAvailable", "true", "a deadline that passes while the server is down would be lost"),
     ("MultipleInstancesPolicy", "IgnoreNew", "two runners would run the scripts twice"),
 )
-# The order in which the schema wants what stands in a trigger.
+# The order of a trigger's elements in the schema.
 TRIGGER_ORDER = ("Enabled", "StartBoundary", "EndBoundary", "Repetition", "ExecutionTimeLimit", "Delay", "RandomDelay")
-# "." for a separator: where the tests run it is a slash.
+# "." stands for the separator, which is a slash where the tests run.
 COMMAND = r".+.System32.WindowsPowerShell.v1\.0.powershell\.exe"
 ARGUMENTS = r"-NoProfile -NonInteractive -ExecutionPolicy Bypass -File \"[^\"]+\".*"
 
 
 def task_findings(definition: bytes, *, watchdog: bool) -> list[Finding]:
-    """Judge the definition of a task as it is handed to ``schtasks.exe /create /xml``.
+    """Check the definition of a task for ``schtasks.exe /create /xml``.
 
     Args:
         definition: the bytes of the file.
-        watchdog: the task is the second watchdog, which must also start when the server does.
+        watchdog: whether the task is the watchdog, which must also start when the server boots.
 
     Returns:
-        What was found; the lines are not told apart.
+        The findings, all of line 1.
     """
     try:
         text = definition.decode("utf-16" if definition.startswith(b"\xff\xfe") else "ascii")
@@ -49,7 +49,7 @@ def task_findings(definition: bytes, *, watchdog: bool) -> list[Finding]:
 
 def _encoding(definition: bytes, text: str) -> Iterator[Finding]:
     if not definition.startswith(b"\xff\xfe") or not text.startswith(DECLARATION):
-        yield Finding(1, "task-encoding", "schtasks wants UTF-16, little endian, with its byte order mark, and told so")
+        yield Finding(1, "task-encoding", "schtasks needs UTF-16, little endian, with byte order mark and declaration")
 
 
 def _principal(task: ElementTree.Element) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The definitions of the tasks that the guest registers, as it writes them."""
+"""The definitions of the guest's tasks, as the guest writes them."""
 
 import tempfile
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ REGISTER = Path(__file__).with_name("register_tasks.ps1")
 
 
 def task_definitions(guest: Path) -> Mapping[str, bytes]:
-    """Return the bytes of each definition that the guest would hand to schtasks.exe, by the task's mode.
+    """Return the bytes of each definition that the guest passes to schtasks.exe, by the task's mode.
 
     Raises:
         PowerShellMissingError: there is no ``pwsh`` on the PATH.
-        CalledProcessError: the guest's functions failed, or are not those that ``register_tasks.ps1`` calls.
+        CalledProcessError: the guest's functions failed, or lack one that ``register_tasks.ps1`` calls.
     """
     with tempfile.TemporaryDirectory() as folder:
         run_script(REGISTER, "-Guest", guest.absolute(), "-Folder", folder)

@@ -39,7 +39,7 @@ class Tree:
 
 
 def parse(paths: Sequence[Path]) -> list[Tree]:
-    """Parse scripts, all in one start of PowerShell.
+    """Parse scripts with one start of PowerShell.
 
     Raises:
         PowerShellMissingError: there is no ``pwsh`` on the PATH.

@@ -1,7 +1,7 @@
 """What the guest's syntax trees must not contain: commands, parameters, types and members that 5.1 does not have.
 
-The rules know only what is allowed (``windows_powershell``). They don't see names in variables, splatted parameters,
-or the type of an object whose method is called.
+The rules have a list of what is allowed (``windows_powershell``). They see neither names in variables nor splatted
+parameters nor the type of an object whose method is called.
 """
 
 import re
@@ -21,7 +21,7 @@ def parse(tree: Tree) -> Iterator[Finding]:
 
 
 def syntax(tree: Tree) -> Iterator[Finding]:
-    """Refuse syntax that is not on the list, and what 7 added to syntax that is."""
+    """Refuse syntax that is not on the list, and what PowerShell 7 added to syntax that is."""
     for node in tree.nodes:
         if node.kind not in SYNTAX:
             yield Finding(node.line, "syntax", f"{node.kind} is not on the list of syntax that the guest may use")
@@ -32,10 +32,10 @@ def syntax(tree: Tree) -> Iterator[Finding]:
 
 
 def command(tree: Tree) -> Iterator[Finding]:
-    """Refuse a command that is neither the script's own nor on the list, in exactly its own spelling."""
+    """Refuse a command that is neither the script's own nor on the list in exactly this spelling."""
     for node, name in _calls(tree):
         if name not in COMMANDS:
-            yield Finding(node.line, "command", f"{name}: not on the list, an alias, a program, or spelt otherwise")
+            yield Finding(node.line, "command", f"{name}: not on the list, an alias, a program, or misspelt")
 
 
 def call(tree: Tree) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def call(tree: Tree) -> Iterator[Finding]:
 
 
 def parameter(tree: Tree) -> Iterator[Finding]:
-    """Refuse parameters that 5.1 does not have or that are shortened, and arguments without a parameter's name."""
+    """Refuse parameters that 5.1 lacks or that are shortened, and arguments without a parameter's name."""
     for node, name in _calls(tree):
         known = COMMANDS.get(name)
         if known is None:
@@ -68,7 +68,7 @@ def parameter(tree: Tree) -> Iterator[Finding]:
 
 
 def required(tree: Tree) -> Iterator[Finding]:
-    """Refuse a call that leaves a parameter to a default of 5.1 that hurts."""
+    """Refuse a call that leaves a parameter to a harmful default of 5.1."""
     for node, name in _calls(tree):
         known = COMMANDS.get(name)
         if known is None:
@@ -79,7 +79,7 @@ def required(tree: Tree) -> Iterator[Finding]:
 
 
 def cim_method(tree: Tree) -> Iterator[Finding]:
-    """Refuse a method of CIM but for reading the registry: others change the server, and Defender blocks some."""
+    """Refuse every CIM method but the one that reads the registry: others change the server, Defender blocks some."""
     for node, name in _calls(tree):
         words = {element["Value"] for element in node["CommandElements"][1:]}
         if name == "Invoke-CimMethod" and not {"StdRegProv", "GetStringValue"} <= words:
@@ -87,14 +87,14 @@ def cim_method(tree: Tree) -> Iterator[Finding]:
 
 
 def process_handle(tree: Tree) -> Iterator[Finding]:
-    """Refuse a started process whose handle is not read: in 5.1 its ExitCode is then empty."""
+    """Refuse a started process whose handle the script does not read: 5.1 leaves its ExitCode empty."""
     for node, name in _calls(tree):
         if name == "Start-Process" and not _reads_handle(_function(node), tree):
             yield Finding(node.line, "process-handle", "read .Handle while the process lives, or ExitCode is empty")
 
 
 def type_name(tree: Tree) -> Iterator[Finding]:
-    """Refuse a type that is not on the list, or spelt otherwise."""
+    """Refuse a type that is not on the list in exactly this spelling."""
     named = tree.of_kind("TypeExpressionAst", "TypeConstraintAst", "AttributeAst")
     names = [(node, node["TypeName"].removesuffix("[]")) for node in named]
     names += [(node, node["CommandElements"][1]["Value"]) for node, name in _calls(tree) if name == "New-Object"]
@@ -104,7 +104,7 @@ def type_name(tree: Tree) -> Iterator[Finding]:
 
 
 def number_format(tree: Tree) -> Iterator[Finding]:
-    """Refuse ``-f`` but for hexadecimal numbers: what else it writes follows the server's language."""
+    """Refuse ``-f`` except for hexadecimal numbers: it formats all else in the server's language."""
     for node in tree.of_kind("BinaryExpressionAst"):
         if node["Operator"] == "Format" and not HEXADECIMAL.fullmatch(str(node["Left"]["Value"])):
             yield Finding(node.line, "number-format", f"{node.text}: use ToString with an invariant culture")
@@ -122,14 +122,14 @@ def member(tree: Tree) -> Iterator[Finding]:
 
 
 def catch(tree: Tree) -> Iterator[Finding]:
-    """Refuse an empty catch: what went wrong there would never be known."""
+    """Refuse an empty catch: it hides the error."""
     for node in tree.of_kind("CatchClauseAst"):
         if not node["Body"]["Statements"]:
             yield Finding(node.line, "catch", "an empty catch")
 
 
 def file_error(tree: Tree) -> Iterator[Finding]:
-    """Refuse a catch of IOException alone: a file that a scanner holds may answer "access denied" instead."""
+    """Refuse a catch of IOException alone: Windows may refuse a file that a scanner holds with "access denied"."""
     for node in tree.of_kind("CatchClauseAst"):
         types = {one["TypeName"] for one in node["CatchTypes"]}
         if "IO.IOException" in types and "UnauthorizedAccessException" not in types:
@@ -137,7 +137,7 @@ def file_error(tree: Tree) -> Iterator[Finding]:
 
 
 def script_parameters(tree: Tree) -> Iterator[Finding]:
-    """Refuse script parameters that -File cannot pass to 5.1, and a script that swallows misspelt ones."""
+    """Refuse script parameters that -File cannot pass in 5.1, and a script that ignores misspelt ones."""
     for block in tree.of_kind("ParamBlockAst"):
         if block["Parent"]["Parent"] is not None:
             continue
@@ -149,7 +149,7 @@ def script_parameters(tree: Tree) -> Iterator[Finding]:
 
 
 def strict_mode(tree: Tree) -> Iterator[Finding]:
-    """Refuse a script that goes on after an error."""
+    """Refuse a script that would go on after an error."""
     texts = {node.text for node in tree.of_kind("PipelineAst", "AssignmentStatementAst")}
     for wanted in ("Set-StrictMode -Version Latest", "$ErrorActionPreference = 'Stop'"):
         if wanted not in texts:
@@ -176,14 +176,14 @@ TREE_RULES: Mapping[str, Callable[[Tree], Iterator[Finding]]] = {
 
 
 def tree_findings(tree: Tree) -> list[Finding]:
-    """Judge the syntax tree of a script; a script that does not parse is judged no further."""
+    """Check the syntax tree of a script; if it does not parse, return only the parser's errors."""
     if tree.errors:
         return list(parse(tree))
     return sorted(finding for rule in TREE_RULES.values() for finding in rule(tree))
 
 
 def _calls(tree: Tree) -> Iterator[tuple[Node, str]]:
-    """Yield the commands that are called by a name, but for the script's own functions."""
+    """Yield the commands called by name, except for the script's own functions."""
     own = {node["Name"] for node in tree.of_kind("FunctionDefinitionAst")}
     for node in tree.of_kind("CommandAst"):
         name = node["CommandElements"][0]["Value"]
@@ -192,7 +192,7 @@ def _calls(tree: Tree) -> Iterator[tuple[Node, str]]:
 
 
 def _arguments(node: Node, known: Command) -> tuple[set[str], list[Node]]:
-    """Return the names of the parameters that a command is given, and the arguments that have none."""
+    """Return the names of a command's parameters, and its arguments without a name."""
     given: set[str] = set()
     positional: list[Node] = []
     elements = iter(node["CommandElements"][1:])
@@ -211,7 +211,7 @@ def _static_members(node: Node) -> Mapping[str, tuple[int, ...]]:
 
 
 def _function(node: Node) -> Node | None:
-    """Return the function that a node stands in."""
+    """Return the function around a node."""
     while node is not None and node.kind != "FunctionDefinitionAst":
         node = node["Parent"]
     return node
@@ -223,7 +223,7 @@ def _reads_handle(function: Node | None, tree: Tree) -> bool:
 
 
 def _script_block_parameters(node: Node) -> set[str]:
-    """Return the names of the parameters, typed [scriptblock], of the function that a node stands in."""
+    """Return the names of the [scriptblock] parameters of the function around a node."""
     function = _function(node)
     if function is None:
         return set()

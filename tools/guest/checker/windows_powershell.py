@@ -1,6 +1,6 @@
-"""What Windows PowerShell 5.1 and .NET Framework 4.6.2 have of what the guest uses: an allow list.
+"""The allow list: what the guest may use of Windows PowerShell 5.1 and .NET Framework 4.6.2.
 
-What is not here is refused, on purpose: look it up first, then add it.
+The rules refuse everything else on purpose: look it up first, then add it.
 Commands: learn.microsoft.com/powershell/module/<module>/<command>?view=powershell-5.1, section Syntax.
 Types: learn.microsoft.com/dotnet/api/<type>?view=netframework-4.6.2; members with the numbers of arguments they take.
 """
@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A command of 5.1: parameters with a value, switches, and how many arguments may come without a name.
+    """A command of 5.1: parameters with a value, switches, and how many arguments may have no name.
 
-    ``required`` are parameters that the guest must give where 5.1 has a default that hurts; ``why`` says how.
+    ``required`` are the parameters whose default in 5.1 is harmful; ``why`` says how.
     """
 
     values: str = ""
@@ -23,18 +23,18 @@ class Command(NamedTuple):
 
 
 _LITERAL = "without -LiteralPath, [ ] * ? in a path are wildcards"
-_WEB = "without -UseBasicParsing 5.1 needs Internet Explorer, without -TimeoutSec it waits for ever"
+_WEB = "without -UseBasicParsing 5.1 needs Internet Explorer, without -TimeoutSec it waits forever"
 
-_CIM = "without -OperationTimeoutSec a CIM that hangs keeps the caller for ever"
+_CIM = "without -OperationTimeoutSec a hanging CIM blocks the caller forever"
 
 COMMANDS: Mapping[str, Command] = {
     "Add-Type": Command("AssemblyName"),
-    "ConvertFrom-Json": Command("InputObject", required="InputObject", why="5.1 sends an array on as one object"),
+    "ConvertFrom-Json": Command("InputObject", required="InputObject", why="5.1 passes an array on as one object"),
     "ConvertTo-Json": Command(
         "InputObject Depth",
         "Compress",
         required="InputObject Depth Compress",
-        why="a pipeline loses the array of one, and 5.1 cuts at depth 2 without a word",
+        why="a pipeline unwraps an array of one, and 5.1 silently cuts at depth 2",
     ),
     "Copy-Item": Command("LiteralPath Destination", "Force", required="LiteralPath", why=_LITERAL),
     "ForEach-Object": Command(positional=1),
@@ -71,7 +71,7 @@ COMMANDS: Mapping[str, Command] = {
 # Parameters that every advanced command of 5.1 has and that the guest may use.
 COMMON_VALUES = frozenset({"ErrorAction"})
 
-# A type as the guest spells it, and its static members; a type without any may be named, cast to or caught.
+# A type as the guest spells it, and its static members; a type without members may be named, cast to or caught.
 TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "array": {"IndexOf": (2,)},
     "bool": {},
@@ -126,7 +126,7 @@ TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "UnauthorizedAccessException": {},
 }
 
-# Methods of objects, by name alone: the parser does not know of which type they are.
+# Methods of objects, by name alone: the parser does not know the objects' types.
 METHODS: Mapping[str, tuple[int, ...]] = {
     "Add": (2,),
     "AddSeconds": (1,),
@@ -151,7 +151,7 @@ METHODS: Mapping[str, tuple[int, ...]] = {
     "WriteLine": (1,),
 }
 
-# The kinds of syntax that 5.1 has and the guest may use; classes, workflows and 7's operators are not among them.
+# The syntax of 5.1 that the guest may use; classes, workflows and 7's operators are not on the list.
 _SYNTAX = """
     ArrayExpressionAst ArrayLiteralAst AssignmentStatementAst AttributeAst AttributedExpressionAst BinaryExpressionAst
     BreakStatementAst CatchClauseAst CommandAst CommandExpressionAst CommandParameterAst ConstantExpressionAst

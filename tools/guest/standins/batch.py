@@ -1,4 +1,4 @@
-"""What cmd.exe makes of the guest's batch file: each line in the one way in which it is known to be read."""
+"""cmd.exe's reading of the guest's batch file; it knows only the lines that the guest writes."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class UnknownLine(Exception):
-    """Nobody has said what cmd.exe makes of it here."""
+    """The stand-in does not know what cmd.exe does with this line."""
 
 
 class _Exit(Exception):
@@ -38,7 +38,7 @@ class Batch:
         return 0
 
     def do(self, line: str) -> None:
-        """Do what a line says."""
+        """Run one line."""
         for pattern, command in COMMANDS.items():
             if found := re.fullmatch(pattern, line):
                 command(self, *found.groups())
@@ -46,10 +46,10 @@ class Batch:
         raise UnknownLine(line)
 
     def nothing(self) -> None:
-        """A line for the reader, a label, or the folder, in which all names are looked up anyway."""
+        """Echo off, a label, or the change into the folder, where all names are looked up anyway."""
 
     def match(self, pattern: str, code: str) -> None:
-        """``echo`` of nothing says whether echo is on, which is no id."""
+        """End unless the argument matches; ``echo`` of nothing prints whether echo is on."""
         if not re.fullmatch(pattern, self.argument or "ECHO is off."):
             raise _Exit(code)
 
@@ -63,24 +63,24 @@ class Batch:
             raise _Exit(code)
 
     def move(self, name: str, target: str) -> None:
-        """Give a file its name."""
+        """Rename a file."""
         (self.folder / name).rename(self.folder / target)
 
     def set_zero(self, name: str) -> None:
-        """Begin to count."""
+        """Set a counter to zero."""
         self.numbers[name] = 0
 
     def count(self, name: str) -> None:
-        """Count on."""
+        """Add one to a counter."""
         self.numbers[name] += 1
 
     def end_if_there(self, name: str, code: str) -> None:
-        """End if a file is there."""
+        """End if a file exists."""
         if (self.folder / name).exists():
             raise _Exit(code)
 
     def end_if_more(self, name: str, limit: str, code: str) -> None:
-        """End if a count is above its limit."""
+        """End if a counter is above its limit."""
         if self.numbers[name] > int(limit):
             raise _Exit(code)
 
@@ -89,7 +89,7 @@ class Batch:
         self.rest()
 
     def goto(self, label: str) -> None:
-        """Go on at a label."""
+        """Continue at a label."""
         self.next = self.lines.index(f":{label}")
 
 
@@ -112,6 +112,6 @@ def run_batch(file: Path, arguments: list[str], rest: Callable[[], None]) -> int
     """Run a batch file with these arguments; ``rest`` is called where it waits a second.
 
     Raises:
-        UnknownLine: it has a line that is not among those that are known.
+        UnknownLine: the stand-in does not know a line.
     """
     return Batch(file, arguments, rest).run()

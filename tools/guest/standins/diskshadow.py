@@ -1,6 +1,6 @@
 """Strict stand-in for DiskShadow: ``diskshadow /s FILE /l LOG`` in the folder of both, on the sandbox's model of it.
 
-What the model has not seen is written to the machine's journal as ``refused``, which fails the case.
+It writes what the model does not know to the machine's journal as ``refused``, which fails the case.
 """
 
 import fcntl
@@ -28,14 +28,14 @@ STATE, CIM = MACHINE / "vss.json", MACHINE / "shadows.json"
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Keep every other DiskShadow of this machine away from its shadow copies."""
+    """Keep the machine's other DiskShadow processes away from its shadow copies."""
     with (MACHINE / "vss.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def load() -> Server:
-    """Return VSS as it is now."""
+    """Return the machine's VSS as it is now."""
     state = json.loads(STATE.read_text())
     faults = [file.name for file in (MACHINE / "faults").iterdir()]
     server = shadows.server(state["volumes"], faults)
@@ -46,7 +46,7 @@ def load() -> Server:
 
 
 def save(server: Server, issued: int) -> None:
-    """Write it down, and what CIM says of it."""
+    """Save the machine's VSS, and its CIM instances."""
     state = {
         "volumes": server.volumes,
         "issued": issued,
@@ -71,12 +71,12 @@ class Tool:
         self.tool = DiskShadow(self.server)
 
     def issue(self) -> str:
-        """Make up an id."""
+        """Return a new id."""
         self.issued += 1
         return self.new_id()
 
     def keep(self) -> None:
-        """Write down what this one has made and deleted, whatever others have done meanwhile, and its log."""
+        """Save the log, and what this process has made and deleted, on top of what others did meanwhile."""
         self.log.write_bytes(self.tool.text())
         with locked():
             now, issued = load(), json.loads(STATE.read_text())["issued"]
@@ -105,7 +105,7 @@ class Tool:
         return self.server.failure_exit_code if self.tool.failed else 0
 
     def wait(self, words: list[str]) -> int:
-        """Let a line take its time."""
+        """Take a line's time, and return its exit code."""
         if (words[0] == "create" and self.server.create_s) or (words[0] == "end" and self.server.end_s):
             signal.pause()
         if words[0] in ("create", "end"):
@@ -114,12 +114,12 @@ class Tool:
 
 
 def here(path: str) -> Path:
-    """Return where a path of the machine's C: lies."""
+    """Return the file here for a path on the machine's C:."""
     return MACHINE / path.removeprefix("C:\\").replace("\\", "/")
 
 
 def refuse(why: str) -> int:
-    """Report what nobody has seen."""
+    """Record in the journal what the model does not know."""
     with (MACHINE / "journal").open("a") as journal:
         journal.write(json.dumps({"kind": "refused", "program": "diskshadow", "why": why}) + "\n")
     return 1

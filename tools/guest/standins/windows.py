@@ -1,7 +1,7 @@
 """Strict stand-ins for the programs of Windows that the guest starts.
 
-Each takes exactly the command line that the guest is known to use and the real program documents. Anything else is
-written to the machine's journal as ``refused``, which fails the case: a stand-in never guesses.
+Each takes exactly the command line that the guest uses and the real program documents. It writes anything else to the
+machine's journal as ``refused``, which fails the case: a stand-in never guesses.
 ``$FAKE_WINDOWS`` is the machine's folder. Called as ``python windows.py PROGRAM ARGUMENT...``.
 """
 
@@ -26,7 +26,7 @@ EVENTS = re.compile(
     r"/q:\*\[System\[Provider\[@Name='\w+'( or @Name='\w+')*\] "
     r"and TimeCreated\[@SystemTime>='\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ'\]\]\]"
 )
-# What the real one prints on a server without another provider; its Id is diskshadow_script's.
+# What vssadmin prints on a server without another provider; the Id is that of quiesce.vss.script.
 PROVIDERS = """
 Provider name: 'Microsoft Software Shadow Copy provider 1.0'
    Provider type: System
@@ -36,20 +36,20 @@ Provider name: 'Microsoft Software Shadow Copy provider 1.0'
 TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
 
-def note(kind: str, **what: object) -> None:
+def note(kind: str, **facts: object) -> None:
     """Append one line to the machine's journal."""
     with (MACHINE / "journal").open("a") as journal:
-        journal.write(json.dumps({"kind": kind, **what}) + "\n")
+        journal.write(json.dumps({"kind": kind, **facts}) + "\n")
 
 
 def refuse(program: str, arguments: list[str], why: str) -> int:
-    """Report a command line that the real program would refuse, or that nobody has seen."""
+    """Record a command line that the real program would refuse, or that the stand-in does not know."""
     note("refused", program=program, arguments=arguments, why=why)
     return 1
 
 
 def fault(name: str) -> bool:
-    """Say whether a case wants this to fail: ``icacls``, ``schtasks`` (create), ``start`` (never comes up), ..."""
+    """Return whether the case has this fail: ``icacls``, ``schtasks`` (create), ``start`` (never comes up), ..."""
     return (MACHINE / "faults" / name).exists()
 
 
@@ -73,7 +73,7 @@ def get_acl(arguments: list[str]) -> int:
 
 
 def task_of(file: Path) -> dict[str, object]:
-    """Return what a task file asks for; raise ValueError for what Task Scheduler would not take."""
+    """Return the task in a file; raise ValueError for one that Task Scheduler would refuse."""
     raw = file.read_bytes()
     if not raw.startswith(b"\xff\xfe"):
         raise ValueError("not UTF-16 with a byte order mark, the form in which Windows exports tasks")
@@ -97,7 +97,7 @@ def task_of(file: Path) -> dict[str, object]:
 
 
 def start_task(name: str) -> None:
-    """Start a task as Task Scheduler does: the machine's environment, nobody's child, no handle of the caller."""
+    """Start a task as Task Scheduler does: the machine's environment, a session of its own, no handle of the caller."""
     file = MACHINE / "tasks" / name
     command, arguments = json.loads(file.read_text())["command"]
     words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
@@ -163,7 +163,7 @@ def children(process_id: int) -> list[int]:
         try:
             parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
         except FileNotFoundError:
-            continue  # it has ended while we looked
+            continue  # it has just ended
         if parent == process_id:
             found += children(int(stat.parent.name))
     return found
@@ -180,7 +180,7 @@ def taskkill(arguments: list[str]) -> int:
         try:
             os.kill(each, signal.SIGKILL)
         except ProcessLookupError:
-            continue  # its parent's end was its own
+            continue  # it ended with its parent
     note("taskkill")
     return 0
 
@@ -202,7 +202,7 @@ def cmd(arguments: list[str]) -> int:
 
 
 def wevtutil(arguments: list[str]) -> int:
-    """``wevtutil qe CHANNEL /q:QUERY /f:text /rd:true /c:200``: learn.microsoft.com, wevtutil. Nothing has happened."""
+    """``wevtutil qe CHANNEL /q:QUERY /f:text /rd:true /c:200``: learn.microsoft.com, wevtutil. There are no events."""
     match arguments:
         case ["qe", "Application" | "System", query, "/f:text", "/rd:true", "/c:200"] if EVENTS.fullmatch(query):
             return 15010 if fault("wevtutil") else 0

@@ -1,8 +1,8 @@
-"""Run the beliefs about Windows on Wine: ``python -m tools.guest.wine``.
+"""Check the beliefs about Windows on Wine: ``python -m tools.guest.wine``.
 
 It needs Wine and, in its prefix (``WINEPREFIX``), PowerShell for Windows; where they are missing it says so and ends
-with 0. Exit code 1 if a belief is not held that was held on Wine before, or the other way round.
-What Wine shows is no proof about Windows: docs/unconfirmed.md says how to see the same on a server.
+with 0. Exit code 1 if a belief no longer holds that held on Wine before, or the other way round.
+Wine proves nothing about Windows: docs/unconfirmed.md says how to check the same on a server.
 """
 
 import os
@@ -25,7 +25,7 @@ LIMIT_S = 300
 WINE_LIMITS = {
     "a batch file sees the exit code over 255 of one that it calls": "its cmd gives 1",
     "taskkill /T /F ends a process and its children": "its taskkill has no /T",
-    "there is a process 0, which is nobody to wait for": "it has none",
+    "there is a process 0, the idle process": "it has none",
     "a junction has the attribute ReparsePoint": "it makes no junctions",
     "icacls by SID leaves SYSTEM and Administrators alone": "its icacls does nothing",
     "schtasks registers a task from XML, runs it and deletes it": "its schtasks runs nothing",
@@ -33,7 +33,7 @@ WINE_LIMITS = {
 
 
 def main() -> int:
-    """Run both scripts, print what they print and what differs from what Wine showed before; return the exit code."""
+    """Run both scripts, print their output and the differences from earlier runs on Wine; return the exit code."""
     wine = next((found for name in WINE if (found := shutil.which(name))), None)
     prefix = Path(os.environ.get("WINEPREFIX", Path.home() / ".wine"))
     if wine is None or not (prefix / POWERSHELL).exists():
@@ -49,7 +49,7 @@ def main() -> int:
     problems = [f"wine: no longer held: {name}" for name in sorted(not_held - set(WINE_LIMITS))]
     problems += [f"wine: now held, though {WINE_LIMITS[name]}: {name}" for name in sorted(set(WINE_LIMITS) - not_held)]
     if output.count(" not held; PowerShell ") != 2:
-        problems.append("wine: a script did not come to its end")
+        problems.append("wine: a script did not run to its end")
     print("\n".join([output, *problems]))  # noqa: T201
     return 1 if problems else 0
 

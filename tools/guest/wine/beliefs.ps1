@@ -1,4 +1,4 @@
-# The tools of the two scripts beside it: each belief is one line, "held", or "NOT held" with what was seen instead.
+# What the two scripts beside this one share: a belief prints one line, "held", or "NOT held" with what it saw instead.
 $Folder = Join-Path $env:TEMP ('quiesce-' + [guid]::NewGuid())
 $System = Join-Path $env:SystemRoot 'System32'
 $script:notHeld = 0

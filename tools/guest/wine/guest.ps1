@@ -1,4 +1,4 @@
-# Runs functions of the guest that touch files and processes on a real Windows file system, or on Wine's.
+# Runs the guest's functions for files and processes on a real Windows file system, or on Wine's.
 # On a server: powershell.exe -NoProfile -File guest.ps1 -Guest C:\path\quiesce.ps1. It works in a folder of its own.
 # With -Role it is one of the processes that the beliefs below start.
 [CmdletBinding()]

@@ -1,4 +1,4 @@
-# Shows of Windows what the tests on Linux cannot, one line for each belief that the guest rests on.
+# Shows what the tests on Linux cannot show of Windows, one line for each belief that the guest depends on.
 # For Windows PowerShell 5.1 on a server, as an administrator, and for a PowerShell on Wine. It works in a folder of its
 # own under %TEMP%, registers one scheduled task that writes a file there, and removes both.
 [CmdletBinding()]
@@ -65,7 +65,7 @@ Test-Belief 'taskkill /T /F ends a process and its children' 'all ended' {
     if ($left.Count) { "taskkill $code, child runs" } else { 'all ended' }
 }
 
-Test-Belief 'there is a process 0, which is nobody to wait for' 'Idle' { (Get-Process -Id 0).ProcessName }
+Test-Belief 'there is a process 0, the idle process' 'Idle' { (Get-Process -Id 0).ProcessName }
 
 # Files that are open elsewhere
 $state = Get-File 'state.json' 'old'
@@ -145,7 +145,7 @@ Test-Belief 'a Global mutex keeps other processes out' 'False' {
     if (-not (Wait-For { Test-Path -LiteralPath $taken })) { return 'the owner did not start' }
     $mutex.WaitOne(0)
 }
-Test-Belief 'a Global mutex whose owner was killed is told to the next as abandoned' 'AbandonedMutexException' {
+Test-Belief 'a Global mutex whose owner was killed goes to the next as abandoned' 'AbandonedMutexException' {
     $owner.Kill()
     $owner.WaitForExit()
     $mutex.WaitOne(5000)

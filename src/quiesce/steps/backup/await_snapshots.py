@@ -1,4 +1,4 @@
-"""AwaitSnapshots: look once at the snapshots of the run, adopt what a lost answer left, and say when to look again."""
+"""AwaitSnapshots: look once at the run's snapshots, adopt those whose answer was lost, and say when to look again."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,10 +27,10 @@ class AwaitSnapshotsStep:
     clock: Clock
 
     def take(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Look at the snapshots, and hold the server until the next look.
+        """Look at the snapshots, and renew the server's lease until the next look.
 
         Returns:
-            The ``Awaited``, with the calls of all looks.
+            The ``Awaited``, with the AWS calls of all looks.
         """
         state, run = enter("await_snapshots", document)
         now, runs = self.clock.now(), Runs(self.dynamodb, self.settings.table_name)

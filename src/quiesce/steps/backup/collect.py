@@ -1,4 +1,4 @@
-"""Bring a session's files into the bucket: backup log and state, and the scripts' output if the policy wants it."""
+"""Copy a session's files into the bucket: backup log and state, and the scripts' output if the policy wants it."""
 
 from quiesce.aws.bucket import Bucket, session_folder
 from quiesce.aws.clients import ANY_REFUSAL
@@ -14,9 +14,9 @@ from quiesce.points.record import Logs
 
 
 def collect(guest: Guest, bucket: Bucket, run: RunIdentity, state: RunState) -> Logs | None:
-    """Bring the files of a run's session into the bucket; None where there was no session.
+    """Copy the files of a run's session into the bucket; None where there was no session.
 
-    Nothing here keeps the run from being reported: the record then says why it has no files.
+    A refusal does not keep Report from ending the run: the record then says why it has no files.
     """
     if state.plan is None or not was_asked(state):
         return None

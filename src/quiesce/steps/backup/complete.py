@@ -1,4 +1,4 @@
-"""Complete: have the complete script run, with 1 only if everything succeeded."""
+"""Complete: have the server run the complete script, with 1 only if everything succeeded."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""How a run ends, for Report and sweep alike: verdict, tags, record, mail, and the server is free."""
+"""How a run ends, for Report and sweep alike: verdict, tags, record, mail, and the lease is released."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws import topic
 from quiesce.aws.bucket import Bucket, record_key
+from quiesce.aws.clients import ANY_REFUSAL
 from quiesce.aws.runs import Runs
 from quiesce.aws.snapshots import tag_snapshots
 from quiesce.aws.ssm import Guest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EndingStep:
-    """What a step needs that ends a run; ``links`` is a client of S3 whose links name the bucket's own host."""
+    """What a step needs to end a run; ``links`` is a client of S3 whose links name the bucket's own host."""
 
     ec2: "EC2Client"
     s3: "S3Client"
@@ -57,41 +58,64 @@ class EndingStep:
         return Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
 
     def end(self, state: RunState, guest: Guest, now: datetime) -> Record:
-        """End a run, or return the record that stands already; repeated after a crash, nothing is lost.
+        """End a run, or return the record that it already has; a repetition after a crash loses nothing.
 
         Raises:
             RunAlreadyStarted: the run is another execution's; nothing was changed.
         """
         run = identity_of(state)
-        ended = self.runs.ended_record(run, state.execution.id)
-        record = Record.model_validate_json(ended) if ended else self._keep(self._judge(state, run, guest, now), run)
+        if ended := self.runs.ended_record(run, state.execution.id):
+            record = Record.model_validate_json(ended)
+        elif judged := self.runs.judged(run):
+            # An earlier try could not finish: its verdict counts, and the server is not asked again.
+            record = self._keep(Record.model_validate_json(judged), run)
+        else:
+            record = self._judge(state, run, guest, now)
+            self.runs.keep_judged(run, record)
+            record = self._keep(record, run)
+        self.release(run, record)
+        return record
+
+    def release(self, run: RunIdentity, record: Record) -> None:
+        """Keep a record's status and writers for the policy's next run, and release the server's lease."""
         self.runs.keep_last_status(run, record.status)
         if record.shadow and record.shadow.good:
             self.runs.keep_writers(run, record.shadow.writers)
         self.runs.release_lease(run)
-        return record
 
     def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
-        """Bring the session's files into the bucket, and write down what the run is worth."""
+        """Copy the session's files into the bucket, and return the run's record with its verdict."""
         places = Places(self.bucket.place(record_key(run)), collect(guest, self.bucket, run, state))
         findings = gather(state)
         return write(state, findings, judge(findings), now=now, places=places)
 
     def _keep(self, record: Record, run: RunIdentity) -> Record:
-        """Publish a record, and keep it as the run's: the first one stands."""
+        """Publish a record, and keep it as the run's unless the run already has one."""
         published = self._publish(record, run)
-        # Before the status is kept: a crash between them sends two mails, never none.
-        if mail := mail_of(published, self.runs.last_status(run)):
-            topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
+        # Mail first, then keep the status: a crash in between sends two mails, never none.
+        if untold := self._mail(published, run):
+            published = published.model_copy(update={"notes": [*published.notes, untold]})
+            self.bucket.write_json(record_key(run), published.model_dump_json(indent=2))
         if not self.runs.end_run(run, published):
-            # Report and sweep at once, in a run that was stopped while Report ran: the first word stands, everywhere.
+            # Report and sweep ran at once, in a run stopped during Report: the first record counts, everywhere.
             return self._publish(Record.model_validate_json(self.runs.run(run)["record"]), run)
         count_run(published.status, auto_thawed=published.session is not None and published.session.auto_thawed)
         logger.info("run ended", status=published.status, reason=published.reason)
         return published
 
+    def _mail(self, record: Record, run: RunIdentity) -> str:
+        """Send the mail about a run, if it needs one; return why it was not sent, as a note, else nothing."""
+        mail = mail_of(record, self.runs.last_status(run))
+        try:
+            if mail:
+                topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
+        except ANY_REFUSAL as error:
+            logger.exception("the mail was not sent")
+            return f"the mail was not sent: {error}"
+        return ""
+
     def _publish(self, record: Record, run: RunIdentity) -> Record:
-        """Write the truth on the snapshots and the record into the bucket; what could not be tagged is in it."""
+        """Tag the snapshots with the verdict and write the record, with what could not be tagged, into the bucket."""
         untagged = [note for note in tag_snapshots(self.ec2, record) if note not in record.notes]
         written = record.model_copy(update={"notes": [*record.notes, *untagged]})
         self.bucket.write_json(record_key(run), written.model_dump_json(indent=2))

@@ -1,4 +1,4 @@
-"""How every state of the backup machine begins and ends: the state document in, what the state leaves out."""
+"""How every state of the backup machine begins and ends: it takes the state document and returns what it adds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from quiesce.telemetry import begin
 
 
 def enter(step: str, document: Mapping[str, Any]) -> tuple[RunState, RunIdentity]:
-    """Read the state document, put its run on every line that follows, and count calls from here on."""
+    """Read the state document, put its run on every log line that follows, and count AWS calls from here on."""
     take_calls()
     state = RunState.model_validate(document)
     run = identity_of(state)
@@ -19,6 +19,6 @@ def enter(step: str, document: Mapping[str, Any]) -> tuple[RunState, RunIdentity
 
 
 def leave(left: Leaving) -> dict[str, Any]:
-    """Return what a state leaves, with the calls that it has sent."""
+    """Return what a state adds to the state document, with the AWS calls that it made."""
     calls = add_calls(left.calls, take_calls())
     return left.model_copy(update={"calls": calls}).model_dump(mode="json")

@@ -1,16 +1,17 @@
-"""Freeze: start the session of one attempt on the server, and wait until it is frozen or before has failed."""
+"""Freeze: start the session of one attempt on the server, and wait until it is frozen or the freeze has failed."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.runs import ASKING_LEASE_S, Runs
 from quiesce.aws.ssm import Guest
-from quiesce.backup.attempts import decide, earlier_attempts
+from quiesce.backup.attempts import decide, earlier_attempts, without_answer
 from quiesce.backup.parameters import session_parameters
 from quiesce.backup.shadow_copies import log_of, outcome_of
 from quiesce.backup.state import Freeze
 from quiesce.clock import Clock
+from quiesce.errors import AgentUnreachable
 from quiesce.guest.answers import session_of
 from quiesce.guest.patience import freeze_wait
 from quiesce.settings import Settings
@@ -39,8 +40,8 @@ class FreezeStep:
 
         Raises:
             LeaseLost: the run no longer holds the server, and it was not asked; not retried.
-            AgentUnreachable, AnswerUnreadable, GuestRefused, CommandRefused: it is not known what happened on the
-                server; not retried: the machine thaws.
+            AgentUnreachable: no answer came, and the policy requires application consistency; not retried.
+            AnswerUnreadable, GuestRefused, CommandRefused: the server answered otherwise; not retried.
         """
         state, run = enter("freeze", document)
         now, plan = self.clock.now(), state.needed_plan()
@@ -49,10 +50,19 @@ class FreezeStep:
         runs.begin_attempt(run, attempt, now, now + timedelta(seconds=ASKING_LEASE_S))
         wait_s, patience = freeze_wait(plan.settings.limits)
         guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
-        answer = guest.ask("freeze", session_parameters(plan, attempt, wait_s), patience)
-        session, known_at = session_of(answer), self.clock.now()
-        shadow = outcome_of(session, log_of(answer), plan.shadow) if plan.shadow else None
-        decision = decide(plan, session, shadow, attempt)
+        # Once the server has thawed by itself, another answer is worth nothing.
+        patience = replace(patience, again_s=plan.settings.freeze_limit_s)
+        session, shadow = None, None
+        try:
+            answer = guest.ask("freeze", session_parameters(plan, attempt, wait_s), patience)
+            session = session_of(answer)
+            shadow = outcome_of(session, log_of(answer), plan.shadow) if plan.shadow else None
+            decision = decide(plan, session, shadow, attempt)
+        except AgentUnreachable as error:
+            if plan.settings.consistency == "application":
+                raise
+            decision = without_answer(str(error))
+        known_at = self.clock.now()
         logger.info("frozen", attempt=attempt, **asdict(decision), shadow=shadow and shadow.kind)
         frozen = Freeze(
             attempt=attempt,

@@ -1,4 +1,4 @@
-"""MakeImage: see to it that the server has an initial AMI, and that old ones go; never waits for one."""
+"""MakeImage: create the server's initial AMI if it needs one, and deregister replaced ones; never wait for one."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ class MakeImageStep:
     clock: Clock
 
     def take(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Look after the server's initial AMI, where the policy wants one and the snapshots are good.
+        """Maintain the server's initial AMI, if the policy wants one and the snapshots are good.
 
         Returns:
             The ``ImageKept``.
@@ -47,9 +47,8 @@ class MakeImageStep:
         image_id = upkeep.latest
         if upkeep.make:
             server = describe_server(self.ec2, run.instance_id, self.ec2.meta.region_name)
-            devices = [mapping["DeviceName"] for mapping in server["BlockDeviceMappings"]]
-            image_id = create_image(self.ec2, image_request(run, plan, server["RootDeviceName"], devices))
+            image_id = create_image(self.ec2, image_request(run, plan, server.root_device, server.mapped))
         # Last: a server without an image is worse than one with two.
-        left = [note for old in (*upkeep.retired, *upkeep.failed) for note in deregister(self.ec2, old)]
+        problems = [note for old in (*upkeep.retired, *upkeep.failed) for note in deregister(self.ec2, old)]
         logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make, retired=upkeep.retired)
-        return leave(ImageKept(image_id=image_id, notes=[*initial_image.notes_of(upkeep), *left], calls={}))
+        return leave(ImageKept(image_id=image_id, notes=[*initial_image.notes_of(upkeep), *problems], calls={}))

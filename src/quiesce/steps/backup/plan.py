@@ -45,11 +45,11 @@ class PlanStep:
         """Plan a run: what is backed up, how good it can be, and why.
 
         Returns:
-            The ``Plan``, which is also kept with the run, for sweep.
+            The ``Plan``, which the table also keeps, for sweep.
 
         Raises:
             PolicyRefused, ServerRefused: the input, the policy or the server do not allow the backup; not retried.
-            RunAlreadyStarted: another execution is this run; not retried.
+            RunAlreadyStarted: another execution has this run id; not retried.
             ServerBusy: another run holds the server; retried for a bounded time.
         """
         state, run = enter("plan", document)
@@ -66,7 +66,7 @@ class PlanStep:
         origin = planning.Origin(self.settings.stack_name, now)
         plan = planning.decide(run, policy, settings, server, selection, origin)
         try_create_snapshots(self.ec2, snapshots_request(plan, vss=plan.freezes))
-        # Last of what can refuse cheaply: a refused run must not hold the server (docs/decisions/0005-lease-last.md).
+        # After all cheap checks: a refused run must not hold the server (docs/decisions/0005-lease-last.md).
         runs.take_lease(run, execution, now, now + timedelta(seconds=LEASE_S))
         if plan.freezes:
             guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
@@ -81,7 +81,7 @@ class PlanStep:
 
 
 def _read(request: BackupRequest, bucket: Bucket) -> Policy:
-    """Read the policy that an input names, or that stands in it."""
+    """Read the policy that the input names or contains."""
     if not isinstance(request.policy, str):
         return read_policy(request.policy, "policy")
     content, where = bucket.read_policy(request.policy)

@@ -1,4 +1,4 @@
-"""Plan's last part: see whether the server can be asked, and put what its session will need onto its disk."""
+"""Plan's last part: check whether the server can be asked to freeze, and stage the files that its session needs."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from quiesce.backup.state import Plan
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
-from quiesce.guest.answers import staged_of
+from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.scripts import Stage, choose, places
 from quiesce.vss import script
@@ -24,8 +24,8 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = (
     ``writers`` are the names of those that took part in the policy's last good run on this server.
 
     Raises:
-        ServerRefused: it can't be done, and the policy takes nothing less.
-        PolicyRefused: a script is there twice.
+        ServerRefused: it can't be done, and the policy requires application consistency.
+        PolicyRefused: the bucket has a script twice.
     """
     agent = guest.describe_agent() if plan.instance_state == "running" else None
     reason = obstacle(plan.instance_state, plan.platform, agent)
@@ -43,10 +43,10 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = (
 
 
 def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
-    """Add what the server says of itself; a server that has no words for it can be backed up all the same."""
+    """Add the server's inventory; a server that can't report one is backed up all the same."""
     answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
-    if not answer.ok and answer.error.startswith("InventoryUnreadable"):
-        words = f"the server can't say what it is: {answer.error}"
+    if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
+        words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
         return plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})
     inventory = inventory_of(answer)
@@ -62,7 +62,7 @@ def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
 
 
 def _staged(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
-    """Have the server fetch what its session will need."""
+    """Have the server fetch the files that its session needs."""
     source = "off" if plan.settings.scripts == "off" else plan.settings.scripts.source
     links = _links(bucket, plan) if source == "bucket" else {}
     parameters = stage_parameters(plan, links, _shadow_script(plan))

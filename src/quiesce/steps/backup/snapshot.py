@@ -33,7 +33,7 @@ class SnapshotStep:
 
         Args:
             document: the state document.
-            token: of this one call of the function.
+            token: identifies this call of the function.
 
         Returns:
             The ``SnapshotSet``.

@@ -1,6 +1,6 @@
-"""Sweep: after an execution that was stopped, timed out or failed: thaw, complete with 0, record, lease.
+"""Sweep: end the run of a stopped, timed out or failed execution: thaw, complete with 0, record, lease.
 
-It does nothing where the run's record is complete. Like the event it is best effort: the server keeps its deadlines.
+It does nothing if the run has its record. Like the event it is best effort: the server has its own deadlines.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from quiesce.executions import execution_of, input_of
 from quiesce.guest.answers import Session, session_of
 from quiesce.guest.patience import sweep_wait
 from quiesce.points.parts import Snapshot
+from quiesce.points.record import Record
 from quiesce.steps.backup.end import EndingStep
 from quiesce.telemetry import begin, logger
 
@@ -37,23 +38,31 @@ class SweepStep(EndingStep):
 
         Raises:
             RunAlreadyStarted: the run is another execution's; nothing was changed.
-            AwsThrottled, AwsUnavailable: Lambda tries an event again.
+            AwsThrottled, AwsUnavailable: Lambda retries the event.
         """
         detail, now = event["detail"], self.clock.now()
         run = identify(execution_of(detail), input_of(detail))
         begin("sweep", run_id=run.run_id, instance_id=run.instance_id, policy=run.policy)
         item = self.runs.run(run)
-        if "record" in item or item.get("execution", detail["executionArn"]) != detail["executionArn"]:
+        if item.get("execution", detail["executionArn"]) != detail["executionArn"]:
+            logger.info("nothing to sweep")
+            return
+        if "record" in item:
+            # Report may have died between its record and its end.
+            self.release(run, Record.model_validate_json(item["record"]))
             logger.info("nothing to sweep")
             return
         self.runs.bar(run)
         state, guest = left_by(detail, self.runs.run(run)), self.guest(run)
+        if "judged" in item:
+            self.end(state, guest, now)
+            return
         session, problem = end_session(guest, state.plan, state.attempt) if was_asked(state) else (None, "")
         found = self._find_snapshots(run)
         self.end(with_end(state, session, problem, found, now), guest, now)
 
     def _find_snapshots(self, run: RunIdentity) -> list[Snapshot]:
-        """Find what Snapshot made in an execution that has ended: it may be under way still, and EC2 lists it late."""
+        """Find the snapshots of an execution that has ended: Snapshot may still run, and EC2 lists them late."""
         for _ in range(LOOKS):
             found = find_snapshots(self.ec2, run, self.settings.stack_name)
             if found or not self.runs.has_sent_snapshot(run):
@@ -63,10 +72,10 @@ class SweepStep(EndingStep):
 
 
 def end_session(guest: Guest, plan: Plan | None, attempt: int) -> tuple[Session | None, str]:
-    """Have the session end, with 0; it thaws before, if that was not asked for yet.
+    """Have the server end the session with 0; it thaws first, if it has not yet.
 
     Returns:
-        What the server said, or why it said nothing: it keeps its own deadlines.
+        The session, or why the server did not report it: it has its own deadlines.
     """
     if plan is None:
         return None, ""

@@ -1,13 +1,14 @@
-"""Thaw: have the after script run, on every path; without a session there is nothing to do."""
+"""Thaw: have the server run the after script, on every path; without a session there is nothing to do."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.ssm import Guest
 from quiesce.backup.parameters import session_parameters
-from quiesce.backup.session_problems import was_asked
+from quiesce.backup.session_problems import failed_after, was_asked
 from quiesce.backup.state import Thaw
 from quiesce.clock import Clock
+from quiesce.errors import NotThawed
 from quiesce.guest.answers import session_of
 from quiesce.guest.patience import thaw_wait
 from quiesce.settings import Settings
@@ -34,6 +35,7 @@ class ThawStep:
 
         Raises:
             AgentUnreachable: retried; the server thaws by its own deadline.
+            NotThawed: between two attempts, and the after script failed; not retried: no other attempt is made.
             AnswerUnreadable, GuestRefused, CommandRefused: not retried.
         """
         state, run = enter("thaw", document)
@@ -47,4 +49,6 @@ class ThawStep:
         guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
         session = session_of(guest.ask("thaw", parameters, patience))
         logger.info("thawed", auto_thawed=session.auto_thawed, after=session.after and session.after.succeeded)
+        if state.is_retrying and (problem := failed_after(session)):
+            raise NotThawed(f"{problem}: no other attempt is made while the application may still be held")
         return leave(Thaw(session=session, calls={}))

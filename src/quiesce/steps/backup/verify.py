@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
-# Of one shadow copy or snapshot: 160 of them go through a state document of 256 KiB, beside everything else.
+# For one shadow copy or snapshot: a state document of 256 KiB has room for 160 of them, besides everything else.
 MAX_WORDS = 300
 
 
@@ -44,14 +44,14 @@ class VerifyStep:
     ebs: "EBSClient"
 
     def take(self, document: dict[str, Any], remaining_ms: Callable[[], int]) -> dict[str, Any]:
-        """Read the evidence out of the snapshots, where it is all that is left to show.
+        """Read the evidence out of the snapshots, if the run is good so far and has shadow copies.
 
         Args:
             document: the state document.
             remaining_ms: how long the function may still run.
 
         Returns:
-            The ``Verified``; what could not be read is in it.
+            The ``Verified``, with what could not be read.
 
         Raises:
             AwsThrottled, AwsUnavailable: retried.
@@ -68,9 +68,9 @@ class VerifyStep:
 def verify(
     ec2_client: "EC2Client", ebs_client: "EBSClient", state: RunState, remaining_ms: Callable[[], int]
 ) -> Verified:
-    """Look for each shadow copy of a run in all of its snapshots: a store may be on any.
+    """Look for each shadow copy of a run in all of its snapshots: its store may be on any.
 
-    A snapshot that can't be read makes what it may hold `not verifiable`.
+    A shadow copy that an unreadable snapshot may hold is `not verifiable`.
 
     Raises:
         AwsThrottled, AwsUnavailable: retried by the state machine.
@@ -82,11 +82,11 @@ def verify(
     allowance = Allowance(remaining_ms)
     opened = [_open(ebs_client, snapshot, now.get(snapshot.snapshot_id), allowance) for snapshot in snapshots]
     evidence = examine([each.disk for each in opened], _expected(state, shadow.copies, snapshots))
-    of_id = {snapshot.snapshot_id: snapshot for snapshot in snapshots}
-    copies = [_told(one, copy, of_id) for one, copy in zip(evidence, shadow.copies, strict=True)]
-    least = copies[evidence.index(worst(evidence) or evidence[0])]
-    reason = f"{least.path or least.shadow_id} {least.verdict}: {least.reason}"
-    return Verified(verdict=least.verdict, reason=reason, copies=copies, snapshots=[_read(each) for each in opened])
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in snapshots}
+    copies = [_verified_copy(found, copy, by_id) for found, copy in zip(evidence, shadow.copies, strict=True)]
+    decisive = copies[evidence.index(worst(evidence) or evidence[0])]
+    reason = f"{decisive.path or decisive.shadow_id} {decisive.verdict}: {decisive.reason}"
+    return Verified(verdict=decisive.verdict, reason=reason, copies=copies, snapshots=[_read(each) for each in opened])
 
 
 def _open(client: "EBSClient", snapshot: Snapshot, now: Snapshot | None, allowance: Allowance) -> _Opened:
@@ -99,7 +99,7 @@ def _open(client: "EBSClient", snapshot: Snapshot, now: Snapshot | None, allowan
 
 
 def _check_at_hand(now: Snapshot | None) -> None:
-    """Refuse what these APIs do not serve: its answer is not documented, and might be taken for something else."""
+    """Refuse a snapshot that the EBS direct APIs do not serve: their answer is undocumented and could be misread."""
     if now is None:
         raise NotRead("EC2 does not know it any more")
     if now.state != "completed":
@@ -109,19 +109,19 @@ def _check_at_hand(now: Snapshot | None) -> None:
 
 
 def _expected(state: RunState, copies: Sequence[ShadowCopy], snapshots: Sequence[Snapshot]) -> list[ExpectedCopy]:
-    session = state.freeze.session.shadow if state.freeze else None
+    session = state.freeze.session.shadow if state.freeze and state.freeze.session else None
     created_at = datetime.fromtimestamp(session.created_ms / 1000, UTC) if session and session.created_ms else None
     set_id = UUID(state.shadow.set_id) if state.shadow else UUID(int=0)
     disks = {snapshot.volume_id: snapshot.snapshot_id for snapshot in snapshots}
     return [ExpectedCopy(UUID(copy.shadow_id), set_id, disks.get(copy.volume_id), created_at) for copy in copies]
 
 
-def _told(evidence: Evidence, copy: ShadowCopy, snapshots: Mapping[str, Snapshot]) -> VerifiedCopy:
+def _verified_copy(evidence: Evidence, copy: ShadowCopy, snapshots: Mapping[str, Snapshot]) -> VerifiedCopy:
     reason = _bounded(evidence.reason)
-    told = VerifiedCopy(shadow_id=copy.shadow_id, path=copy.path, verdict=evidence.verdict, reason=reason)
+    verified = VerifiedCopy(shadow_id=copy.shadow_id, path=copy.path, verdict=evidence.verdict, reason=reason)
     found = evidence.found
     if found is None:
-        return told
+        return verified
     snapshot, created_at = snapshots[found.original.disk], found.entry.created_at
     before = (snapshot.started_at - created_at).total_seconds() if created_at else None
     storage = snapshots[found.storage.disk].volume_id if found.storage else ""
@@ -132,7 +132,7 @@ def _told(evidence: Evidence, copy: ShadowCopy, snapshots: Mapping[str, Snapshot
         "before_snapshot_s": before,
         "writers_involved": found.store.writers_involved if found.store else None,
     }
-    return told.model_copy(update=facts)
+    return verified.model_copy(update=facts)
 
 
 def _read(opened: _Opened) -> ReadSnapshot:

@@ -1,13 +1,13 @@
-"""What is left of a recovery that failed, and its removal, if that was asked for.
+"""What a failed recovery left, and its deletion if the input asks for that.
 
-Only what carries the tag of a recovery that has not ended is deleted, here and by IAM.
+This code and IAM allow the deletion only of what carries the tag of a recovery that has not ended.
 """
 
 from typing import TYPE_CHECKING
 
 from quiesce import tags
 from quiesce.aws import recovery_changes
-from quiesce.aws.recovery_changes import CHANGES_PER_TRY, change, tag_of
+from quiesce.aws.recovery_changes import CHANGES_PER_TRY, tag_of
 from quiesce.errors import NotReady
 from quiesce.recovery.account import Remains
 
@@ -19,20 +19,20 @@ def remains(client: "EC2Client", recovery_id: str, stack: str) -> list[Remains]:
     """Return everything that a recovery made and that exists, found by its tags."""
     found: list[Remains] = []
     server = recovery_changes.find_server(client, recovery_id, stack)
-    if server and (state := server["State"]["Name"]) != "terminated":
-        found.append(Remains(kind="server", resource_id=server["InstanceId"], state=state, what="the server"))
+    if server and server.state != "terminated":
+        found.append(Remains(kind="server", resource_id=server.server_id, state=server.state, what="the server"))
     for volume in recovery_changes.find_volumes(client, recovery_id, stack):
         what = tag_of(volume, tags.DEVICE) or "the image's own root volume"
-        found.append(Remains(kind="volume", resource_id=volume["VolumeId"], state=volume["State"], what=what))
+        found.append(Remains(kind="volume", resource_id=volume.volume_id, state=volume.state, what=what))
     if group := recovery_changes.find_group(client, recovery_id, stack):
         found.append(
-            Remains(kind="security group", resource_id=group["GroupId"], state="available", what="without traffic")
+            Remains(kind="security group", resource_id=group.group_id, state="available", what="without traffic")
         )
     return found
 
 
 def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
-    """Delete what a recovery made; where it has ended, nothing: its server is somebody's.
+    """Delete what a recovery made, but nothing once it has ended: its server is then in use.
 
     Raises:
         NotReady: the server is still being terminated, or a volume deleted.
@@ -40,17 +40,16 @@ def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
     server = recovery_changes.find_server(client, recovery_id, stack)
     if server and tag_of(server, tags.RECOVERING) is None:
         return
-    if server and server["State"]["Name"] != "terminated":
-        if server["State"]["Name"] != "shutting-down":
-            with change("ec2:TerminateInstances"):
-                client.terminate_instances(InstanceIds=[server["InstanceId"]])
-        raise NotReady(f"{server['InstanceId']} is being terminated")
+    if server and server.state != "terminated":
+        if server.state != "shutting-down":
+            recovery_changes.terminate_server(client, server.server_id)
+        raise NotReady(f"{server.server_id} is being terminated")
     found = recovery_changes.find_volumes(client, recovery_id, stack)
-    # One that somebody holds must not keep the others from going.
-    ours = [v["VolumeId"] for v in found if tag_of(v, tags.RECOVERING) and v["State"] in ("available", "error")]
+    # A volume that is in use must not keep the others from being deleted.
+    ours = [v.volume_id for v in found if tag_of(v, tags.RECOVERING) and v.state in ("available", "error")]
     for volume_id in ours[:CHANGES_PER_TRY]:
         recovery_changes.delete_volume(client, volume_id)
     if group := recovery_changes.find_group(client, recovery_id, stack):
-        recovery_changes.delete_group(client, group["GroupId"])
+        recovery_changes.delete_group(client, group.group_id)
     if left := remains(client, recovery_id, stack):
         raise NotReady(f"{left[0].resource_id} is being deleted")

@@ -51,9 +51,10 @@ class RecoverStep:
             What the next states need; None for an event.
 
         Raises:
-            NotReady: what the step waits for takes its time; retried, which is the wait.
-            RecoveryRefused: what was asked for is not possible; not retried.
-            ChangeRefused, RecoveryBroken: EC2 refuses a change, or what was made is gone; not retried.
+            NotReady: what the step waits for is not there yet; the retry is the wait.
+            RecoveryRefused: what the input asks for is not possible; not retried.
+            ChangeRefused, RecoveryBroken, RecoveryUsedUp: EC2 refuses a change, or what was made has been changed or
+                is gone; not retried.
         """
         if "detail" in event:
             self._sweep(event["detail"])

@@ -1,7 +1,7 @@
-"""The steps of a recovery. Each looks at what is there, does what is missing and says ``NotReady`` until it is done.
+"""The steps of a recovery. Each looks at what is there, does what is missing and raises ``NotReady`` until all is done.
 
 So each may be repeated, and a recovery that was stopped anywhere goes on under its id. A server without the tag
-``quiesce:recovering`` is somebody's: its recovery has ended, and no step changes it any more.
+``quiesce:recovering`` was handed over: its recovery has ended, and no step changes it any more.
 """
 
 from dataclasses import dataclass
@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 
 from quiesce import tags
 from quiesce.aws import recovery_changes
-from quiesce.aws.recovery_changes import CHANGES_PER_TRY, change, tag_of
-from quiesce.errors import NotReady, RecoveryBroken
+from quiesce.aws.recovered import RecoveredServer, RecoveredVolume
+from quiesce.aws.recovery_changes import CHANGES_PER_TRY, tag_of
+from quiesce.aws.recovery_looks import status_checks
+from quiesce.errors import NotReady, RecoveryBroken, RecoveryUsedUp
 from quiesce.recovery.account import OTHER_ID
 from quiesce.recovery.plan import RecoveryPlan
 from quiesce.recovery.requests import launch_request, volume_request
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
 
 TERMINATED = {"terminated", "shutting-down"}
 
 
 @dataclass(frozen=True)
 class Recovering:
-    """A recovery under way."""
+    """A recovery in progress."""
 
     ec2: "EC2Client"
     stack: str
@@ -34,33 +35,32 @@ class Recovering:
         """Launch the server into a security group without traffic, once, and return its id.
 
         Raises:
-            RecoveryBroken: it was terminated meanwhile: the recovery's id is used up.
+            RecoveryUsedUp: the server was terminated, and EC2 launches no other one under the recovery's id.
         """
         server = recovery_changes.find_server(self.ec2, self.plan.recovery_id, self.stack)
         if server is None:
             request = launch_request(self.plan, self.stack, [self._isolate()])
             server = recovery_changes.run_server(self.ec2, request)
-        if server["State"]["Name"] in TERMINATED:
-            raise RecoveryBroken(f"{server['InstanceId']}, made by this recovery, is {_end_of(server)}; {OTHER_ID}")
-        return server["InstanceId"]
+        if server.state in TERMINATED:
+            raise RecoveryUsedUp(f"{server.server_id}, made by this recovery, is {_end_of(server)}; {OTHER_ID}")
+        return server.server_id
 
     def stop(self, instance_id: str) -> None:
         """Stop the server that boots from the image's own volume."""
         server, attached = self._server(instance_id), recovery_changes.attached_volumes(self.ec2, instance_id)
         if _has_ended(server) or self._is_in_place(attached):
             return
-        if (state := server["State"]["Name"]) == "stopped":
+        if server.state == "stopped":
             return
-        if state == "running":
-            with change("ec2:StopInstances"):
-                self.ec2.stop_instances(InstanceIds=[instance_id])
-        raise NotReady(f"{instance_id} is {state}, and has to be stopped")
+        if server.state == "running":
+            recovery_changes.stop_server(self.ec2, instance_id)
+        raise NotReady(f"{instance_id} is {server.state}, and has to be stopped")
 
     def make_volumes(self, instance_id: str) -> None:
         """Create the volumes from the snapshots, each once.
 
         Raises:
-            RecoveryBroken: one ended in an error, which EC2 tells by its state only: its key can't be used, for one.
+            RecoveryUsedUp: a volume's state is ``error``: EC2 gives no reason, such as a key that can't be used.
         """
         if _has_ended(self._server(instance_id)):
             return
@@ -70,47 +70,44 @@ class Recovering:
         for volume in missing[:CHANGES_PER_TRY]:
             recovery_changes.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
         if missing:
-            asked, wanted = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
+            requested, planned = len(missing[:CHANGES_PER_TRY]), len(self.plan.volumes)
             raise NotReady(
-                f"{len(missing)} of {wanted} volumes were not listed yet, {missing[0].device} among them; {asked} were "
-                "asked for just now; one that never comes may have a key that the recovery can't use"
+                f"EC2 does not list {len(missing)} of {planned} volumes yet, {missing[0].device} among them; "
+                f"{requested} requested just now; one that never appears may have a key that the recovery can't use"
             )
-        if creating := [volume["VolumeId"] for volume in made.values() if volume["State"] == "creating"]:
+        if creating := [volume.volume_id for volume in made.values() if volume.state == "creating"]:
             raise NotReady(f"{len(creating)} of {len(made)} volumes are being created: {creating[0]} is one of them")
 
     def swap(self, instance_id: str) -> None:
         """Put the volumes in place of the image's own, and give the server its security groups.
 
         Raises:
-            RecoveryBroken: a device is taken by what is not this recovery's.
+            RecoveryBroken: a device is taken by a volume that is not this recovery's.
         """
         server = self._server(instance_id)
         if _has_ended(server):
             return
         attached = recovery_changes.attached_volumes(self.ec2, instance_id)
         if not self._is_in_place(attached):
-            if server["State"]["Name"] != "stopped":
-                raise NotReady(f"{instance_id} is {server['State']['Name']}, and has to be stopped")
+            if server.state != "stopped":
+                raise NotReady(f"{instance_id} is {server.state}, and has to be stopped")
             self._move(instance_id, attached)
             raise NotReady(self._progress(instance_id, attached))
-        recovery_changes.set_ends(self.ec2, instance_id, self.plan)
+        recovery_changes.set_delete_on_termination(self.ec2, instance_id, self.plan)
         recovery_changes.set_groups(self.ec2, instance_id, self.plan.security_group_ids)
 
     def start(self, instance_id: str) -> None:
         """Start the server from its own volumes."""
         server = self._server(instance_id)
-        if (state := server["State"]["Name"]) == "running" or _has_ended(server):
+        if server.state == "running" or _has_ended(server):
             return
-        if state == "stopped":
-            with change("ec2:StartInstances"):
-                self.ec2.start_instances(InstanceIds=[instance_id])
-        raise NotReady(f"{instance_id} is {state}, and has to run")
+        if server.state == "stopped":
+            recovery_changes.start_server(self.ec2, instance_id)
+        raise NotReady(f"{instance_id} is {server.state}, and has to be running")
 
     def check_status(self, instance_id: str) -> None:
-        """Wait until EC2's two status checks are passed."""
-        with change("ec2:DescribeInstanceStatus"):
-            found = self.ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
-        checks = {name: found[0][name]["Status"] for name in ("InstanceStatus", "SystemStatus")} if found else {}
+        """Wait until the server has passed EC2's two status checks."""
+        checks = status_checks(self.ec2, instance_id)
         if set(checks.values()) != {"ok"}:
             raise NotReady(f"EC2's status checks of {instance_id} are {checks or 'not there yet'}")
 
@@ -121,11 +118,12 @@ class Recovering:
             if unlisted := [volume.device for volume in self.plan.volumes if volume.device not in made]:
                 raise NotReady(f"EC2 does not list the volume for {unlisted[0]} at the moment")
             for volume in self._images_own():
-                recovery_changes.delete_volume(self.ec2, volume["VolumeId"])
+                recovery_changes.delete_volume(self.ec2, volume.volume_id)
             if group := recovery_changes.find_group(self.ec2, self.plan.recovery_id, self.stack):
-                recovery_changes.delete_group(self.ec2, group["GroupId"])
-        # In one call: a server of which only the volumes were handed over would still be the recovery's to delete.
-        ids = {instance_id: server} | {volume["VolumeId"]: volume for volume in made.values()}
+                recovery_changes.delete_group(self.ec2, group.group_id)
+        # In one call: if only its volumes were handed over, the recovery could still delete the server.
+        ids: dict[str, RecoveredServer | RecoveredVolume] = {volume.volume_id: volume for volume in made.values()}
+        ids |= {instance_id: server}
         if held := [name for name, resource in ids.items() if tag_of(resource, tags.RECOVERING) is not None]:
             recovery_changes.end_recovering(self.ec2, held)
 
@@ -133,56 +131,56 @@ class Recovering:
         group = recovery_changes.find_group(self.ec2, self.plan.recovery_id, self.stack)
         if group is None:
             recovery_changes.make_group(self.ec2, self.plan, self.stack)
-            raise NotReady("the security group without traffic was asked for, and is not listed yet")
-        if group.get("IpPermissions"):
-            raise RecoveryBroken(f"{group['GroupId']} lets traffic in: somebody has changed it; delete it")
-        if group["IpPermissionsEgress"]:
+            raise NotReady("EC2 does not list the security group without traffic yet; it was requested just now")
+        if group.lets_in:
+            raise RecoveryBroken(f"{group.group_id} lets traffic in, so it was changed; delete it")
+        if group.egress:
             recovery_changes.silence_group(self.ec2, group)
-        return group["GroupId"]
+        return group.group_id
 
-    def _server(self, instance_id: str) -> "InstanceTypeDef":
+    def _server(self, instance_id: str) -> RecoveredServer:
         server = recovery_changes.describe_server(self.ec2, instance_id)
-        if server["State"]["Name"] in TERMINATED:
-            raise RecoveryBroken(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
+        if server.state in TERMINATED:
+            raise RecoveryUsedUp(f"{instance_id} is {_end_of(server)}; {OTHER_ID}")
         if tag_of(server, tags.RECOVERY) != self.plan.recovery_id:
-            # Both tags come at its creation: to see neither means that EC2 does not list them yet.
-            raise NotReady(f"{instance_id} is not listed with its tags yet")
+            # EC2 sets both tags at the launch: if neither is there, EC2 does not list them yet.
+            raise NotReady(f"EC2 does not list {instance_id} with its tags yet")
         return server
 
-    def _found(self) -> list["VolumeTypeDef"]:
+    def _found(self) -> list[RecoveredVolume]:
         return recovery_changes.find_volumes(self.ec2, self.plan.recovery_id, self.stack)
 
-    def _made(self) -> dict[str, "VolumeTypeDef"]:
+    def _made(self) -> dict[str, RecoveredVolume]:
         """Return the volumes that were made of snapshots, by device."""
         return {device: v for v in self._found() if (device := tag_of(v, tags.DEVICE))}
 
-    def _images_own(self) -> list["VolumeTypeDef"]:
+    def _images_own(self) -> list[RecoveredVolume]:
         return [v for v in self._found() if not tag_of(v, tags.DEVICE) and tag_of(v, tags.RECOVERING)]
 
-    def _in_place(self, attached: list["VolumeTypeDef"]) -> set[str]:
-        """Return the devices at which the plan's volumes are, and have come to rest."""
+    def _in_place(self, attached: list[RecoveredVolume]) -> set[str]:
+        """Return the devices at which the plan's volumes are attached, not just attaching."""
         mine = self.plan.recovery_id
-        places = [(volume, a) for volume in attached for a in volume["Attachments"]]
-        return {a["Device"] for volume, a in places if _is_of(volume, mine, a["Device"]) and a["State"] == "attached"}
+        places = [(volume, a) for volume in attached for a in volume.attachments]
+        return {a.device for volume, a in places if _is_of(volume, mine, a.device) and a.state == "attached"}
 
-    def _is_in_place(self, attached: list["VolumeTypeDef"]) -> bool:
+    def _is_in_place(self, attached: list[RecoveredVolume]) -> bool:
         wanted = {volume.device for volume in self.plan.volumes}
         return self._in_place(attached) == wanted and len(attached) == len(wanted)
 
-    def _progress(self, instance_id: str, attached: list["VolumeTypeDef"]) -> str:
-        on_the_way = [
-            f"{volume['VolumeId']} is {a['State']} at {a['Device']}"
+    def _progress(self, instance_id: str, attached: list[RecoveredVolume]) -> str:
+        moving = [
+            f"{volume.volume_id} is {a.state} at {a.device}"
             for volume in attached
-            for a in volume["Attachments"]
-            if a["State"] != "attached"
+            for a in volume.attachments
+            if a.state != "attached"
         ]
         in_place = f"{len(self._in_place(attached))} of {len(self.plan.volumes)} volumes are in place on {instance_id}"
-        return "; ".join([in_place, *on_the_way[:1]])
+        return "; ".join([in_place, *moving[:1]])
 
-    def _move(self, instance_id: str, attached: list["VolumeTypeDef"]) -> None:
-        """Detach what is not the plan's, and attach what is missing, as far as one try goes.
+    def _move(self, instance_id: str, attached: list[RecoveredVolume]) -> None:
+        """Detach what is not the plan's, and attach what is missing, up to the number of changes of one try.
 
-        A device is free only when what was there is gone, not while it is detaching.
+        A device is free only once its volume is detached, not while it is detaching.
         """
         foreign = self._foreign(instance_id, attached)[:CHANGES_PER_TRY]
         for volume_id in foreign:
@@ -190,43 +188,43 @@ class Recovering:
         for device, volume_id in self._missing(attached)[: CHANGES_PER_TRY - len(foreign)]:
             recovery_changes.attach(self.ec2, instance_id, volume_id, device)
 
-    def _foreign(self, instance_id: str, attached: list["VolumeTypeDef"]) -> list[str]:
+    def _foreign(self, instance_id: str, attached: list[RecoveredVolume]) -> list[str]:
         found = []
         for volume in attached:
-            attachment, volume_id = volume["Attachments"][0], volume["VolumeId"]
-            if _is_of(volume, self.plan.recovery_id, device := attachment["Device"]):
+            attachment, volume_id = volume.attachments[0], volume.volume_id
+            if _is_of(volume, self.plan.recovery_id, device := attachment.device):
                 continue
             if tag_of(volume, tags.RECOVERY) != self.plan.recovery_id:
                 raise RecoveryBroken(f"{device} of {instance_id} is taken by {volume_id}, which is not this recovery's")
-            if attachment["State"] == "attached":
+            if attachment.state == "attached":
                 found.append(volume_id)
         return found
 
-    def _missing(self, attached: list["VolumeTypeDef"]) -> list[tuple[str, str]]:
-        taken = {a["Device"] for volume in attached for a in volume["Attachments"]}
+    def _missing(self, attached: list[RecoveredVolume]) -> list[tuple[str, str]]:
+        taken = {a.device for volume in attached for a in volume.attachments}
         made, free = self._made(), [v.device for v in self.plan.volumes if v.device not in taken]
         if unlisted := [device for device in free if device not in made]:
-            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if somebody has deleted it, {OTHER_ID}")
-        return [(device, made[device]["VolumeId"]) for device in free]
+            raise NotReady(f"EC2 does not list the volume for {unlisted[0]}; if it was deleted, {OTHER_ID}")
+        return [(device, made[device].volume_id) for device in free]
 
 
-def _end_of(server: "InstanceTypeDef") -> str:
-    """Say how a server ended, and why, as EC2 has it: by a person, or since EC2 could not launch it."""
-    return f"{server['State']['Name']} ({server.get('StateReason', {}).get('Message') or 'EC2 gives no reason'})"
+def _end_of(server: RecoveredServer) -> str:
+    """Say how a server ended, and EC2's reason: a person terminated it, or EC2 could not launch it."""
+    return f"{server.state} ({server.reason or 'EC2 gives no reason'})"
 
 
-def _has_ended(server: "InstanceTypeDef") -> bool:
+def _has_ended(server: RecoveredServer) -> bool:
     return tag_of(server, tags.RECOVERING) is None
 
 
-def _is_of(volume: "VolumeTypeDef", recovery_id: str, device: str) -> bool:
+def _is_of(volume: RecoveredVolume, recovery_id: str, device: str) -> bool:
     return tag_of(volume, tags.RECOVERY) == recovery_id and tag_of(volume, tags.DEVICE) == device
 
 
-def _refuse_failed(made: dict[str, "VolumeTypeDef"]) -> None:
+def _refuse_failed(made: dict[str, RecoveredVolume]) -> None:
     for device, volume in made.items():
-        if (state := volume["State"]) not in ("creating", "available", "in-use"):
-            raise RecoveryBroken(
-                f"{volume['VolumeId']} for {device} is {state}: EC2 could not make it; "
-                "if its snapshot is encrypted, may the recovery use its key? Let it, and {OTHER_ID}"
+        if volume.state not in ("creating", "available", "in-use"):
+            raise RecoveryUsedUp(
+                f"{volume.volume_id} for {device} is {volume.state}: EC2 could not create it; "
+                f"if its snapshot is encrypted, allow the recovery to use the key, and {OTHER_ID}"
             )

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws.images import find_images
 from quiesce.aws.recoveries import Recoveries
-from quiesce.aws.recovery_looks import find_instance, find_subnets, look, try_changes
+from quiesce.aws.recovery_looks import find_instances, find_subnets, look, try_changes
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
-from quiesce.recovery.choice import choose
+from quiesce.recovery.choice import choose, only_server
 from quiesce.recovery.input import ID_PATTERN, RecoveryRequest, id_of, read_recovery_request
 from quiesce.recovery.obstacles import choose_image, choose_subnet, obstacles
 from quiesce.recovery.plan import RecoveryPlan, decide, describe
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stack: str) -> Planned:
-    """Plan a recovery, or return the plan that its id stands for already.
+    """Plan a recovery, or return the plan that the table keeps under its id.
 
     Returns:
-        The plan, and what EC2 would refuse now: only a dry run goes on with some.
+        The plan, and what EC2 would refuse now: only a dry run may have any.
 
     Raises:
         RecoveryRefused: the input, its recovery point or what EC2 has do not allow it; not retried.
@@ -30,7 +30,7 @@ def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stac
     request = read_recovery_request(state.input)
     recovery_id = id_of(state.input, state.execution.name)
     if not re.fullmatch(ID_PATTERN, recovery_id):
-        problem = f"{recovery_id!r} has characters beside letters, digits, '-' and '_'"
+        problem = f"{recovery_id!r} has characters other than letters, digits, '-' and '_'"
         raise RecoveryRefused("execution name", problem, "start it under another name, or give a recovery_id")
     kept = recoveries.plan(recovery_id, request) if request.mode == "instance" else None
     if kept:
@@ -48,22 +48,22 @@ def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stac
 def _decide(
     client: "EC2Client", recoveries: Recoveries, recovery_id: str, request: RecoveryRequest, stack: str
 ) -> tuple[RecoveryPlan, list[RecoveryRefused]]:
-    instance_id = request.instance_id or find_instance(client, stack, request.recovery_point or "")
+    instance_id = request.instance_id
     if instance_id is None:
-        problem = f"no snapshot of '{request.recovery_point}' exists in this stack"
-        raise RecoveryRefused("recovery_point", problem, "look for its id in the records (output ReadRecords)")
+        run_id = request.recovery_point or ""
+        instance_id = only_server(run_id, find_instances(client, stack, run_id))
     point = choose(request, recoveries.points(instance_id))
     image_id = choose_image(find_images(client, stack, instance_id), point)
     decided = decide(recovery_id, _placed(client, request, point), point, image_id)
     found = look(client, decided)
     if found.subnet:
         decided = decided.model_copy(update={"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id})
-    # What does not exist would only be refused again, in EC2's words.
+    # With obstacles there is nothing to try: EC2 would only refuse the same, in its own words.
     return decided, obstacles(decided, found, request.overrides.zone) or try_changes(client, decided, stack)
 
 
 def _placed(client: "EC2Client", request: RecoveryRequest, point: RecoveryPoint) -> RecoveryRequest:
-    """Name the subnet where only a zone was asked for, and the server was in another one."""
+    """Add the subnet if the input names only a zone, and the server was in another one."""
     wanted, source = request.overrides, point.source
     if wanted.zone is None or wanted.subnet_id or (source and source.availability_zone == wanted.zone):
         return request

@@ -1,4 +1,4 @@
-"""How an execution of a recovery ends: its account is kept in the bucket and in the table, and told, once."""
+"""How an execution of a recovery ends: its account is kept in the bucket and in the table, and mailed once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,29 +33,29 @@ class RecoveryEnd:
         key = account_key(recovery_id, execution.name)
         return Ending(recovery_id, execution, now, self._bucket.place(key))
 
-    def is_told(self, recovery_id: str, execution_id: str) -> bool:
+    def has_account(self, recovery_id: str, execution_id: str) -> bool:
         """Return whether an execution has its account."""
         return any(kept.execution == execution_id for kept in self.recoveries.accounts(recovery_id))
 
     def try_to_end(self, account: Account, execution_name: str) -> Account:
-        """End a recovery; an account that could not be kept or mailed is a note: the server is recovered."""
+        """End a recovery; an account that can't be kept or mailed is no failure: ``untold`` says why."""
         try:
             return self.end(account, execution_name)
         except ANY_REFUSAL as error:
-            logger.exception("the account was not kept, or nobody was told")
-            return account.model_copy(update={"untold": f"the account was not kept, or nobody was told: {error}"})
+            logger.exception("the account was not kept or not mailed")
+            return account.model_copy(update={"untold": f"the account was not kept or not mailed: {error}"})
 
     def end(self, account: Account, execution_name: str) -> Account:
-        """Keep an account and tell it, or return the one that stands; repeated after a crash, nothing is lost.
+        """Keep an account and mail it, or return the one that is kept; a repetition after a crash loses nothing.
 
-        What was recovered is told once, whichever execution of the recovery comes to see it.
+        A recovery that succeeded is mailed once, even if several of its executions reach the end.
         """
         for kept in self.recoveries.accounts(account.recovery_id):
             if kept.status == account.status and (kept.status == "Recovered" or kept.execution == account.execution):
                 return kept
         key = account_key(account.recovery_id, execution_name)
         self._bucket.write_json(key, account.model_dump_json(indent=2))
-        # Before it is kept: a crash between them sends two mails, never none.
+        # Mail first, then keep the account: a crash in between sends two mails, never none.
         mail = mail_of_recovery(account)
         topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
         self.recoveries.keep_account(account, execution_name)

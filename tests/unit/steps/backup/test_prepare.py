@@ -1,4 +1,4 @@
-"""Plan's last part: a server that can be asked gets what it will need; of any other the reason is known in Plan."""
+"""Plan's last part: it stages the session on a server that it can ask; for any other, Plan records the obstacle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ KEYS: dict[Stage, str | None] = {stage: f"scripts/admin/{stage}_files-nightly.ps
 
 @dataclass
 class Store:
-    """The bucket with the scripts, without a bucket."""
+    """Stands in for the bucket with the scripts."""
 
     keys: dict[Stage, str | None] = field(default_factory=lambda: dict(KEYS))
     looked: int = 0
@@ -42,7 +42,7 @@ class Store:
 
 
 def a_ssm(*, agent: Any = ONLINE, inventory: Any = None, stage: Any = None) -> ScriptedSsm:
-    """SSM that knows this agent, and whose server answers so; each answer is an object, or what SSM says instead."""
+    """SSM that knows this agent, with the server's answers to inventory and stage; a Refusal is SSM's error instead."""
     ssm = ScriptedSsm()
     if not isinstance(agent, Refusal):
         agent = {"InstanceInformationList": [agent] if agent else []}
@@ -61,8 +61,8 @@ def answers(ssm: ScriptedSsm, answer: Any) -> None:
         return
     ssm.takes_the_command()
     status, code = ("Success", 0) if answer["ok"] else ("Failed", 1)
-    said = {"Status": status, "StatusDetails": status, "ResponseCode": code, "StandardOutputContent": a_line(answer)}
-    ssm.says("GetCommandInvocation", {"CommandId": COMMAND_ID, **said})
+    ended = {"Status": status, "StatusDetails": status, "ResponseCode": code, "StandardOutputContent": a_line(answer)}
+    ssm.says("GetCommandInvocation", {"CommandId": COMMAND_ID, **ended})
 
 
 def asking(consistency: str = "application-or-crash", source: str = "bucket", **changes: Any) -> Plan:
@@ -113,8 +113,8 @@ OBSTACLES = {
     "never heard of": ({"agent": Refusal("InvalidInstanceId")}, "Systems Manager does not know the server"),
     "offline": ({"agent": {**ONLINE, "PingStatus": "ConnectionLost"}}, "has lost its connection"),
     "too old": ({"agent": {**ONLINE, "AgentVersion": "2.3.1319.0"}}, "2.3.1319.0 is older than 3.0.502"),
-    "gone meanwhile": ({"inventory": Refusal("InvalidInstanceId")}, "SSM takes no command for"),
-    "no such document": ({"inventory": Refusal("InvalidDocument")}, "SSM takes no inventory with the-document"),
+    "gone meanwhile": ({"inventory": Refusal("InvalidInstanceId")}, "SSM refuses a command for"),
+    "no such document": ({"inventory": Refusal("InvalidDocument")}, "SSM refuses inventory with the-document"),
     "a clone": ({"inventory": an_answer("inventory", ok=False, error=CLONE)}, f"the server refused: {CLONE}"),
     "constrained": (
         {"inventory": {"quiesce": 1, "ok": False, "error": "LanguageMode: PowerShell is constrained"}},
@@ -170,7 +170,14 @@ def test_a_server_that_cannot_say_what_it_is_is_asked_all_the_same() -> None:
     silent = an_answer("inventory", ok=False, error="InventoryUnreadable: CIM answers nothing")
     plan = prepared(a_ssm(inventory=silent))
     assert plan.freezes
-    assert plan.notes == ["the server can't say what it is: InventoryUnreadable: CIM answers nothing"]
+    assert plan.notes == ["the server can't report its inventory: InventoryUnreadable: CIM answers nothing"]
+
+
+def test_an_error_of_a_longer_name_is_another_one() -> None:
+    other = an_answer("inventory", ok=False, error="InventoryUnreadableByUs: ask later")
+    plan = prepared(a_ssm(inventory=other))
+    assert not plan.freezes
+    assert plan.consistency.reason.endswith("the server refused: InventoryUnreadableByUs: ask later")
 
 
 @pytest.mark.parametrize("verb", ["inventory", "stage"])

@@ -1,4 +1,4 @@
-"""Verify's work on a day when nobody may read: its answer crosses the state machine like any other."""
+"""Verify when EBS denies every read: its answer fits into the state document like any other."""
 
 from types import SimpleNamespace
 from typing import Any

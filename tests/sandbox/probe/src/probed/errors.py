@@ -2,4 +2,4 @@
 
 
 class ServerBusy(Exception):
-    """Another run has the server."""
+    """Another run holds the server."""

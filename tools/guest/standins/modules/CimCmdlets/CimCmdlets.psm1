@@ -1,6 +1,6 @@
 # Stand-in for CimCmdlets, which PowerShell has on Windows only: found through PSModulePath, loaded on first use.
-# It has the classes that the guest asks for, with those of their documented properties that it reads, typed as in their
-# MOF (learn.microsoft.com). Anything else is written to the machine's journal as refused, which fails the case.
+# It has the classes and documented properties that the guest reads, typed as in their MOF (learn.microsoft.com).
+# It writes anything else to the machine's journal as refused, which fails the case.
 Set-StrictMode -Version Latest
 $Properties = @{
     'root/cimv2:Win32_OperatingSystem' = @{ Version = [string]; Caption = [string]; ProductType = [uint32] }

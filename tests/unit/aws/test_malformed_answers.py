@@ -1,0 +1,266 @@
+"""Answers of AWS that can't be read: each call ends in an error of ours by name, which the state machine knows."""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.model import ListShape, OperationModel, Shape, StructureShape
+from moto.core.botocore_stubber import MockRawResponse
+
+from quiesce.aws import clients, images, recovery_changes, recovery_looks, servers, snapshots, topic
+from quiesce.aws.bucket import Bucket
+from quiesce.aws.clients import ONCE
+from quiesce.aws.items import Items
+from quiesce.aws.recovered import RecoveredGroup
+from quiesce.aws.snapshot_blocks import Allowance, SnapshotBlocks
+from quiesce.aws.ssm import Guest
+from quiesce.backup.run import RunIdentity
+from quiesce.clock import Clock
+from quiesce.errors import AwsUnavailable, OutcomeUnknown
+from quiesce.points.record import Record
+from tests.support.factories.recovery import a_recovery_plan
+from tests.support.factories.run import INSTANCE, a_record, a_snapshot, snapshot_id
+from tests.support.project import ROOT
+
+RUN = RunIdentity("run-1", "files", INSTANCE)
+PLAN = a_recovery_plan()
+SNAPSHOTS = {"InstanceSpecification": {"InstanceId": INSTANCE}}
+
+
+def blocks(ebs: Any) -> SnapshotBlocks:
+    """Return a snapshot of which only the listing was read, and well."""
+    made = SnapshotBlocks.__new__(SnapshotBlocks)
+    made._client, made._id, made._allowance, made.fetched = ebs, snapshot_id(0), Allowance(lambda: 180_000), 0
+    made._tokens, made._listed, made._kept = {0: "token"}, [range(1)], {}
+    return made
+
+
+def guest(ssm: Any) -> Guest:
+    return Guest(ssm, "the-document", INSTANCE, Clock())
+
+
+def group() -> Any:
+    return RecoveredGroup("sg-1", lets_in=False, egress=[{"IpProtocol": "-1"}])
+
+
+def instance() -> Any:
+    described = {
+        "InstanceId": INSTANCE,
+        "State": {"Name": "running"},
+        "BlockDeviceMappings": [{"DeviceName": "xvdf", "Ebs": {"VolumeId": "vol-1"}}],
+    }
+    return servers.instance_of(described)
+
+
+def a_recorded_set() -> Record:
+    parts = a_snapshot().model_dump(include={"snapshot_id", "volume_id", "size_gib", "state", "started_at"})
+    return a_record(snapshots=[{**parts, "completed_at": None, "device": "xvdf", "root": False, "volume": None}])
+
+
+CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "bucket.read_policy": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_policy("files")),
+    "bucket.list_scripts": ("s3", lambda s3: Bucket(s3, s3, "bucket").list_scripts(["scripts/admin/"])),
+    "bucket.link_to_script": ("s3", lambda s3: Bucket(s3, s3, "bucket").link_to_script("scripts/admin/before_files")),
+    "bucket.read_archive": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_archive("logs/x.zip")),
+    "bucket.write_session_file": ("s3", lambda s3: Bucket(s3, s3, "bucket").write_session_file("logs/x.log", b"x")),
+    "bucket.write_json": ("s3", lambda s3: Bucket(s3, s3, "bucket").write_json("records/x.json", "{}")),
+    "images.describe_images": ("ec2", lambda ec2: images.describe_images(ec2, [])),
+    "images.create_image": ("ec2", lambda ec2: images.create_image(ec2, {"InstanceId": INSTANCE, "Name": "image"})),
+    "images.deregister": ("ec2", lambda ec2: images.deregister(ec2, "ami-1")),
+    "items._write": ("dynamodb", lambda table: Items(table, "table").put("pk", "sk", {})),
+    "items.read": ("dynamodb", lambda table: Items(table, "table").read("pk", "sk")),
+    "items.query": ("dynamodb", lambda table: list(Items(table, "table").query("pk", "run#", "record"))),
+    "recovery_changes.find_server": ("ec2", lambda ec2: recovery_changes.find_server(ec2, "drill-7", "stack")),
+    "recovery_changes.describe_server": ("ec2", lambda ec2: recovery_changes.describe_server(ec2, INSTANCE)),
+    "recovery_changes._volumes": ("ec2", lambda ec2: recovery_changes.attached_volumes(ec2, INSTANCE)),
+    "recovery_changes.find_group": ("ec2", lambda ec2: recovery_changes.find_group(ec2, "drill-7", "stack")),
+    "recovery_changes.make_group": ("ec2", lambda ec2: recovery_changes.make_group(ec2, PLAN, "stack")),
+    "recovery_changes.silence_group": ("ec2", lambda ec2: recovery_changes.silence_group(ec2, group())),
+    "recovery_changes.create_volume": (
+        "ec2",
+        lambda ec2: recovery_changes.create_volume(ec2, {"AvailabilityZone": "eu-central-1a"}),
+    ),
+    "recovery_changes.run_server": (
+        "ec2",
+        lambda ec2: recovery_changes.run_server(ec2, {"MinCount": 1, "MaxCount": 1}),
+    ),
+    "recovery_changes.stop_server": ("ec2", lambda ec2: recovery_changes.stop_server(ec2, INSTANCE)),
+    "recovery_changes.start_server": ("ec2", lambda ec2: recovery_changes.start_server(ec2, INSTANCE)),
+    "recovery_changes.terminate_server": ("ec2", lambda ec2: recovery_changes.terminate_server(ec2, INSTANCE)),
+    "recovery_changes.detach": ("ec2", lambda ec2: recovery_changes.detach(ec2, INSTANCE, "vol-1")),
+    "recovery_changes.attach": ("ec2", lambda ec2: recovery_changes.attach(ec2, INSTANCE, "vol-1", "xvdf")),
+    "recovery_changes.set_delete_on_termination": (
+        "ec2",
+        lambda ec2: recovery_changes.set_delete_on_termination(ec2, INSTANCE, PLAN),
+    ),
+    "recovery_changes.set_groups": ("ec2", lambda ec2: recovery_changes.set_groups(ec2, INSTANCE, ["sg-1"])),
+    "recovery_changes.delete_volume": ("ec2", lambda ec2: recovery_changes.delete_volume(ec2, "vol-1")),
+    "recovery_changes.delete_group": ("ec2", lambda ec2: recovery_changes.delete_group(ec2, "sg-1")),
+    "recovery_changes.end_recovering": ("ec2", lambda ec2: recovery_changes.end_recovering(ec2, [INSTANCE])),
+    "recovery_looks.find_instances": ("ec2", lambda ec2: recovery_looks.find_instances(ec2, "stack", "run-1")),
+    "recovery_looks.status_checks": ("ec2", lambda ec2: recovery_looks.status_checks(ec2, INSTANCE)),
+    "recovery_looks._try": ("ec2", lambda ec2: recovery_looks.try_changes(ec2, PLAN, "stack")),
+    "recovery_looks._snapshots": ("ec2", lambda ec2: recovery_looks._snapshots(ec2, PLAN)),
+    "recovery_looks._subnets": ("ec2", lambda ec2: recovery_looks.find_subnets(ec2, "vpc-1")),
+    "recovery_looks._group_vpcs": ("ec2", lambda ec2: recovery_looks._group_vpcs(ec2, PLAN)),
+    "servers.describe_server": ("ec2", lambda ec2: servers.describe_server(ec2, INSTANCE, "eu-central-1")),
+    "servers.describe_volumes": ("ec2", lambda ec2: servers.describe_volumes(ec2, instance())),
+    "snapshot_blocks._list": ("ebs", lambda ebs: SnapshotBlocks(ebs, snapshot_id(0), Allowance(lambda: 180_000))),
+    "snapshot_blocks._get": ("ebs", lambda ebs: blocks(ebs).read(0, 8)),
+    "snapshots.try_create_snapshots": ("ec2", lambda ec2: snapshots.try_create_snapshots(ec2, SNAPSHOTS)),
+    "snapshots.create_snapshots": ("ec2", lambda ec2: snapshots.create_snapshots(ec2, SNAPSHOTS)),
+    "snapshots._described": ("ec2", lambda ec2: snapshots.find_snapshots(ec2, RUN, "stack")),
+    "snapshots.tag_snapshots": ("ec2", lambda ec2: snapshots.tag_snapshots(ec2, a_recorded_set())),
+    "ssm.describe_agent": ("ssm", lambda ssm: guest(ssm).describe_agent()),
+    "ssm._send": ("ssm", lambda ssm: guest(ssm)._send("freeze", {"RunId": "run-1"}, 60)),
+    "ssm._look": ("ssm", lambda ssm: guest(ssm)._look("1" * 36, "freeze")),
+    "topic.publish": ("sns", lambda sns: topic.publish(sns, "arn:aws:sns:eu-central-1:1:topic", "subject", "text")),
+}
+# Changes whose answer has nothing that is read: the next look shows what they did.
+VOID = {
+    *("images.deregister", "items._write", "snapshots.tag_snapshots", "bucket.write_session_file", "bucket.write_json"),
+    *(f"recovery_changes.{name}" for name in ("make_group", "silence_group", "delete_volume", "delete_group")),
+    *(f"recovery_changes.{name}" for name in ("stop_server", "start_server", "terminate_server", "end_recovering")),
+    *(f"recovery_changes.{name}" for name in ("attach", "detach", "set_delete_on_termination", "set_groups")),
+}
+DRY_RUNS = {"recovery_looks._try", "snapshots.try_create_snapshots"}
+Body = Callable[[OperationModel], bytes]
+
+
+def in_json(operation: OperationModel) -> bool:
+    return "json" in str(operation.service_model.resolved_protocol)
+
+
+def empty(_operation: OperationModel) -> bytes:
+    return b""
+
+
+def garbage(_operation: OperationModel) -> bytes:
+    return b"\xff\x00 502 Bad Gateway"
+
+
+def web_page(_operation: OperationModel) -> bytes:
+    return b"<html><body>maintenance</body></html>"
+
+
+def other_json(_operation: OperationModel) -> bytes:
+    return b"[]"
+
+
+def hollow(operation: OperationModel) -> bytes:
+    """Return an answer without any field."""
+    return b"{}" if in_json(operation) else f"<{operation.name}Response/>".encode()
+
+
+def thin(operation: OperationModel) -> bytes:
+    """Return an answer in which each list has one entry, and no entry a field but its lists."""
+    shape = operation.output_shape
+    if in_json(operation):
+        return json.dumps(thin_json(shape)).encode()
+    return f"<{operation.name}Response>{thin_xml(shape, depth=5)}</{operation.name}Response>".encode()
+
+
+def thin_json(shape: Shape | None) -> Any:
+    if isinstance(shape, StructureShape):
+        return {n: thin_json(m) for n, m in shape.members.items() if isinstance(m, ListShape | StructureShape)}
+    return [thin_json(shape.member)] if isinstance(shape, ListShape) else ""
+
+
+def thin_xml(shape: Shape | None, depth: int) -> str:
+    if not isinstance(shape, StructureShape) or not depth:
+        return ""
+    parts = []
+    for name, member in shape.members.items():
+        tag = member.serialization.get("name", name)
+        if isinstance(member, ListShape):
+            flat, item = member.serialization.get("flattened"), member.member.serialization.get("name", "item")
+            entry = thin_xml(member.member, depth - 1)
+            parts.append(f"<{tag}>{entry}</{tag}>" if flat else f"<{tag}><{item}>{entry}</{item}></{tag}>")
+        elif isinstance(member, StructureShape):
+            parts.append(f"<{tag}>{thin_xml(member, depth - 1)}</{tag}>")
+    return "".join(parts)
+
+
+def calls_in_source() -> Iterator[str]:
+    """Yield the functions of the package that send a call."""
+    for path in (ROOT / "src" / "quiesce" / "aws").glob("*.py"):
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        for function in functions:
+            words = ("with repeatable(", "with change(", "with self._asked(", "client.create_snapshots(")
+            if any(word in ast.unparse(function) for word in words) and function.name not in ("change", "_asked"):
+                yield f"{path.stem}.{function.name}"
+
+
+def error_of(call: str, body: Body) -> Exception | None:
+    """Answer every request of a call with a body, and return the error that it ends in."""
+    service, ask = CALLS[call]
+    client = clients.client(service, ONCE)
+
+    def answer(request: AWSRequest, event_name: str, **_: Any) -> AWSResponse:
+        operation = client.meta.service_model.operation_model(event_name.rpartition(".")[2])
+        return AWSResponse(request.url, 200, {}, MockRawResponse(body(operation)))
+
+    client.meta.events.register_first("before-send", answer)
+    try:
+        ask(client)
+    except Exception as error:  # noqa: BLE001 - which one it is, the test says
+        return error
+    return None
+
+
+def test_every_call_is_answered_in_these_tests() -> None:
+    assert set(calls_in_source()) == set(CALLS)
+
+
+def assert_told(call: str, body: Body) -> None:
+    error = error_of(call, body)
+    if call == "snapshots.create_snapshots":
+        assert isinstance(error, OutcomeUnknown)
+        assert str(error).startswith("CreateSnapshots was sent and its answer can't be read")
+    else:
+        assert isinstance(error, AwsUnavailable), error
+        assert re.match(r"(bucket|dynamodb|ebs|ec2|s3|sns|ssm):[A-Z][A-Za-z]+(?: \(DryRun\))?: ", str(error))
+
+
+# The policy's bytes are a person's, and a put has an empty answer.
+@pytest.mark.parametrize("call", sorted(CALLS.keys() - {"bucket.read_policy"}))
+@pytest.mark.parametrize("body", [empty, garbage, web_page, other_json], ids=lambda body: body.__name__)
+def test_an_answer_that_is_none_has_the_name_of_its_call(call: str, body: Body) -> None:
+    if body is empty and call in ("bucket.write_json", "bucket.write_session_file"):
+        assert error_of(call, body) is None
+        return
+    assert_told(call, body)
+
+
+@pytest.mark.parametrize("call", sorted(CALLS.keys() - VOID - DRY_RUNS - {"bucket.read_policy"}))
+@pytest.mark.parametrize("body", [hollow, thin], ids=lambda body: body.__name__)
+def test_an_answer_without_its_fields_has_the_name_of_its_call(call: str, body: Body) -> None:
+    if call == "items.read":
+        assert error_of(call, body) is None, "that is how DynamoDB says that there is no item"
+        return
+    assert_told(call, body)
+
+
+def numbers(operation: OperationModel) -> bytes:
+    """Return an answer in which each field is a number."""
+    return json.dumps(dict.fromkeys(operation.output_shape.members if operation.output_shape else {}, 7)).encode()
+
+
+@pytest.mark.parametrize("call", sorted(call for call, (service, _) in CALLS.items() if service in ("dynamodb", "ssm")))
+def test_an_answer_with_fields_of_another_kind_has_the_name_of_its_call(call: str) -> None:
+    assert_told(call, numbers)
+
+
+@pytest.mark.parametrize("call", sorted(VOID))
+def test_a_change_of_which_nothing_is_read_is_done_with_an_answer_without_fields(call: str) -> None:
+    assert error_of(call, hollow) is None
+
+
+def test_a_page_instead_of_an_answer_is_no_item_and_no_success() -> None:
+    """Where botocore alone reads a page, it finds no item, and takes a change for done."""
+    assert isinstance(error_of("items.read", web_page), AwsUnavailable)
+    assert isinstance(error_of("recovery_changes.end_recovering", web_page), AwsUnavailable)
