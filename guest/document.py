@@ -16,7 +16,7 @@ DOCUMENT = HERE / "document.yaml"
 # Longer than any wait of a verb, so that the verb reports its own, better named error first.
 COMMAND_TIMEOUT_S = 900
 # maxChars bounds a link's length, because Go's regular expressions refuse counts above 1000.
-LINK_MAX_CHARS = 3500
+LINK_MAX_CHARS = 2500
 SECONDS = "^[1-9][0-9]{0,5}$"
 
 
@@ -99,10 +99,12 @@ def parameter_lines(name: str) -> list[str]:
 def script_lines(script: str) -> list[str]:
     """Return the PowerShell that the agent runs: the parameters, then the file between its marks.
 
-    A document has room for 64 KB, so this drops comments and indentation; each line keeps its number.
+    A document has room for 64 KB, so this drops comments, empty lines and indentation, and shortens the name of the
+    variable that stands in it most often.
     """
     prologue = ["$parameters = @{", *(f"    {name} = '{{{{{name}}}}}'" for name in PARAMETERS), "}"]
-    code = [re.sub(r"(^|\s{2,})#.*", "", line.strip()) for line in script.splitlines()]
+    lines = [re.sub(r"(^|\s{2,})#.*", "", line.strip()) for line in script.splitlines()]
+    code = [re.sub(r"\$session\b", "$S", line, flags=re.IGNORECASE) for line in lines if line]
     return [*prologue, "& {", "# quiesce.ps1 begins", *code, "# quiesce.ps1 ends", "} @parameters"]
 
 
@@ -110,8 +112,11 @@ def document(script: str) -> str:
     """Return the document's YAML.
 
     Raises:
-        ValueError: the script has two opening braces in a row, as a parameter has for the agent, or is not ASCII.
+        ValueError: the script has two opening braces in a row, as a parameter has for the agent, is not ASCII, or has a
+            variable of the name that is given to the shortened one.
     """
+    if re.search(r"\$s\b", script, re.IGNORECASE):
+        raise ValueError("quiesce.ps1 must not use $s: in the document it is $Session")
     if "{{" in script or not script.isascii():
         raise ValueError("quiesce.ps1 must be ASCII and hold no two opening braces in a row")
     lines = [

@@ -53,6 +53,7 @@ $MaxAnswerCharacters = 23000
 $MaxLogCharacters = 9000
 $MaxStorage = 60
 $MaxEvents = 200
+$Startable = '.ps1', '.cmd', '.bat', '.exe', '.com'
 
 # ---- Text, time, waiting --------------------------------------------------------------------------------------------
 
@@ -306,6 +307,34 @@ function Get-Attempts([string]$Run) {
     }
 }
 
+function Get-Overdue([string]$Owner) {
+    # The sessions that are open an hour past their limit, whatever the reason: their tasks are gone or do not start,
+    # or the clock was ahead when they began.
+    $runs = Join-Path (Get-Root) 'runs'
+    if (-not (Test-Path -LiteralPath $runs)) { return }
+    Assert-Trusted (Get-Root)
+    foreach ($run in [IO.Directory]::GetDirectories($runs)) {
+        foreach ($folder in Get-Attempts $run) {
+            $state = Read-State $folder
+            if (($state.instance -cne $Owner) -or ($state.phase -ceq 'ended')) { continue }
+            $manifest = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
+            $age = [math]::Abs((Get-Milliseconds) - $state.createdMs) / 1000
+            if ($age -le $manifest.limitSeconds.session + 3600) { continue }
+            [ordered]@{ run = $state.run; attempt = $state.attempt; phase = $state.phase; createdMs = $state.createdMs }
+        }
+    }
+}
+
+function Close-Overdue([string]$RunId, [string]$Attempt) {
+    # Its own watchdog ends it, with 0 if AWS never asked, and with the script that it was staged with. $RunId and
+    # $Attempt hide those of this run from the functions that are called here.
+    $session = Open-Session
+    $null = New-Flag (Join-Path $session.Folder 'complete.flag') '0'
+    Register-Watchdog $session
+    Start-Task 'watchdog'
+    $null = Wait-Until 45 { (Read-State $session.Folder).phase -ceq 'ended' }
+}
+
 function Assert-NothingOpen([string]$Owner) {
     # A server has one open session at a time. An earlier attempt of this run only has to be thawed.
     foreach ($run in [IO.Directory]::GetDirectories((Join-Path (Get-Root) 'runs'))) {
@@ -362,14 +391,22 @@ function Register-Task($Session, [string]$Mode, [string[]]$Triggers) {
     if ($code -ne 0) { throw "TaskNotCreated: schtasks ended with $code" }
 }
 
-function Start-Runner($Session) {
-    # The watchdog first: from then on the server thaws by itself. Tasks are not children of the agent and hold no pipe.
+function Register-Watchdog($Session) {
     $limit = $Session.Manifest.limitSeconds
     $deadlines = (Get-Trigger ($limit.before + $limit.freeze + 30)), (Get-Trigger ($limit.session + 30))
     Register-Task $Session 'watchdog' (@('    <BootTrigger />') + $deadlines)
-    Register-Task $Session 'session' @()
-    $code = Invoke-SystemProgram 'schtasks.exe' @('/run', '/tn', (Get-TaskName 'session'))
+}
+
+function Start-Task([string]$Mode) {
+    $code = Invoke-SystemProgram 'schtasks.exe' @('/run', '/tn', (Get-TaskName $Mode))
     if ($code -ne 0) { throw "TaskNotStarted: schtasks ended with $code" }
+}
+
+function Start-Runner($Session) {
+    # The watchdog first: from then on the server thaws by itself. Tasks are not children of the agent and hold no pipe.
+    Register-Watchdog $Session
+    Register-Task $Session 'session' @()
+    Start-Task 'session'
 }
 
 function Remove-Tasks {
@@ -821,6 +858,7 @@ function Invoke-Inventory {
     [ordered]@{
         windows = $windows; powershell = [ordered]@{ version = "$($PSVersionTable.PSVersion)"; languageMode = $mode }
         programData = $env:ProgramData; shadowStorage = @(Read-Storage)
+        overdue = @(Read-Fact 'overdue' { Get-Overdue $InstanceId } | Where-Object { $null -ne $_ })
         drives = $listed; drivesOmitted = $drives.Count - $listed.Count
         disks = @($disks | Select-Object -First 40 -Property Number, SerialNumber, BusType, IsOffline,
             NumberOfPartitions, AllocatedSize)
@@ -932,15 +970,19 @@ function Get-OwnText {
     if ($inside.Success) { $inside.Groups[1].Value } else { $text }
 }
 
-function Find-ServerScript([string]$Stage) {
-    # The prefix in upper or lower case, the policy's name exactly, any extension or none.
+function Find-ServerScript([string]$Stage, $Ignored) {
+    # The prefix in upper or lower case, the policy's name exactly, an extension that Start-Script can start. If there
+    # are only others beside it, as of a log or a copy, they are told.
     $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'scripts') -File)
-    $found = @($files | Where-Object {
+    $named = @($files | Where-Object {
         $_.Name.StartsWith("${Stage}_", [StringComparison]::OrdinalIgnoreCase) -and
         ([IO.Path]::GetFileNameWithoutExtension($_.Name).Substring($Stage.Length + 1) -ceq $Policy)
     } | ForEach-Object { $_.FullName } | Sort-Object)
+    $found = @($named | Where-Object { $Startable -ccontains [IO.Path]::GetExtension($_).ToLowerInvariant() })
     if ($found.Count -gt 1) { throw "AmbiguousScript: $($found -join ', ')" }
-    if ($found.Count -eq 1) { $found[0] } else { '' }
+    if ($found.Count -eq 1) { return $found[0] }
+    if ($named.Count -gt 0) { $Ignored[$Stage] = [IO.Path]::GetFileName($named[0]) }
+    ''
 }
 
 function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
@@ -950,6 +992,83 @@ function Save-BucketScript([string]$Stage, [string]$Link, [string]$Folder) {
     try { Invoke-WebRequest -UseBasicParsing -Uri $Link -OutFile (Join-Path $Folder $name) -TimeoutSec 60 }
     catch { throw "ScriptNotFetched: ${Stage}: $($_.Exception.Message)" }
     $name
+}
+
+function Get-Lacking($Requirements) {
+    # What #Requires asks for and this server does not have, as Windows PowerShell compares it. SYSTEM is elevated.
+    if ($null -eq $Requirements) { return }
+    $version = $Requirements.RequiredPSVersion
+    $same = @($PSVersionTable.PSCompatibleVersions | Where-Object {
+        ($null -eq $version) -or (($_.Major -eq $version.Major) -and ($_.Minor -ge $version.Minor)) })
+    if ($same.Count -eq 0) { "PowerShell $version" }
+    $editions = @($Requirements.RequiredPSEditions | Where-Object { $_ })
+    if (($editions.Count -gt 0) -and ($editions -notcontains $PSVersionTable['PSEdition'])) { "PSEdition $editions" }
+    $shell = $Requirements.RequiredApplicationId
+    if ($shell -and ($shell -ne $ShellId)) { "ShellId $shell" }
+    foreach ($module in $Requirements.RequiredModules) {
+        $known = @(Get-Module -ListAvailable -FullyQualifiedName $module -ErrorAction SilentlyContinue)
+        if ($known.Count -eq 0) { "module $($module.Name)" }
+    }
+}
+
+function Get-BareParameters($Block) {
+    # A script's parameters without its code: of the defaults only constants stay.
+    $parameters = foreach ($parameter in $Block.Parameters) {
+        $text = "$($parameter.Attributes | ForEach-Object { $_.Extent.Text }) $($parameter.Name.Extent.Text)"
+        $default = $parameter.DefaultValue
+        if ($default -is [Management.Automation.Language.ConstantExpressionAst]) { $text += "=$($default.Extent.Text)" }
+        $text
+    }
+    [scriptblock]::Create("$($Block.Attributes | ForEach-Object { $_.Extent.Text }) param($($parameters -join ','))")
+}
+
+function Test-Call([scriptblock]$Parameters, [string]$Argument) {
+    # Windows' own words if it does not take the argument, or asks for another, which fails where nobody can answer.
+    try { $null = if ($Argument) { & $Parameters $Argument } else { & $Parameters } }
+    catch { return "called with '$Argument': $($_.Exception.Message)" }
+    ''
+}
+
+function Test-Script([string]$Path, [string[]]$Arguments) {
+    # Why Windows PowerShell would end a script before its first line, else what cannot be told without running it.
+    # ParseFile takes the file's encoding as -File does.
+    $tokens = $errors = $null
+    $script = [Management.Automation.Language.Parser]::ParseFile($Path, [ref]$tokens, [ref]$errors)
+    foreach ($found in $errors) { return "line $($found.Extent.StartLineNumber): $($found.Message)", '' }
+    $needs = $script.ScriptRequirements
+    $lacking = @(Get-Lacking $needs)
+    if ($lacking.Count -gt 0) { return "#Requires $($lacking -join ', ')", '' }
+    $code = '', 'its parameters run code'
+    if ($null -ne $script.DynamicParamBlock) { return $code }
+    if ($null -eq $script.ParamBlock) { return '', '' }
+    $parameters = Get-BareParameters $script.ParamBlock
+    $isCode = { $args[0] -is [Management.Automation.Language.ScriptBlockExpressionAst] }
+    if ($null -ne $parameters.Ast.Find($isCode, $true)) { return $code }
+    $why = ''
+    foreach ($argument in $Arguments) { if (-not $why) { $why = Test-Call $parameters $argument } }
+    # A script that loads or defines types itself may have types that are not known here.
+    $isType = { $args[0] -is [Management.Automation.Language.TypeDefinitionAst] }
+    $own = ($null -ne $needs) -or $script.UsingStatements -or ($null -ne $script.Find($isType, $true))
+    if ($own) { '', $why } else { $why, '' }
+}
+
+function Test-Scripts($Paths, [string]$Folder) {
+    # Refuses scripts that would leave an application frozen; returns for each what cannot be told.
+    $unsure = [ordered]@{ before = ''; after = ''; complete = '' }
+    $failing = @()
+    # The agent's own variables are as old as its start, those of a task are not.
+    $env:PSModulePath += [IO.Path]::PathSeparator + [Environment]::GetEnvironmentVariable('PSModulePath', 'Machine')
+    foreach ($stage in $Stages) {
+        $path = $Paths[$stage]
+        if ($Scripts -ceq 'bucket') { $path = Join-Path $Folder $path }
+        if ([IO.Path]::GetExtension($path).ToLowerInvariant() -cne '.ps1') { continue }
+        $why = ''
+        $arguments = if ($stage -ceq 'before') { , '' } else { '1', '0' }
+        try { $why, $unsure[$stage] = Test-Script $path $arguments } catch { $unsure[$stage] = $_.Exception.Message }
+        if ($why) { $failing += "${stage}: $why" }
+    }
+    if ($failing.Count -gt 0) { throw "ScriptNotRunnable: $($failing -join '; ')" }
+    $unsure
 }
 
 function Remove-OldRuns {
@@ -973,17 +1092,21 @@ function Invoke-Stage {
     Remove-OldRuns
     $run = Get-RunFolder
     if (-not (Test-Path -LiteralPath $run)) {
+        $overdue = @(Get-Overdue $InstanceId)
+        foreach ($session in $overdue) { Close-Overdue $session.run $session.attempt }
         # So that AWS learns of an open session before it plans to freeze.
         Assert-NothingOpen $InstanceId
         $draft = Get-DraftName $run
         $null = New-Item -ItemType Directory -Path $draft
         [IO.File]::WriteAllText((Join-Path $draft 'quiesce.ps1'), (Get-OwnText), [Text.Encoding]::ASCII)
         $paths = [ordered]@{ before = ''; after = ''; complete = '' }
+        $ignored = [ordered]@{}
         $links = @{ before = $BeforeLink; after = $AfterLink; complete = $CompleteLink }
         foreach ($stage in $Stages) {
-            if ($Scripts -ceq 'server') { $paths[$stage] = Find-ServerScript $stage }
+            if ($Scripts -ceq 'server') { $paths[$stage] = Find-ServerScript $stage $ignored }
             if ($Scripts -ceq 'bucket') { $paths[$stage] = Save-BucketScript $stage $links[$stage] $draft }
         }
+        $unsure = Test-Scripts $paths $draft
         $files = @(Get-ChildItem -LiteralPath $draft -File | Sort-Object -Property Name | ForEach-Object {
             [ordered]@{ name = $_.Name; sha256 = (Get-FileHash -LiteralPath $_.FullName -Algorithm SHA256).Hash } })
         $manifest = [ordered]@{
@@ -994,7 +1117,7 @@ function Invoke-Stage {
                 create = [int]$CreateTimeoutSeconds
                 freeze = [int]$FreezeLimitSeconds; session = [int]$SessionLimitSeconds
             }
-            shadowScript = $ShadowScript
+            shadowScript = $ShadowScript; unsure = $unsure; ignored = $ignored; overdue = $overdue
         }
         [IO.File]::WriteAllText((Join-Path $draft 'manifest.json'), (ConvertTo-Line $manifest), [Text.Encoding]::ASCII)
         $null = Move-Once $draft $run
@@ -1016,7 +1139,9 @@ function Enter-Attempt($Session) {
         }
         Update-State $Session
         $begun = ($Session.State.phase -cne 'created') -or -not (Test-Free $Session)
-        if (($Verb -ceq 'freeze') -and -not $begun) { Start-Runner $Session }
+        if (-not $begun -and ($Verb -ceq 'freeze')) { Start-Runner $Session }
+        # A session that thaw or complete begins ends by itself, too. A thaw never fails for want of a task.
+        elseif (-not $begun) { try { Register-Watchdog $Session } catch { Write-Log $Session $_.Exception.Message } }
     } finally { $lock.Dispose() }
 }
 

@@ -2,6 +2,7 @@ r"""The scripts of a simulated server's owner: where they lie, and what they do 
 
 A comment in a script decides how it runs here, so that the same text serves on a real server:
 `# sandbox: exit 3` (it fails before it touches the application), `# sandbox: run 12 s`, `# sandbox: hang`.
+`# sandbox: cannot begin` stands for what only Windows PowerShell sees, such as a syntax error.
 """
 
 import math
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from sandbox.windows.application import BusyApplication
 from sandbox.windows.host import Outcome
 
+CANNOT_BEGIN = "cannot begin"
 DIRECTIVE = re.compile(r"^# sandbox: *(.*?)\s*$", re.MULTILINE)
 EXIT, RUN = re.compile(r"exit (\d+)"), re.compile(r"run (\d+(?:\.\d+)?) s")
 
@@ -32,6 +34,8 @@ def outcome_of(text: str) -> Outcome:
             duration_s = float(found[1])
         elif directive == "hang":
             duration_s = math.inf
+        elif directive == CANNOT_BEGIN:
+            exit_code = 1
         else:
             raise ValueError(f"unknown directive: # sandbox: {directive}")
     return Outcome(exit_code, duration_s)
@@ -59,10 +63,18 @@ class CustomerScripts:
             self.fetched[f"{stage.lower()}_{policy}.ps1"] = content.decode("utf-8-sig")
         return content is not None
 
+    def judge(self, path: str) -> tuple[str, str]:
+        """Return why Windows PowerShell would end a script before its first line; nothing is in doubt here."""
+        cannot = CANNOT_BEGIN in DIRECTIVE.findall(self._text(path) or "")
+        return ("line 1: the parser's words" if cannot else ""), ""
+
+    def _text(self, path: str) -> str | None:
+        file = PureWindowsPath(path)
+        return self.folder.get(file.name) if file.is_absolute() else self.fetched.get(file.name)
+
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
         """Start a script; None if it is missing. A script that fails does not touch the application."""
-        file = PureWindowsPath(path)
-        text = self.folder.get(file.name) if file.is_absolute() else self.fetched.get(file.name)
+        text = self._text(path)
         if text is None:
             return None
         outcome = outcome_of(text)

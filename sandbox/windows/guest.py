@@ -15,6 +15,8 @@ from sandbox.windows.shadow_session import storage_of
 from sandbox.windows.staging import ROOT, Refused, Scripts, manifest
 from sandbox.windows.vss import Server, VssWriter
 
+# guest/quiesce.ps1, Close-Overdue: how long stage waits for an old session's end.
+CLOSING_S = 45
 # A run's folder stays on the server as long as the agent keeps its own output.
 KEPT_S = 14 * 86400
 LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
@@ -75,8 +77,10 @@ class Guest:
             return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
         no_session: dict[str, Json] = {}
         try:
-            if parameters["Verb"] in ("inventory", "stage"):
-                return self._at_once({**base, "ok": True, "error": ""} | self._ask_server(parameters, now_s), now_s)
+            if parameters["Verb"] == "inventory":
+                return self._at_once({**base, "ok": True, "error": ""} | self._inventory(parameters, now_s), now_s)
+            if parameters["Verb"] == "stage":
+                return self._begin_stage(parameters, base, now_s)
             run = self._open(parameters)
             no_session = {"session": None}
             self._require_certain(run, parameters["Verb"])
@@ -108,26 +112,60 @@ class Guest:
 
     # ---- inventory, stage
 
-    def _ask_server(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
-        if not self._certain(parameters["InstanceId"], by_agent=self.agent_knows_id):
+    def _require_own(self, owner: str) -> None:
+        if not self._certain(owner, by_agent=self.agent_knows_id):
             raise Refused("IdentityUnknown")
-        if parameters["Verb"] == "stage":
-            return {"staged": self._stage(parameters, now_s)}
+
+    def _inventory(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+        self._require_own(parameters["InstanceId"])
         if not self.cim_answers:
             raise Refused("InventoryUnreadable: CIM answers nothing")
-        rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss)}
+        overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
+        rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
         return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
 
-    def _stage(self, parameters: dict[str, str], now_s: float) -> dict[str, Json]:
+    def _overdue(self, owner: str, now_s: float) -> list[Session]:
+        sessions = self.sessions() if self.folder_trusted else []
+        return [each for each in sessions if each.state["instance"] == owner and each.overdue(now_s)]
+
+    def _begin_stage(self, parameters: dict[str, str], base: dict[str, Json], now_s: float) -> Request:
+        """End the sessions that are open past their limit, then stage."""
+        self._require_own(parameters["InstanceId"])
         if not self.folder_trusted:
             raise Refused(f"FolderNotTrusted: {ROOT}")
+        new = parameters["RunId"] not in self.runs
+        overdue = self._overdue(parameters["InstanceId"], now_s) if new else []
+        told = [session.told() for session in overdue]
+        for session in overdue:
+            self._close_overdue(session, now_s)
+
+        def answer(at_s: float) -> dict[str, Json] | None:
+            self.advance(at_s)
+            if at_s < now_s + CLOSING_S and any(session.phase != "ended" for session in overdue):
+                return None
+            try:
+                return {**base, "ok": True, "error": "", "staged": self._stage(parameters, at_s, told)}
+            except Refused as error:
+                return {**base, "ok": False, "error": str(error)} | error.known
+
+        return Request(answer, now_s + CLOSING_S)
+
+    def _close_overdue(self, session: Session, now_s: float) -> None:
+        session.complete_asked = session.complete_asked or "0"
+        self._register_watchdog(session)
+        if not self.task_run:
+            raise Refused("TaskNotStarted: schtasks ended with 1")
+        if self.task_starts:
+            self.start_task("watchdog", session, now_s)
+
+    def _stage(self, parameters: dict[str, str], now_s: float, overdue: list[Json]) -> dict[str, Json]:
         for name, old in list(self.runs.items()):
             if old.staged_s < now_s - KEPT_S and all(session.phase == "ended" for session in old.sessions.values()):
                 del self.runs[name]
         run = self.runs.get(parameters["RunId"])
         if run is None:
             self._require_nothing_open(parameters["RunId"], parameters["InstanceId"], int(parameters["Attempt"]))
-            run = self.runs[parameters["RunId"]] = Run(manifest(parameters, self.scripts), now_s)
+            run = self.runs[parameters["RunId"]] = Run(manifest(parameters, self.scripts, overdue), now_s)
         if run.manifest["instance"] != parameters["InstanceId"]:
             raise Refused(f"ForeignServer: {parameters['RunId']} was staged on {run.manifest['instance']}")
         return run.manifest
@@ -149,12 +187,14 @@ class Guest:
 
     def _thaw(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
         session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        self._let_it_end(session)
         if not session.thaw_asked:
             session.thaw_asked, session.abort_asked = True, parameters["AbortShadowCopies"] == "true"
         return session, self._wait_for(session, "thawed")
 
     def _complete(self, run: Run, parameters: dict[str, str], now_s: float) -> tuple[Session, Poll]:
         session = self._attempt(run, int(parameters["Attempt"]), now_s)
+        self._let_it_end(session)
         session.complete_asked = session.complete_asked or ("1" if parameters["Succeeded"] == "true" else "0")
         return session, self._wait_for(session, "ended")
 
@@ -204,10 +244,20 @@ class Guest:
 
     # ---- tasks, and events on the server
 
+    def _let_it_end(self, session: Session) -> None:
+        """Give a session that thaw or complete begins its watchdog; a thaw does not fail for want of it."""
+        if session.phase == "created" and session.runner is None and self.task_created:
+            self._register_watchdog(session)
+
+    def _register_watchdog(self, session: Session) -> None:
+        if not self.task_created:
+            raise Refused("TaskNotCreated: schtasks ended with 1")
+        session.tasks |= {session.task("watchdog")}
+
     def _start_runner(self, session: Session, now_s: float) -> None:
         if not self.task_created:
             raise Refused("TaskNotCreated: schtasks ended with 1", session=session.saved)
-        session.tasks = {f"{task}-{session.state['run']}-{session.attempt}" for task in ("session", "watchdog")}
+        session.tasks = {session.task("session"), session.task("watchdog")}
         if not self.task_run:
             raise Refused("TaskNotStarted: schtasks ended with 1", session=session.saved)
         if self.task_starts:
@@ -217,7 +267,7 @@ class Guest:
         """Start one of a session's two tasks, if it is registered and this is the session's own server."""
         owner = session.state["instance"]
         clone = self.metadata_answers and self.instance_id != owner
-        if session.tasks and not clone:
+        if session.task(name) in session.tasks and not clone:
             session.enter(self._runner(name, "ended", session, now_s))
             session.advance(now_s)
 

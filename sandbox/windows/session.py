@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from sandbox.windows.host import STAGES, Host, Json, Process, Runner, record
 from sandbox.windows.shadow_session import ShadowSession, new_entry
 
+# guest/quiesce.ps1, Get-Overdue.
+GRACE_S = 3600
 PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 
 
@@ -63,6 +65,19 @@ class Session:
     def phase(self) -> str:
         """The phase in the state file."""
         return str(self.saved["phase"])
+
+    def task(self, name: str) -> str:
+        """Return the full name of one of the session's two tasks."""
+        return f"{name}-{self.state['run']}-{self.attempt}"
+
+    def told(self) -> dict[str, Json]:
+        """Return what an inventory says of a session that is open past its limit."""
+        return {name: self.saved[name] for name in ("run", "attempt", "phase", "createdMs")}
+
+    def overdue(self, now_s: float) -> bool:
+        """Whether the session is open an hour past its limit, by the clock that may have been wrong."""
+        age_s = abs(now_s - self.saved["createdMs"] / 1000)
+        return self.phase != "ended" and age_s > self.limits["session"] + GRACE_S
 
     def reached(self, phase: str) -> bool:
         """Whether the session is in this phase or past it, by the state file."""

@@ -25,6 +25,7 @@ FILE = Path(__file__).with_name("cases.yaml")
 VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect")
 # In these the text after the colon is another program's.
 FOREIGN_TEXT = ("ScriptNotFetched", "FolderNotTrusted", "NotStarted", "NotCollected")
+FOREIGN_TEXT += tuple(f"ScriptNotRunnable: {stage}" for stage in ("before", "after", "complete"))
 
 Json = Any  # what json.loads returns
 

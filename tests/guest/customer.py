@@ -7,6 +7,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "scripts"
 PS1 = {
     "ok": "exit 0",
     "exits": "exit {code}",
+    "closed": "exit 0 }}",
     "throws": "throw 'Z\u00fcrich'",
     "big": "$line = 'x' * 1023; for ($i = 0; $i -lt 10240; $i++) {{ [Console]::Out.WriteLine($line) }}; exit 0",
 }
@@ -26,12 +27,19 @@ SHELL = {
 
 @dataclass(frozen=True)
 class Script:
-    """One script: what it ``does``, and its file's ``name`` on the server, which ends in .ps1, .cmd or .exe."""
+    """One script: what it ``does``, and its file's ``name`` on the server, which ends in .ps1, .cmd or .exe.
+
+    ``head`` is a PowerShell script's first lines, with ``$Argument`` or without; ``refused`` says whether PowerShell
+    would end it before its first line, ``unsure`` what stage cannot tell of it.
+    """
 
     stage: str
     does: str = "ok"
     code: int = 0
     name: str = ""
+    head: str = "param($Argument = '')"
+    refused: bool = False
+    unsure: str = ""
 
     @property
     def file_name(self) -> str:
@@ -45,10 +53,11 @@ class Script:
         log, frozen = home / "application.log", home / "application.frozen"
         touch = {"before": "freeze", "after": "thaw", "complete": ""}[self.stage]
         fields = {"code": self.code, "home": home, "stage": self.stage}
-        if self.file_name.endswith(".ps1"):
+        if self.file_name.lower().endswith(".ps1"):
             act = {"freeze": f"Set-Content '{frozen}' x", "thaw": f"Remove-Item '{frozen}'", "": ""}[touch]
-            say = f"Add-Content -Path '{log}' -Value \"{self.stage} $Argument\".Trim()"
-            return f"param($Argument = '')\n{say}\n{act}\n{PS1[self.does].format(**fields)}\n"
+            argument = "$Argument" if "$Argument" in self.head else "$args"
+            say = f"Add-Content -Path '{log}' -Value \"{self.stage} {argument}\".Trim()"
+            return f"{self.head}\n{say}\n{act}\n{PS1[self.does].format(**fields)}\n"
         if self.file_name.lower().endswith(".cmd"):
             return f'@echo off\r\necho {self.stage} %1>>"{log}"\r\nexit /b {self.code}\r\n'
         if self.does == "garbage":

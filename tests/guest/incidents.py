@@ -119,6 +119,15 @@ class Incidents:
         later = re.sub(r'(Ms":)([1-9]\d+)', lambda match: f"{match[1]}{int(match[2]) + HOUR_MS}", file.read_text())
         file.write_text(later)
 
+    def abandon(self, session: str) -> None:
+        """Let a session without a runner have begun two days ago, without tasks."""
+        run, _, attempt = session.partition("/")
+        file = self.machine.session_folder(run, attempt) / "state.json"
+        state = json.loads(file.read_text())
+        file.write_text(json.dumps(state | {"createdMs": state["createdMs"] - 48 * HOUR_MS}))
+        for task in ("session", "watchdog"):
+            (self.machine.home / "tasks" / f"{task}-{run}-{attempt}").unlink(missing_ok=True)
+
     def remove(self, name: str) -> None:
         """Remove a script from the server's folder."""
         (self.machine.root / "scripts" / name).unlink()

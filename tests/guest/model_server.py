@@ -45,6 +45,11 @@ class CaseScripts:
         """Return whether the case's bucket has the script."""
         return link in self.case.scripts
 
+    def judge(self, path: str) -> tuple[str, str]:
+        """Return what the case says of a script's first lines."""
+        script = self.files[PureWindowsPath(path).name]
+        return "PowerShell's words" if script.refused else "", script.unsure
+
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
         """Let a script do what the case says, with Linux's exit codes of eight bits."""
         script: Script | None = self.files.get(PureWindowsPath(path).name)
@@ -235,6 +240,13 @@ class ModelServer:
     def step_swap(self, how: str) -> None:
         """Give the folder other rights."""
         self.guest.folder_trusted = how == "own"
+
+    def step_abandon(self, name: str) -> None:
+        """Let a session without a runner have begun two days ago, without tasks."""
+        run, _, attempt = name.partition("/")
+        session = self.guest.runs[run].sessions[int(attempt)]
+        session.tasks, session.created_s = set(), session.created_s - 48 * 3600
+        session.saved["createdMs"] -= 48 * 3_600_000
 
     def step_remove(self, name: str) -> None:
         """Remove a script."""

@@ -77,7 +77,7 @@ class RealServer:
     def staged(self, changes: dict[str, str]) -> dict[str, Json]:
         """Return stage's answer and put its files in place: it runs once for the same inputs, then from memory."""
         home, run = str(self.machine.home), self.machine.root / "runs" / changes.get("RunId", "run-1")
-        names = sorted(script.file_name for script in self.case.scripts.values())
+        names = sorted((script.file_name, script.head) for script in self.case.scripts.values())
         key = json.dumps([self.machine.document, sorted(changes.items()), names])
         with STAGING:
             if key not in STAGED:
