@@ -1,4 +1,4 @@
-"""The guest's verb ``stage`` on a simulated server: finds and judges the customer's scripts, makes the run's manifest."""
+"""The guest's verb ``stage`` on a simulated server: finds and judges the scripts, and makes the run's manifest."""
 
 from pathlib import PureWindowsPath
 from typing import Protocol

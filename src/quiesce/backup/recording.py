@@ -59,6 +59,7 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
         freeze_window=findings.freeze_window,
         logs=places.logs,
         initial_image=state.make_image.image_id if state.make_image else "",
+        overdue_sessions=plan.overdue if plan else [],
         notes=[
             *(plan.notes if plan else []),
             *(findings.shadow.notes if findings.shadow else []),

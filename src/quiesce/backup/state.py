@@ -60,6 +60,7 @@ class Plan(Crossing):
     freezes: bool
     shadow: ShadowPlan | None = None
     no_shadow: str = ""
+    overdue: list[str] = []
     notes: list[str]
     planned_at: datetime
     calls: dict[str, int]

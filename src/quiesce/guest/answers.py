@@ -99,6 +99,19 @@ class Session(GuestModel):
     shadow: Shadow | None
 
 
+class OverdueSession(GuestModel):
+    """A session that was open an hour past its limit; ``created_ms`` since 1970, by the server's clock."""
+
+    run: str
+    attempt: int
+    phase: Phase
+    created_ms: int
+
+    def __str__(self) -> str:
+        """Name it."""
+        return f"run {self.run}, attempt {self.attempt}"
+
+
 class StagedFile(GuestModel):
     """A file of the run's folder, and the hash that it must have when it is used."""
 
@@ -107,7 +120,11 @@ class StagedFile(GuestModel):
 
 
 class Staged(GuestModel):
-    """The manifest of what stage put onto the server: a later stage of the same run answers with the first one's."""
+    """The manifest of what stage put onto the server: a later stage of the same run answers with the first one's.
+
+    ``unsure`` says what the server cannot tell of a script before it runs; ``ignored`` names a file that Windows cannot
+    start, where there is no script; ``overdue`` are the sessions that stage has ended.
+    """
 
     run: str
     instance: str
@@ -117,6 +134,9 @@ class Staged(GuestModel):
     files: list[StagedFile]
     shadow_script: str
     limit_seconds: dict[str, int]
+    unsure: dict[Stage, str] = {}
+    ignored: dict[Stage, str] = {}
+    overdue: list[OverdueSession] = []
 
     def missing(self) -> list[Stage]:
         """Return the scripts that the server does not have."""

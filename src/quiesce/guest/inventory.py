@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
-from quiesce.guest.answers import Answer, GuestModel, ShadowStorage
+from quiesce.guest.answers import Answer, GuestModel, OverdueSession, ShadowStorage
 
 # On Nitro a disk's serial number is the volume's id, without its dash (EC2's guide on NVMe disks of Windows).
 SERIAL = re.compile(r"vol-?([0-9a-f]{8}(?:[0-9a-f]{9})?)(?:_.*)?")
@@ -76,7 +76,7 @@ class Disk(BaseModel):
 class Inventory(GuestModel):
     """The whole inventory; ``drives_omitted`` counts drives that did not fit into the answer.
 
-    ``disks`` are 40 at most, and none where Windows tells nothing of them.
+    ``disks`` are 40 at most, and none where Windows tells nothing of them; ``overdue`` are sessions of quiesce itself.
     """
 
     windows: Windows
@@ -87,6 +87,7 @@ class Inventory(GuestModel):
     program_data: str | None
     program_data_free_bytes: int | None
     shadow_storage: list[ShadowStorage] | None
+    overdue: list[OverdueSession] = []
 
 
 def inventory_of(answer: Answer) -> Inventory:

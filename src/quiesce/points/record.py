@@ -81,6 +81,7 @@ class Record(Crossing):
     freeze_window: FreezeWindow | None
     logs: Logs | None
     initial_image: str = ""
+    overdue_sessions: list[str] = []
     notes: list[str]
     failure: FailureRecord | None
     calls: dict[str, int]

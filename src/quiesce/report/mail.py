@@ -1,7 +1,7 @@
 """The mails about runs and recoveries.
 
-Report mails every run that is not Successful, the first Successful one after it, and one from which a writer is gone
-that took part in the last good run; every recovery gets a mail.
+Report mails every run that is not Successful, the first Successful one after it, one from which a writer is gone that
+took part in the last good run, and one that found an old session open; every recovery gets a mail.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ def mail_of(record: Record, last_status: str | None) -> Mail | None:
         headline = "Successful again"
     elif record.shadow and record.shadow.gone_writers:
         headline = "A writer is gone"
+    elif record.overdue_sessions:
+        headline = "An old session was open"
     else:
         return None
     return Mail(f"{headline}: backup of {record.instance_id}, policy {record.policy}", _text(record, server))

@@ -15,6 +15,7 @@ from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.scripts import Stage, choose, places
+from quiesce.guest.staging import overdue_notes, staged_notes
 from quiesce.vss import script
 
 
@@ -31,15 +32,16 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = (
     reason = obstacle(plan.instance_state, plan.platform, agent)
     if reason:
         return without_asking(plan, reason)
+    known = plan
     try:
         known = _known(guest, plan, writers)
         if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
             return without_asking(known, known.no_shadow)
         return _staged(guest, bucket, known)
     except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
-        return without_asking(plan, str(error))
+        return without_asking(known, str(error))
     except GuestRefused as error:
-        return without_asking(plan, f"the server refused: {error}")
+        return without_asking(known, f"the server refused: {error}")
 
 
 def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
@@ -51,9 +53,11 @@ def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
         return plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})
     inventory = inventory_of(answer)
     windows = f"{inventory.windows.name or 'Windows'} {inventory.windows.version or ''}".strip()
-    notes = [*plan.notes, *remarks(plan.volumes, plan.excluded, inventory)]
+    overdue = inventory.overdue
+    notes = [*plan.notes, *overdue_notes(overdue), *remarks(plan.volumes, plan.excluded, inventory)]
     volumes = with_drives(plan.volumes, inventory)
-    known = plan.model_copy(update={"windows": windows, "volumes": volumes, "notes": notes})
+    found = {"windows": windows, "volumes": volumes, "notes": notes, "overdue": [str(each) for each in overdue]}
+    known = plan.model_copy(update=found)
     if plan.settings.vss == "off":
         return known
     shadow = plan_shadow_copies(known, inventory, writers)
@@ -69,9 +73,10 @@ def _staged(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
     staged = staged_of(guest.ask("stage", parameters, patience.STAGE_PATIENCE))
     where = "in the bucket" if source == "bucket" else "on the server"
     looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if source == "bucket" else ""
-    missing = [] if source == "off" else staged.missing()
-    notes = [f"there is no {stage} script {where}{looked}" for stage in missing]
-    return plan.model_copy(update={"notes": [*plan.notes, *notes]})
+    notes = [*plan.notes, *staged_notes(staged, f"{where}{looked}")]
+    # Inventory may have been unreadable, or have come a moment too early.
+    overdue = dict.fromkeys([*plan.overdue, *map(str, staged.overdue)])
+    return plan.model_copy(update={"notes": notes, "overdue": list(overdue)})
 
 
 def _links(bucket: Bucket, plan: Plan) -> dict[Stage, str]:

@@ -1,0 +1,46 @@
+"""What inventory and stage found of scripts and old sessions, in the words of the record's notes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from quiesce.guest.answers import OverdueSession, Phase, Staged
+
+# Until the after script has ended, the application may be held.
+HELD: tuple[Phase, ...] = ("before", "frozen", "after")
+# guest/quiesce.ps1, $Startable.
+STARTABLE = ".ps1, .cmd, .bat, .exe and .com"
+
+
+def overdue_notes(sessions: Sequence[OverdueSession]) -> list[str]:
+    """Return a note on each session that inventory found open an hour past its limit."""
+    open_still = "was still open on the server, beyond its limit"
+    return [f"the session of {each} {open_still} (phase {each.phase}): {_since(each)}" for each in sessions]
+
+
+def _since(session: OverdueSession) -> str:
+    began = f"{datetime.fromtimestamp(session.created_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC by its clock"
+    held = ", and its application may have been held since" if session.phase in HELD else ""
+    return f"it began at {began}{held}"
+
+
+def staged_notes(staged: Staged, where: str) -> list[str]:
+    """Return notes on missing scripts, on those that the server could not judge, and on sessions that it ended.
+
+    Args:
+        staged: the server's answer.
+        where: the place of the scripts, in words.
+    """
+    missing = [] if staged.source == "off" else staged.missing()
+    unsure = [(stage, words) for stage, words in staged.unsure.items() if words]
+    return [
+        *(f"there is no {stage} script {where}{_ignored(staged.ignored.get(stage))}" for stage in missing),
+        *(f"it could not be told whether the {stage} script begins at all: {words}" for stage, words in unsure),
+        *(
+            f"the server has ended the session of {session}, which was open beyond its limit"
+            for session in staged.overdue
+        ),
+    ]
+
+
+def _ignored(name: str | None) -> str:
+    return f": {name} is none, because the server starts only {STARTABLE}; write a .cmd that starts it" if name else ""
