@@ -120,11 +120,12 @@ class Incidents:
         file.write_text(later)
 
     def abandon(self, session: str) -> None:
-        """Let a session without a runner have begun two days ago, without tasks."""
-        run, _, attempt = session.partition("/")
+        """Let a session without a runner have begun two days ago, or, ``ahead``, in two days, without tasks."""
+        name, _, ahead = session.partition(" ")
+        run, _, attempt = name.partition("/")
         file = self.machine.session_folder(run, attempt) / "state.json"
         state = json.loads(file.read_text())
-        file.write_text(json.dumps(state | {"createdMs": state["createdMs"] - 48 * HOUR_MS}))
+        file.write_text(json.dumps(state | {"createdMs": state["createdMs"] + (48 if ahead else -48) * HOUR_MS}))
         for task in ("session", "watchdog"):
             (self.machine.home / "tasks" / f"{task}-{run}-{attempt}").unlink(missing_ok=True)
 

@@ -242,11 +242,13 @@ class ModelServer:
         self.guest.folder_trusted = how == "own"
 
     def step_abandon(self, name: str) -> None:
-        """Let a session without a runner have begun two days ago, without tasks."""
+        """Let a session without a runner have begun two days ago, or, ``ahead``, in two days, without tasks."""
+        name, _, ahead = name.partition(" ")
         run, _, attempt = name.partition("/")
         session = self.guest.runs[run].sessions[int(attempt)]
-        session.tasks, session.created_s = set(), session.created_s - 48 * 3600
-        session.saved["createdMs"] -= 48 * 3_600_000
+        later_s = 48 * 3600 if ahead else -48 * 3600
+        session.tasks, session.created_s = set(), session.created_s + later_s
+        session.saved["createdMs"] += later_s * 1000
 
     def step_remove(self, name: str) -> None:
         """Remove a script."""
