@@ -290,6 +290,28 @@ def test_a_server_whose_earlier_session_is_still_open_is_backed_up_as_after_a_po
     assert shop.application.asked == ["before", "after 1", "complete 0", "before", "after 1", "complete 1"]
 
 
+def test_an_old_session_without_an_end_is_ended_by_the_next_run_and_told(machine, cloud, shop, frozen_request):
+    """Its execution was stopped, no sweep followed, and its tasks were deleted: it would stay open for ever."""
+    machine.stop_in("WaitForSnapshots")
+    machine.start(frozen_request, "stopped")
+    machine.stop_in("")
+    [old] = shop.windows.guest.sessions()
+    old.runner, old.tasks = None, set()
+    pass_time(machine, cloud, SESSION_LIMIT_S + 3700)
+    assert old.phase == "thawed"
+    mails = len(cloud.mails())
+    record = machine.start(frozen_request, "next").output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application")
+    assert record["overdue_sessions"] == ["run stopped, attempt 1"]
+    assert "the server has ended the session of run stopped, attempt 1" in " ".join(record["notes"])
+    [(subject, text)] = cloud.mails()[mails:]
+    assert subject.startswith("An old session was open: ")
+    assert "Note:        the session of run stopped, attempt 1 was still open on the server" in text
+    assert shop.application.asked == ["before", "after 1", "complete 0", "before", "after 1", "complete 1"]
+    assert machine.start(frozen_request, "later").output["overdue_sessions"] == []
+    assert len(cloud.mails()) == mails + 1
+
+
 def test_a_run_that_was_killed_and_is_started_again_is_told_of_the_first(machine, cloud, shop, frozen_request):
     scheduled = {**frozen_request, "scheduled_time": "2026-11-24T01:30:00Z"}
     machine.stop_in("Thaw")

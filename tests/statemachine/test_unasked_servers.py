@@ -131,6 +131,16 @@ def test_a_script_that_is_missing_counts_as_one_that_failed(missing, asked, mach
     assert shop.application.asked == asked
 
 
+@pytest.mark.parametrize("stage", ["before", "after", "complete"])
+def test_a_script_that_could_not_begin_is_found_before_anything_is_frozen(stage, machine, cloud, shop, frozen_request):
+    cloud.put_scripts("orders", **{stage: "# sandbox: cannot begin\n"})
+    run = machine.start(frozen_request)
+    record = record_of(cloud, run, shop.instance_id)
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert f"the server refused: ScriptNotRunnable: {stage}: line 1: the parser's words" in record["reason"]
+    assert (shop.application.asked, cloud.snapshot_sets()) == ([], 1)
+
+
 @pytest.mark.parametrize(
     ("failing", "asked"),
     [("before", ["after 0", "complete 0"]), ("after", ["before", "complete 0"]), ("complete", ["before", "after 1"])],

@@ -43,6 +43,13 @@ def test_a_good_run_of_which_a_writer_is_gone_is_told() -> None:
     assert mail_of(a_record(shadow=gone.model_copy(update={"gone_writers": []})), "Successful") is None
 
 
+def test_a_good_run_that_found_an_old_session_open_is_told() -> None:
+    notice = mail_of(a_record(overdue_sessions=["run old, attempt 1"], notes=["the session of run old"]), "Successful")
+    assert notice
+    assert notice.subject == f"An old session was open: backup of {INSTANCE}, policy files-nightly"
+    assert "Note:        the session of run old" in notice.text
+
+
 @pytest.mark.parametrize("status", get_args(Status))
 def test_an_application_that_may_still_be_held_stands_before_everything_else(status: str) -> None:
     record = a_record(status=status, session=a_session("thawed", after=a_script("1", succeeded=False)), policy="A" * 40)

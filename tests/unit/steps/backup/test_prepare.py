@@ -107,6 +107,58 @@ def test_scripts_that_lie_on_the_server_are_looked_for_there_and_not_in_the_buck
     assert (store.looked, plan.notes) == (0, ["there is no after script on the server"])
 
 
+def test_a_file_that_is_no_script_is_named_where_there_is_none() -> None:
+    scripts = {"before": "", "after": "", "complete": "x"}
+    manifest = a_manifest(source="server", scripts=scripts, ignored={"before": "before_files-nightly.vbs"})
+    plan = prepared(a_ssm(stage=an_answer("stage", staged=manifest)), asking(source="server"))
+    started = "the server starts only .ps1, .cmd, .bat, .exe and .com; write a .cmd that starts it"
+    assert plan.notes == [
+        f"there is no before script on the server: before_files-nightly.vbs is none, because {started}",
+        "there is no after script on the server",
+    ]
+
+
+def test_what_the_server_cannot_tell_of_a_script_is_a_note() -> None:
+    unsure = {"before": "", "after": "its parameters run code", "complete": ""}
+    plan = prepared(a_ssm(stage=an_answer("stage", staged=a_manifest(unsure=unsure))))
+    assert plan.freezes
+    assert plan.notes == ["it could not be told whether the after script begins at all: its parameters run code"]
+
+
+OLD = {"run": "old", "attempt": 2, "phase": "frozen", "createdMs": 1_790_000_000_000}
+OLD_NOTES = [
+    "the session of run old, attempt 2 was still open on the server, beyond its limit (phase frozen): it began at "
+    "2026-09-21 14:13:20 UTC by its clock, and its application may have been held since",
+    "the server has ended the session of run old, attempt 2, which was open beyond its limit",
+]
+
+
+def test_an_old_session_that_the_server_has_ended_is_told() -> None:
+    inventory = an_answer("inventory", inventory={**INVENTORY, "overdue": [OLD]})
+    plan = prepared(a_ssm(inventory=inventory, stage=an_answer("stage", staged=a_manifest(overdue=[OLD]))))
+    assert (plan.freezes, plan.overdue, plan.notes) == (True, ["run old, attempt 2"], OLD_NOTES)
+
+
+def test_an_old_session_is_told_although_the_inventory_said_nothing_of_it() -> None:
+    plan = prepared(a_ssm(stage=an_answer("stage", staged=a_manifest(overdue=[OLD]))))
+    assert (plan.overdue, plan.notes) == (["run old, attempt 2"], OLD_NOTES[1:])
+
+
+@pytest.mark.parametrize(("phase", "held"), [("before", True), ("after", True), ("created", False), ("thawed", False)])
+def test_only_an_old_session_without_its_thaw_may_have_held_the_application(phase: str, held: bool) -> None:
+    inventory = an_answer("inventory", inventory={**INVENTORY, "overdue": [{**OLD, "phase": phase}]})
+    [note] = prepared(a_ssm(inventory=inventory)).notes
+    assert note.endswith("may have been held since") == held
+
+
+def test_what_the_inventory_said_is_kept_where_stage_refuses() -> None:
+    inventory = an_answer("inventory", inventory={**INVENTORY, "overdue": [OLD]})
+    refusal = an_answer("stage", ok=False, error="SessionOpen: old attempt 2 is frozen", staged=None)
+    plan = prepared(a_ssm(inventory=inventory, stage=refusal))
+    assert (plan.freezes, plan.overdue, plan.notes) == (False, ["run old, attempt 2"], OLD_NOTES[:1])
+    assert plan.windows == "Windows Server 2022 10.0.20348"
+
+
 CLONE = "ForeignServer: this is i-0fedcba9876543210, not i-0123456789abcdef0"
 OBSTACLES = {
     "no agent": ({"agent": None}, "Systems Manager does not know the server"),
