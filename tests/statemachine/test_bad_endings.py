@@ -46,7 +46,7 @@ def test_a_right_that_plan_lacks_costs_nothing(machine, cloud, server, request_f
     [
         ("UnauthorizedOperation", 403, "AccessDenied"),
         ("IncorrectInstanceState", 400, "SnapshotRefused"),
-        ("ConcurrentSnapshotLimitExceeded", 400, "SnapshotRefused"),
+        ("SnapshotLimitExceeded", 400, "SnapshotRefused"),
         ("InternalError", 500, "OutcomeUnknown"),
         ("Unavailable", 503, "OutcomeUnknown"),
     ],

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
 
@@ -45,6 +45,11 @@ def connection_closed(request: Any, effect: Effect) -> AWSResponse:
 def unreachable(request: Any, effect: Effect) -> AWSResponse:
     """The request never arrives."""
     raise ConnectTimeoutError(endpoint_url=request.url)
+
+
+def refuses_connections(request: Any, effect: Effect) -> AWSResponse:
+    """Nothing listens there."""
+    raise EndpointConnectionError(endpoint_url=request.url)
 
 
 def dies_before(request: Any, effect: Effect) -> AWSResponse:

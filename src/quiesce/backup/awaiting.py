@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from quiesce.backup.state import Awaited, RunState
-from quiesce.errors import SnapshotRefused, SnapshotTooSoon
+from quiesce.errors import SnapshotLimitReached, SnapshotLimitWhileFrozen, SnapshotRefused, SnapshotTooSoon
 from quiesce.points.parts import Snapshot
 
 # If the answer of CreateSnapshots was lost, its set is found by tag, perhaps late: EC2's lists lag behind.
@@ -16,7 +16,9 @@ SNAPSHOT_LIMIT_S = 24 * 3600
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
 # After these errors of Snapshot no snapshot can exist: only the first try to send the request can end in them.
 # After any other, AwaitSnapshots looks for the run's tag: an earlier try may have sent the request and died.
-NOTHING_CREATED = frozenset({SnapshotRefused.__name__, SnapshotTooSoon.__name__})
+NOTHING_CREATED = frozenset(
+    error.__name__ for error in (SnapshotRefused, SnapshotTooSoon, SnapshotLimitReached, SnapshotLimitWhileFrozen)
+)
 GOOD_SO_FAR = frozenset({"pending", "completed"})
 
 
