@@ -56,7 +56,7 @@ def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited
     known = known_snapshots(state)
     adopted = before.adopted if before else False
     if not known and may_exist(state):
-        if not _covers_plan(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
+        if not covers_plan(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
             return _awaited(before, looking_since, wait_s=ADOPTION_WAIT_S)
         known, adopted = list(found), bool(found)
     snapshots = _refreshed(known, found, now)
@@ -69,12 +69,36 @@ def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited
     return answered.model_copy(update={"snapshots": snapshots, "adopted": adopted, "timed_out": timed_out and pending})
 
 
+def is_open(state: RunState) -> bool:
+    """Say whether the run ends without AwaitSnapshots' last word on snapshots that exist or may exist."""
+    said = state.await_snapshots is not None and state.await_snapshots.done
+    return state.plan is not None and not said and (bool(known_snapshots(state)) or may_exist(state))
+
+
+def seen_late(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited:
+    """Return AwaitSnapshots' last word, from a look at the run's end.
+
+    Args:
+        state: for which ``is_open`` is true.
+        found: as for ``answer``.
+        now: in UTC.
+
+    Returns:
+        Done unless a snapshot is still pending, and so it is not known whether it will complete.
+    """
+    known = known_snapshots(state)
+    snapshots = _refreshed(known or found, found, now)
+    late = _awaited(state.await_snapshots, now, wait_s=int(any(s.state == "pending" for s in snapshots)))
+    return late.model_copy(update={"snapshots": snapshots, "adopted": not known and bool(found), "late": True})
+
+
 def growing_wait_s(elapsed_s: float) -> int:
     """Return how long to wait before the next look: a third of what has passed, 10 s to 15 min."""
     return int(min(max(elapsed_s / 3, SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
 
-def _covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
+def covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
+    """Say whether there is a snapshot of each volume of the plan."""
     planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
     return planned <= {snapshot.volume_id for snapshot in found}
 

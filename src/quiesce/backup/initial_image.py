@@ -65,6 +65,14 @@ def decide(
     )
 
 
+def may_have_been_made(state: RunState) -> bool:
+    """Say whether MakeImage may have made an image that no state has named, in a run that sweep ends."""
+    plan = state.plan
+    if plan is None or plan.settings.initial_image == "off" or state.make_image or state.make_image_failure:
+        return False
+    return state.complete is not None or state.unread is not None
+
+
 def is_wanted(state: RunState) -> bool:
     """Say whether the policy wants an image and the run left good snapshots, the root's among them."""
     plan = state.plan
