@@ -62,8 +62,9 @@ def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited
     snapshots = _refreshed(known, found, now)
     elapsed_s = max((now - s.started_at).total_seconds() for s in snapshots) if snapshots else 0.0
     timed_out = elapsed_s >= SNAPSHOT_LIMIT_S
-    bad = any(s.state not in GOOD_SO_FAR for s in snapshots)
-    pending = any(s.state == "pending" for s in snapshots)
+    states = _planned_states(state, snapshots)
+    bad = any(seen not in GOOD_SO_FAR for seen in states)
+    pending = "pending" in states
     wait_s = growing_wait_s(elapsed_s) if pending and not bad and not timed_out else 0
     answered = _awaited(before, looking_since, wait_s=wait_s)
     return answered.model_copy(update={"snapshots": snapshots, "adopted": adopted, "timed_out": timed_out and pending})
@@ -88,7 +89,7 @@ def seen_late(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awai
     """
     known = known_snapshots(state)
     snapshots = _refreshed(known or found, found, now)
-    late = _awaited(state.await_snapshots, now, wait_s=int(any(s.state == "pending" for s in snapshots)))
+    late = _awaited(state.await_snapshots, now, wait_s=int("pending" in _planned_states(state, snapshots)))
     return late.model_copy(update={"snapshots": snapshots, "adopted": not known and bool(found), "late": True})
 
 
@@ -101,6 +102,12 @@ def covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
     """Say whether there is a snapshot of each volume of the plan."""
     planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
     return planned <= {snapshot.volume_id for snapshot in found}
+
+
+def _planned_states(state: RunState, snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return the states of the plan's snapshots: one of a volume that was attached later decides nothing."""
+    planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
+    return [snapshot.state for snapshot in snapshots if snapshot.volume_id in planned or not planned]
 
 
 def _refreshed(known: Sequence[Snapshot], found: Sequence[Snapshot], now: datetime) -> list[Snapshot]:
