@@ -65,12 +65,10 @@ def decide(
     )
 
 
-def may_have_been_made(state: RunState) -> bool:
-    """Say whether MakeImage may have made an image that no state has named, in a run that sweep ends."""
-    plan = state.plan
-    if plan is None or plan.settings.initial_image == "off" or state.make_image or state.make_image_failure:
-        return False
-    return state.complete is not None or state.unread is not None
+def is_unnamed(state: RunState) -> bool:
+    """Say whether no state has named the server's image, though the policy wants one: MakeImage may have made it."""
+    wanted = state.plan is not None and state.plan.settings.initial_image != "off"
+    return wanted and state.make_image is None and state.make_image_failure is None
 
 
 def is_wanted(state: RunState) -> bool:

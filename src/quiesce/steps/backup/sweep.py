@@ -82,7 +82,7 @@ class SweepStep(EndingStep):
     def looked(self, state: RunState, run: RunIdentity) -> RunState:
         """Look at the snapshots, whatever the states had seen of them, and for an image that none has named."""
         state = self.look(state, run, LOOK_FOR_S)
-        if state.plan is None or not initial_image.may_have_been_made(state):
+        if state.plan is None or not initial_image.is_unnamed(state):
             return state
         try:
             upkeep = upkeep_of(self.ec2, self.settings.stack_name, state.plan, self.clock.now())
