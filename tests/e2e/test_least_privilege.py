@@ -48,7 +48,8 @@ def tour(aws, quiesce, monkeypatch):
     image.creation_date -= timedelta(days=2)
     for _ in ("renewed", "the old one goes"):
         ends["renewed"] = quiesce.back_up(server, defaults={"vss": "off", "initial_image": {"every_days": 1}})
-    aws.faults.refuse("ec2:DescribeSnapshots", "UnauthorizedOperation")
+    # boto3 sends it four times.
+    aws.faults.refuse("ec2:DescribeSnapshots", "UnauthorizedOperation", times=4)
     ends["not awaited"] = quiesce.back_up(server, defaults={"vss": "off"})
     ends["no policy"] = wait_for(aws, quiesce.start(request | {"policy": "weekly"}))
     late = aws.client("lambda").invoke(
