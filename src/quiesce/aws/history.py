@@ -25,7 +25,8 @@ def last_document(client: "SFNClient", execution: str) -> Any:
         )
         for page in pages:
             for event in page["events"]:
-                entered, exited = event.get("stateEnteredEventDetails", {}), event.get("stateExitedEventDetails", {})
-                if text := entered.get("input") or exited.get("output"):
-                    return json.loads(text)
+                if event["type"].endswith("StateEntered"):
+                    return json.loads(event["stateEnteredEventDetails"]["input"])
+                if event["type"].endswith("StateExited"):
+                    return json.loads(event["stateExitedEventDetails"]["output"])
     return None
