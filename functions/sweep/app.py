@@ -21,6 +21,7 @@ step = SweepStep(
     dynamodb=client("dynamodb", REPEATABLE),
     settings=Settings.from_env(),
     clock=Clock(),
+    stepfunctions=client("stepfunctions", REPEATABLE),
 )
 
 

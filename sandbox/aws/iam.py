@@ -28,6 +28,7 @@ RESOURCE_BY_MINISTACK = frozenset(
         "s3": "GetObject GetObjectVersion PutObject DeleteObject ListBucket ListBucketVersions",
         "dynamodb": "GetItem PutItem UpdateItem DeleteItem Query ConditionCheckItem",
         "sns": "Publish",
+        "states": "GetExecutionHistory",
         "sts": "GetCallerIdentity",
     }.items()
     for action in actions.split()

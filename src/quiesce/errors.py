@@ -73,6 +73,16 @@ class SnapshotTooSoon(QuiesceError):
     retryable = True
 
 
+class SnapshotLimitReached(QuiesceError):
+    """EC2 has as many pending snapshots as it allows; nothing was created, and nothing was frozen for it."""
+
+    retryable = True
+
+
+class SnapshotLimitWhileFrozen(QuiesceError):
+    """The same, while the application may be held: the machine thaws it, and makes another attempt later."""
+
+
 class AwsThrottled(QuiesceError):
     """AWS asked for slower calls; nothing was changed."""
 

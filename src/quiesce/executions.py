@@ -55,6 +55,11 @@ def cause_of(failure: Failure) -> Cause:
     return Cause(failure.Error, str(message or failure.Cause or "no message was given"))
 
 
+def failure_of(error: Exception) -> Failure:
+    """Return an error that a step did not raise, as a Catch would have recorded it."""
+    return Failure(Error=type(error).__name__, Cause=str(error))
+
+
 def execution_of(detail: Mapping[str, Any]) -> Execution:
     """Return the execution that an event reports."""
     started_at = datetime.fromtimestamp(detail["startDate"] / 1000, UTC)

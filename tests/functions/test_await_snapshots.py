@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from quiesce import errors
-from quiesce.aws.runs import LEASE_S
+from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S
 from sandbox.aws.snapshots import RULES, Fate
 from sandbox.servers import Server
 from tests.functions.conftest import a_document
@@ -59,6 +59,15 @@ def test_the_lease_is_renewed_beyond_the_next_look(
     until = clock.now() + timedelta(seconds=answer["wait_s"] + LEASE_S)
     assert (cloud.lease(server.instance_id) or {})["expires_at"] == str(int(until.timestamp()))
     assert [(sent, wire.sent[: n + 1].count(sent)) for n, sent in enumerate(wire.sent)] == CALLS
+
+
+def test_the_lease_of_a_run_that_freezes_covers_thaw_and_complete(
+    call: Call, cloud: Cloud, clock: Clock, server: Server, fresh: dict[str, Any]
+) -> None:
+    """Verify, Complete, MakeImage and Report follow with all their tries, and no other step renews it."""
+    answer = call("await_snapshots", {**fresh, "plan": {**fresh["plan"], "freezes": True}})
+    until = clock.now() + timedelta(seconds=answer["wait_s"] + ASKING_LEASE_S)
+    assert (cloud.lease(server.instance_id) or {})["expires_at"] == str(int(until.timestamp()))
 
 
 def test_snapshots_that_ec2_lists_on_several_pages_are_all_seen(

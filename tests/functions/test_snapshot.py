@@ -21,6 +21,7 @@ from tests.support.wire import (
     dies_after,
     dies_before,
     refused,
+    refuses_connections,
     unreachable,
 )
 
@@ -32,12 +33,14 @@ CERTAIN = [
     pytest.param(refused("SnapshotCreationPerVolumeRateExceeded"), errors.SnapshotTooSoon, id="too soon"),
     pytest.param(DENIED["ec2"], errors.AccessDenied, id="denied"),
     pytest.param(refused("IncorrectState"), errors.SnapshotRefused, id="refused"),
-    pytest.param(refused("ConcurrentSnapshotLimitExceeded"), errors.SnapshotRefused, id="limit"),
+    pytest.param(refused("ConcurrentSnapshotLimitExceeded"), errors.SnapshotLimitReached, id="limit of a volume"),
+    pytest.param(refused("PendingSnapshotLimitExceeded"), errors.SnapshotLimitReached, id="limit of the account"),
+    pytest.param(unreachable, errors.AwsUnavailable, id="unreachable"),
+    pytest.param(refuses_connections, errors.AwsUnavailable, id="refuses connections"),
 ]
 UNCERTAIN = [
     pytest.param(answer_lost, 1, id="answer lost"),
     pytest.param(connection_closed, 1, id="connection closed"),
-    pytest.param(unreachable, 0, id="unreachable"),
     pytest.param(FAULT["ec2"], 0, id="a fault of EC2"),
 ]
 
@@ -85,10 +88,23 @@ def test_an_error_that_says_nothing_was_created_allows_another_try(
     wire.on(CREATE, fault)
     with pytest.raises(error):
         call("snapshot", fresh, "first")
-    assert wire.sent == [MARK, CREATE, MARK]
+    # Where it waits for other snapshots, it holds its lease on.
+    assert wire.sent == [MARK, CREATE, MARK] + [MARK] * (error is errors.SnapshotLimitReached)
     assert (cloud.snapshots(), mark(cloud, server)) == ([], None)
 
     call("snapshot", fresh, "second")
+    assert cloud.snapshot_sets() == 1
+
+
+def test_a_run_that_waits_for_pending_snapshots_of_others_holds_its_server_on(
+    call: Call, cloud: Cloud, clock: Clock, wire: Wire, server: Server, fresh: dict[str, Any]
+) -> None:
+    for number in range(4):
+        clock.now_s += LEASE_S - 60
+        wire.on(CREATE, refused("PendingSnapshotLimitExceeded"))
+        with pytest.raises(errors.SnapshotLimitReached, match=r"pending .*: wait until"):
+            call("snapshot", fresh, f"try {number}")
+    call("snapshot", fresh, "last")
     assert cloud.snapshot_sets() == 1
 
 

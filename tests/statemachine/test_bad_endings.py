@@ -46,7 +46,7 @@ def test_a_right_that_plan_lacks_costs_nothing(machine, cloud, server, request_f
     [
         ("UnauthorizedOperation", 403, "AccessDenied"),
         ("IncorrectInstanceState", 400, "SnapshotRefused"),
-        ("ConcurrentSnapshotLimitExceeded", 400, "SnapshotRefused"),
+        ("SnapshotLimitExceeded", 400, "SnapshotRefused"),
         ("InternalError", 500, "OutcomeUnknown"),
         ("Unavailable", 503, "OutcomeUnknown"),
     ],
@@ -154,17 +154,22 @@ def test_a_report_that_dies_after_its_record_leaves_no_lease(machine, cloud, ser
     assert cloud.lease(server.instance_id) is None
 
 
-def test_a_volume_attached_after_the_plan_is_noted(machine, cloud, server, request_for):
+@pytest.mark.parametrize("fate", [Fate.COMPLETES, Fate.VANISHES, Fate.NEVER_COMPLETES])
+def test_a_volume_attached_after_the_plan_is_noted_and_decides_nothing(
+    fate, machine, cloud, clock, server, request_for
+):
     def attach():
         zone = cloud.ec2.describe_volumes()["Volumes"][0]["AvailabilityZone"]
         volume_id = cloud.ec2.create_volume(AvailabilityZone=zone, Size=8)["VolumeId"]
         cloud.ec2.attach_volume(VolumeId=volume_id, InstanceId=server.instance_id, Device="xvdh")
+        RULES.order(volume_id, fate)
 
     machine.before("snapshot", attach)
     run = machine.start(request_for)
-    assert run.status == "SUCCEEDED"
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
     assert "attached after the plan was made" in run.output["notes"][0]
     assert len(run.output["snapshots"]) == 4
+    assert sum(clock.waits) < 900
 
 
 def test_a_volume_detached_after_the_plan_is_missed(machine, cloud, server, request_for):

@@ -1,7 +1,10 @@
 """Recoveries in which nothing goes wrong: each volume is in its place, and the source is unchanged."""
 
+import pytest
+
 from sandbox.aws.instances import INSTANCES
-from tests.statemachine.recoveries import assert_recovered, made, state_of_source
+from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
+from tests.support.factories.policy import a_policy
 
 
 def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
@@ -9,6 +12,38 @@ def test_a_server_is_made_anew_with_every_volume_in_its_place(backed, slow):
     server = assert_recovered(backed, backed.recover())
     assert server["InstanceType"] == "m5.large"
     assert state_of_source(backed) == before
+
+
+def test_what_went_with_the_old_server_goes_with_the_new_one(machine, cloud, server):
+    """EC2 sets of an attached volume that it stays."""
+    ends = {"/dev/sda1": True, "xvdf": False, "xvdg": True}
+    mappings = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": end}} for device, end in ends.items()]
+    cloud.ec2.modify_instance_attribute(InstanceId=server.instance_id, BlockDeviceMappings=mappings)
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    recovered = assert_recovered(backed, backed.recover())
+    found = {m["DeviceName"]: m["Ebs"]["DeleteOnTermination"] for m in recovered["BlockDeviceMappings"]}
+    assert found == ends
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_volume_that_was_attached_while_the_backup_ran_is_left_aside(deleted, machine, cloud, server):
+    """Between Plan and Snapshot: its snapshot is one more, and has no place on the server."""
+
+    def attach():
+        zone = cloud.ec2.describe_volumes()["Volumes"][0]["AvailabilityZone"]
+        volume_id = cloud.ec2.create_volume(AvailabilityZone=zone, Size=8)["VolumeId"]
+        cloud.ec2.attach_volume(VolumeId=volume_id, InstanceId=server.instance_id, Device="xvdh")
+
+    machine.before("snapshot", attach)
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    [more] = [s for s in backed.record["snapshots"] if s["volume"] is None]
+    if deleted:
+        cloud.ec2.delete_snapshot(SnapshotId=more["snapshot_id"])
+    plan = backed.recover(mode="dry-run")
+    assert (plan.output["possible"], plan.output["problems"]) == (True, [])
+    assert any(f"Leave {more['snapshot_id']} aside" in step for step in plan.output["steps"])
+    backed.record["snapshots"].remove(more)
+    assert_recovered(backed, backed.recover())
 
 
 def test_the_account_says_what_the_server_is(backed):

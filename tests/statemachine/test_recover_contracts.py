@@ -15,7 +15,7 @@ STATES = definition("RecoverMachine")["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 FUNCTION = template()["Resources"]["RecoverFunction"]["Properties"]
 # Errors that only a backup retries.
-NOT_OF_RECOVERY = {"ServerBusy", "SnapshotTooSoon", "AgentUnreachable"}
+NOT_OF_RECOVERY = {"ServerBusy", "SnapshotTooSoon", "SnapshotLimitReached", "AgentUnreachable"}
 
 # CreateSnapshots' limit of volumes of one server (EBS user guide).
 MOST_VOLUMES = 128

@@ -1,5 +1,6 @@
 """Runs with VSS: the data in shadow copies, another attempt, and a verdict never better than the truth."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from sandbox.windows.inventory import ISCSI, SCSI, disks_of, volume_guid
 from sandbox.windows.vss import ShadowStorage
 from tests.statemachine.truth import record_of
 from tests.support.diskshadow_files import script_file
+from tests.support.environment import BUCKET
 from tests.support.factories.policy import a_policy
 from tests.support.wire import refused
 
@@ -105,6 +107,36 @@ def test_vss_that_times_out_once_is_tried_again_after_the_thaw_and_the_wait(mach
     assert 600 in machine.clock.waits
     assert not cloud.servers.examine_shadow_copies(record).torn
     assert vss.shadow_copies == []
+
+
+def test_the_shadow_copies_of_an_attempt_are_gone_before_the_wait_for_another_one(
+    machine, clock, shop, vss, request_with
+):
+    """A writer fails after DiskShadow has made them."""
+    writer = next(writer for writer in vss.writers if writer.name == "Shop Writer")
+    good = writer.state, writer.failure
+    writer.state, writer.failure = "9 (VSS_WS_FAILED_AT_FREEZE)", "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"
+    made, left = [], []
+
+    def heal():
+        left.extend(vss.shadow_copies)
+        writer.state, writer.failure = good
+
+    machine.before("thaw", lambda: made.extend(vss.shadow_copies))
+    clock.at_next_wait(heal)
+    run = machine.start(request_with())
+    assert len(made) == 3
+    assert left == []
+    assert (run.output["status"], len(run.output["attempts"])) == ("Successful", 1)
+
+
+def test_the_files_of_the_last_attempt_are_collected(machine, cloud, vss, request_with):
+    fails_first(machine, vss)
+    record = machine.start(request_with()).output
+    assert record["session"]["attempt"] == 2
+    assert record["logs"]["place"].endswith(f"/{record['run_id']}/session-2/")
+    key = record["logs"]["place"].split("/", 3)[3] + "state.json"
+    assert json.loads(cloud.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["attempt"] == 2
 
 
 def test_vss_that_goes_on_failing_ends_in_crash_consistent_snapshots_of_the_last_attempt(

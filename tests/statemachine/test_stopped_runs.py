@@ -10,14 +10,18 @@ from types import SimpleNamespace
 import pytest
 
 from quiesce.aws.runs import LEASE_S
+from quiesce.backup.awaiting import ADOPTION_S
 from quiesce.backup.parameters import SESSION_LIMIT_S
 from quiesce.errors import LeaseLost
+from quiesce.guest.patience import COLLECT_PATIENCE, SWEEP_S
+from quiesce.policy.parts import DELIVERY_S
+from quiesce.steps.backup.sweep import LOOK_FOR_S, SNAPSHOT_TIMEOUT_S
 from sandbox.aws.snapshots import RULES
 from sandbox.windows.session import Session
 from tests.statemachine.truth import record_of
 from tests.support.environment import ACCOUNT, REGION
 from tests.support.machine import APPS, ended_event
-from tests.support.project import definition
+from tests.support.project import definition, template
 
 FREEZE_LIMIT_S = 120
 NOT_ASKED = ["Begin", "Plan", "Freezes?"]
@@ -100,8 +104,16 @@ def test_stopped_once_the_server_was_asked_it_is_thawed_and_completed_by_sweep(
     assert not shop.application.held
     assert_after_came_in_time(shop)
     record = record_of(cloud, run, shop.instance_id)
-    assert (record["status"], record["failure"]["error"]) == ("Failed", "ExecutionStopped")
-    assert record["consistency"]["level"] == "none"
+    if {s["state"] for s in record["snapshots"]} == {"completed"}:
+        # Good snapshots stay what they are.
+        assert (record["status"], record["failure"]) == ("PartiallySuccessful", None)
+        assert record["consistency"]["level"] == ("application" if "before" in asked else "crash")
+        assert any("(ExecutionStopped: " in note for note in record["notes"])
+    else:
+        assert (record["status"], record["failure"]["error"]) == ("Failed", "ExecutionStopped")
+        assert record["consistency"]["level"] == "none"
+        unknown = any("it is not known whether they completed" in note for note in record["notes"])
+        assert unknown == bool(record["snapshots"])
     assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
     assert cloud.lease(shop.instance_id) is None
     assert len(cloud.mails()) == 1
@@ -133,21 +145,27 @@ def test_stopped_after_the_thaw_and_never_swept_the_server_completes_by_itself(
 
 
 @pytest.mark.parametrize("state", COMPLETED)
-def test_stopped_once_complete_was_asked_the_script_keeps_the_argument_that_it_has_and_the_run_is_no_success(
+def test_stopped_once_complete_was_asked_the_script_keeps_its_argument_and_the_backup_stays_good(
     state, machine, cloud, shop, frozen_request
 ):
     run = stopped_in(state, machine, frozen_request)
     machine.sweep(run)
     assert shop.application.asked == ["before", "after 1", "complete 1"]
     record = record_of(cloud, run, shop.instance_id)
-    assert (record["status"], record["session"]["complete"]["argument"]) == ("Failed", "1")
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application")
+    assert record["session"]["complete"]["argument"] == "1"
+    assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"application"}
+    assert any("(ExecutionStopped: " in note for note in record["notes"])
     assert cloud.lease(shop.instance_id) is None
 
 
-def test_an_image_of_a_run_that_was_stopped_is_the_next_ones(machine, cloud, shop, frozen_request):
+def test_an_image_of_a_run_that_was_stopped_stands_in_its_record_and_is_the_next_ones(
+    machine, cloud, shop, frozen_request
+):
     run = stopped_in("MakeImage", machine, frozen_request)
     machine.sweep(run)
     made = [image for image in cloud.servers.backend().amis.values() if image.instance_id == shop.instance_id]
+    assert record_of(cloud, run, shop.instance_id)["initial_image"] == made[0].id
     machine.stop_in("")
     pass_time(machine, cloud, LEASE_S)
     assert machine.start(frozen_request).output["initial_image"] == made[0].id
@@ -195,8 +213,9 @@ def test_a_server_that_sweep_cannot_reach_thaws_by_itself_and_the_record_says_so
     run = stopped_in("Snapshot", machine, frozen_request)
     machine.sweep(run)
     record = record_of(cloud, run, shop.instance_id)
-    assert record["status"] == "Failed"
-    assert any("thaws and ends its session by itself" in note for note in record["notes"])
+    # While Sweep waited for the server, the snapshots completed.
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert "thaws and ends its session by itself" in record["reason"]
     assert cloud.lease(shop.instance_id) is None
     pass_time(machine, cloud, SESSION_LIMIT_S)
     assert shop.application.asked == ["before", "after 1", "complete 0"]
@@ -278,7 +297,7 @@ def test_a_function_that_starts_behind_sweeps_back_freezes_nobody_and_creates_no
     assert not shop.application.held
 
 
-@pytest.mark.parametrize("hidden", [1, 5])
+@pytest.mark.parametrize("hidden", [1, 5, 12])
 def test_sweep_finds_the_set_of_a_stopped_snapshot_though_ec2_lists_it_late(
     hidden, *, machine, cloud, shop, frozen_request, monkeypatch
 ):
@@ -288,3 +307,25 @@ def test_sweep_finds_the_set_of_a_stopped_snapshot_though_ec2_lists_it_late(
     record = record_of(cloud, run, shop.instance_id)
     assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
     assert len(record["snapshots"]) == 3
+
+
+def test_sweep_waits_for_a_whole_set_of_which_ec2_lists_a_part(machine, cloud, shop, frozen_request):
+    def hide_one():
+        hidden = next(s for s in cloud.stored_snapshots() if s.volume_id == shop.volumes["E:"])
+        hidden.hidden_lookups = 3
+
+    run = stopped_in("Snapshot", machine, frozen_request)
+    hide_one()
+    machine.sweep(run)
+    record = record_of(cloud, run, shop.instance_id)
+    assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
+    assert len(record["snapshots"]) == 3
+
+
+def test_sweep_looks_for_longer_than_snapshot_may_run_and_ec2_may_take_to_list_its_set():
+    [snapshot, sweep] = [
+        template()["Resources"][f"{name}Function"]["Properties"]["Timeout"] for name in ("Snapshot", "Sweep")
+    ]
+    assert snapshot == SNAPSHOT_TIMEOUT_S
+    assert SNAPSHOT_TIMEOUT_S + ADOPTION_S < LOOK_FOR_S
+    assert SWEEP_S + DELIVERY_S + LOOK_FOR_S + COLLECT_PATIENCE.limit_s < sweep - 60

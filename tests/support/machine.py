@@ -15,6 +15,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
+from moto.core.responses import ActionResult
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.state_type import StateType
@@ -23,6 +24,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
+from moto.stepfunctions.responses import StepFunctionResponse
 
 from quiesce.errors import QuiesceError
 from tests.support.clock import Clock
@@ -150,6 +152,7 @@ class Machine:
         monkeypatch.setattr(moto_execution, "ExecutionWorker", SyncExecutionWorker)
         monkeypatch.setattr(AmazonStateLanguageParser, "parse", PARSE)
         monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", self._invoke)
+        monkeypatch.setattr(StepFunctionResponse, "get_execution_history", _page_of_history)
         enter, leave = CommonStateField._eval_state_input, CommonStateField._verify_size_quota
 
         def watched_enter(state: CommonStateField, env: Environment) -> None:
@@ -196,8 +199,8 @@ class Machine:
         output = json.loads(ended["output"]) if "output" in ended else None
 
         def look() -> list[dict[str, Any]]:
-            events: list[dict[str, Any]] = states.get_execution_history(executionArn=arn)["events"]
-            return events
+            pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
+            return [event for page in pages for event in page["events"]]
 
         return Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, look)
 
@@ -241,6 +244,15 @@ class Machine:
             memory_limit_in_mb=1024,
             get_remaining_time_in_millis=lambda: self.remaining_ms,
         )
+
+
+def _page_of_history(self: StepFunctionResponse) -> ActionResult:
+    """GetExecutionHistory in pages and in either order, which moto ignores (Step Functions' API reference)."""
+    events = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))["events"]
+    ordered = sorted(events, key=lambda event: event["id"], reverse=bool(self._get_param("reverseOrder")))
+    start = int(self._get_param("nextToken") or 0)
+    end = start + (int(self._get_param("maxResults") or 0) or 100)
+    return ActionResult({"events": ordered[start:end]} | ({"nextToken": str(end)} if end < len(ordered) else {}))
 
 
 def ended_event(

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+
+# What a test itself asks for while it listens.
+BY_THE_TEST = {("sfn", "StartExecution")}
 
 
 class FunctionDied(BaseException):
@@ -45,6 +48,11 @@ def connection_closed(request: Any, effect: Effect) -> AWSResponse:
 def unreachable(request: Any, effect: Effect) -> AWSResponse:
     """The request never arrives."""
     raise ConnectTimeoutError(endpoint_url=request.url)
+
+
+def refuses_connections(request: Any, effect: Effect) -> AWSResponse:
+    """Nothing listens there."""
+    raise EndpointConnectionError(endpoint_url=request.url)
 
 
 def dies_before(request: Any, effect: Effect) -> AWSResponse:
@@ -125,7 +133,7 @@ class Wire:
         _, service, operation = event_name.split(".", 2)
         if service in self.answers:
             effect = partial(self.answers[service], request)
-        if not self._listening or service in ("lambda", "sfn"):
+        if not self._listening or service == "lambda" or (service, operation) in BY_THE_TEST:
             return effect()
         call = f"{service}:{operation}"
         self.sent.append(call)

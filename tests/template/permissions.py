@@ -3,6 +3,7 @@
 ``python -m tests.template.permissions`` prints it.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -74,7 +75,7 @@ def _text(value: Any) -> str:
 
 
 def _short(resource: str) -> str:
-    return resource.rpartition(":")[2] if resource.startswith("arn:") else resource
+    return re.sub(r"\$\{AWS::\w+\}", "", resource).split(":", 5)[5] if resource.startswith("arn:") else resource
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ WITHOUT_RESOURCES = {
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
 }
+# The services that IAM calls otherwise than boto3 does.
+IAM_NAMES = {"stepfunctions": "states"}
 # The actions on snapshots that need a condition on our tags.
 CONDITIONED = {"ec2:CreateSnapshots", "ec2:CreateTags"}
 TEXT = (ROOT / "template.yaml").read_text()
@@ -181,8 +183,16 @@ def test_who_ends_a_run_may_do_what_report_may_and_find_its_snapshots():
     def sids(function):
         return {statement["Sid"] for statement in statements(function)}
 
-    assert sids("SweepFunction") - sids("ReportFunction") == {"LookAtSnapshots"}
+    assert sids("SweepFunction") - sids("ReportFunction") == {"FindImages", "ReadHistories"}
     assert sids("ReportFunction") <= sids("SweepFunction")
+
+
+def test_sweep_alone_reads_histories_of_this_stacks_backups_alone():
+    reading = {f: s for f in FUNCTIONS for s in statements(f) if "states:" in str(s["Action"])}
+    assert set(reading) == {"SweepFunction"}
+    statement = reading["SweepFunction"]
+    where = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${BackupMachine.Name}:*"
+    assert (statement["Action"], statement["Resource"]) == ("states:GetExecutionHistory", {"Fn::Sub": where})
 
 
 def test_what_the_local_aws_does_not_check_is_granted_to_nobody():
@@ -244,7 +254,7 @@ def test_each_function_has_what_its_clients_need():
     """Each boto3 client in a function's module has at least one action of its service in the role, and the reverse."""
     for function in FUNCTIONS:
         source = (ROOT / "functions" / step_of(function) / "app.py").read_text()
-        clients = set(re.findall(r'\bclient\("(\w+)"', source))
+        clients = {IAM_NAMES.get(name, name) for name in re.findall(r'\bclient\("(\w+)"', source)}
         granted = {action.partition(":")[0] for s in statements(function) for action in listed(s["Action"])}
         granted -= {"iam", "kms"}  # no calls of ours: EC2 checks PassRole at RunInstances, EBS calls Decrypt
         assert granted == clients, function

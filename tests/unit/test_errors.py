@@ -14,6 +14,7 @@ def test_only_errors_that_pass_by_themselves_are_tried_again() -> None:
     assert {error.__name__ for error in leaves() if error.retryable} == {
         "ServerBusy",
         "SnapshotTooSoon",
+        "SnapshotLimitReached",
         "AwsThrottled",
         "AwsUnavailable",
         "AgentUnreachable",

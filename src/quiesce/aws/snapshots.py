@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from quiesce import tags
 from quiesce.aws.clients import DENIED, THROTTLED, UNREADABLE, code_of, repeatable
 from quiesce.backup.run import RunIdentity
-from quiesce.errors import AccessDenied, AwsThrottled, OutcomeUnknown, ServerRefused, SnapshotRefused, SnapshotTooSoon
+from quiesce.errors import (
+    AccessDenied,
+    AwsThrottled,
+    AwsUnavailable,
+    OutcomeUnknown,
+    ServerRefused,
+    SnapshotLimitReached,
+    SnapshotRefused,
+    SnapshotTooSoon,
+)
 from quiesce.points.parts import Snapshot
 from quiesce.points.record import Record
 
@@ -19,6 +28,11 @@ if TYPE_CHECKING:
 
 # EBS: "Wait at least 15 seconds between concurrent volume snapshots" (EC2 error codes).
 TOO_SOON = {"SnapshotCreationPerVolumeRateExceeded"}
+# Of pending snapshots: for one volume (5, or 1 of st1 and sc1) and for the account and Region (EC2 error codes).
+LIMITED = {"ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"}
+LIMIT_REMEDY = "wait until snapshots of the server's volumes or of the Region have completed, then start a new run"
+# botocore had no connection yet, and so it sent nothing (urllib3's ConnectTimeoutError and NewConnectionError).
+NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
 # States of a snapshot that can't be tagged: quiesce's for one that EC2 does not know, and the Recycle Bin's.
 NOT_TAGGABLE = {"vanished", "recoverable", "recovering"}
 # Filters take at most this many values (EC2 API reference).
@@ -50,7 +64,9 @@ def create_snapshots(client: "EC2Client", request: dict[str, Any]) -> list[Snaps
 
     Raises:
         AwsThrottled: nothing was created; retried by the state machine.
+        AwsUnavailable: EC2 could not be reached, and nothing was sent; retried by the state machine.
         SnapshotTooSoon: nothing was created; retried after EBS's 15 seconds.
+        SnapshotLimitReached: nothing was created; retried once fewer snapshots are pending.
         AccessDenied: nothing was created; not retried.
         SnapshotRefused: nothing was created; not retried.
         OutcomeUnknown: the answer was lost, can't be read or is a fault of EC2: AwaitSnapshots looks for the run's tag.
@@ -60,6 +76,8 @@ def create_snapshots(client: "EC2Client", request: dict[str, Any]) -> list[Snaps
         return [_snapshot(info, info.get("State", "pending")) for info in answer["Snapshots"]]
     except ClientError as error:
         raise _creation_error(error) from error
+    except NOT_SENT as error:
+        raise AwsUnavailable(f"ec2:CreateSnapshots was not sent: {error}") from error
     except BotoCoreError as error:
         raise OutcomeUnknown(f"CreateSnapshots was sent and its answer lost: {error}") from error
     except UNREADABLE as error:
@@ -119,6 +137,8 @@ def _creation_error(error: ClientError) -> Exception:
         return AwsThrottled(f"ec2:CreateSnapshots: {error}")
     if code in TOO_SOON:
         return SnapshotTooSoon(f"ec2:CreateSnapshots: {error}")
+    if code in LIMITED:
+        return SnapshotLimitReached(f"EC2 creates no snapshot while so many are pending ({error}): {LIMIT_REMEDY}")
     if code in DENIED:
         return AccessDenied(f"ec2:CreateSnapshots: {error}")
     if status >= 500:  # noqa: PLR2004

@@ -34,8 +34,8 @@ def decide(plan: Plan, session: Session, shadow: ShadowOutcome | None, attempt: 
     before_problem = script_problem("before", session.before)
     shadow_problem = "" if shadow is None or shadow.good else shadow.reason
     problem = "; ".join(words for words in (before_problem, shadow_problem) if words)
-    vss = plan.settings.vss if plan.shadow and plan.settings.vss != "off" else Vss(retries=0)
-    retries_left = attempt <= vss.retries
+    vss = _vss_of(plan)
+    retries_left = plan.shadow is not None and plan.settings.vss != "off" and attempt <= vss.retries
     any_failure = retries_left and vss.retry_on == "any-failure"
     advised_s = shadow.wait_s if shadow and shadow_problem else None
     wait_s = min(advised_s or vss.retry_wait_s, vss.retry_wait_s)
@@ -44,12 +44,27 @@ def decide(plan: Plan, session: Session, shadow: ShadowOutcome | None, attempt: 
     return Decision(go_on, retry, any_failure, wait_s, problem or _success_words(plan))
 
 
-def without_answer(words: str) -> Decision:
+def without_answer(plan: Plan, words: str) -> Decision:
     """Decide what follows from a freeze that got no answer, if the policy allows a crash-consistent backup.
 
     The snapshots come first: the server thaws by its own deadline, and the thaw may take long to reach it.
     """
-    return Decision(go_on=True, retry=False, retry_refused=False, wait_s=1, reason=words)
+    return Decision(go_on=True, retry=False, retry_refused=False, wait_s=_vss_of(plan).retry_wait_s, reason=words)
+
+
+def may_try_later(state: RunState) -> bool:
+    """Say whether the machine makes another attempt if EC2 creates no snapshots because too many are pending.
+
+    As often as after a timeout of VSS, also without VSS: what the next attempt needs is time.
+    """
+    return state.freeze is not None and state.retry_failure is None and (
+        state.freeze.attempt <= _vss_of(state.needed_plan()).retries
+    )  # fmt: skip
+
+
+def _vss_of(plan: Plan) -> Vss:
+    """Return how the policy tries again; one without VSS has the defaults."""
+    return plan.settings.vss if plan.settings.vss != "off" else Vss()
 
 
 def _success_words(plan: Plan) -> str:

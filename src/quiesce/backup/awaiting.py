@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from quiesce.backup.state import Awaited, RunState
-from quiesce.errors import SnapshotRefused, SnapshotTooSoon
+from quiesce.errors import SnapshotLimitReached, SnapshotLimitWhileFrozen, SnapshotRefused, SnapshotTooSoon
 from quiesce.points.parts import Snapshot
 
 # If the answer of CreateSnapshots was lost, its set is found by tag, perhaps late: EC2's lists lag behind.
@@ -16,7 +16,9 @@ SNAPSHOT_LIMIT_S = 24 * 3600
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
 # After these errors of Snapshot no snapshot can exist: only the first try to send the request can end in them.
 # After any other, AwaitSnapshots looks for the run's tag: an earlier try may have sent the request and died.
-NOTHING_CREATED = frozenset({SnapshotRefused.__name__, SnapshotTooSoon.__name__})
+NOTHING_CREATED = frozenset(
+    error.__name__ for error in (SnapshotRefused, SnapshotTooSoon, SnapshotLimitReached, SnapshotLimitWhileFrozen)
+)
 GOOD_SO_FAR = frozenset({"pending", "completed"})
 
 
@@ -54,17 +56,41 @@ def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited
     known = known_snapshots(state)
     adopted = before.adopted if before else False
     if not known and may_exist(state):
-        if not _covers_plan(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
+        if not covers_plan(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
             return _awaited(before, looking_since, wait_s=ADOPTION_WAIT_S)
         known, adopted = list(found), bool(found)
     snapshots = _refreshed(known, found, now)
     elapsed_s = max((now - s.started_at).total_seconds() for s in snapshots) if snapshots else 0.0
     timed_out = elapsed_s >= SNAPSHOT_LIMIT_S
-    bad = any(s.state not in GOOD_SO_FAR for s in snapshots)
-    pending = any(s.state == "pending" for s in snapshots)
+    states = _planned_states(state, snapshots)
+    bad = any(seen not in GOOD_SO_FAR for seen in states)
+    pending = "pending" in states
     wait_s = growing_wait_s(elapsed_s) if pending and not bad and not timed_out else 0
     answered = _awaited(before, looking_since, wait_s=wait_s)
     return answered.model_copy(update={"snapshots": snapshots, "adopted": adopted, "timed_out": timed_out and pending})
+
+
+def is_open(state: RunState) -> bool:
+    """Say whether the run ends without AwaitSnapshots' last word on snapshots that exist or may exist."""
+    said = state.await_snapshots is not None and state.await_snapshots.done
+    return state.plan is not None and not said and (bool(known_snapshots(state)) or may_exist(state))
+
+
+def seen_late(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited:
+    """Return AwaitSnapshots' last word, from a look at the run's end.
+
+    Args:
+        state: for which ``is_open`` is true.
+        found: as for ``answer``.
+        now: in UTC.
+
+    Returns:
+        Done unless a snapshot is still pending, and so it is not known whether it will complete.
+    """
+    known = known_snapshots(state)
+    snapshots = _refreshed(known or found, found, now)
+    late = _awaited(state.await_snapshots, now, wait_s=int("pending" in _planned_states(state, snapshots)))
+    return late.model_copy(update={"snapshots": snapshots, "adopted": not known and bool(found), "late": True})
 
 
 def growing_wait_s(elapsed_s: float) -> int:
@@ -72,9 +98,16 @@ def growing_wait_s(elapsed_s: float) -> int:
     return int(min(max(elapsed_s / 3, SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
 
-def _covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
+def covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
+    """Say whether there is a snapshot of each volume of the plan."""
     planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
     return planned <= {snapshot.volume_id for snapshot in found}
+
+
+def _planned_states(state: RunState, snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return the states of the plan's snapshots: one of a volume that was attached later decides nothing."""
+    planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
+    return [snapshot.state for snapshot in snapshots if snapshot.volume_id in planned or not planned]
 
 
 def _refreshed(known: Sequence[Snapshot], found: Sequence[Snapshot], now: datetime) -> list[Snapshot]:

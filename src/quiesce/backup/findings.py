@@ -22,6 +22,9 @@ from quiesce.points.record import FreezeWindow
 # Freeze got no answer, and the policy allows a crash-consistent backup.
 UNANSWERED = "it is not known whether the application was held: the server did not answer Freeze"
 ADOPTED = "the answer of CreateSnapshots was lost: it is not known whether the application was still held"
+TOLD_FAILED = (
+    "the server was told that the backup failed (complete with 0), because its snapshots were not known to be good"
+)
 # The error name of a run whose freeze failed, under a policy that requires application consistency.
 NOT_FROZEN = "NotFrozen"
 
@@ -85,12 +88,14 @@ def gather(state: RunState) -> Findings:
     contradictions = []
     if plan and plan.settings.vss != "off" and consistent and snapshots.status == "Successful":
         contradictions = evidence_problems(evidence, required=plan.settings.evidence == "required")
+    problems = _problems(state, plan, [*shadow_problems, *contradictions]) if plan else []
+    is_good = snapshots.status == "Successful" and not problems
     return Findings(
         plan=plan,
         snapshots=snapshots,
         asked=was_asked(state),
-        problems=tuple(_problems(state, plan, [*shadow_problems, *contradictions])) if plan else (),
-        end_problems=tuple(_end_problems(state, plan)) if plan else (),
+        problems=tuple(problems),
+        end_problems=tuple(_end_problems(state, plan, is_good=is_good)) if plan else (),
         in_cause=frozenset(_reasons_not_to_go_on(state) if snapshots.cause else ()),
         consistent=consistent,
         session=state.session,
@@ -162,7 +167,7 @@ def _was_adopted(state: RunState) -> bool:
     return state.await_snapshots is not None and state.await_snapshots.adopted
 
 
-def _end_problems(state: RunState, plan: Plan) -> list[str]:
+def _end_problems(state: RunState, plan: Plan, *, is_good: bool) -> list[str]:
     if not plan.settings.freezes or not plan.freezes:
         return []
     if state.complete_failure:
@@ -170,7 +175,8 @@ def _end_problems(state: RunState, plan: Plan) -> list[str]:
     problem = script_problem("complete", state.session.complete if state.session else None)
     passed_success = state.complete is not None and state.complete.succeeded and plan.shadow is not None
     ending = ending_problems(state.session, state.complete.ending) if passed_success and state.complete else []
-    return [*([problem] if problem else []), *ending]
+    told_failed = is_good and state.complete is not None and not state.complete.succeeded
+    return [*([TOLD_FAILED] if told_failed else []), *([problem] if problem else []), *ending]
 
 
 def window_of(state: RunState) -> FreezeWindow | None:

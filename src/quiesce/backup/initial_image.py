@@ -65,6 +65,12 @@ def decide(
     )
 
 
+def is_unnamed(state: RunState) -> bool:
+    """Say whether no state has named the server's image, though the policy wants one: MakeImage may have made it."""
+    wanted = state.plan is not None and state.plan.settings.initial_image != "off"
+    return wanted and state.make_image is None and state.make_image_failure is None
+
+
 def is_wanted(state: RunState) -> bool:
     """Say whether the policy wants an image and the run left good snapshots, the root's among them."""
     plan = state.plan

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from quiesce import tags
 from quiesce.backup.findings import Findings
 from quiesce.backup.initial_image import image_notes
 from quiesce.backup.run import UNKNOWN, identity_of
 from quiesce.backup.snapshot_verdict import Verdict
 from quiesce.backup.state import RunState
 from quiesce.calls import add_calls
-from quiesce.executions import cause_of
+from quiesce.executions import Failure, cause_of
 from quiesce.points.parts import FailedAttempt, Snapshot, Volume
 from quiesce.points.record import FailureRecord, Logs, Record, SnapshotRecord
 
@@ -65,6 +66,7 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
             *(findings.shadow.notes if findings.shadow else []),
             *verdict.notes,
             *image_notes(state),
+            *_end_notes(state, verdict),
         ],
         failure=FailureRecord(error=verdict.cause.error, cause=verdict.cause.words) if verdict.cause else None,
         calls=add_calls(*(part.calls for part in state.steps())),
@@ -81,6 +83,33 @@ def _attempts(state: RunState, now: datetime) -> list[FailedAttempt]:
         return state.freeze.earlier
     reason = f"{state.freeze.reason}; no other attempt was made: {cause_of(state.retry_failure).words}"
     return [*state.freeze.earlier, FailedAttempt(attempt=state.freeze.attempt, reason=reason, ended_at=now)]
+
+
+def _end_notes(state: RunState, verdict: Verdict) -> list[str]:
+    """Return what is said of a run that did not end by all of its states."""
+    notes, awaited = [], state.await_snapshots
+    if state.swept and (verdict.cause is None or verdict.cause.error != state.swept.Error):
+        notes.append(f"the execution ended before it had reported ({_words(state.swept)}); sweep ended the run")
+    elif awaited and awaited.late and state.failure and verdict.cause is None:
+        notes.append(f"AwaitSnapshots failed ({_words(state.failure)}); Report found the snapshots completed")
+    if state.unread:
+        words = _words(state.unread)
+        notes.append(f"the execution's history can't be read ({words}): what its states had left is not known")
+    if (
+        pending := [s.snapshot_id for s in awaited.snapshots if s.state == "pending"]
+        if awaited and awaited.late
+        else []
+    ):
+        notes.append(f"{', '.join(pending)} were pending when the run ended: it is not known whether they completed")
+    if state.look_failure and not _snapshots(state):
+        words, tag = _words(state.look_failure), f"{tags.RUN} = {identity_of(state).run_id}"
+        notes.append(f"it is not known whether snapshots of this run exist ({words}): look for the tag {tag}")
+    return notes
+
+
+def _words(failure: Failure) -> str:
+    cause = cause_of(failure)
+    return f"{cause.error}: {cause.words}"
 
 
 def _snapshots(state: RunState) -> list[SnapshotRecord]:

@@ -61,9 +61,9 @@ def _missing_problems(plan: Plan, awaited: Awaited) -> list[str]:
 def _state_problems(awaited: Awaited, plan: Plan) -> list[str]:
     devices = {v.volume_id: v.device for v in plan.volumes}
     return [
-        f"{s.snapshot_id} of {devices.get(s.volume_id, 'an unplanned volume')} {_state_words(s, awaited)}"
+        f"{s.snapshot_id} of {devices[s.volume_id]} {_state_words(s, awaited)}"
         for s in awaited.snapshots
-        if s.state != "completed"
+        if s.state != "completed" and s.volume_id in devices
     ]
 
 
@@ -83,7 +83,7 @@ def _state_words(snapshot: Snapshot, awaited: Awaited) -> str:
 def _notes(plan: Plan, awaited: Awaited, cause: Cause | None) -> tuple[str, ...]:
     planned = {v.volume_id for v in plan.volumes}
     notes = [
-        f"{s.snapshot_id} is a snapshot of {s.volume_id}, which was attached after the plan was made"
+        f"{s.snapshot_id} ({s.state}) is a snapshot of {s.volume_id}, which was attached after the plan was made"
         for s in awaited.snapshots
         if s.volume_id not in planned
     ]

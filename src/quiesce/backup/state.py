@@ -131,7 +131,10 @@ class SnapshotSet(Crossing):
 
 
 class Awaited(Crossing):
-    """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look."""
+    """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look.
+
+    ``late`` says that the last look was Report's or sweep's, after AwaitSnapshots had failed or was not reached.
+    """
 
     done: bool
     wait_s: int
@@ -140,6 +143,7 @@ class Awaited(Crossing):
     looking_since: datetime
     lease_held: bool
     timed_out: bool = False
+    late: bool = False
     rounds: int
     calls: dict[str, int]
 
@@ -149,7 +153,11 @@ Leaving = Plan | Freeze | SnapshotSet | Thaw | Awaited | Verified | Complete | I
 
 
 class RunState(BaseModel):
-    """The state document of the backup machine, as any step sees it."""
+    """The state document of the backup machine, as any step sees it.
+
+    Only Report and sweep set these: ``swept``, why the execution ended without a record; ``unread``, why sweep could
+    not read its history; ``look_failure``, why Report could not look at the snapshots.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -165,6 +173,9 @@ class RunState(BaseModel):
     make_image: ImageKept | None = None
     retrying: Retrying | None = None
     swept_attempt: int | None = None
+    swept: Failure | None = None
+    unread: Failure | None = None
+    look_failure: Failure | None = None
     failure: Failure | None = None
     freeze_failure: Failure | None = None
     snapshot_refused: Failure | None = None

@@ -12,8 +12,8 @@ INVENTORY_S = 130
 STAGE_S = 90
 # The server packs a few files and uploads them.
 COLLECT_S = 90
-# Sweep needs the rest of a function's 900 s for the session's files and for its report.
-SWEEP_S = 480
+# Sweep needs the rest of a function's 900 s to look for snapshots, for the session's files and for its report.
+SWEEP_S = 420
 # Each look's delay lengthens the freeze; outside of it no application waits.
 FREEZE_LOOK_S, LAZY_LOOK_S = 0.3, 2.0
 

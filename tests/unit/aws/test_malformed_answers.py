@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from moto.core.botocore_stubber import MockRawResponse
 
-from quiesce.aws import clients, images, recovery_changes, recovery_looks, servers, snapshots, topic
+from quiesce.aws import clients, history, images, recovery_changes, recovery_looks, servers, snapshots, topic
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.clients import ONCE
 from quiesce.aws.items import Items
@@ -118,6 +118,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "ssm.describe_agent": ("ssm", lambda ssm: guest(ssm).describe_agent()),
     "ssm._send": ("ssm", lambda ssm: guest(ssm)._send("freeze", {"RunId": "run-1"}, 60)),
     "ssm._look": ("ssm", lambda ssm: guest(ssm)._look("1" * 36, "freeze")),
+    "history.last_document": ("stepfunctions", lambda states: history.last_document(states, "the-execution")),
     "topic.publish": ("sns", lambda sns: topic.publish(sns, "arn:aws:sns:eu-central-1:1:topic", "subject", "text")),
 }
 # Changes whose answer has nothing that is read: the next look shows what they did.
@@ -223,7 +224,7 @@ def assert_told(call: str, body: Body) -> None:
         assert str(error).startswith("CreateSnapshots was sent and its answer can't be read")
     else:
         assert isinstance(error, AwsUnavailable), error
-        assert re.match(r"(bucket|dynamodb|ebs|ec2|s3|sns|ssm):[A-Z][A-Za-z]+(?: \(DryRun\))?: ", str(error))
+        assert re.match(r"(bucket|dynamodb|ebs|ec2|s3|sns|ssm|states):[A-Z][A-Za-z]+(?: \(DryRun\))?: ", str(error))
 
 
 # The policy's bytes are a person's, and a put has an empty answer.

@@ -6,14 +6,26 @@ from typing import Any
 
 import pytest
 
-from quiesce.backup.findings import gather
+from quiesce.backup.awaiting import may_exist, seen_late
+from quiesce.backup.findings import ADOPTED, gather
 from quiesce.backup.run import identify
 from quiesce.backup.session_problems import was_asked
-from quiesce.backup.swept import left_by, with_end
+from quiesce.backup.state import Complete
+from quiesce.backup.swept import Ended, left_by, remembered, with_end
 from quiesce.backup.verdict import judge
-from quiesce.executions import execution_of, input_of
-from quiesce.guest.answers import Session
-from tests.support.factories.run import EXECUTION, INSTANCE, NOW, a_plan, a_session, a_snapshot, some_settings
+from quiesce.executions import Failure, execution_of, input_of
+from tests.support.factories.run import (
+    EXECUTION,
+    INSTANCE,
+    NOW,
+    a_freeze,
+    a_plan,
+    a_session,
+    a_snapshot,
+    a_state,
+    an_awaited,
+    some_settings,
+)
 
 INPUT = {"policy": "files-nightly", "instance_id": INSTANCE}
 PLAN = a_plan(settings=some_settings(scripts={}))
@@ -105,36 +117,131 @@ def test_a_plan_that_froze_nothing_stays_so() -> None:
     assert not was_asked(left_by(an_event(), an_item(plan=a_plan().model_dump_json())))
 
 
-@pytest.mark.parametrize("session", [None, a_session("thawed"), a_session("ended")])
-@pytest.mark.parametrize("found", [[], [a_snapshot(0)], [a_snapshot(0), a_snapshot(1)]])
+NOT_ASKED = Ended()
+
+
+def swept(status: str = "ABORTED", item: dict[str, str] | None = None, found: Any = (), ended: Any = NOT_ASKED) -> Any:
+    """Return the state of a run without a history, as sweep judges it."""
+    left = left_by(an_event(status), an_item() if item is None else item)
+    return with_end(left, ended).model_copy(update={"await_snapshots": seen_late(left, found, NOW)})
+
+
+SILENT = Ended(problem="no answer; the server thaws and ends its session by itself")
+THAWED, AT_END = (Ended(Complete(session=a_session(p), succeeded=False, calls={})) for p in ("thawed", "ended"))
+ALL = [a_snapshot(0), a_snapshot(1)]
+PENDING = [a_snapshot(0), a_snapshot(1, state="pending")]
+
+
+@pytest.mark.parametrize("ended", [SILENT, THAWED, AT_END])
+@pytest.mark.parametrize("found", [[], [a_snapshot(0)], PENDING])
 @pytest.mark.parametrize("status", WORDS)
-def test_what_was_swept_has_failed_for_its_true_reason_whatever_is_found(
-    session: Session | None, found: list[Any], status: str
+def test_what_was_swept_has_failed_for_its_true_reason_if_its_snapshots_are_not_known_to_be_good(
+    ended: Ended, found: list[Any], status: str
 ) -> None:
-    problem = "" if session else "no answer; the server thaws and ends its session by itself"
-    state = with_end(left_by(an_event(status), an_item()), session, problem, found, NOW)
+    state = swept(status, found=found, ended=ended)
     verdict = judge(gather(state))
     assert (verdict.status, verdict.consistency.level) == ("Failed", "none")
     assert verdict.cause
-    assert (verdict.cause.error, verdict.reason) == WORDS[status]
-    assert state.session == session
+    if found != [a_snapshot(0)]:
+        assert (verdict.cause.error, verdict.reason) == WORDS[status]
+    assert state.session == (ended.complete.session if ended.complete else None)
 
 
-@pytest.mark.parametrize("found", [[], [a_snapshot(0), a_snapshot(1)]])
+@pytest.mark.parametrize("ended", [SILENT, THAWED, AT_END])
+def test_good_snapshots_without_a_history_are_crash_consistent_because_more_is_not_known(ended: Ended) -> None:
+    verdict = judge(gather(swept(found=ALL, ended=ended)))
+    assert (verdict.status, verdict.consistency.level) == ("PartiallySuccessful", "crash")
+    assert "it is not known whether the application was still held" in verdict.consistency.reason
+
+
+@pytest.mark.parametrize("found", [[], PENDING])
 def test_the_record_of_a_sweep_says_what_the_server_did_not_say_and_nothing_that_nobody_knows(found: list[Any]) -> None:
-    state = with_end(left_by(an_event(), an_item()), None, "no answer; the server thaws by itself", found, NOW)
-    assert judge(gather(state)).notes == (
+    adopted = [ADOPTED] if found else []
+    assert list(judge(gather(swept(found=found, ended=SILENT))).notes) == [
+        *adopted,
         "the server did not report its session",
-        "it is not known whether the complete script ran (no answer; the server thaws by itself)",
-    )
+        f"it is not known whether the complete script ran ({SILENT.problem})",
+    ]
 
 
 def test_a_sweep_that_had_nobody_to_ask_complains_of_nothing() -> None:
-    state = with_end(left_by(an_event(), an_item_without("attempt")), None, "", [], NOW)
-    assert judge(gather(state)).notes == ()
+    assert judge(gather(swept(item=an_item_without("attempt")))).notes == ()
 
 
-def test_snapshots_that_were_found_are_the_runs() -> None:
-    state = with_end(left_by(an_event(), an_item()), None, "", [a_snapshot(0)], NOW)
-    assert state.await_snapshots
-    assert (state.await_snapshots.snapshots, state.await_snapshots.done) == ([a_snapshot(0)], False)
+# ---- With the execution's history ------------------------------------------------------------------------------------
+
+LEFT_BY_ABORT = left_by(an_event(), an_item())
+FROZEN = a_freeze()
+
+
+def a_document(**parts: Any) -> dict[str, Any]:
+    return a_state(plan=PLAN, **parts).model_dump(mode="json")
+
+
+@pytest.mark.parametrize("document", [None, {"policy": "files-nightly"}, "a text", [], {"execution": "an ARN"}])
+def test_a_history_without_a_state_document_adds_nothing(document: Any) -> None:
+    assert remembered(LEFT_BY_ABORT, an_item(), document) == LEFT_BY_ABORT
+
+
+def test_a_document_that_can_not_be_read_is_not_known() -> None:
+    state = remembered(LEFT_BY_ABORT, an_item(), {"execution": {"of": "an older release"}})
+    assert state.unread
+    assert state.unread.Error == "ValidationError"
+    assert state.model_copy(update={"unread": None}) == LEFT_BY_ABORT
+
+
+def test_what_the_states_had_left_is_the_runs() -> None:
+    awaited = an_awaited(*ALL)
+    state = remembered(LEFT_BY_ABORT, an_item(), a_document(freeze=FROZEN, await_snapshots=awaited))
+    assert (state.plan, state.freeze, state.await_snapshots) == (PLAN, FROZEN, awaited)
+    assert (state.swept, state.failure) == (LEFT_BY_ABORT.swept, LEFT_BY_ABORT.swept)
+    assert state.freeze_failure is None
+
+
+FREEZING = {
+    "the first attempt": ({}, "1"),
+    "a later attempt": ({"freeze": a_freeze(retry=True, go_on=False)}, "2"),
+    "the wait between two": ({"freeze": a_freeze(retry=True, go_on=False), "retrying": {"attempt": 1}}, "1"),
+}
+
+
+@pytest.mark.parametrize(("parts", "attempt"), FREEZING.values(), ids=FREEZING)
+def test_an_execution_that_ended_while_it_froze_failed_for_that_reason_and_has_no_snapshots(
+    parts: dict[str, Any], attempt: str
+) -> None:
+    item = an_item(attempt=attempt)
+    state = remembered(left_by(an_event(), item), item, a_document(**parts))
+    assert state.attempt == int(attempt)
+    assert not may_exist(state)
+    verdict = judge(gather(state))
+    assert verdict.cause
+    assert verdict.cause.error == "ExecutionStopped"
+
+
+def test_an_error_that_a_state_had_caught_stays_the_cause() -> None:
+    lost = Failure(Error="OutcomeUnknown", Cause="lost")
+    state = remembered(LEFT_BY_ABORT, an_item(), a_document(freeze=FROZEN, failure=lost))
+    assert state.failure == lost
+    refused = Failure(Error="SnapshotRefused", Cause="no")
+    state = remembered(LEFT_BY_ABORT, an_item(), a_document(freeze=FROZEN, snapshot_refused=refused))
+    assert (state.failure, state.snapshot_failure) == (None, refused)
+
+
+def test_a_run_that_was_stopped_before_another_attempt_was_ended_by_that() -> None:
+    refused = Failure(Error="SnapshotLimitWhileFrozen", Cause="no")
+    document = a_document(freeze=FROZEN, snapshot_refused=refused, retrying={"attempt": 1})
+    assert remembered(LEFT_BY_ABORT, an_item(), document).failure == LEFT_BY_ABORT.swept
+
+
+def test_what_complete_had_heard_counts_more_than_a_server_that_is_gone_now() -> None:
+    heard = Complete(session=a_session("ended"), succeeded=True, ending="completed", calls={})
+    state = remembered(LEFT_BY_ABORT, an_item(), a_document(freeze=FROZEN, complete=heard))
+    for ended in (SILENT, THAWED):
+        assert with_end(state, ended) == state
+
+
+def test_a_server_that_answers_sweep_makes_good_what_complete_did_not_hear() -> None:
+    unheard = Failure(Error="AgentUnreachable", Cause="gone")
+    state = remembered(LEFT_BY_ABORT, an_item(), a_document(freeze=FROZEN, complete_failure=unheard))
+    assert with_end(state, AT_END).complete_failure is None
+    assert with_end(state, SILENT).complete_failure != unheard

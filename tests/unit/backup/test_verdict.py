@@ -101,13 +101,6 @@ FAILED = {
         f"{SNAPSHOT_0} was deleted and is in the Recycle Bin (recoverable); "
         f"{SNAPSHOT_1} was deleted and is in the Recycle Bin (recovering)",
     ),
-    "one too many, and that one bad": (
-        PLAN,
-        an_awaited(*WHOLE, a_snapshot(2, "error")),
-        None,
-        SNAPSHOTS_INCOMPLETE,
-        f"{snapshot_id(2)} of an unplanned volume failed in EBS: no reason given",
-    ),
 }
 
 
@@ -141,7 +134,12 @@ SUCCESSFUL = {
     "a volume more": (
         an_awaited(*WHOLE, a_snapshot(2)),
         None,
-        (f"{snapshot_id(2)} is a snapshot of {volume_id(2)}, which was attached after the plan was made",),
+        (f"{snapshot_id(2)} (completed) is a snapshot of {volume_id(2)}, which was attached after the plan was made",),
+    ),
+    "a volume more, whose snapshot was deleted": (
+        an_awaited(*WHOLE, a_snapshot(2, "vanished")),
+        None,
+        (f"{snapshot_id(2)} (vanished) is a snapshot of {volume_id(2)}, which was attached after the plan was made",),
     ),
 }
 

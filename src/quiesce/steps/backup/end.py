@@ -20,6 +20,7 @@ from quiesce.points.record import Record
 from quiesce.report.mail import mail_of
 from quiesce.settings import Settings
 from quiesce.steps.backup.collect import collect
+from quiesce.steps.backup.look import LateLook
 from quiesce.telemetry import count_run, logger
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class EndingStep:
     dynamodb: "DynamoDBClient"
     settings: Settings
     clock: Clock
+
+    def look(self, state: RunState, run: RunIdentity, for_s: int) -> RunState:
+        """Look once more at the snapshots, where AwaitSnapshots could not."""
+        return LateLook(self.ec2, self.runs, self.clock, self.settings.stack_name, for_s).take(state, run)
 
     @property
     def runs(self) -> Runs:
@@ -76,6 +81,10 @@ class EndingStep:
         self.release(run, record)
         return record
 
+    def looked(self, state: RunState, run: RunIdentity) -> RunState:
+        """Return the state with all that its verdict needs: by default as it is."""
+        return state
+
     def release(self, run: RunIdentity, record: Record) -> None:
         """Keep a record's status and writers for the policy's next run, and release the server's lease."""
         self.runs.keep_last_status(run, record.status)
@@ -85,6 +94,7 @@ class EndingStep:
 
     def _judge(self, state: RunState, run: RunIdentity, guest: Guest, now: datetime) -> Record:
         """Copy the session's files into the bucket, and return the run's record with its verdict."""
+        state = self.looked(state, run)
         places = Places(self.bucket.place(record_key(run)), collect(guest, self.bucket, run, state))
         findings = gather(state)
         return write(state, findings, judge(findings), now=now, places=places)

@@ -61,7 +61,7 @@ class FreezeStep:
         except AgentUnreachable as error:
             if plan.settings.consistency == "application":
                 raise
-            decision = without_answer(str(error))
+            decision = without_answer(plan, str(error))
         known_at = self.clock.now()
         logger.info("frozen", attempt=attempt, **asdict(decision), shadow=shadow and shadow.kind)
         frozen = Freeze(

@@ -1,13 +1,14 @@
 """MakeImage: create the server's initial AMI if it needs one, and deregister replaced ones; never wait for one."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.images import create_image, deregister, find_images
 from quiesce.aws.servers import describe_server
 from quiesce.backup import initial_image
 from quiesce.backup.requests import image_request
-from quiesce.backup.state import ImageKept
+from quiesce.backup.state import ImageKept, Plan
 from quiesce.clock import Clock
 from quiesce.points.image import misfits_once_available, needs_of
 from quiesce.settings import Settings
@@ -40,10 +41,7 @@ class MakeImageStep:
         if not initial_image.is_wanted(state):
             return leave(ImageKept(image_id="", notes=[], calls={}))
         plan = state.needed_plan()
-        found = find_images(self.ec2, self.settings.stack_name, run.instance_id)
-        needs = needs_of(plan.source, next((volume.device for volume in plan.volumes if volume.root), ""))
-        misfits = {image.image_id: misfits_once_available(image, needs) for image in found}
-        upkeep = initial_image.decide(plan.settings.initial_image, found, misfits, self.clock.now())
+        upkeep = upkeep_of(self.ec2, self.settings.stack_name, plan, self.clock.now())
         image_id = upkeep.latest
         if upkeep.make:
             server = describe_server(self.ec2, run.instance_id, self.ec2.meta.region_name)
@@ -52,3 +50,11 @@ class MakeImageStep:
         problems = [note for old in (*upkeep.retired, *upkeep.failed) for note in deregister(self.ec2, old)]
         logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make, retired=upkeep.retired)
         return leave(ImageKept(image_id=image_id, notes=[*initial_image.notes_of(upkeep), *problems], calls={}))
+
+
+def upkeep_of(ec2: "EC2Client", stack: str, plan: Plan, now: datetime) -> initial_image.Upkeep:
+    """Look at a server's images, and decide on their upkeep."""
+    found = find_images(ec2, stack, plan.instance_id)
+    needs = needs_of(plan.source, next((volume.device for volume in plan.volumes if volume.root), ""))
+    misfits = {image.image_id: misfits_once_available(image, needs) for image in found}
+    return initial_image.decide(plan.settings.initial_image, found, misfits, now)
