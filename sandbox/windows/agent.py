@@ -146,11 +146,11 @@ class Agent:
 
     def _begin_pending(self, now_s: float) -> None:
         """API reference, TimeoutSeconds: a command that has not started by then never starts."""
-        for command in self.commands:
+        for command in [pending for pending in self.commands if pending.status == "Pending"]:
             if sum(other.in_progress for other in self.commands) >= MAX_COMMANDS_AT_ONCE or not self.connected:
                 return
             arrived = now_s >= command.sent_s + self.delay_s
-            if command.status == "Pending" and arrived and now_s < command.sent_s + command.delivery_limit_s:
+            if arrived and now_s < command.sent_s + command.delivery_limit_s:
                 command.status, command.started_s = "In Progress", now_s
                 self._begin(command, now_s)
 

@@ -76,6 +76,8 @@ class Windows:
             self.agent.advance(self.now_s)
 
     def _step_s(self) -> float:
+        if not self.on and self._boots_s is not None:
+            return max(self._boots_s - self.now_s, TICK_S)
         if self.agent.busy:
             return TICK_S
         resting = all(session.phase in ("thawed", "ended") for session in self.guest.sessions())

@@ -16,6 +16,7 @@ def machine(cloud, clock, wire, monkeypatch):
     yield machine
     assert machine.surprises == []
     assert machine.missing_paths == [], "AWS would end this execution behind every Catch"
+    assert machine.runtime_errors == [], "no Catch on AWS catches States.Runtime"
     assert machine.unused() == [], "no call met an ordered failure of a function"
 
 

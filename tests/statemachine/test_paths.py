@@ -123,3 +123,23 @@ def test_a_path_that_is_missing_is_seen_although_the_local_engine_catches_it(mac
     assert "Report" in run.states, "moto no longer catches it, like AWS: shorten sandbox/aws/not_enforced.py"
     assert machine.missing_paths == ["Snapshot: $.missing"]
     machine.missing_paths.clear()
+
+
+def test_a_choice_that_compares_a_path_that_is_missing_is_seen_although_the_local_engine_passes_it(
+    machine, request_for
+) -> None:
+    broken = copy.deepcopy(definition())
+    broken["States"]["Awaited?"]["Choices"][0]["Variable"] = "$.await_snapshots.finished"
+    broken["States"]["Awaited?"]["Default"] = "Verify"
+    assert "Verify" in machine.run(broken, request_for).states
+    assert machine.missing_paths == ["Awaited?: $.await_snapshots.finished"]
+    machine.missing_paths.clear()
+
+
+def test_an_error_that_no_catch_catches_is_seen_whatever_its_reason(machine, request_for) -> None:
+    broken = copy.deepcopy(definition())
+    broken["States"]["Plan"]["ResultPath"] = "$.input"
+    broken["States"]["Freezes?"] = {"Type": "Wait", "SecondsPath": "$.input.instance_id", "Next": "Snapshot"}
+    run = machine.run(broken, request_for)
+    assert (run.status, machine.runtime_errors) == ("FAILED", ["Freezes?"])
+    machine.runtime_errors.clear()

@@ -288,6 +288,28 @@ def test_whatever_happens_to_the_copies_before_the_snapshots_the_run_is_not_call
     assert not shop.application.held
 
 
+@pytest.mark.parametrize("step", ["await_snapshots", "verify", "complete"])
+@pytest.mark.parametrize("ends", ["DiskShadow", "the runner"])
+def test_what_ends_after_the_thaw_costs_the_end_of_the_backup_and_not_the_shadow_copies(
+    ends, step, machine, cloud, shop, vss, request_with
+):
+    def end():
+        for session in shop.windows.guest.sessions():
+            if ends == "DiskShadow":
+                session.shadow.process.kill(shop.windows.now_s)
+            else:
+                session.runner = None
+
+    machine.before(step, end)
+    run = machine.start(request_with())
+    record = record_of(cloud, run, shop.instance_id)
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "application")
+    assert record["reason"].startswith("the writers were not told that the backup is complete")
+    assert {s["tags"]["quiesce:consistency"] for s in cloud.snapshots()} == {"application"}
+    assert not cloud.servers.examine_shadow_copies(record).torn
+    assert shop.application.asked[-1] == "complete 0"
+
+
 def test_vss_that_cannot_work_on_the_server_is_said_by_plan_and_no_script_is_lost(
     machine, cloud, shop, vss, request_with
 ):

@@ -1,5 +1,6 @@
 """Time in tests: it passes only where the code under test waits."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from quiesce.clock import Clock as StepClock
 from sandbox.aws.snapshots import RULES
+from tests.support.wire import FunctionDied
 
 
 class Clock:
@@ -20,6 +22,8 @@ class Clock:
     def __init__(self) -> None:
         # A second ahead of the real time, which moto writes into the execution.
         self.now_s = float(int(time.time()) + 1)
+        self.ends_s = math.inf
+        """When Lambda ends the function that runs; no function is ended unless a test sets it."""
         self.waits: list[float] = []
         self._actions: list[Callable[[], None]] = []
 
@@ -43,16 +47,20 @@ class Clock:
         retrier = import_module("moto.stepfunctions.parser.asl.component.common.retry.retrier_decl")
         waiting = import_module("moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function")
         endpoint = import_module("botocore.endpoint")
-        clock = StepClock(self.now, lambda: self.now_s, self._pass)
+        clock = StepClock(self.now, lambda: self.now_s, self.spend)
         for module in modules:
             if hasattr(module.step, "clock"):
                 monkeypatch.setattr(module, "step", replace(module.step, clock=clock))
         monkeypatch.setattr(retrier, "time", SimpleNamespace(sleep=self.wait))
-        monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self._pass))
+        monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self.spend))
         monkeypatch.setattr(waiting.WaitFunction, "_wait_interval", self._wait_in_state)
         monkeypatch.setattr(RULES, "now_s", lambda: self.now_s)
 
-    def _pass(self, seconds: float) -> None:
+    def spend(self, seconds: float) -> None:
+        """Let a function spend this time; if it has less left, Lambda ends it."""
+        if self.now_s + seconds > self.ends_s:
+            self.now_s = self.ends_s
+            raise FunctionDied
         self.now_s += seconds
 
     def _wait_in_state(self, env: Any, wait_seconds: float) -> None:

@@ -1,6 +1,7 @@
 """pytest fixtures: one sandbox for all tests of a process, and a clean slate for each test."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from sandbox.servers import Server
 from tests.support.deployment import deploy
 
 PROJECT = Path(__file__).parents[2]
-SWEEP_LOOKS = 600
+SWEEP_LOOKS, SWEEP_LOOK_S = 600, 0.2
 
 
 @pytest.fixture(scope="session")
@@ -91,12 +92,24 @@ class Quiesce:
         return str(detail["PhysicalResourceId"])
 
     def record_of(self, server: Server, execution_arn: str) -> dict[str, Any]:
-        """The record of a run that is swept, as soon as it is there."""
+        """The record of a run that is swept, once sweep has done the last that it does, and the server is free."""
         s3, run_id = self.aws.client("s3"), execution_arn.rpartition(":")[2]
         place = {"Bucket": self.outputs["BucketName"], "Key": f"records/{server.instance_id}/{run_id}.json"}
-        s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": 0.2, "MaxAttempts": SWEEP_LOOKS})
+        s3.get_waiter("object_exists").wait(**place, WaiterConfig={"Delay": SWEEP_LOOK_S, "MaxAttempts": SWEEP_LOOKS})
+        self._wait_until_free(server)
         record: dict[str, Any] = json.loads(s3.get_object(**place)["Body"].read())
         return record
+
+    def _wait_until_free(self, server: Server) -> None:
+        key = {"pk": {"S": server.instance_id}, "sk": {"S": "lease"}}
+        for _ in range(SWEEP_LOOKS):
+            held = self.aws.client("dynamodb").get_item(
+                TableName=self.outputs["TableName"], Key=key, ConsistentRead=True
+            )
+            if "Item" not in held:
+                return
+            time.sleep(SWEEP_LOOK_S)
+        raise AssertionError(f"the lease of {server.instance_id} is not released: {held['Item']}")
 
     def entered(self, execution_arn: str) -> list[str]:
         """Return the states that an execution entered."""

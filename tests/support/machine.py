@@ -16,6 +16,13 @@ from typing import Any
 
 import pytest
 from moto.core.responses import ActionResult
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.comparison_func import ComparisonFuncValue
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.comparison_operator_type import (
+    ComparisonOperatorType,
+)
+from moto.stepfunctions.parser.asl.component.state.choice.comparison.variable import NoSuchVariable
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.state_type import StateType
@@ -91,6 +98,8 @@ class Machine:
     """Exceptions of functions that are not in errors.py: a bug, unless a test clears them."""
     missing_paths: list[str] = field(default_factory=list)
     """Paths that a state did not find: AWS ends the execution there (``States.Runtime``), behind every Catch."""
+    runtime_errors: list[str] = field(default_factory=list)
+    """States that moto ended with ``States.Runtime``, for whatever reason."""
     swept: list[dict[str, Any]] = field(default_factory=list)
     """The events that started Sweep."""
     remaining_ms: int = 120_000
@@ -164,7 +173,12 @@ class Machine:
             self._stop_if(state, StateType.Choice, StateType.Pass)
             leave(state, env, value)
 
-        miss = NoSuchJsonPathError.__init__
+        self._watch_what_no_catch_catches(monkeypatch)
+        monkeypatch.setattr(CommonStateField, "_eval_state_input", watched_enter)
+        monkeypatch.setattr(CommonStateField, "_verify_size_quota", watched_leave)
+
+    def _watch_what_no_catch_catches(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        miss, name, compare = NoSuchJsonPathError.__init__, StatesErrorName.__init__, ComparisonFuncValue._eval_body
 
         def watched_miss(error: NoSuchJsonPathError, json_path: str, data: Any) -> None:
             miss(error, json_path, data)
@@ -172,9 +186,21 @@ class Machine:
             if self._kind != StateType.Choice:
                 self.missing_paths.append(f"{self._state}: {json_path}")
 
+        def watched_name(error: StatesErrorName, typ: StatesErrorNameType) -> None:
+            name(error, typ)
+            if typ == StatesErrorNameType.StatesRuntime:
+                self.runtime_errors.append(self._state)
+
+        def watched_compare(comparison: ComparisonFuncValue, env: Environment) -> None:
+            # To moto a comparison with a path that is not there does not hold.
+            variable = env.stack[-1]
+            if isinstance(variable, NoSuchVariable) and comparison.operator_type != ComparisonOperatorType.IsPresent:
+                self.missing_paths.append(f"{self._state}: {variable.path.partition(',')[0]}")
+            compare(comparison, env)
+
         monkeypatch.setattr(NoSuchJsonPathError, "__init__", watched_miss)
-        monkeypatch.setattr(CommonStateField, "_eval_state_input", watched_enter)
-        monkeypatch.setattr(CommonStateField, "_verify_size_quota", watched_leave)
+        monkeypatch.setattr(StatesErrorName, "__init__", watched_name)
+        monkeypatch.setattr(ComparisonFuncValue, "_eval_body", watched_compare)
 
     def _stop_if(self, state: CommonStateField, *kinds: StateType) -> None:
         if state.name == self._stop_in and state.state_type in kinds:

@@ -93,6 +93,8 @@ class Wire:
     sent: list[str] = field(default_factory=list)
     answers: dict[str, Callable[[Any], AWSResponse]] = field(default_factory=dict)
     """What answers for a service instead of moto."""
+    down: dict[str, Fault] = field(default_factory=dict)
+    """What happens to every request to a service that has an outage."""
     _faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _listening: bool = False
@@ -123,6 +125,7 @@ class Wire:
     def forget(self) -> None:
         """Take back the faults that were ordered and have met nothing: the outage is over."""
         self._faults.clear()
+        self.down.clear()
 
     def unused(self) -> list[str]:
         """Return the faults that no request met."""
@@ -138,7 +141,7 @@ class Wire:
         call = f"{service}:{operation}"
         self.sent.append(call)
         self._counts[call] = number = self._counts.get(call, 0) + 1
-        fault = self._faults.pop((call, number), None)
+        fault = self._faults.pop((call, number), None) or self.down.get(service)
         return fault(request, effect) if fault else effect()
 
     def plug_in(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,13 +18,17 @@ WORDS = {
 
 
 def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> list[str]:
-    """Return the problems of good shadow copies at the thaw: until then they must exist."""
+    """Return the problems of good shadow copies at the thaw: until then they must exist.
+
+    What becomes of DiskShadow after the thaw costs the end of the backup (``ending_problems``), not the shadow copies:
+    they are persistent, and EC2 has taken the snapshots.
+    """
     if session is None or outcome is None or not outcome.good:
         return []
     shadow = session.shadow
     if shadow is None:
         return ["the server did not report its shadow copies at the thaw"]
-    if shadow.reason in ("Lost", "RunnerLost", "TimedOut"):
+    if shadow.reason in ("Lost", "RunnerLost", "TimedOut") and not _ended_after_thaw(session):
         return [WORDS[shadow.reason]]
     if shadow.copies_at_thaw is None:
         return ["it is not known whether the shadow copies were still there after the snapshots"]
@@ -32,6 +36,14 @@ def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> lis
     gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in remaining]
     return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
             "storage is full"] if gone else []  # fmt: skip
+
+
+def _ended_after_thaw(session: Session) -> bool:
+    """Say whether DiskShadow ended after the after script, by the server's own clock, and so after the snapshots."""
+    shadow, after = session.shadow, session.after
+    if shadow is None or after is None or shadow.copies_at_thaw is None:
+        return False
+    return 0 < after.ended_ms < shadow.ended_ms
 
 
 def evidence_of(state: RunState) -> Verified | None:

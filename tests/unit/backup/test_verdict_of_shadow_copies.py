@@ -254,7 +254,7 @@ SHOWN = {
     "VSS fails in the last attempt": Way("good", "failed", "good", "asked", "completed"),
     "VSS is wanted and can't work on this server": Way("good", "impossible", "good", "asked", "completed"),
     "A shadow copy is gone after the snapshots": Way("good", "gone at thaw", "good", "asked", "completed"),
-    "DiskShadow is killed": Way("good", "killed", "good", "asked", "completed"),
+    "DiskShadow is killed before the thaw": Way("good", "killed", "good", "asked", "completed"),
     "The writers are not told of the backup": Way("good", "good", "good", "asked", "not told"),
     "The server thaws by itself": Way("good", "good", "good", "by itself", "completed"),
     "The session loses its runner": Way("good", "good", "good", "runner lost", "completed"),
