@@ -73,7 +73,7 @@ def _restart_areas(pages: bytes) -> Iterator[tuple[int, int, int]]:
             continue
         (area,) = struct.unpack_from("<H", page, 24)
         if area + 16 <= len(page):
-            number, _, in_use, flags = struct.unpack_from("<QHHH", page, area)
+            number, _, _, in_use, flags = struct.unpack_from("<QHHHH", page, area)
             yield number, in_use, flags
 
 
