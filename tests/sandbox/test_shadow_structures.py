@@ -140,7 +140,7 @@ def test_a_sparse_disk_saves_itself_as_it_reads(tmp_path: Path) -> None:
     assert (tmp_path / "disk.raw").read_bytes() == disk.read(0, disk.size_bytes)
 
 
-@pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures"])
+@pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures", "stores", "ntfs_structures"])
 def test_the_writer_shares_nothing_with_the_parser(module: str) -> None:
     tree = ast.parse((SANDBOX / "disks" / f"{module}.py").read_text())
     names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
