@@ -130,9 +130,9 @@ def _write_bitmap(write: Write, start: int, at: int, length: int, blocks: Iterab
     bits = bytearray(length)
     for block in blocks:
         bits[block // 8] |= 1 << block % 8
-    for own in range(at, at + length, BLOCK):
+    for number, own in enumerate(range(at, at + length, BLOCK)):
         following = own + BLOCK if own + BLOCK < at + length else 0
-        body = bits[(own - at) // BLOCK * (BLOCK - HEAD) :][: BLOCK - HEAD]
+        body = bits[number * (BLOCK - HEAD) : (number + 1) * (BLOCK - HEAD)]
         write(own, volsnap_block(TYPE_BITMAP, own - start, own, following, bytes(body)))
 
 
