@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from quiesce.disks.child import Child
+from quiesce.disks.child import Child, sources
 from quiesce.disks.ntfs import Ntfs
 from quiesce.disks.ntfs_state import find_unprotected, read_state
 from quiesce.disks.raw import NotBuildable, NotRead, StructureError
@@ -98,5 +98,5 @@ def work_of(child: Child) -> Work:
     written = old = 0
     for batch in child.batches():
         written += len(batch)
-        old += len(child.sources(batch))
+        old += len(sources(batch))
     return Work(len(looked(child.views)) + written + old, written)

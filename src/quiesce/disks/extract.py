@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from quiesce.disks.buildable import Buildable, looked
-from quiesce.disks.child import CATALOG_OFFSET, Child
+from quiesce.disks.child import CATALOG_OFFSET, Child, sources
 from quiesce.disks.raw import BLOCK_BYTES
 from quiesce.disks.shadow_copies import ShadowCopy
 from quiesce.disks.view import View
@@ -55,8 +55,8 @@ def describe_child(
     """
     child = Child([view])
     put = [block.index for batch in child.batches() for block in child.read(batch) if block.differs]
-    read = blocks_read | looked([view]) | child.sources(child.candidates())
-    read |= {(copy.original.disk, index) for index in child.candidates()}
+    read = blocks_read | looked([view]) | sources(child.candidates())
+    read |= {(copy.original.disk, candidate.index) for candidate in child.candidates()}
     by_disk: dict[str, list[int]] = defaultdict(list)
     for disk, index in sorted(read):
         by_disk[disk].append(index)

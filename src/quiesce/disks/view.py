@@ -8,7 +8,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from typing import NamedTuple
 
 from quiesce.disks.block_list import ALL_SECTORS, SECTOR_BYTES, SECTORS, OldBlock, read_block_list
@@ -92,16 +91,22 @@ class View:
             end: of the part, in bytes; the volume's by default.
         """
         last = self.length if end is None else min(end, self.length)
-        low = bisect_left(self._sorted, max(start, 0) // BLOCK_BYTES << 32)
-        high = bisect_left(self._sorted, -(-last // BLOCK_BYTES) << 32)
-        found = memoryview(self._sorted)[low : max(low, high)]
-        for number, keys in groupby(found, lambda key: key >> 32):
-            if pieces := self._pieces([key & 0xFFFFFFFF for key in keys]):
+        at = bisect_left(self._sorted, max(start, 0) // BLOCK_BYTES << 32)
+        stop = bisect_left(self._sorted, -(-last // BLOCK_BYTES) << 32)
+        while at < stop:
+            number = self._sorted[at] >> 32
+            after = at + 1
+            while after < stop and self._sorted[after] >> 32 == number:
+                after += 1
+            if pieces := self._pieces(at, after):
                 yield number, pieces
+            at = after
 
-    def _pieces(self, entries: list[int]) -> list[Piece]:
+    def _pieces(self, first: int, after: int) -> list[Piece]:
+        """Return the pieces of one block: of entries that have the same sectors the last one counts."""
         pieces, open_sectors = [], ALL_SECTORS
-        for entry in reversed(entries):
+        for at in range(after - 1, first - 1, -1):
+            entry = self._sorted[at] & 0xFFFFFFFF
             if sectors := self._sectors[entry] & open_sectors:
                 pieces.append(Piece(self.storages[self._stores[entry]], self._offsets[entry], sectors))
                 open_sectors &= ~sectors

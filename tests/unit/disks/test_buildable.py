@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from quiesce.disks import child as child_module
+from quiesce.disks import view as view_module
 from quiesce.disks.buildable import judge, uncopied_views, work_of
 from quiesce.disks.child import Child
 from quiesce.disks.raw import BLOCK_BYTES, NotRead
@@ -362,11 +364,70 @@ def test_a_child_of_two_volumes_has_both_views_in_blocks_that_they_share() -> No
     disks = [seen("disk", disk)]
     stores = Stores(disks)
     child = Child([open_view(stores, copy) for copy in read_copies(disks)])
-    assert list(child.candidates()) == sorted(set(child.candidates()))
+    numbers = [candidate.index for candidate in child.candidates()]
+    assert numbers == sorted(set(numbers))
     made, _ = built(disk, child)
     for volume, at in ((c, end), (d, start)):
         assert made.read(volume.place.start + at, 512) == held.read(volume.place.start + at, 512)
         assert made.read(volume.place.start + HEADER_AT + 48, 8) == bytes(8)
+
+
+@pytest.mark.parametrize("before", [0x1000, 0x1E00, 0x2000, 0x4000])
+def test_a_volume_may_begin_just_before_a_block_of_the_disk_ends(before: int) -> None:
+    disk = SparseDisk(70 * MIB)
+    place = Place(BLOCK_BYTES - before, 64 * MIB)
+    write_mbr_of(disk, [place])
+    (volume,) = volumes_of(disk, [place])
+    volume.write(0x200, b"old")
+    volume.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT)
+    expected = disk.copy()
+    volume.write(0x200, b"new"), volume.write(60 * MIB, b"new")
+    disks = [seen("disk", disk)]
+    (copy,) = read_copies(disks)
+    child = Child([open_view(Stores(disks), copy)])
+    indexes = [candidate.index for candidate in child.candidates()]
+    assert indexes == sorted(set(indexes))
+    made, _ = built(disk, child)
+    for at, length in ((0x200, 3), (60 * MIB, 3)):
+        assert made.read(place.start + at, length) == expected.read(place.start + at, length)
+    assert made.read(place.start + HEADER_AT + 48, 8) == bytes(8)
+
+
+def test_the_work_can_be_split_anywhere() -> None:
+    disk = an_ntfs_disk()
+    for number in range(40):
+        disk.volume.write(FILE[0] + number * 5 * BLOCK, b"new")
+    view = judged(disk.read()).view
+    assert view is not None
+    child = Child([view])
+    whole = list(child.candidates())
+    for cut in (0, 1, whole[1].index, whole[-1].index, whole[-1].index + 1):
+        assert [*child.candidates(0, cut), *child.candidates(cut)] == whole
+
+
+def test_a_batch_has_as_much_old_data_as_memory_is_for_or_a_single_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = an_ntfs_disk()
+    for number in range(40):
+        disk.volume.write(FILE[0] + number * 5 * BLOCK, b"new")
+    view = judged(disk.read()).view
+    assert view is not None
+    child = Child([view])
+    for most in (1, 7, 1000):
+        monkeypatch.setattr(child_module, "MAX_PIECES", most)
+        batches = list(child.batches())
+        assert [candidate for batch in batches for candidate in batch] == list(child.candidates())
+        for batch in batches:
+            assert len(batch) == 1 or sum(len(part.pieces) for each in batch for part in each.parts) <= most
+    assert len(batches) == 1
+
+
+def test_lists_that_are_too_long_for_memory_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = an_ntfs_disk()
+    disk.volume.write(FILE[0], b"new")
+    monkeypatch.setattr(view_module, "MAX_ENTRIES", 1)
+    judgement = judged(disk.read())
+    assert (judgement.verdict, judgement.work) == ("not known", None)
+    assert "have more than 1 entries" in judgement.reason
 
 
 def test_a_volume_without_a_shadow_copy_that_holds_storage_forgets_its_catalog_and_keeps_all_else() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quiesce.disks import child as child_module
 from quiesce.disks import view as view_module
 from quiesce.disks.block_list import ALL_SECTORS, OldBlock, read_block_list
-from quiesce.disks.child import Child
+from quiesce.disks.child import Candidate, Child
 from quiesce.disks.shadow_copies import ShadowCopy, Storage, Stores
 from quiesce.disks.view import View
 from quiesce.disks.volsnap import BLOCK_BYTES
@@ -119,8 +119,8 @@ def wipe_header(child: bytearray, header_at: int) -> None:
         child[header_at : header_at + 512] = bytes(512)
 
 
-def without_the_last_block(child: Child) -> list[int]:
-    return list(CANDIDATES(child))[:-1]
+def without_the_last_block(child: Child, *of: Any) -> list[Candidate]:
+    return list(CANDIDATES(child, *of))[:-1]
 
 
 MUTANTS = {
