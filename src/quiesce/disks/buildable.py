@@ -54,9 +54,9 @@ def judge(stores: Stores, copy: ShadowCopy) -> Buildable:
     try:
         if copy.original.file_system != "NTFS":
             raise NotBuildable(f"{copy.original.file_system}: only NTFS can be looked into")
+        view = open_view(stores, copy)
         if copy.fault:
             raise copy.fault
-        view = open_view(stores, copy)
         _check_at_rest(view)
         return Buildable("buildable", "its lists are whole, and NTFS is at rest in it", view, work_of(Child([view])))
     except StructureError as error:
