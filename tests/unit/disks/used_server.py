@@ -62,7 +62,8 @@ class UsedServer:
 
     @staticmethod
     def tail(volume: SimulatedVolume) -> range:
-        return range(volume.place.length - TAIL_BYTES, volume.place.length)
+        # The last sector repeats the first one, and libvshadow wants to see it.
+        return range(volume.place.length - TAIL_BYTES, volume.place.length - SECTOR)
 
     def places(self, volume: SimulatedVolume) -> list[range]:
         return [BOOT, MIDDLE, FAR, self.tail(volume)]
