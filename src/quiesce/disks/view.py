@@ -165,13 +165,17 @@ def open_view(stores: Stores, copy: ShadowCopy) -> View:
     Raises:
         NotBuildable: it is marked as deleted, its volume had another size, a list has a forwarder, or a storage is
             missing.
-        Malformed, NotSupported, NotRead: as its structures are read.
+        NotRead: the disk is not all there, or a structure could not be read.
+        Malformed, NotSupported: as its structures are read.
     """
     if copy.entry.marked_deleted:
         raise NotBuildable("the shadow copy is marked as deleted")
-    if copy.entry.volume_bytes != copy.original.extent.length:
-        sizes = f"{copy.entry.volume_bytes} bytes when the shadow copy was made, and has {copy.original.extent.length}"
-        raise NotBuildable(f"the volume had {sizes} now")
+    extent = copy.original.extent
+    if extent.start + extent.length > extent.disk.size_bytes:
+        raise NotRead("the volume goes on behind the end of its disk: this is only a part of the disk")
+    if copy.entry.volume_bytes != extent.length:
+        made = copy.entry.volume_bytes
+        raise NotBuildable(f"the volume had {made} bytes when the shadow copy was made, and has {extent.length} now")
     return View(copy.original, stores.chain(copy))
 
 

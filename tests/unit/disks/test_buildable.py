@@ -285,6 +285,14 @@ def test_what_could_not_be_read_is_not_known(what: str) -> None:
     assert "no time left" in judgement.reason
 
 
+def test_a_volume_on_a_part_of_its_disk_is_not_known() -> None:
+    disk = an_ntfs_disk()
+    disks = [read_disk("snap-c", disk.disk.read, disk.volume.place.start + disk.volume.place.length - BLOCK)]
+    judgement = judged(disks)
+    assert judgement.verdict == "not known"
+    assert "goes on behind the end of its disk" in judgement.reason
+
+
 def test_without_unprotected_blocks_the_bitmap_of_ntfs_is_not_read() -> None:
     disk = an_ntfs_disk()
     start, length = disk.files.places()["bitmap"]
