@@ -10,7 +10,8 @@ import pytest
 
 from quiesce.disks.__main__ import main
 from quiesce.disks.child import Child
-from quiesce.disks.raw import BLOCK_BYTES
+from quiesce.disks.raw import BLOCK_BYTES, NotRead
+from quiesce.disks.view import View
 from sandbox.disks.sparse_disk import SparseDisk
 from tests.unit.disks.ntfs_disks import FILE, MIB, NtfsDisk, an_ntfs_disk, judged
 from tests.unit.disks.shadow_disks import CREATED_AT, an_id
@@ -99,14 +100,31 @@ def test_an_unknown_id_names_those_that_are_there(tmp_path: Path, capsys: pytest
     assert not told.out
 
 
-def test_a_disk_that_ends_too_early_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_of_a_disk_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     disk, _ = a_changed_disk()
     arguments = asked(disk, tmp_path)
-    image = Path(arguments[0])
-    with image.open("r+b") as file:
-        file.truncate(disk.volume.place.start + disk.volume.place.length - MIB)
+    with Path(arguments[0]).open("r+b") as image:
+        image.truncate(disk.volume.place.start + disk.volume.place.length - MIB)
     assert main(arguments) == 1
-    assert "could not be read" in capsys.readouterr().err
+    assert "goes on behind the end of its disk" in capsys.readouterr().err
+    assert not (tmp_path / "view.raw").exists()
+
+
+def test_a_block_that_fails_on_the_way_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk, _ = a_changed_disk()
+    fetch = View.fetch
+
+    def failing(view: View, offset: int, length: int) -> bytes:
+        if offset > 50 * MIB:
+            assert (tmp_path / "view.raw").exists()
+            raise NotRead("a bad sector")
+        return fetch(view, offset, length)
+
+    monkeypatch.setattr(View, "fetch", failing)
+    assert main(asked(disk, tmp_path)) == 1
+    assert "could not be read: a bad sector" in capsys.readouterr().err
     assert not (tmp_path / "view.raw").exists()
 
 
