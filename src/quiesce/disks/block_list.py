@@ -91,25 +91,24 @@ def read_unprotected(volume: Extent, entry: StorageEntry, copied_bytes: int) -> 
         copied_bytes: the size of the volume that was copied.
 
     Yields:
-        A bit for each block, the first one lowest.
+        A bit for each block, the first one lowest; those behind the volume's end say nothing.
 
     Raises:
         Malformed: a bitmap has more or fewer blocks than the volume needs.
         NotSupported, NotRead: as for each of volsnap's blocks.
     """
-    count = -(-copied_bytes // BLOCK_BYTES)
-    needed = -(-count // BITMAP_SPAN)
+    needed = -(-copied_bytes // (BITMAP_SPAN * BLOCK_BYTES))
     offsets = [offset for offset in (entry.bitmap_offset, entry.previous_bitmap_offset) if offset]
     bitmaps = [_chained(volume, offset, RecordType.BITMAP, needed) for offset in offsets]
-    number = -1
-    for number, blocks in enumerate(zip(*bitmaps, strict=False)):
-        left = min(BITMAP_SPAN, count - number * BITMAP_SPAN)
-        bits = (1 << left) - 1
+    read = 0
+    for blocks in zip(*bitmaps, strict=False):
+        bits = (1 << BITMAP_SPAN) - 1
         for block in blocks:
             bits &= int.from_bytes(block[BODY_OFFSET:], "little")
         yield bits
-    if number + 1 != needed:
-        raise Malformed(f"a bitmap of the store has {number + 1} blocks, but {needed} are needed")
+        read += 1
+    if read != needed:
+        raise Malformed(f"a bitmap of the store has {read} blocks, but {needed} are needed")
 
 
 def _chained(volume: Extent, first: int, record_type: RecordType, most: int) -> Iterator[bytes]:
