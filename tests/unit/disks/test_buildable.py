@@ -78,11 +78,12 @@ def test_a_copy_that_does_not_protect_what_is_in_use_is_refused_and_names_a_clus
     assert f"does not protect cluster {FILE[0] // cluster_bytes}, which is in use" in judgement.reason
 
 
+@pytest.mark.parametrize("number", [0, 1, 254, 255])
 @pytest.mark.parametrize("cluster_bytes", CLUSTERS)
-def test_a_copy_that_does_not_protect_one_block_in_use_is_refused(cluster_bytes: int) -> None:
-    last = (FILE[0] + FILE[1] - BLOCK, BLOCK)
-    disk = an_ntfs_disk(cluster_bytes=cluster_bytes, in_use=[FILE], shape=an_unprotected(last))
-    assert f"cluster {last[0] // cluster_bytes}," in judged(disk.read()).reason
+def test_a_copy_that_does_not_protect_one_block_in_use_is_refused(cluster_bytes: int, number: int) -> None:
+    block = (FILE[0] + number * BLOCK, BLOCK)
+    disk = an_ntfs_disk(cluster_bytes=cluster_bytes, in_use=[FILE], shape=an_unprotected(block))
+    assert f"cluster {block[0] // cluster_bytes}," in judged(disk.read()).reason
 
 
 @pytest.mark.parametrize("cluster_bytes", CLUSTERS)
