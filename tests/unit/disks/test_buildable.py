@@ -105,6 +105,15 @@ def test_files_that_windows_never_copies_need_no_protection(name: str, parts: in
     assert judged(disk.read()).verdict == ("buildable" if known else "not buildable")
 
 
+@pytest.mark.parametrize(("end", "verdict"), [(2200 * MIB, "buildable"), (2100 * MIB, "not buildable")])
+def test_a_page_file_may_go_on_where_the_next_block_of_the_bitmap_begins(end: int, verdict: str) -> None:
+    unprotected = (2150 * MIB, MIB)
+    # A block of the bitmap is for 2,032 MiB.
+    root = {"pagefile.sys": [(2000 * MIB, end - 2000 * MIB)]}
+    disk = an_ntfs_disk(size_bytes=3 << 30, shape=an_unprotected(unprotected), root=root, in_use=[unprotected])
+    assert judged(disk.read()).verdict == verdict
+
+
 def test_a_file_of_one_of_these_names_that_is_gone_explains_nothing() -> None:
     disk = an_ntfs_disk(shape=an_unprotected(FILE), root={"pagefile.sys": [FILE]})
     # Its record is another file's by now.

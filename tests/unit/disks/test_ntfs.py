@@ -7,7 +7,7 @@ import pytest
 
 from quiesce.disks import ntfs as ntfs_module
 from quiesce.disks.ntfs import ROOT, Ntfs
-from quiesce.disks.ntfs_records import Run
+from quiesce.disks.ntfs_records import Run, fixed_up
 from quiesce.disks.ntfs_state import NtfsState, read_state
 from quiesce.disks.raw import Extent, Malformed, NotRead, RawDisk
 from sandbox.disks.ntfs_structures import FIRST_FILE, RECORD, SEQUENCE
@@ -92,6 +92,14 @@ def test_what_contradicts_the_format_is_refused(what: str) -> None:
     patched(disk, where(disk), data)
     with pytest.raises(Malformed, match=words):
         read_all(disk)
+
+
+def test_the_last_bytes_of_each_sector_come_from_the_records_array() -> None:
+    written = bytearray(b"FILE" + struct.pack("<HH", 48, 3) + bytes(40) + b"\5\0" + b"ab" + b"cd").ljust(1024, b"x")
+    written[510:512] = written[1022:1024] = b"\5\0"
+    record = fixed_up(bytes(written))
+    assert (record[510:512], record[1022:1024]) == (b"ab", b"cd")
+    assert record[:510] + record[512:1022] == written[:510] + written[512:1022]
 
 
 def test_parts_of_a_file_that_do_not_follow_each_other_are_refused() -> None:
