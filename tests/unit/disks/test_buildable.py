@@ -411,6 +411,18 @@ def test_a_volume_may_begin_just_before_a_block_of_the_disk_ends(before: int) ->
     assert made.read(place.start + HEADER_AT + 48, 8) == bytes(8)
 
 
+def test_where_the_view_has_no_header_of_volsnap_nothing_is_neutralised() -> None:
+    volume = a_volume("C", 64 * MIB)
+    store_id = volume.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT)
+    # As it was before VSS was ever used here.
+    before = volume.disk.read(volume.place.start, HEADER_AT) + b"b" * (BLOCK - HEADER_AT)
+    volume.stores[store_id].copy(0, before)
+    disks = [seen("disk", volume.disk)]
+    (copy,) = read_copies(disks)
+    made, _ = built(volume.disk, Child([open_view(Stores(disks), copy)]))
+    assert made.read(volume.place.start, BLOCK) == before
+
+
 def test_the_work_can_be_split_anywhere() -> None:
     disk = an_ntfs_disk()
     for number in range(40):
