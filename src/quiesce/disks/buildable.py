@@ -1,6 +1,6 @@
 """Can a volume be built as of its shadow copy, out of the disks alone, and what would that read and write at most?
 
-Decided from lists, bitmaps and a few records of NTFS: no data block is read for it.
+Decided from lists, bitmaps and a few blocks of NTFS: no other old data is read for it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from quiesce.disks.raw import NotBuildable, NotRead, StructureError
 from quiesce.disks.shadow_copies import Disk, ShadowCopy, Stores
 from quiesce.disks.view import View, open_view
 
-Built = Literal["buildable", "not buildable", "not known"]
+BuildVerdict = Literal["buildable", "not buildable", "not known"]
 
 
 class Work(NamedTuple):
@@ -33,7 +33,7 @@ class Buildable:
         work: None if it is not ``buildable``. What several volumes take together is at most the sum.
     """
 
-    verdict: Built
+    verdict: BuildVerdict
     reason: str
     view: View | None = None
     work: Work | None = None
