@@ -3,7 +3,7 @@
 Decided from lists, bitmaps and a few blocks of NTFS: no other old data is read for it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -75,16 +75,20 @@ def _check_at_rest(view: View) -> None:
         raise NotBuildable(f"its store does not protect cluster {cluster}, which is in use: it is of some files only")
 
 
-def uncopied_views(disks: Sequence[Disk], copied: Sequence[View]) -> Iterator[View]:
-    """Yield, for each volume with a catalog and without a view, the volume as it is.
+def children(disks: Sequence[Disk], copied: Sequence[View]) -> list[Child]:
+    """Return a child for each disk that has a volume as of its shadow copy, or another volume with a catalog.
 
-    In a child with volumes as of their shadow copies no other volume may keep its catalog: it would name stores that
-    no longer fit.
+    If one volume is built, no other one may keep its catalog: it would name stores that no longer fit.
+
+    Args:
+        disks: all of the recovery point.
+        copied: the views of all volumes that are to be as of their shadow copies.
     """
-    seen = [view.origin for view in copied]
-    for volume in (volume for disk in disks for volume in disk.volumes):
-        if volume.header and volume.header.catalog_offset and not any(volume is each for each in seen):
-            yield View(volume)
+    origins = [view.origin for view in copied]
+    others = [volume for disk in disks for volume in disk.volumes if not any(volume is origin for origin in origins)]
+    views = [*copied, *(View(volume) for volume in others if volume.header and volume.header.catalog_offset)]
+    by_disk = [[view for view in views if view.volume.disk == disk.name] for disk in disks]
+    return [Child(found) for found in by_disk if found]
 
 
 def looked(views: Iterable[View]) -> set[tuple[str, int]]:

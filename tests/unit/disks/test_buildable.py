@@ -8,7 +8,7 @@ import pytest
 
 from quiesce.disks import child as child_module
 from quiesce.disks import view as view_module
-from quiesce.disks.buildable import judge, uncopied_views, work_of
+from quiesce.disks.buildable import children, judge, work_of
 from quiesce.disks.child import Child
 from quiesce.disks.raw import BLOCK_BYTES, NotRead
 from quiesce.disks.shadow_copies import Disk, Stores, read_copies, read_disk, unread_disk
@@ -465,14 +465,26 @@ def test_a_volume_without_a_shadow_copy_that_holds_storage_forgets_its_catalog_a
     d.add_shadow_copy(an_id("D"), SET_ID, CREATED_AT, storage=c)
     disks = [seen("snap-c", c.disk), seen("snap-d", d.disk)]
     (copy,) = read_copies(disks)
-    (alone,) = uncopied_views(disks, [open_view(Stores(disks), copy)])
-    assert alone.origin is disks[0].volumes[0]
-    made, put = built(c.disk, Child([alone]))
+    alone, child = children(disks, [open_view(Stores(disks), copy)])
+    assert (alone.views[0].origin, child.views[0].origin) == (disks[0].volumes[0], disks[1].volumes[0])
+    made, put = built(c.disk, alone)
     expected = c.disk.copy()
     expected.write(c.place.start + HEADER_AT + 48, bytes(8))
     assert made.pages() == expected.pages()
     assert put == [(c.place.start + HEADER_AT) // BLOCK_BYTES]
-    assert work_of(Child([alone])) == (1, 1)
+    assert work_of(alone) == (1, 1)
+
+
+def test_a_disk_without_a_catalog_needs_no_child() -> None:
+    c, d, never = (a_volume(name, 64 * MIB) for name in ("C", "D", "E"))
+    c.add_shadow_copy(an_id("C"), SET_ID, CREATED_AT)
+    d.delete_shadow_copy(d.add_shadow_copy(an_id("D"), SET_ID, CREATED_AT))
+    # As on a volume whose last shadow copy is gone.
+    d.disk.write(d.place.start + HEADER_AT + 48, bytes(8))
+    disks = [seen(name, volume.disk) for name, volume in (("c", c), ("d", d), ("e", never))]
+    (copy,) = read_copies(disks)
+    (only,) = children(disks, [open_view(Stores(disks), copy)])
+    assert only.views[0].origin.disk == "c"
 
 
 def test_volumes_of_different_disks_are_not_one_child() -> None:
