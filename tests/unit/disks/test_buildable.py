@@ -214,6 +214,14 @@ def test_a_bitmap_that_is_too_short_or_too_long_is_refused(following: int) -> No
     assert "bitmap" in judgement.reason.lower()
 
 
+def test_a_copy_whose_store_does_not_begin_as_it_should_is_refused() -> None:
+    disk = an_ntfs_disk()
+    disk.disk.write(disk.volume.place.start + disk.volume.stores[disk.store_id].start + 2 * BLOCK, b"gone")
+    judgement = judged(disk.read())
+    assert judgement.verdict == "not buildable"
+    assert "where a RANGE_LIST should be" in judgement.reason
+
+
 def test_a_copy_that_is_marked_as_deleted_is_refused() -> None:
     disk = an_ntfs_disk()
     disk.volume.mark_deleted(disk.store_id)
