@@ -112,7 +112,8 @@ class NtfsFiles:
         return _attribute(kind, name, struct.pack("<QQHH4xQQQ", *numbers), runs + b"\0", elsewhere=True)
 
     def _bitmap(self, places: Mapping[str, Span]) -> bytes:
-        clusters = self.volume_bytes // self.cluster_bytes
+        # The volume's last sector belongs to no cluster.
+        clusters = (self.volume_bytes - 512) // self.cluster_bytes
         bits = bytearray(-(-clusters // 64) * 8)
         spans = [(0, 0x4000), *places.values(), *self.in_use]
         for start, length in (*spans, *(span for each in (self.root, self.vss) for s in each.values() for span in s)):

@@ -115,7 +115,7 @@ def _in_clusters(blocks: int, cluster_bytes: int) -> int:
         times = BLOCK_BYTES // cluster_bytes
         return int(digits.replace("1", "1" * times).replace("0", "0" * times), 2)
     every, clusters = cluster_bytes // BLOCK_BYTES, 0
-    digits = digits.zfill(-(-len(digits) // every) * every)
+    digits = digits.zfill(every)
     for offset in range(every):
         clusters |= int(digits[offset::every], 2)
     return clusters
