@@ -51,8 +51,9 @@ check: lint ## what CI runs: format, types, linters, all tests, and where pwsh i
 	@printf 'lines: product %s, sandbox %s, tests %s\n' $$(for of in 'src functions guest statemachine template.yaml' sandbox tests; do \
 		git ls-files $$of | grep -vE '\.(json|txt)$$' | xargs cat | wc -l; done)
 
-fuzz: .venv/ready ## read 50,000 damaged disks for shadow copies, seeded
+fuzz: .venv/ready ## read 50,000 damaged disks for shadow copies, and 50,000 as of one, seeded
 	@PYTHONPATH=src python -m tests.unit.disks.shadow_fuzz
+	@PYTHONPATH=src python -m tests.unit.disks.view_fuzz
 
 fast: .venv/ready ## the fast half of the linters, in seconds: what the pre-commit hook runs
 	@ruff format --check --quiet . && ruff check --quiet . && mypy --no-error-summary src functions

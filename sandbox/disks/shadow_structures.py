@@ -10,20 +10,14 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from sandbox.disks.sparse_disk import Place, SparseDisk
+from sandbox.disks.stores import BLOCK, HEAD, VOLSNAP, Store, StoreShape, volsnap_block, write_store
 
-VOLSNAP = UUID("3808876b-c176-4e48-b7ae-04046e6cc752").bytes_le
-BLOCK = 0x4000
-HEAD = 0x80
-# A bit of the bitmap is one block of the volume.
-BLOCKS_PER_BITMAP = (BLOCK - HEAD) * 8
 HEADER_AT = 0x1E00
 CATALOG_AT = 0x830000
 CATALOG_BLOCKS = 4
 ENTRIES_PER_BLOCK = BLOCK // HEAD - 1
 FIRST_STORE_AT = 0x1560000
-# The room in a new store for old data, before the store has to grow.
-STORE_DATA_BYTES = 0x10000
-TYPE_HEADER, TYPE_CATALOG, TYPE_LIST, TYPE_STORE, TYPE_RANGES, TYPE_BITMAP = 1, 2, 3, 4, 5, 6
+TYPE_HEADER, TYPE_CATALOG = 1, 2
 # Windows 8 and later set LIVE_FLAGS on a live shadow copy; 0x100 marks a deleted one.
 LIVE_FLAGS, DELETED_FLAG = 0x440, 0x100
 FREE_ENTRY = struct.pack("<Q", 1).ljust(HEAD, b"\0")
@@ -34,7 +28,10 @@ CLIENT_ACCESSIBLE = (0x1D, 0x0002001D, UUID("e5de7d45-49f2-40a4-817c-7dc82b72587
 DELETED = UUID("f12142b4-9a4b-49af-a851-700c42fdc2be")
 OEM_NAMES = {"NTFS": b"NTFS    ", "ReFS": b"ReFS\0\0\0\0", "BitLocker": b"-FVE-FS-"}
 CLUSTER_BYTES = 4096
-FILE_REFERENCE = 0x100000000002A
+# Where $MFT begins, at least: behind $Boot and volsnap's header.
+MFT_AT = 0x4000
+# As a single byte of the boot sector tells them.
+MOST_SECTORS_PER_CLUSTER = 128
 
 
 @dataclass
@@ -44,6 +41,10 @@ class SimulatedVolume:
     Attributes:
         volume_id: volsnap's own id of the volume.
         next_store_at: where the next store on this volume begins.
+        cluster_bytes: of NTFS.
+        catalog_at: where volsnap's catalog begins.
+        shape: of the stores of its next shadow copies.
+        stores: of this volume's shadow copies, wherever they lie, the oldest first.
     """
 
     disk: SparseDisk
@@ -51,6 +52,10 @@ class SimulatedVolume:
     volume_id: UUID
     file_system: str = "NTFS"
     next_store_at: int = FIRST_STORE_AT
+    cluster_bytes: int = CLUSTER_BYTES
+    catalog_at: int = CATALOG_AT
+    shape: StoreShape = field(default_factory=StoreShape)
+    stores: dict[UUID, Store] = field(default_factory=dict)
     _storage: "SimulatedVolume | None" = None
     _entries: dict[tuple[int, UUID], bytes] = field(default_factory=dict)
     _orders: int = 0
@@ -89,7 +94,8 @@ class SimulatedVolume:
         times = (self._orders, LIVE_FLAGS, _filetime(created_at))
         entry = struct.pack("<QQ16sQQQ", 2, self.place.length, store_id.bytes_le, *times)
         self._entries[2, store_id] = entry.ljust(HEAD, b"\0")
-        holder._add_store(store_id, self.place.length, _information(copy_id, set_id, made_as, machine))
+        information = _information(copy_id, set_id, made_as, machine)
+        self.stores[store_id] = holder._add_store(store_id, self.place.length, information, self.shape)
         self._write_catalog()
         return store_id
 
@@ -109,35 +115,43 @@ class SimulatedVolume:
         for volume, kind in ((self, 2), (self._storage or self, 3)):
             volume._entries[kind, store_id] = FREE_ENTRY
             volume._write_catalog()
+        del self.stores[store_id]
 
-    def _add_store(self, store_id: UUID, copied_bytes: int, information: bytes) -> None:
-        start = self.next_store_at
-        block_list, ranges, bitmap = (start + number * BLOCK for number in (1, 2, 3))
-        bitmaps = -(-copied_bytes // (BLOCK * BLOCKS_PER_BITMAP))
-        end = bitmap + bitmaps * BLOCK + STORE_DATA_BYTES
-        self._write(start, _block(TYPE_STORE, 0, start, 0, information, size=len(information)))
-        self._write(block_list, _block(TYPE_LIST, BLOCK, block_list, 0))
-        free = struct.pack("<QQQ", end - STORE_DATA_BYTES, end - STORE_DATA_BYTES - start, STORE_DATA_BYTES)
-        self._write(ranges, _block(TYPE_RANGES, 2 * BLOCK, ranges, 0, free))
-        for at in range(bitmap, bitmap + bitmaps * BLOCK, BLOCK):
-            following = at + BLOCK if at + BLOCK < bitmap + bitmaps * BLOCK else 0
-            self._write(at, _block(TYPE_BITMAP, at - start, at, following))
-        offsets = struct.pack("<QQQQ", start, ranges, bitmap, FILE_REFERENCE)
-        entry = struct.pack("<QQ16s", 3, block_list, store_id.bytes_le) + offsets + struct.pack("<Q", end - start)
-        self._entries[3, store_id] = entry.ljust(HEAD, b"\0")
-        self.next_store_at = end
+    def write(self, offset: int, data: bytes) -> None:
+        """Write as a program on the server does: the newest store keeps what each block held at its instant."""
+        for block in range(offset // BLOCK, -(-(offset + len(data)) // BLOCK)):
+            newest = next(reversed(self.stores.values()), None)
+            if newest and newest.protects(block):
+                newest.copy(block, self._read(block * BLOCK, BLOCK))
+        self._write(offset, data)
+
+    def write_to_copy(self, store_id: UUID, offset: int, data: bytes) -> None:
+        """Write whole sectors in a shadow copy itself, as the replay of a log and the writers' auto-recovery do."""
+        store = self.stores[store_id]
+        for block in range(offset // BLOCK, -(-(offset + len(data)) // BLOCK)):
+            start, end = max(offset, block * BLOCK), min(offset + len(data), (block + 1) * BLOCK)
+            store.overlay(block, start - block * BLOCK, data[start - offset : end - offset])
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return self.disk.read(self.place.start + offset, min(length, self.place.length - offset))
+
+    def _add_store(self, store_id: UUID, copied_bytes: int, information: bytes, shape: StoreShape) -> Store:
+        store, entry = write_store(self._write, self.next_store_at, copied_bytes, information, shape)
+        self._entries[3, store_id] = entry(store_id)
+        self.next_store_at = store.end
         self._write_catalog()
+        return store
 
     def _write_catalog(self) -> None:
         entries = list(self._entries.values())
         blocks = max(CATALOG_BLOCKS, -(-len(entries) // ENTRIES_PER_BLOCK))
         for number in range(blocks):
-            at = CATALOG_AT + number * BLOCK
+            at = self.catalog_at + number * BLOCK
             body = b"".join(entries[number * ENTRIES_PER_BLOCK : (number + 1) * ENTRIES_PER_BLOCK])
             following = at + BLOCK if number + 1 < blocks else 0
-            self._write(at, _block(TYPE_CATALOG, number * BLOCK, at, following, body))
+            self._write(at, volsnap_block(TYPE_CATALOG, number * BLOCK, at, following, body))
         holder = self._storage or self
-        head = VOLSNAP + struct.pack("<IIQQQQQ", 1, TYPE_HEADER, HEADER_AT, HEADER_AT, 0, CATALOG_AT, 0)
+        head = VOLSNAP + struct.pack("<IIQQQQQ", 1, TYPE_HEADER, HEADER_AT, HEADER_AT, 0, self.catalog_at, 0)
         elsewhere = struct.pack("<I", holder is not self)
         ids = self.volume_id.bytes_le + holder.volume_id.bytes_le
         self._write(HEADER_AT, (head + ids + elsewhere).ljust(512, b"\0"))
@@ -146,8 +160,9 @@ class SimulatedVolume:
         sector = bytearray(b"\xeb\x52\x90" + OEM_NAMES[self.file_system].ljust(509, b"\0"))
         if self.file_system == "NTFS":
             sector_bytes = self.disk.sector_bytes
-            struct.pack_into("<HB", sector, 11, sector_bytes, CLUSTER_BYTES // sector_bytes)
-            struct.pack_into("<QQQ", sector, 40, self.place.length // sector_bytes - 1, 4, 2)
+            struct.pack_into("<HB", sector, 11, sector_bytes, _sectors_per_cluster(self.cluster_bytes // sector_bytes))
+            first = -(-MFT_AT // self.cluster_bytes)
+            struct.pack_into("<QQQ", sector, 40, self.place.length // sector_bytes - 1, first, 2)
             sector[64], sector[68] = 0xF6, 1
         sector[510:] = b"\x55\xaa"
         return bytes(sector)
@@ -158,17 +173,17 @@ class SimulatedVolume:
         self.disk.write(self.place.start + offset, data)
 
 
-def _block(kind: int, relative: int, own: int, following: int, body: bytes = b"", *, size: int = 0) -> bytes:
-    head = VOLSNAP + struct.pack("<IIQQQQ", 1, kind, relative, own, following, size)
-    return head.ljust(HEAD, b"\0") + body.ljust(BLOCK - HEAD, b"\0")
-
-
 def _information(copy_id: UUID, set_id: UUID, made_as: tuple[int, int, UUID], machine: str) -> bytes:
     context, attributes, application = made_as
     ids = application.bytes_le + copy_id.bytes_le + set_id.bytes_le
     name = machine.encode("utf-16-le")
     text = struct.pack("<H", len(name)) + name
     return ids + struct.pack("<IIII", context, 1, attributes, 0) + text + text
+
+
+def _sectors_per_cluster(sectors: int) -> int:
+    """Return the number as the boot sector has it: more than 128 as a negative power of two."""
+    return sectors if sectors <= MOST_SECTORS_PER_CLUSTER else 257 - sectors.bit_length()
 
 
 def _filetime(at: datetime) -> int:

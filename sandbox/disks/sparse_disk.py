@@ -49,6 +49,17 @@ class SparseDisk:
         inside = offset % PAGE_BYTES
         return data[inside : inside + max(0, end - offset)]
 
+    def pages(self) -> dict[int, bytes]:
+        """Return the pages that are not all zeros, by their offsets: what two disks with the same content share."""
+        written = {page * PAGE_BYTES: bytes(data) for page, data in self._pages.items()}
+        return {at: data for at, data in written.items() if any(data)}
+
+    def copy(self) -> "SparseDisk":
+        """Return a disk of its own with the same content."""
+        copied = SparseDisk(self.size_bytes, self.sector_bytes)
+        copied._pages = {page: bytearray(data) for page, data in self._pages.items()}
+        return copied
+
     def written_blocks(self, block_bytes: int) -> list[int]:
         """Return the numbers of the blocks with written data, ascending."""
         return sorted({page * PAGE_BYTES // block_bytes for page in self._pages})
@@ -110,10 +121,15 @@ def _gpt_header(own: int, other: int, entries_at: int, entries: bytes, entries_s
 def write_mbr(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[int] = ()) -> list[Place]:
     """Partition a disk by MBR, with at most four partitions."""
     laid = places(disk, lengths)
+    write_mbr_of(disk, laid, kinds)
+    return laid
+
+
+def write_mbr_of(disk: SparseDisk, laid: Sequence[Place], kinds: Sequence[int] = ()) -> None:
+    """Partition a disk by MBR into these places, wherever their sectors are: older systems began at sector 63."""
     all_kinds = [*kinds, *[NTFS_ROW] * (len(laid) - len(kinds))]
     rows = [_row_of(disk, place, kind) for place, kind in zip(laid, all_kinds, strict=True)]
     disk.write(0, _table_sector(rows))
-    return laid
 
 
 def write_extended(disk: SparseDisk, primary: int, logical: Sequence[int]) -> list[Place]:

@@ -116,6 +116,25 @@ def test_a_volume_too_small_for_a_store_is_refused() -> None:
         volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT)
 
 
+def test_a_store_keeps_each_block_once_and_only_the_newest_one_does() -> None:
+    volume = a_volume(size_bytes=GIB)
+    first = volume.add_shadow_copy(an_id("first"), an_id("set"), CREATED_AT)
+    volume.write(GIB // 2, b"1")
+    second = volume.add_shadow_copy(an_id("second"), an_id("set"), CREATED_AT + timedelta(hours=1))
+    for _ in range(2):
+        volume.write(GIB // 2 + PAGE_BYTES - 1, b"22")
+    blocks = GIB // 2 // PAGE_BYTES
+    assert volume.stores[first].copied == {blocks}
+    assert volume.stores[second].copied == {blocks, blocks + 1}
+
+
+def test_a_store_without_room_for_old_data_is_refused() -> None:
+    volume = a_volume(size_bytes=GIB)
+    volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT)
+    with pytest.raises(ValueError, match="the store is full"):
+        volume.write(GIB // 2, bytes(5 * PAGE_BYTES))
+
+
 def test_a_sparse_disk_gives_back_what_was_written_and_zeros_elsewhere() -> None:
     disk = SparseDisk(10 * PAGE_BYTES + 5)
     disk.write(PAGE_BYTES - 2, b"1234")
@@ -140,7 +159,7 @@ def test_a_sparse_disk_saves_itself_as_it_reads(tmp_path: Path) -> None:
     assert (tmp_path / "disk.raw").read_bytes() == disk.read(0, disk.size_bytes)
 
 
-@pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures"])
+@pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures", "stores", "ntfs_structures"])
 def test_the_writer_shares_nothing_with_the_parser(module: str) -> None:
     tree = ast.parse((SANDBOX / "disks" / f"{module}.py").read_text())
     names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

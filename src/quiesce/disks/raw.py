@@ -4,7 +4,7 @@ Nothing here knows where the bytes come from: an image, a block device, or the E
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # The EBS direct APIs serve blocks of this size (EBS User Guide), so reads are counted in them.
 BLOCK_BYTES = 512 * 1024
@@ -22,6 +22,10 @@ class NotRead(StructureError):
 
 class Malformed(StructureError):
     """The bytes were read, but contradict the format."""
+
+
+class NotBuildable(StructureError):
+    """The structures are sound, but the volume as of the shadow copy can't or must not be made of them."""
 
 
 class NotSupported(StructureError):
@@ -45,17 +49,21 @@ class RawDisk:
     blocks: set[int] = field(default_factory=set)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Read exactly ``length`` bytes, more than 0.
+        """Read exactly ``length`` bytes, more than 0, and put it on the account.
 
         Raises:
             NotRead: they lie beyond the end, could not be read, came short, or would exceed the limit of this disk.
         """
-        if offset + length > self.size_bytes:
-            raise NotRead(f"the disk ends at {self.size_bytes:#x}, before {offset + length:#x}")
+        self._check_end(offset, length)
         self.left_bytes -= length
         if self.left_bytes < 0:
-            raise NotRead(f"more than {MAX_READ_BYTES >> 20} MiB would have to be read")
+            raise NotRead("more would have to be read than the limit for this disk allows")
         self.blocks.update(range(offset // BLOCK_BYTES, (offset + length - 1) // BLOCK_BYTES + 1))
+        return self.fetch(offset, length)
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        """Read data as ``read`` does, without account and limit: the caller knows how much there is of it."""
+        self._check_end(offset, length)
         try:
             data = self.read_bytes(offset, length)
         except OSError as error:
@@ -63,6 +71,10 @@ class RawDisk:
         if len(data) != length:
             raise NotRead(f"{len(data)} instead of {length} bytes came from {offset:#x}")
         return data
+
+    def _check_end(self, offset: int, length: int) -> None:
+        if offset + length > self.size_bytes:
+            raise NotRead(f"the disk ends at {self.size_bytes:#x}, before {offset + length:#x}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,18 @@ class Extent:
             Malformed: they are not all inside.
             NotRead: they could not be read.
         """
+        self._check_inside(offset, length)
+        return self.disk.read(self.start + offset, length)
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        """Read data as ``read`` does, without account and limit: the caller knows how much there is of it."""
+        self._check_inside(offset, length)
+        return self.disk.fetch(self.start + offset, length)
+
+    def anew(self, left_bytes: int) -> "Extent":
+        """Return the same part, with an account of its own and another limit for what is read of its disk."""
+        return replace(self, disk=RawDisk(self.disk.read_bytes, self.disk.size_bytes, left_bytes))
+
+    def _check_inside(self, offset: int, length: int) -> None:
         if offset < 0 or offset + length > self.length:
             raise Malformed(f"{length} bytes at {offset:#x} are not all within {self.length:#x}")
-        return self.disk.read(self.start + offset, length)

@@ -5,20 +5,20 @@ The volume that was copied lists a shadow copy; only the volume that holds its s
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from quiesce.disks.block_list import check_store_blocks
 from quiesce.disks.boot_sector import check_volume
 from quiesce.disks.partitions import Partition, read_partitions
-from quiesce.disks.raw import Extent, Malformed, NotSupported, RawDisk, StructureError
+from quiesce.disks.raw import Extent, Malformed, NotBuildable, NotRead, NotSupported, RawDisk, StructureError
 from quiesce.disks.volsnap import (
     Catalog,
     CopyEntry,
     StorageEntry,
     StoreHeader,
     VolumeHeader,
-    check_store_blocks,
     read_catalog,
     read_header,
     read_store,
@@ -127,7 +127,9 @@ def _read_volume(name: str, disk: RawDisk, partition: Partition) -> Volume:
 class Stores:
     """The stores on all disks of a recovery point, joined with their shadow copies."""
 
-    def __init__(self, disks: Iterable[Disk]) -> None:
+    def __init__(self, disks: Sequence[Disk]) -> None:
+        faults = [fault for disk in disks for fault in (disk.fault, *(volume.fault for volume in disk.volumes))]
+        self._unread = [fault for fault in faults if fault]
         volumes = [volume for disk in disks for volume in disk.volumes]
         self.listed = [(volume, entry) for volume in volumes for entry in volume.catalog.copies]
         self._storages: dict[UUID, list[Storage]] = defaultdict(list)
@@ -144,6 +146,33 @@ class Stores:
         if len(storages) > 1:
             fault = Malformed(f"more than one volume has storage {entry.store_id}")
         return ShadowCopy(original, entry, storages[0].volume, store, fault)
+
+    def chain(self, copy: ShadowCopy) -> list[Storage]:
+        """Return the stores that a shadow copy is read from: its own, then those of all newer ones, oldest first.
+
+        A store that is marked as deleted stays in the chain: it holds what older ones do not.
+
+        Raises:
+            Malformed: two have the same place in the order, or one is on several volumes.
+            NotBuildable: one is on none of the disks.
+            NotRead: one is missing, and may be in what could not be read.
+        """
+        own = copy.entry.order
+        entries = [entry for volume, entry in self.listed if volume is copy.original and entry.order >= own]
+        if len({entry.order for entry in entries}) < len(entries):
+            raise Malformed("two shadow copies of the volume have the same place in their order")
+        return [self._only_storage(entry) for entry in sorted(entries, key=lambda entry: entry.order)]
+
+    def _only_storage(self, entry: CopyEntry) -> Storage:
+        storages = self._storages.get(entry.store_id, [])
+        if len(storages) == 1:
+            return storages[0]
+        if storages:
+            raise Malformed(f"more than one volume has storage {entry.store_id}")
+        where = f"storage {entry.store_id}, of the shadow copy or of a newer one"
+        if self._unread:
+            raise NotRead(f"{where}, may be in what could not be read: {self._unread[0]}")
+        raise NotBuildable(f"{where}, is on none of these disks")
 
     def read_orphans(self) -> list[StoreHeader]:
         """Return the readable stores of shadow copies that no volume lists."""
@@ -162,7 +191,7 @@ def _read_store(storage: Storage) -> tuple[StoreHeader | None, StructureError | 
     return store, None
 
 
-def read_copies(disks: Iterable[Disk]) -> list[ShadowCopy]:
+def read_copies(disks: Sequence[Disk]) -> list[ShadowCopy]:
     """Return every shadow copy that the disks list, joined over all of them."""
     stores = Stores(disks)
     return [stores.read_copy(volume, entry) for volume, entry in stores.listed]

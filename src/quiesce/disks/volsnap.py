@@ -81,13 +81,18 @@ class CopyEntry:
 
 @dataclass(frozen=True)
 class StorageEntry:
-    """Shadow storage (a diff area), in the catalog of the volume that holds it."""
+    """Shadow storage (a diff area), in the catalog of the volume that holds it.
+
+    Attributes:
+        previous_bitmap_offset: 0 if the store has one bitmap.
+    """
 
     store_id: uuid.UUID
     header_offset: int
     block_list_offset: int
     range_list_offset: int
     bitmap_offset: int
+    previous_bitmap_offset: int
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ def read_store(volume: Extent, entry: StorageEntry) -> StoreHeader:
         Malformed: there is no such header, or it contradicts the format.
         NotRead: it could not be read.
     """
-    block = _block(volume, entry.header_offset, RecordType.STORE_HEADER, BLOCK_BYTES)
+    block = read_block(volume, entry.header_offset, RecordType.STORE_HEADER)
     (length,) = struct.unpack_from("<Q", block, 48)
     if not STORE_FIXED_BYTES <= length <= BLOCK_BYTES - BODY_OFFSET:
         raise Malformed(f"the store header at {entry.header_offset:#x} holds {length} bytes")
@@ -177,17 +182,17 @@ def read_store(volume: Extent, entry: StorageEntry) -> StoreHeader:
     return StoreHeader(_guid(information, 16), _guid(information, 32), context, attributes, _machine(information))
 
 
-def check_store_blocks(volume: Extent, entry: StorageEntry) -> None:
-    """Check that the lists of a store begin where its entry points.
+def read_block(volume: Extent, offset: int, record_type: RecordType, length: int = BLOCK_BYTES) -> bytes:
+    """Read one of volsnap's blocks, or its beginning.
 
     Raises:
-        NotSupported: the version of one is unknown.
-        Malformed: one is not there.
-        NotRead: one could not be read.
+        NotSupported: its version is unknown.
+        Malformed: no block of this type begins there.
+        NotRead: it could not be read.
     """
-    _block(volume, entry.block_list_offset, RecordType.BLOCK_LIST, BODY_OFFSET)
-    _block(volume, entry.range_list_offset, RecordType.RANGE_LIST, BODY_OFFSET)
-    _block(volume, entry.bitmap_offset, RecordType.BITMAP, BODY_OFFSET)
+    block = volume.read(offset, length)
+    _check(block, offset, record_type)
+    return block
 
 
 def _catalog_blocks(volume: Extent, first: int) -> Iterator[bytes]:
@@ -195,7 +200,7 @@ def _catalog_blocks(volume: Extent, first: int) -> Iterator[bytes]:
     while offset:
         if number == MAX_CATALOG_BLOCKS:
             raise Malformed(f"the catalog has more than {MAX_CATALOG_BLOCKS} blocks")
-        block = _block(volume, offset, RecordType.CATALOG, BLOCK_BYTES)
+        block = read_block(volume, offset, RecordType.CATALOG)
         relative, _, following = struct.unpack_from("<QQQ", block, 24)
         # Every block states its own place in the chain, so a loop comes back to one with another place.
         if relative != number * BLOCK_BYTES:
@@ -205,7 +210,7 @@ def _catalog_blocks(volume: Extent, first: int) -> Iterator[bytes]:
 
 
 def _entry(data: bytes) -> CopyEntry | StorageEntry | None:
-    kind, first, _, _, *rest = struct.unpack_from("<I4x7Q", data)
+    kind, first, _, _, *rest = struct.unpack_from("<I4x9Q", data)
     if kind == ENTRY_EMPTY and any(data):
         raise Malformed("an entry of the catalog is marked as empty but is not")
     if kind in (ENTRY_EMPTY, ENTRY_FREE):
@@ -213,16 +218,10 @@ def _entry(data: bytes) -> CopyEntry | StorageEntry | None:
     if kind not in (ENTRY_COPY, ENTRY_STORAGE):
         raise NotSupported(f"an entry of the catalog is of the unknown type {kind}")
     if kind == ENTRY_COPY:
-        order, flags, filetime, _ = rest
+        order, flags, filetime, *_ = rest
         return CopyEntry(_guid(data, 16), order, flags, filetime, volume_bytes=first)
-    header, ranges, bitmap, _ = rest
-    return StorageEntry(_guid(data, 16), header, first, ranges, bitmap)
-
-
-def _block(volume: Extent, offset: int, record_type: RecordType, length: int) -> bytes:
-    block = volume.read(offset, length)
-    _check(block, offset, record_type)
-    return block
+    header, ranges, bitmap, _, _, previous = rest
+    return StorageEntry(_guid(data, 16), header, first, ranges, bitmap, previous)
 
 
 def _check(block: bytes, offset: int, record_type: RecordType) -> None:

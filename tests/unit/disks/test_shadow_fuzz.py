@@ -2,6 +2,7 @@ from quiesce.disks.search import examine
 from quiesce.disks.shadow_copies import read_disk
 from sandbox.disks.shadow_structures import CATALOG_AT
 from sandbox.disks.sparse_disk import SparseDisk, write_mbr
+from tests.unit.disks import view_fuzz
 from tests.unit.disks.shadow_disks import CREATED_AT, GIB, SET_ID, an_expected_copy, an_id, volumes_of
 from tests.unit.disks.shadow_fuzz import check, flipped, fuzz, patched
 
@@ -29,3 +30,9 @@ def test_no_flipped_bit_in_partition_table_or_catalog_makes_a_copy_absent_unless
             check(evidence, "bit")
             verdicts.add(evidence.verdict)
     assert {"present", "damaged", "not verifiable"} <= verdicts
+
+
+def test_views_of_damaged_disks_raise_nothing_change_nothing_outside_and_a_fault_is_never_not_buildable() -> None:
+    tally = view_fuzz.fuzz(INPUTS)
+    assert sum(tally.verdicts.values()) >= INPUTS
+    assert {"bit: buildable", "bytes: not buildable", "fails: not known"} <= set(tally.verdicts)

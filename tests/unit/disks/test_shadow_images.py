@@ -9,18 +9,27 @@ import os
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from quiesce.disks import ntfs_state
+from quiesce.disks import view as view_module
 from quiesce.disks.__main__ import main
+from quiesce.disks.buildable import Buildable, judge
 from quiesce.disks.listing import is_complete
+from quiesce.disks.ntfs import Ntfs
 from quiesce.disks.search import ExpectedCopy, examine
-from quiesce.disks.shadow_copies import Disk, ShadowCopy, read_copies, read_disk
+from quiesce.disks.shadow_copies import Disk, ShadowCopy, Stores, read_copies, read_disk
 
 NAMED = os.environ.get("QUIESCE_VSS_IMAGES")
 FOLDER = Path(NAMED or "/nowhere")
 GROUPS = json.loads((FOLDER / "expected.json").read_text())["groups"] if NAMED else []
+EXPECTED_VIEWS: dict[str, Any] = json.loads((Path(__file__).parent / "expected-views.json").read_text())
+VIEWS = [(name, known) for name, stores in EXPECTED_VIEWS.items() for known in stores]
+# Its volume was in use when its shadow copies were made.
+WITH_OVERLAYS = "plaso-vsstest.raw"
 WITH_COPIES = "plaso-vsstest.raw", "dfir_ntfs-vss_3_volstor.raw"
 
 pytestmark = pytest.mark.skipif(not NAMED, reason="QUIESCE_VSS_IMAGES names no folder with images that Windows wrote")
@@ -43,6 +52,12 @@ def opened(path: Path) -> Disk:
             return image.read(length)
 
     return read_disk(path.name, read, path.stat().st_size)
+
+
+def judged(path: Path, copy_id: str) -> Buildable:
+    disk = opened(path)
+    (copy,) = [copy for copy in read_copies([disk]) if copy.store and str(copy.store.copy_id) == copy_id]
+    return judge(Stores([disk]), copy)
 
 
 def expected_stores(group: list[str]) -> list[list[str | int]]:
@@ -89,3 +104,59 @@ def test_the_command_shows_a_disk_of_windows(images: Path, capsys: pytest.Captur
     shown = capsys.readouterr().out
     assert "NO writers involved, made on 'WIN-BJQQCVN4IUD'" in shown
     assert "storage on another volume" in shown
+
+
+# Volumes as of their shadow copies. Two readers that are not ours gave the hashes: libvshadow, where storage is on the
+# volume itself, and dfir_ntfs for all.
+
+
+@pytest.mark.parametrize(("name", "known"), VIEWS, ids=[f"{name}-{known['order']}" for name, known in VIEWS])
+def test_a_volume_of_windows_as_of_a_shadow_copy_is_what_other_readers_make_of_it(
+    name: str, known: dict[str, Any], images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "view.raw"
+    assert main([str(images / name), "--view", known["shadow_copy_id"], "--to", str(file)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["volume_at"], told["volume_bytes"]) == (known["volume_offset"], known["view_bytes"])
+    assert told["sha256"] == known["view_sha256"]
+    assert told["blocks_to_put"] == known["ebs_blocks_to_put"]
+    assert len(told["blocks_to_put"]) <= told["at_most"]["written"]
+    assert file.stat().st_size == known["view_bytes"]
+    assert file.stat().st_blocks * 512 < 64 << 20
+
+
+@pytest.mark.parametrize(("name", "known"), VIEWS, ids=[f"{name}-{known['order']}" for name, known in VIEWS])
+def test_as_many_blocks_of_a_volume_of_windows_differ_as_other_readers_say(
+    name: str, known: dict[str, Any], images: Path
+) -> None:
+    view = judged(images / name, known["shadow_copy_id"]).view
+    assert view is not None
+    blocks = [(number * 0x4000, min(0x4000, view.length - number * 0x4000)) for number, _ in view.old_blocks()]
+    differ = [at for at, length in blocks if view.fetch(at, length) != view.volume.extent.fetch(at, length)]
+    assert len(differ) == known["blocks_16k_that_differ"]
+
+
+@pytest.mark.parametrize(("name", "known"), VIEWS, ids=[f"{name}-{known['order']}" for name, known in VIEWS])
+def test_no_shadow_copy_of_windows_is_taken_for_one_of_some_files_only(
+    name: str, known: dict[str, Any], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judgement = judged(images / name, known["shadow_copy_id"])
+    assert judgement.verdict == "buildable"
+    assert judgement.view is not None
+    # Without the files that Windows never copies, it would be: VSS's own files lie in unprotected blocks.
+    monkeypatch.setattr(ntfs_state, "_exempt", lambda _: [])
+    assert ntfs_state.find_unprotected(judgement.view, Ntfs(judgement.view)) is not None
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_without_its_overlays_the_log_of_a_shadow_copy_of_windows_is_not_clean(
+    order: int, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = dict(enumerate(known for name, known in VIEWS if name == WITH_OVERLAYS))[order]
+    everything = view_module.read_block_list
+    monkeypatch.setattr(
+        view_module, "read_block_list", lambda *of: (old for old in everything(*of) if not old.is_overlay)
+    )
+    judgement = judged(images / WITH_OVERLAYS, known["shadow_copy_id"])
+    assert judgement.verdict == "not buildable"
+    assert "log of NTFS is not clean" in judgement.reason
