@@ -6,7 +6,6 @@ Each check yields sentences; none means that all is well.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from quiesce.backup.shadow_problems import KILLED
@@ -65,17 +64,17 @@ class Outcome:
         return self.world.policy in ("vss", "both", "strict")
 
 
-def is_judged_unseen(outcome: Outcome) -> bool:
-    """Return whether a run was judged as Failed by what its states had told, without a look at what EC2 has by then.
+def says_it_does_not_know(outcome: Outcome) -> bool:
+    """Return whether a Failed run's record says that quiesce could not look, or looked before EC2 had listed all.
 
-    Sweep judges every run so, and Report one whose AwaitSnapshots failed, or looked before EC2 listed the set. That is
-    worse than the truth: take this function out as soon as both judge by the execution's history and the run's tag.
+    Then they may be good; the run's tag finds them, with which EC2 made them.
     """
     if outcome.record is None or outcome.record["status"] != "Failed":
         return False
-    error, states = outcome.record["failure"]["error"], outcome.run.states
-    unlooked = ("AwaitSnapshots", "Complete") in pairwise(states)
-    return outcome.was_swept or unlooked or error == "OutcomeUnknown"
+    by_tag = {s.id for s in outcome.observed.snapshots_of(outcome.run_id)}
+    return bool(by_tag) and any(
+        "it is not known whether" in note and "snap" in note for note in outcome.record["notes"]
+    )
 
 
 def held_too_long(world: World, observed: Observed) -> Iterator[str]:
@@ -115,7 +114,7 @@ def snapshots_twice(outcome: Outcome) -> Iterator[str]:
         return
     named = {s["snapshot_id"] for s in outcome.record["snapshots"]}
     missing = {s.id for s in found if s.status != "gone"} - named
-    if missing and not is_judged_unseen(outcome):
+    if missing and not says_it_does_not_know(outcome):
         yield f"the record does not name {sorted(missing)}"
     if strange := named - {s.id for s in found}:
         yield f"the record names {sorted(strange)}, which are not the run's"
@@ -123,7 +122,7 @@ def snapshots_twice(outcome: Outcome) -> Iterator[str]:
 
 def tagged_otherwise(outcome: Outcome) -> Iterator[str]:
     """Each snapshot has the record's consistency as its tag, or the record says that it has none."""
-    if outcome.record is None or is_judged_unseen(outcome):
+    if outcome.record is None or says_it_does_not_know(outcome):
         return
     level, notes = outcome.record["consistency"]["level"], " ".join(outcome.record["notes"])
     by_id = {s["id"]: s["tags"].get("quiesce:consistency") for s in outcome.cloud.snapshots()}
@@ -145,7 +144,7 @@ def complete_problems(outcome: Outcome) -> Iterator[str]:
     for complete in observed.scripts_of(run_id, "complete"):
         if complete.argument == "1":
             yield from (f"complete got 1, though {why}" for why in not_application(outcome))
-            if outcome.record and outcome.record["status"] == "Failed" and not is_judged_unseen(outcome):
+            if outcome.record and outcome.record["status"] == "Failed":
                 yield f"complete got 1, and the record says Failed: {outcome.record['reason']}"
 
 
@@ -160,7 +159,7 @@ def not_application(outcome: Outcome) -> Iterator[str]:
     if outcome.with_scripts and not (taken.held and held_by_before(outcome)):
         yield "the application was not held when EC2 took the snapshots"
     # The record of a run that sweep judged names no shadow copies.
-    if not outcome.with_vss or outcome.record is None or is_judged_unseen(outcome):
+    if not outcome.with_vss or outcome.record is None:
         return
     copies = (outcome.record["shadow"] or {}).get("copies", [])
     if not copies:
@@ -222,10 +221,9 @@ def worse_than_truth(outcome: Outcome) -> Iterator[str]:
     record = outcome.record
     if record is None:
         return
-    if is_judged_unseen(outcome):
-        return
-    if record["status"] == "Failed" and outcome.observed.is_whole(outcome.run_id):
-        yield f"Failed, though every volume has a completed snapshot: {record['reason']}"
+    unknown = says_it_does_not_know(outcome)
+    if record["status"] == "Failed" and outcome.observed.is_whole(outcome.run_id) and not unknown:
+        yield f"Failed, though every volume has a completed snapshot: {record['reason']}; {record['notes']}"
     truth = list(not_application(outcome)) if outcome.with_scripts or outcome.with_vss else ["nothing was to be held"]
     if record["consistency"]["level"] == "crash" and not truth:
         words = record["consistency"]["reason"]
@@ -274,8 +272,6 @@ def _words(session: Session) -> str:
 
 def unnamed_images(cloud: Cloud, outcomes: list[Outcome]) -> Iterator[str]:
     """Each image of ours is named by a record, or by its own tag of the run that made it."""
-    if any(is_judged_unseen(outcome) for outcome in outcomes):
-        return
     named = {record["initial_image"] for record in cloud.records().values()}
     for image in cloud.servers.backend().amis.values():
         tagged = {tag["value"] for tag in image.get_tags() if tag["key"] == "quiesce:run"}

@@ -10,6 +10,7 @@ from quiesce.backup.run import UNKNOWN, identity_of
 from quiesce.backup.snapshot_verdict import Verdict
 from quiesce.backup.state import RunState
 from quiesce.calls import add_calls
+from quiesce.errors import OutcomeUnknown
 from quiesce.executions import Failure, cause_of
 from quiesce.points.parts import FailedAttempt, Snapshot, Volume
 from quiesce.points.record import FailureRecord, Logs, Record, SnapshotRecord
@@ -95,16 +96,24 @@ def _end_notes(state: RunState, verdict: Verdict) -> list[str]:
     if state.unread:
         words = _words(state.unread)
         notes.append(f"the execution's history can't be read ({words}): what its states had left is not known")
-    if (
-        pending := [s.snapshot_id for s in awaited.snapshots if s.state == "pending"]
-        if awaited and awaited.late
-        else []
-    ):
-        notes.append(f"{', '.join(pending)} were pending when the run ended: it is not known whether they completed")
-    if state.look_failure and not _snapshots(state):
-        words, tag = _words(state.look_failure), f"{tags.RUN} = {identity_of(state).run_id}"
-        notes.append(f"it is not known whether snapshots of this run exist ({words}): look for the tag {tag}")
-    return notes
+    return [*notes, *_unknown_snapshots(state, verdict)]
+
+
+def _unknown_snapshots(state: RunState, verdict: Verdict) -> list[str]:
+    """Return what is not known of the snapshots, because the last look failed or came too early."""
+    seen, tag, awaited = _snapshots(state), f"{tags.RUN} = {identity_of(state).run_id}", state.await_snapshots
+    if state.look_failure:
+        words = _words(state.look_failure)
+        left = ", ".join(s.snapshot_id for s in seen if s.state != "completed")
+        if not seen:
+            return [f"it is not known whether snapshots of this run exist ({words}): look for the tag {tag}"]
+        return [f"it is not known whether {left} completed ({words})"] if left else []
+    if verdict.cause and verdict.cause.error == OutcomeUnknown.__name__ and not seen:
+        return [f"it is not known whether snapshots of this run exist: EC2 listed none; look for the tag {tag}"]
+    pending = ", ".join(s.snapshot_id for s in seen if s.state == "pending")
+    if awaited and awaited.late and pending:
+        return [f"{pending} were pending when the run ended: it is not known whether they completed"]
+    return []
 
 
 def _words(failure: Failure) -> str:

@@ -126,6 +126,22 @@ def test_snapshots_are_in_the_record_even_where_nobody_could_look_at_them() -> N
     assert [(s.snapshot_id, s.state) for s in failed.snapshots] == [(snapshot_id(0), "pending")]
 
 
+def test_where_nobody_could_look_at_the_snapshots_the_record_says_what_is_not_known() -> None:
+    lost = a_failure("AwsUnavailable")
+    pending = a_snapshot_set(a_snapshot(0, "pending"), a_snapshot(1, "completed"))
+    unseen = a_state(plan=a_plan(), snapshot=pending, failure=lost).model_copy(update={"look_failure": lost})
+    assert f"it is not known whether {snapshot_id(0)} completed (AwsUnavailable" in " ".join(written(unseen).notes)
+    unlisted = unseen.model_copy(update={"snapshot": None})
+    assert "whether snapshots of this run exist (AwsUnavailable" in " ".join(written(unlisted).notes)
+
+
+def test_where_the_answer_of_create_snapshots_was_lost_and_ec2_lists_none_the_record_names_the_tag() -> None:
+    state = a_state(plan=a_plan(), await_snapshots=an_awaited(), failure=a_failure("OutcomeUnknown"))
+    [note] = written(state).notes
+    assert note.startswith("it is not known whether snapshots of this run exist")
+    assert f"quiesce:run = {state.execution.name}" in note
+
+
 def test_what_was_seen_last_stands_over_what_was_answered_first() -> None:
     state = a_state(
         plan=a_plan(),
