@@ -46,6 +46,9 @@ class Scripts:
     def fetch(self, _link):
         raise AssertionError("nothing comes from the bucket")
 
+    def judge(self, _path):
+        return "", ""
+
     def run(self, _path, stage, argument):
         self.ran.append((f"{stage} {argument}".strip(), len(self.vss.shadow_copies)))
         return Outcome()
