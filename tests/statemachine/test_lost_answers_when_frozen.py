@@ -20,7 +20,6 @@ PLAN = [
     ("ec2:DescribeVolumes", 1),
     ("ec2:CreateSnapshots", 1),  # a DryRun
     ("dynamodb:PutItem", 2),
-    ("dynamodb:GetItem", 1),  # the writers of the policy's last run
     ("ssm:DescribeInstanceInformation", 1),
     (SEND, 1),  # inventory
     (LOOK, 1),
@@ -51,12 +50,12 @@ REPORT = [
     ("dynamodb:UpdateItem", 7),
     *(("ec2:CreateTags", number) for number in range(1, 4)),
     ("s3:PutObject", 7),
-    ("dynamodb:GetItem", 4),
+    ("dynamodb:GetItem", 3),
     ("dynamodb:PutItem", 3),
     ("dynamodb:PutItem", 4),
     ("dynamodb:DeleteItem", 1),
 ]
-BEFORE_REPORT = [("dynamodb:GetItem", 2), ("dynamodb:GetItem", 3)]
+BEFORE_REPORT = [("dynamodb:GetItem", 1), ("dynamodb:GetItem", 2)]
 REPEATED_BY_BOTO = [
     call for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, *BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)
 ]
