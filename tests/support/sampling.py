@@ -1,7 +1,8 @@
 """Long grids and random series: whole, unless a sample of them is asked for by a seed.
 
 A test that is marked as a grid has one case for each call and fault, state and stop, or seed: dozens that differ in
-one point. `make test` runs a quarter of them, chosen by a seed that the summary names; `make check` runs all.
+one point. `make test` runs a quarter of them, 40 of a test at most, chosen by a seed that the summary names;
+`make check` runs all.
 """
 
 import random
@@ -12,13 +13,14 @@ from typing import Any
 
 import pytest
 
-ONE_OF, AT_LEAST = 4, 3
+ONE_OF, AT_LEAST, AT_MOST = 4, 3, 40
 COUNTS = pytest.StashKey[tuple[int, int]]()
 
 
 def chosen(seed: str, test: str, cases: int) -> set[int]:
     """Return which cases of a test, by their places, belong to the sample: always the same for a seed."""
-    return set(random.Random(f"{seed} {test}").sample(range(cases), min(cases, max(AT_LEAST, -(-cases // ONE_OF)))))
+    wanted = min(cases, AT_MOST, max(AT_LEAST, -(-cases // ONE_OF)))
+    return set(random.Random(f"{seed} {test}").sample(range(cases), wanted))
 
 
 def left_out(seed: str, grids: Sequence[str]) -> set[str]:

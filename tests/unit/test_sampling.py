@@ -1,6 +1,6 @@
 """A sample of long grids is the same for a seed, and no test is missing in it; long tests first, on one local AWS."""
 
-from tests.support.sampling import AT_LEAST, ONE_OF, left_out
+from tests.support.sampling import AT_LEAST, AT_MOST, ONE_OF, left_out
 from tests.support.scheduling import rank, unit_of
 
 GRID = [f"tests/a.py::test_of_a_grid[{number}]" for number in range(40)]
@@ -23,6 +23,7 @@ def test_a_sample_is_a_part_of_a_grid_and_never_nothing():
     assert len(sampled("1", GRID)) == len(GRID) // ONE_OF
     assert sampled("1", SHORT) == SHORT
     assert len(sampled("1", [*GRID[:4], "tests/a.py::test_another[1]"])) == AT_LEAST + 1
+    assert len(sampled("1", [f"tests/a.py::test_of_hundreds[{number}]" for number in range(500)])) == AT_MOST
 
 
 def test_every_case_is_in_the_sample_of_some_seed():
