@@ -142,11 +142,6 @@ def ec2_refuses_and_any_failure_is_tried_again(machine, cloud, inputs):
     return machine.start({**inputs.asking, "policy": policy})
 
 
-def too_many_are_pending(machine, cloud, inputs):
-    machine.wire.on("ec2:CreateSnapshots", refused("PendingSnapshotLimitExceeded"), nth=2)
-    return machine.start(inputs.asking)
-
-
 def misfits(step):
     """The document refuses a function's parameters, as in the middle of an update of the stack."""
 
@@ -202,8 +197,7 @@ SCENARIOS = {
     ("CrashAllowed?", "default", "Thaw"): nothing_less_than_application,
     ("Snapshot", "next", "Thaw"): plain,
     ("Snapshot", "catch 0", "RetryRefused?"): ec2_refuses,
-    ("Snapshot", "catch 1", "Retry"): too_many_are_pending,
-    ("Snapshot", "catch 2", "Thaw"): snapshot_dies,
+    ("Snapshot", "catch 1", "Thaw"): snapshot_dies,
     ("RetryRefused?", "choice 0", "Retry"): ec2_refuses_and_any_failure_is_tried_again,
     ("RetryRefused?", "default", "Thaw"): ec2_refuses,
     ("Thaw", "next", "AwaitSnapshots"): asking,

@@ -41,20 +41,22 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from models_in(argument)
 
 
-def paths_in(part: Any, unguarded: bool = True) -> Iterator[tuple[str, bool]]:
-    """Give each path of a part of a definition, and whether its being there has to be certain."""
+def paths_in(part: Any, unguarded: bool = True, asked: frozenset[str] = frozenset()) -> Iterator[tuple[str, bool]]:
+    """Give each path of a part of a definition, and whether its being there has to be certain.
+
+    In a conjunction, and in what is nested in it, a path may be read whose presence it asks for first.
+    """
     if isinstance(part, list):
-        # In a conjunction what is asked by IsPresent first may be asked for its value then.
-        asked = {str(item.get("Variable")) for item in part if isinstance(item, dict) and "IsPresent" in item}
         for item in part:
-            yield from paths_in(item, unguarded and not (isinstance(item, dict) and item.get("Variable") in asked))
+            yield from paths_in(item, unguarded, asked)
     elif isinstance(part, dict):
+        asked |= {str(item["Variable"]) for item in part.get("And", []) if "IsPresent" in item}
         for name, value in part.items():
             path = name in PATHS or name.endswith(".$")
             if path and value.startswith("$.") and len(value) > 2:
-                yield value, unguarded and "IsPresent" not in part
+                yield value, unguarded and "IsPresent" not in part and value not in asked
             elif name not in ("ResultPath", "Catch", "Retry"):
-                yield from paths_in(value, unguarded)
+                yield from paths_in(value, unguarded, asked)
 
 
 def ways_out(state: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
@@ -64,7 +66,9 @@ def ways_out(state: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
         if following:
             yield following, {written} - {""}
     for choice in state.get("Choices", []):
-        asked = [test for test in choice.get("And", [choice]) if test.get("IsPresent") is not False]
+        asked = [
+            test for test in choice.get("And", [choice]) if "Variable" in test and test.get("IsPresent") is not False
+        ]
         yield choice["Next"], {test["Variable"].split(".")[1] for test in asked}
     for catch in state.get("Catch", []):
         yield catch["Next"], {catch["ResultPath"].removeprefix("$.")}
