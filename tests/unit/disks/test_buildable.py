@@ -438,25 +438,24 @@ def test_where_the_view_has_no_header_of_volsnap_nothing_is_neutralised() -> Non
     assert made.read(volume.place.start, BLOCK) == before
 
 
-def test_the_work_can_be_split_anywhere() -> None:
+def a_child_of_40_changes() -> Child:
     disk = an_ntfs_disk()
     for number in range(40):
         disk.volume.write(FILE[0] + number * 5 * BLOCK, b"new")
     view = judged(disk.read()).view
     assert view is not None
-    child = Child([view])
+    return Child([view])
+
+
+def test_the_work_can_be_split_anywhere() -> None:
+    child = a_child_of_40_changes()
     whole = list(child.candidates())
     for cut in (0, 1, whole[1].index, whole[-1].index, whole[-1].index + 1):
         assert [*child.candidates(0, cut), *child.candidates(cut)] == whole
 
 
 def test_a_batch_has_as_much_old_data_as_memory_is_for_or_a_single_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = an_ntfs_disk()
-    for number in range(40):
-        disk.volume.write(FILE[0] + number * 5 * BLOCK, b"new")
-    view = judged(disk.read()).view
-    assert view is not None
-    child = Child([view])
+    child = a_child_of_40_changes()
     for most in (1, 7, 1000):
         monkeypatch.setattr(child_module, "MAX_PIECES", most)
         batches = list(child.batches())
