@@ -4,6 +4,8 @@ import asyncio
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +16,7 @@ from sandbox.aws.faults import Faults
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
+LOOK_S = 0.01
 
 
 class PortTakenError(RuntimeError):
@@ -55,6 +58,7 @@ class Sandbox:
             self._thread = threading.Thread(target=self._serve, args=(application, listener.detach()), daemon=True)
             self._thread.start()
             cleanup.callback(self._end_server)
+            cleanup.callback(self._start_ticking())
             urlopen(f"{self.endpoint}/_ministack/health", timeout=START_TIMEOUT_S).close()
             self._cleanup = cleanup.pop_all()
         return self
@@ -97,20 +101,39 @@ class Sandbox:
         keys: dict[str, str] = lambda_runtime.execution_credentials(described)
         return keys
 
+    def changes_of(self, execution_arn: str) -> Iterator[None]:
+        """Yield whenever an execution has entered another state, and once more when it has ended."""
+        from ministack.services import stepfunctions
+
+        execution = stepfunctions._executions.get_scoped(self.account, self.region, execution_arn)
+        seen = 0
+        while execution["status"] == "RUNNING":
+            if (events := len(execution["events"])) != seen:
+                seen = events
+                yield
+            else:
+                time.sleep(LOOK_S)
+        yield
+
     def reset(self) -> None:
         """Forget servers, volumes, snapshots and ordered faults; keep stacks, their resources and the IAM decisions."""
         from moto.ec2.models import ec2_backends
 
         from sandbox.aws.images import IMAGES
         from sandbox.aws.instances import INSTANCES
+        from sandbox.aws.keys import KEYS
+        from sandbox.aws.recycle_bin import BIN
+        from sandbox.aws.snapshot_copies import COPIES
+        from sandbox.aws.snapshot_use import LOCKS
         from sandbox.aws.snapshots import RULES
         from sandbox.aws.volumes import VOLUMES
 
         ec2_backends.reset()
-        for rules in (RULES, INSTANCES, VOLUMES, IMAGES):
+        for rules in (RULES, INSTANCES, VOLUMES, IMAGES, BIN, COPIES, KEYS, LOCKS):
             rules.reset()
         self.servers.forget()
         self.direct_apis.reset()
+        self.scheduler.reset()
         self.faults.reset()
 
     def _assemble(self) -> Any:
@@ -125,12 +148,22 @@ class Sandbox:
         from sandbox.aws import (
             attachments,
             cloudformation,
+            distributed_map,
             ebs,
             ec2,
             iam,
             images,
+            instance_profiles,
             instances,
+            keys,
+            kms,
             lambdas,
+            nested_executions,
+            recycle_bin,
+            resource_rules,
+            scheduler,
+            snapshot_copies,
+            snapshot_use,
             snapshots,
             ssm,
             volumes,
@@ -140,15 +173,14 @@ class Sandbox:
         from sandbox.servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
-        for part in (snapshots, instances, volumes, attachments, images):
+        parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin)
+        for part in (*parts, resource_rules, instance_profiles, cloudformation, nested_executions, distributed_map):
             part.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)
         lambdas.install(self.home / "runtime")
-        cloudformation.install()
         handlers = ministack.SERVICE_HANDLERS
-        handlers["ec2"] = ec2.handle
-        handlers["s3"] = iam.hide_missing_objects(handlers["s3"])
+        handlers["ec2"], keys.KEYS.allows = ec2.handle, ec2.may_use_keys
         links = ssm.BucketLinks(self.endpoint)
         self.servers = Servers(
             self.client("ec2"), lambda: ec2.backend(self.account, self.region), self.seed, links.get, links.put
@@ -156,15 +188,21 @@ class Sandbox:
         servers, clock = self.servers, snapshots.RULES.now_s
         self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
         self.direct_apis = servers.direct_apis(clock)
-        handlers["ebs"] = ebs.handler(self.direct_apis)
+        handlers["ebs"], handlers["kms"] = ebs.handler(self.direct_apis), kms.followed(handlers["kms"])
         # Otherwise MiniStack spends seconds on all of botocore's models at the first request for an unknown service.
         router._KNOWN_AWS_SERVICE_NAMES = frozenset({"ebs"})
-        handlers["ssm"] = ssm.handler(self.run_command)
+        handlers["s3"], handlers["ssm"] = iam.hide_missing_objects(handlers["s3"]), ssm.handler(self.run_command)
         ssm.install_documents(self.run_command)
-        for service in ("ec2", "s3", "dynamodb", "sns", "ssm"):
+        self.scheduler = scheduler.install(handlers, clock, self.client)
+        for service in ("ec2", "s3", "dynamodb", "sns", "ssm", "scheduler"):
             handlers[service] = self.faults.wrap(service, handlers[service], action_of)
         stepfunctions._SFN_WAIT_SCALE = self.wait_scale
         return _as_if_by_tls(break_off_lost_answers(ministack.app))
+
+    def _start_ticking(self) -> Callable[[], None]:
+        from sandbox.aws.scheduler import start_ticking
+
+        return start_ticking(self.scheduler)
 
     def _serve(self, application: Any, listener: int) -> None:
         from hypercorn.asyncio import serve
@@ -193,9 +231,9 @@ def _as_if_by_tls(application: Any) -> Any:
 
 
 def _end_functions() -> None:
-    from ministack.core import lambda_runtime
+    from sandbox.aws import lambdas
 
-    lambda_runtime.reset()
+    lambdas.end()
 
 
 def _listen(port: int) -> socket.socket:

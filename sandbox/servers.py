@@ -4,24 +4,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from sandbox.aws.direct_apis import DirectApis
+from sandbox.aws.direct_writes import Ec2Snapshots, Writes
 from sandbox.aws.instances import INSTANCES
-from sandbox.aws.snapshots import RULES, EbsSnapshot
-from sandbox.disks.content import VolumeContent
-from sandbox.disks.sparse_disk import SparseDisk
-from sandbox.snapshot_disks import DiskShape, DiskWriter
+from sandbox.aws.keys import KEYS
+from sandbox.aws.snapshot_copies import COPIES, encrypts_by_default
+from sandbox.aws.snapshots import RULES, EbsSnapshot, WrittenSnapshot, start_snapshot
+from sandbox.disks.ntfs_volume import NtfsVolume, mounted
+from sandbox.disks.sparse_disk import SparseDisk, read_gpt
+from sandbox.snapshot_disks import ServerDisks, new_volume
 from sandbox.windows.application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
 from sandbox.windows.collection import Put
 from sandbox.windows.guest import put_nowhere
 from sandbox.windows.inventory import nvme_drives
-from sandbox.windows.system import Windows
+from sandbox.windows.system import OnDisk, Windows
 from sandbox.windows.vss import ShadowCopy, VssWriter
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 ROOT_DEVICE = "/dev/sda1"
+# Of a Windows server whose licence EC2 bills (EC2 user guide, AMI billing information).
+WITH_LICENCE = "RunInstances:0002"
 
 
 class Disk(NamedTuple):
@@ -33,24 +39,36 @@ class Disk(NamedTuple):
 
 
 SHOP_WRITER, SHOP_WRITER_ID = "Shop Writer", "{5409a3f0-0c5e-4c6c-9d0e-7a6b1f1f5409}"
+# What the shop's writer writes in a shadow copy of its orders: its id.
+RECOVERED_PATH = r"\Shop\recovered.txt"
 DISKS = (Disk(ROOT_DEVICE, 50, "C:"), Disk("xvdf", 100, "D:"), Disk("xvdg", 20, "E:"))
 
 
 @dataclass
 class Server:
-    """A simulated server; `volumes` maps its drives to volume ids.
-
-    `created_s` holds each shadow copy's time of creation, `lost` those that never reach a disk.
-    """
+    """A simulated server; `volumes` maps its drives to volume ids, `lost` are shadow copies that reach no disk."""
 
     instance_id: str
     name: str
     volumes: dict[str, str]
     windows: Windows
     application: BusyApplication | None = None
-    disks: DiskWriter = field(default_factory=lambda: DiskWriter({}))
-    created_s: dict[str, float] = field(default_factory=dict)
+    disks: ServerDisks = field(default_factory=ServerDisks)
     lost: set[str] = field(default_factory=set)
+    at_shadow: OnDisk | None = None
+    """What lay on the system drive when the last shadow copies were made."""
+
+
+def _open_default_vpc(ec2: "EC2Client") -> None:
+    """Give the default VPC its internet gateway, as AWS does (VPC user guide); moto's has none."""
+    if ec2.describe_internet_gateways()["InternetGateways"]:
+        return
+    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    main: Any = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "association.main", "Values": ["true"]}]
+    [table] = ec2.describe_route_tables(Filters=main)["RouteTables"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc["VpcId"])
+    ec2.create_route(RouteTableId=table["RouteTableId"], GatewayId=gateway, DestinationCidrBlock="0.0.0.0/0")
 
 
 def nothing_to_get(_link: str) -> None:
@@ -73,9 +91,18 @@ class Servers:
     """The servers whose agent has registered with SSM: all, unless a test removes one."""
     lock: Any = field(default_factory=RLock)
     servers: dict[str, Server] = field(default_factory=dict)
-    contents: dict[str, VolumeContent] = field(default_factory=dict)
+    volumes: dict[str, NtfsVolume] = field(default_factory=dict)
+    """The volumes that a simulated Windows has mounted, by their ids."""
     disks: dict[str, SparseDisk] = field(default_factory=dict)
     """The disk in each snapshot."""
+    shadow_disks: dict[str, dict[str, SparseDisk]] = field(default_factory=dict)
+    """By snapshot, the disks as of the shadow copies whose storage it holds, by the copies' ids."""
+    drives: dict[UUID, str] = field(default_factory=dict)
+    """The drive of each disk, by the id that Windows gave it."""
+    public_images: set[str] = field(default_factory=set)
+    """AWS's own images: Windows is on them, with an agent, so that a server of one comes up."""
+    found: dict[str, tuple[OnDisk, OnDisk]] = field(default_factory=dict)
+    """By snapshot of a system drive, what of quiesce lies on it, and in a snapshot that is built from it."""
 
     def __post_init__(self) -> None:
         self.forget()
@@ -100,29 +127,36 @@ class Servers:
         """
         instance_id = self._run_instance(name, volumes, tags or {})
         volume_ids = self._volumes_of(instance_id, volumes)
-        for volume_id in volume_ids.values():
-            self.contents[volume_id] = VolumeContent()
+        drives = nvme_drives(volume_ids)
+        for drive, disk in zip(drives, volumes, strict=True):
+            volume = new_volume(drive.volume_guid, disk.size_gib, of_windows=disk is volumes[0])
+            self.volumes[volume_ids[drive.path]], self.drives[volume.disk_id] = volume, drive.path
         busy = None
         if application:
-            drives = {drive: self.contents[volume_ids[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
-            busy = BusyApplication(self.seed if seed is None else seed, drives)
-        drives = nvme_drives(volume_ids)
+            on = {drive: self.volumes[volume_ids[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)}
+            busy = BusyApplication(self.seed if seed is None else seed, on)
         windows = Windows(instance_id, busy, self.get, RULES.now_s(), put=self.put, drives=drives)
-        shapes = {
-            volume_ids[drive.path]: DiskShape(drive.volume_guid, disk.size_gib)
-            for drive, disk in zip(drives, volumes, strict=True)
-        }
-        server = Server(instance_id, name, volume_ids, windows, busy, DiskWriter(shapes))
-        self._wire_vss(server, {drive.path: drive.volume_guid for drive in drives})
-        with self.lock:
-            self.servers[instance_id], self.managed[instance_id] = server, windows
-        return server
+        return self._switched_on(Server(instance_id, name, volume_ids, windows, busy))
+
+    def encrypt(self, server: Server, key: str) -> None:
+        """Let a server's volumes be encrypted under a customer's key."""
+        KEYS.customers.add(key)
+        for volume_id in server.volumes.values():
+            volume = self.backend().volumes[volume_id]
+            volume.encrypted, volume.kms_key_id = True, key
 
     def add_image(self, name: str) -> str:
         """Register a Windows image, with the platform and architecture that moto leaves out."""
         image_id = self.ec2.register_image(Name=name, RootDeviceName=ROOT_DEVICE)["ImageId"]
         image = self.backend().amis[image_id]
         image.platform, image.architecture, image.root_device_name = "windows", "x86_64", ROOT_DEVICE
+        image.usage_operation = WITH_LICENCE
+        return image_id
+
+    def add_public_image(self, name: str) -> str:
+        """Register an image as AWS has in public."""
+        image_id = self.add_image(name)
+        self.public_images.add(image_id)
         return image_id
 
     def state_of(self, instance_id: str) -> str | None:
@@ -141,15 +175,23 @@ class Servers:
         if server.application:
             server.application.shut_down()
         server.windows.switch_off()
+        for volume in server.disks.volumes.values():
+            volume.dismount()
         self.ec2.stop_instances(InstanceIds=[server.instance_id])
 
     def terminate(self, server: Server) -> None:
         """Terminate a server."""
         self.ec2.terminate_instances(InstanceIds=[server.instance_id])
 
-    def content(self, snapshot_id: str) -> VolumeContent:
-        """Return the content of a snapshot."""
-        return self.contents[snapshot_id]
+    def content(self, volume_or_snapshot_id: str) -> NtfsVolume:
+        """Return a volume that Windows has mounted, or what is in a snapshot as Windows would mount it.
+
+        Raises:
+            KeyError: there is no such snapshot.
+            NotMounted: Windows would not mount it, or would have to repair it.
+        """
+        volume = self.volumes.get(volume_or_snapshot_id)
+        return volume or mounted(self.disks[volume_or_snapshot_id].copy())
 
     def direct_apis(self, now_s: Callable[[], float]) -> DirectApis:
         """Return the EBS direct APIs over the snapshots of these servers."""
@@ -157,14 +199,31 @@ class Servers:
         def snapshot_of(snapshot_id: str) -> Any:
             return self.backend().snapshots.get(snapshot_id)
 
-        return DirectApis(snapshot_of, self.disks.__getitem__, now_s)
+        def pending() -> int:
+            return sum(snapshot.status == "pending" for snapshot in list(self.backend().snapshots.values()))
+
+        def make(size_gib: int, description: str, parent: Any) -> WrittenSnapshot:
+            snapshot = start_snapshot(self.backend(), size_gib, description, parent)
+            if parent.id in self.found:
+                self.found[snapshot.id] = (self.found[parent.id][1],) * 2
+            return snapshot
+
+        apis = DirectApis(snapshot_of, self.disks.__getitem__, now_s)
+        ec2 = Ec2Snapshots(snapshot_of, make, self._keep_disk, pending, lambda: encrypts_by_default(self.backend()))
+        apis.writes = Writes(ec2, self.disks.__getitem__, now_s, apis.keyless)
+        return apis
 
     def examine(self, snapshots: dict[str, str]) -> Examination:
         """Examine the application's data in a recovery point, given as snapshot ids by volume id."""
-        drives: dict[str, VolumeContent] = {}
+        drives: dict[str, NtfsVolume] = {}
         for server in self.servers.values():
             drives |= {d: self.content(snapshots[v]) for d, v in server.volumes.items() if v in snapshots}
         return examine(drives)
+
+    def examine_server(self, instance_id: str) -> Examination:
+        """Examine the application's data on a server that runs."""
+        volumes = self.servers[instance_id].volumes
+        return examine({drive: self.content(volumes[drive]) for drive in (ORDERS_DRIVE, LEDGER_DRIVE)})
 
     def examine_shadow_copies(self, record: dict[str, Any]) -> Examination:
         """Examine the application's data in the shadow copies inside a recovery point, given as its record.
@@ -172,95 +231,160 @@ class Servers:
         Raises:
             KeyError: the recovery point lacks a shadow copy or the volume with its shadow storage.
         """
-        snapshots = {each["volume_id"]: each["snapshot_id"] for each in record["snapshots"]}
-        copies = record["shadow"]["copies"]
-        volume_id_by_guid = {copy["volume_guid"]: copy["volume_id"] for copy in copies}
-        drives: dict[str, VolumeContent] = {}
-        for copy in copies:
-            storage = self.content(snapshots[volume_id_by_guid[copy["storage_guid"]]])
-            drives[copy["path"]] = storage.shadow_copies[copy["shadow_id"]]
-        return examine(drives)
+        # By what the snapshots hold: a server that could not be asked for its storage has it all the same.
+        held: dict[str, SparseDisk] = {}
+        for each in record["snapshots"]:
+            held |= self.shadow_disks.get(each["snapshot_id"], {})
+        return examine({copy["path"]: mounted(held[copy["shadow_id"]].copy()) for copy in record["shadow"]["copies"]})
 
     def forget(self) -> None:
         """Forget all servers and contents, and listen in place of all other listeners."""
         with self.lock:
-            self.servers.clear()
-            self.managed.clear()
-            self.contents.clear()
-            self.disks.clear()
+            of_snapshots = (self.disks, self.shadow_disks, self.found)
+            for known in (self.servers, self.managed, self.volumes, self.drives, *of_snapshots):
+                known.clear()
+            self.public_images.clear()
         RULES.captured[:] = [self._capture]
-        INSTANCES.started[:] = [self._boot]
+        INSTANCES.started[:], INSTANCES.launched[:] = [self._boot], [self._first_boot]
+        COPIES.copied[:] = [self._keep_copy]
 
-    def _wire_vss(self, server: Server, guids: dict[str, str]) -> None:
-        """Let shadow copies capture the volumes, while the application is frozen if VSS asks its writer."""
-        vss, busy = server.windows.guest.vss, server.application
-        volume_of = {guid: server.volumes[drive] for drive, guid in guids.items()}
+    def _switched_on(self, server: Server) -> Server:
+        """Let the server's VSS work on its volumes, and know the server from now on."""
+        windows, busy = server.windows, server.application
+        server.disks.volumes = {drive.volume_guid: self._volume(server, drive.path) for drive in windows.guest.drives}
+        guids = {drive.path: drive.volume_guid for drive in windows.guest.drives}
+        vss = windows.guest.vss
         vss.writers = [replace(writer, notified=[]) for writer in vss.writers]
         if busy:
             needs = frozenset(guids[drive] for drive in (ORDERS_DRIVE, LEDGER_DRIVE))
             vss.writers.append(VssWriter(SHOP_WRITER, SHOP_WRITER_ID, (r"\Shop",), needs))
 
         def created(copies: list[ShadowCopy]) -> None:
+            server.disks.delete_copies({copy.shadow_id for copy in vss.shadow_copies})
+            server.at_shadow = windows.on_disk()
             if busy:
                 busy.work()
             if busy and SHOP_WRITER in vss.asked:
                 busy.freeze()
+            server.disks.add_copies(copies, vss.storage_of, windows.now_s)
             for copy in copies:
-                server.created_s[copy.shadow_id] = server.windows.now_s
-                captured = VolumeContent(dict(self.contents[volume_of[copy.volume]].files))
-                home = volume_of.get(vss.storage_of(copy.volume))
-                if home is not None:  # otherwise the storage is not on an EBS volume
-                    self.contents[home].shadow_copies[copy.shadow_id] = captured
+                # What a writer does in its shadow copies after they were made: auto-recovery.
+                if busy and SHOP_WRITER in vss.asked and copy.volume == guids[ORDERS_DRIVE]:
+                    server.disks.write_to_copy(copy, RECOVERED_PATH, copy.shadow_id)
 
         vss.created = created
+        with self.lock:
+            self.servers[server.instance_id], self.managed[server.instance_id] = server, windows
+        return server
+
+    def _volume(self, server: Server, drive: str) -> NtfsVolume:
+        return self.volumes[server.volumes[drive]]
 
     def _capture(self, instance_id: str, snapshots: Sequence[EbsSnapshot]) -> None:
         """Copy the volumes' content at the instant when CreateSnapshots takes effect."""
         server = self.servers.get(instance_id)
         if server is None:
+            for snapshot in snapshots:
+                self._capture_alone(snapshot)
             return
         with self.lock:
             self.advance()
             if server.application and self.state_of(instance_id) == "running":
                 server.application.work()
-            written = server.disks.write(server.windows.guest.vss, server.created_s, server.lost)
+            existing = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
+            server.disks.delete_copies(existing - server.lost)
             for snapshot in snapshots:
-                self.disks[snapshot.id] = written.get(snapshot.volume_id, SparseDisk(snapshot.volume.size << 30))
-                content = self.contents.setdefault(snapshot.volume_id, VolumeContent())
-                existing = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
-                kept = {shadow_id: copy for shadow_id, copy in content.shadow_copies.items() if shadow_id in existing}
-                content.shadow_copies = kept
-                self.contents[snapshot.id] = content.capture()
+                volume = self.volumes.get(snapshot.volume_id)
+                self.disks[snapshot.id] = (
+                    volume.volume.disk.copy() if volume else SparseDisk(snapshot.volume.size << 30)
+                )
+                self.shadow_disks[snapshot.id] = server.disks.shadow_copies_on(volume) if volume else {}
+                if snapshot.volume_id == server.volumes.get("C:"):
+                    now = server.windows.on_disk()
+                    self.found[snapshot.id] = now, server.at_shadow or now
+
+    def _keep_copy(self, source_id: str, copy: Any) -> None:
+        """Keep the disk in a copied snapshot."""
+        self._keep_disk(copy.id, self.disks[source_id].copy())
+        if source_id in self.found:
+            self.found[copy.id] = self.found[source_id]
+
+    def _capture_alone(self, snapshot: EbsSnapshot) -> None:
+        """Copy the content of a volume that no Windows has mounted: what was in the snapshot that it was made of."""
+        if disk := self.disks.get(snapshot.volume.snapshot_id or ""):
+            self._keep_disk(snapshot.id, disk.copy())
+
+    def _keep_disk(self, snapshot_id: str, disk: SparseDisk) -> None:
+        """Keep the disk in a snapshot that was written or copied."""
+        with self.lock:
+            self.disks[snapshot_id] = disk
 
     def _boot(self, instance: Any) -> None:
         """Start Windows, with the volumes' content, on an instance whose root volume comes from a server's snapshot.
 
         Any other instance stays unknown here: its agent never registers.
         """
+        if instance.id in self.servers:
+            for volume in self.servers[instance.id].disks.volumes.values():
+                volume.mount()
+            return
+        mappings = dict(instance.get_block_device_mapping)
         snapshots = {
-            device: self.backend().get_volume(mapping.volume_id).snapshot_id
-            for device, mapping in instance.get_block_device_mapping
+            device: self.backend().get_volume(mapping.volume_id).snapshot_id for device, mapping in mappings.items()
         }
-        if instance.id in self.servers or snapshots.get(instance.root_device_name) not in self.contents:
+        if self._drive_of(snapshots.get(instance.root_device_name)) is None:
             return
         volumes = {}
-        for device, mapping in instance.get_block_device_mapping:
+        for device, mapping in mappings.items():
             if drive := self._drive_of(snapshots[device]):
                 volumes[drive] = mapping.volume_id
-                self.contents[mapping.volume_id] = self.contents[snapshots[device]].capture()
+                self.volumes[mapping.volume_id] = mounted(self.disks[snapshots[device]].copy())
         windows = Windows(instance.id, None, self.get, RULES.now_s(), put=self.put, drives=nvme_drives(volumes))
-        with self.lock:
-            self.servers[instance.id] = Server(instance.id, "", volumes, windows)
-            self.managed[instance.id] = windows
+        self._switched_on(Server(instance.id, "", volumes, windows))
+        if found := self.found.get(snapshots[instance.root_device_name]):
+            windows.boot_from(found[0])
+
+    def _first_boot(self, instance: Any) -> None:
+        """Start Windows on a server of a public image: EC2Launch and user data make drives of its volumes.
+
+        Its agent registers if the server's role lets it. A server of any other image stays unknown here, because what
+        is on such an image is in its snapshots.
+        """
+        if instance.image_id not in self.public_images:
+            return
+        backend = self.backend()
+        if not instance.security_groups:
+            group = backend.get_default_security_group(instance.vpc_id)
+            backend.modify_instance_security_groups(instance.id, [group.id])
+        attached = dict(instance.get_block_device_mapping)
+        root = instance.root_device_name
+        devices = [root, *sorted(attached.keys() - {root})]
+        volume_ids = {f"{letter}:": attached[d].volume_id for letter, d in zip("CDEFGHIJ", devices, strict=False)}
+        drives = nvme_drives(volume_ids)
+        for drive, device in zip(drives, devices, strict=True):
+            size_gib = backend.get_volume(volume_ids[drive.path]).size
+            volume = new_volume(drive.volume_guid, size_gib, of_windows=device == root)
+            self.volumes[volume_ids[drive.path]], self.drives[volume.disk_id] = volume, drive.path
+        windows = Windows(instance.id, None, self.get, RULES.now_s(), put=self.put, drives=drives)
+        self._switched_on(Server(instance.id, "", volume_ids, windows))
+        if not self._lets_agents_in(instance):
+            del self.managed[instance.id]
+
+    def _lets_agents_in(self, instance: Any) -> bool:
+        association = self.backend().iam_instance_profile_associations.get(instance.id)
+        named = association.iam_instance_profile.name if association else ""
+        found = INSTANCES.profile_of(named) if named and INSTANCES.profile_of else None
+        return found is not None and found.for_agents
 
     def _drive_of(self, snapshot_id: str | None) -> str | None:
-        """Return the drive of a snapshot's volume; Windows finds it again by the disk's signature."""
-        snapshot = self.backend().snapshots.get(snapshot_id)
-        drives = {volume: drive for server in self.servers.values() for drive, volume in server.volumes.items()}
-        return drives.get(snapshot.volume_id) if snapshot else None
+        """Return the drive of a snapshot's volume; Windows finds it again by the disk's id."""
+        disk = self.disks.get(snapshot_id or "")
+        found = read_gpt(disk) if disk else None
+        return self.drives.get(found[0]) if found else None
 
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
         image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]
+        _open_default_vpc(self.ec2)
         # EC2 gives a server the VPC's default group if the call names none; moto gives it none.
         default = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
         answer = self.ec2.run_instances(
@@ -282,6 +406,7 @@ class Servers:
         instance_id = answer["Instances"][0]["InstanceId"]
         instance = self.backend().get_instance(instance_id)
         instance.platform, instance.platform_details = "windows", "Windows"  # moto knows them from its AMI file only
+        instance.usage_operation = WITH_LICENCE
         return instance_id
 
     def _volumes_of(self, instance_id: str, volumes: Sequence[Disk]) -> dict[str, str]:

@@ -31,7 +31,14 @@ STEPS = (
     "make_image",
     "report",
     "sweep",
+    "revert",
     "recover",
+    "retention",
+    "resolve",
+    "summarize",
+    "schedule",
+    "page",
+    "posture",
 )
 # These start processes and servers of their own, which need the machine's environment.
 WITH_PROCESSES = {"sandbox", "e2e", "guest"}

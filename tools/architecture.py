@@ -12,13 +12,28 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tools.marked_page import renewed
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "inside" / "architecture.md"
 PACKAGE = ROOT / "src" / "quiesce"
 # From the ground up; tests/unit/test_layers.py enforces it.
-LAYERS = ("ground", "disks", "vss", "policy", "guest", "points", "backup recovery", "report", "aws", "steps")
+LAYERS = (
+    "ground",
+    "disks",
+    "vss",
+    "policy",
+    "guest",
+    "points",
+    "revert",
+    "backup policy_run recovery retention schedules",
+    "posture",
+    "report",
+    "pages",
+    "aws",
+    "steps",
+)
 GROUND = "What everything else needs: errors, tags, settings, time, what a person typed, how every document begins."
-MARKS = re.compile(r"(<!-- (\w+): begin.*?-->\n)(.*?)(<!-- \2: end -->)", re.DOTALL)
 
 
 def first_sentence(path: Path) -> str:
@@ -43,13 +58,19 @@ def layers() -> Iterator[str]:
 def states(machine: str) -> Iterator[str]:
     """Yield a table of a machine's tasks: what each does, by its comment, and the module of its step."""
     tasks = {name: state for name, state in definition(machine)["States"].items() if state["Type"] == "Task"}
-    steps = {name: step_of(state["Resource"]) for name, state in tasks.items()}
+    steps = {
+        name: step_of(state["Resource"]) if "Function" in state["Resource"] else "" for name, state in tasks.items()
+    }
     # Where all tasks call one step, the column would say the same in each row.
     several = len(set(steps.values())) > 1
     yield "| State | What it does | Step |" if several else "| State | What it does |"
     yield "|---|---|---|" if several else "|---|---|"
     for name, state in tasks.items():
-        yield f"| {name} | {state['Comment'].rstrip('.')} |" + (f" `{steps[name]}` |" if several else "")
+        yield f"| {name} | {state['Comment'].rstrip('.')} |" + (f" {_step(steps[name])} |" if several else "")
+
+
+def _step(step: str) -> str:
+    return f"`{step}`" if step else "another machine"
 
 
 def step_of(resource: str) -> str:
@@ -96,17 +117,6 @@ def definition(machine: str) -> dict[str, Any]:
     return dict(YAML(typ="safe", pure=True).load((ROOT / "statemachine" / f"{machine}.asl.yaml").read_text()))
 
 
-def renewed(page: str) -> str:
-    """Return the page with each part between its markers generated anew.
-
-    Raises:
-        ValueError: the page lacks a part, or has an unknown one.
-    """
-    if (found := {mark[2] for mark in MARKS.finditer(page)}) != set(PARTS):
-        raise ValueError(f"the page has the parts {sorted(found)}, not {sorted(PARTS)}")
-    return MARKS.sub(lambda mark: mark[1] + "\n".join(PARTS[mark[2]]()) + "\n" + mark[4], page)
-
-
 def _module(path: Path, folder: Path) -> str:
     return "/".join(path.relative_to(folder).with_suffix("").parts)
 
@@ -123,8 +133,8 @@ def main(arguments: list[str]) -> int:
     """Write the page, or with ``--check`` return 1 if it is stale."""
     page = PAGE.read_text()
     if "--check" in arguments:
-        return int(renewed(page) != page)
-    PAGE.write_text(renewed(page))
+        return int(renewed(page, PARTS) != page)
+    PAGE.write_text(renewed(page, PARTS))
     return 0
 
 

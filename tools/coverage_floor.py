@@ -33,7 +33,7 @@ def main() -> None:
     wrong = complaint(measured, float(str(floor)))
     if measured < float(str(floor)):
         sys.exit(f"{table.getvalue()}{wrong}")
-    sys.stdout.write(f"{wrong or f'branch coverage of src and functions: {measured:.2f} %'}\n")
+    sys.stdout.write(f"{wrong or f'branch coverage of src, functions and cli: {measured:.2f} %'}\n")
 
 
 if __name__ == "__main__":

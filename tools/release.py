@@ -20,7 +20,11 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ".aws-sam/build"
 # Beside the built template: the files that it names, the settings of `sam deploy`, and what an administrator reads.
-CONTENTS = (BUILT, "functions", "statemachine", "guest/document.yaml", "samconfig.toml", "policies", "examples", "docs")
+CONTENTS = (
+    *(BUILT, "functions", "statemachine", "resources.yaml", "outputs.yaml", "rights", "guest/look.yaml"),
+    *("guest/act.yaml", "samconfig.toml"),
+    *("policies", "examples", "docs"),
+)
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE")
 
 

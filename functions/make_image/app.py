@@ -1,4 +1,4 @@
-"""MakeImage: ask EC2 for an initial AMI if the server needs one, and deregister replaced and failed ones."""
+"""MakeImage: ask EC2 for an initial AMI if the server needs one."""
 
 from typing import Any
 

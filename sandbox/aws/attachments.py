@@ -52,7 +52,7 @@ class EbsAttachment(moto_ebs.VolumeAttachment):
 
 def _free_detached_volumes(backend: Any) -> None:
     """Free the volumes and devices whose detachment has ended by now."""
-    for volume in backend.volumes.values():
+    for volume in list(backend.volumes.values()):
         if volume.attachment and volume.attachment.status == "detached":
             backend.detach_volume(volume.id, volume.attachment.instance.id, volume.attachment.device)
 

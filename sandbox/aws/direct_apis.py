@@ -1,5 +1,6 @@
 """The EBS direct APIs over simulated snapshots: written blocks by page and token, checksums, and refusals.
 
+Reading is here, writing in ``direct_writes``.
 Source: AWS, EBS User Guide, EBS direct APIs (concepts, reading snapshots, frequently asked questions), and their
 reference; names, places and patterns of fields: botocore's model. AWS documents no answer for a pending or archived
 snapshot.
@@ -9,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -17,15 +18,26 @@ from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from sandbox.aws.direct_writes import ApiError, Writes
 from sandbox.aws.faults import Answer
 from sandbox.disks.sparse_disk import SparseDisk
 
 BLOCK_BYTES = 524_288
 FEWEST, MOST = 100, 10_000
 BLOCK_TOKEN_S, PAGE_TOKEN_S = 7 * 86_400, 3_600
-PATH = re.compile(r"/snapshots/(snap-[0-9a-f]+)/blocks(?:/([0-9]+))?")
+ID = "(snap-[0-9a-f]{1,59})"
+PATHS = {
+    ("GET", re.compile(rf"/snapshots/{ID}/blocks")): "ListSnapshotBlocks",
+    ("GET", re.compile(rf"/snapshots/{ID}/blocks/([0-9]+)")): "GetSnapshotBlock",
+    ("GET", re.compile(rf"/snapshots/{ID}/changedblocks")): "ListChangedBlocks",
+    ("PUT", re.compile(rf"/snapshots/{ID}/blocks/([0-9]+)")): "PutSnapshotBlock",
+    ("POST", re.compile(rf"/snapshots/completion/{ID}")): "CompleteSnapshot",
+    ("POST", re.compile("/snapshots")): "StartSnapshot",
+}
 STATUS = {
     "AccessDeniedException": 403,
+    "ConcurrentLimitExceededException": 400,
+    "ConflictException": 503,
     "InternalServerException": 500,
     "RequestThrottledException": 400,
     "ResourceNotFoundException": 404,
@@ -35,32 +47,28 @@ STATUS = {
 }
 
 
-class ApiError(Exception):
-    """An error that these APIs answer with: its name and reason."""
-
-    def __init__(self, code: str, reason: str, message: str = "") -> None:
-        super().__init__(message or reason)
-        self.code, self.reason = code, reason
+def told(error: ApiError) -> Answer:
+    """Return an error as an answer."""
+    body = json.dumps({"Message": str(error)} | ({"Reason": error.reason} if error.reason else {}))
+    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": error.code}
+    return STATUS[error.code], headers, body.encode()
 
 
 class Call(NamedTuple):
-    """What a request's path asks for: one block, or the list of blocks if `index` is None."""
+    """What a request asks for: the API's name, and the snapshot and block in its path."""
 
+    operation: str
     snapshot_id: str
-    index: int | None
-
-    @property
-    def operation(self) -> str:
-        """The name of the API."""
-        return "ListSnapshotBlocks" if self.index is None else "GetSnapshotBlock"
+    index: int
 
 
-def call_of(path: str) -> Call:
-    """Return what a path asks for."""
-    found = PATH.fullmatch(path)
-    if found is None:
-        raise ApiError("SandboxCannotTell", "", f"the sandbox does not know {path}")
-    return Call(found[1], None if found[2] is None else int(found[2]))
+def call_of(method: str, path: str) -> Call:
+    """Return what a request asks for."""
+    for (verb, pattern), operation in PATHS.items():
+        if verb == method and (found := pattern.fullmatch(path)):
+            snapshot_id, index, *_ = (*found.groups(), "", "0")[:2]
+            return Call(operation, snapshot_id, int(index or 0))
+    raise ApiError("SandboxCannotTell", "", f"the sandbox does not know {method} {path}")
 
 
 @dataclass
@@ -87,24 +95,64 @@ class DirectApis:
     keyless: set[str] = field(default_factory=set)
     damaged: dict[tuple[str, int], int] = field(default_factory=dict)
     errors: list[ApiError] = field(default_factory=list)
+    writes: Writes | None = None
     _listings: int = 0
 
     def reset(self) -> None:
         """Undo all of these."""
+        writes = self.writes
         self.__init__(self.snapshot_of, self.disk_of, self.now_s)  # type: ignore[misc]
+        self.writes = writes
+        if writes:
+            writes.keyless = self.keyless
+            writes.reset()
 
-    def answer(self, path: str, query: dict[str, str]) -> Answer:
-        """Answer a GET request."""
+    def answer(
+        self, method: str, path: str, query: dict[str, str], headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> Answer:
+        """Answer a request; the names of its headers in any case."""
         try:
-            call = call_of(path)
+            call = call_of(method, path)
             if self.errors:
                 raise self.errors.pop(0)
-            self._refuse_snapshot(call.snapshot_id)
-            return self._list(call, query) if call.index is None else self._get(call.snapshot_id, call.index, query)
+            lower = {name.lower(): value for name, value in headers.items()}
+            return self._write(call, lower, body) if method != "GET" else self._read(call, query)
         except ApiError as error:
-            body = json.dumps({"Message": str(error)} | ({"Reason": error.reason} if error.reason else {}))
-            headers = {"Content-Type": "application/json", "x-amzn-ErrorType": error.code}
-            return STATUS[error.code], headers, body.encode()
+            return told(error)
+
+    def _write(self, call: Call, headers: dict[str, str], body: bytes) -> Answer:
+        if self.writes is None:
+            raise ApiError("SandboxCannotTell", "", "no snapshot can be written here")
+        if call.operation == "StartSnapshot":
+            return _json(201, self.writes.start(body))
+        if call.operation == "PutSnapshotBlock":
+            answered = self.writes.put(call.snapshot_id, call.index, headers, body)
+            return 201, {"Content-Type": "application/json", **answered}, b"{}"
+        return _json(202, self.writes.complete(call.snapshot_id, headers))
+
+    def _read(self, call: Call, query: dict[str, str]) -> Answer:
+        self._refuse_snapshot(call.snapshot_id)
+        if call.operation == "GetSnapshotBlock":
+            return self._get(call.snapshot_id, call.index, query)
+        if call.operation == "ListSnapshotBlocks":
+            written = self.disk_of(call.snapshot_id).written_blocks(BLOCK_BYTES)
+            return self._list(call.snapshot_id, query, written, lambda index, token: {"BlockToken": token(index)})
+        return self._list_changes(call.snapshot_id, query)
+
+    def _list_changes(self, snapshot_id: str, query: dict[str, str]) -> Answer:
+        first_id = query.get("firstSnapshotId", "")
+        self._refuse_snapshot(first_id)
+        if self.writes is None:
+            raise ApiError("SandboxCannotTell", "", "not simulated: changes between snapshots of a volume")
+        in_first = set(self.disk_of(first_id).written_blocks(BLOCK_BYTES))
+
+        def described(index: int, token: Callable[..., str]) -> dict[str, str]:
+            # A block that the first snapshot does not have has no token of it.
+            first = {"FirstBlockToken": token(index, first_id)} if index in in_first else {}
+            return first | {"SecondBlockToken": token(index)}
+
+        changed = self.writes.changed(first_id, snapshot_id)
+        return self._list(snapshot_id, query, changed, described, "ChangedBlocks")
 
     def _refuse_snapshot(self, snapshot_id: str) -> None:
         snapshot = self.snapshot_of(snapshot_id)
@@ -115,29 +163,38 @@ class DirectApis:
             message = f"not known: the answer for a snapshot that is {snapshot.status}, {snapshot.storage_tier}"
             raise ApiError("SandboxCannotTell", "", message)
 
-    def _list(self, call: Call, query: dict[str, str]) -> Answer:
+    def _list(
+        self,
+        snapshot_id: str,
+        query: dict[str, str],
+        blocks: list[int],
+        described: Callable[[int, Callable[..., str]], dict[str, str]],
+        name: str = "Blocks",
+    ) -> Answer:
         size = int(query.get("maxResults", MOST))
         if not FEWEST <= size <= MOST:
             raise ApiError("ValidationException", "INVALID_PARAMETER_VALUE", f"maxResults is {size}")
-        start = self._page_start(call.snapshot_id, query)
+        start = self._page_start(snapshot_id, query)
         self._listings += 1
-        disk = self.disk_of(call.snapshot_id)
-        left = [index for index in disk.written_blocks(BLOCK_BYTES) if index >= start]
+        left = [index for index in blocks if index >= start]
         shown = left[: min(size, self.page_blocks)]
         if self.empty_pages:
             self.empty_pages, shown = self.empty_pages - 1, []
         expires_s = int(self.now_s()) + BLOCK_TOKEN_S
-        tokens = [(index, self._token(call.snapshot_id, index, expires_s)) for index in shown]
+
+        def token(index: int, of: str = snapshot_id) -> str:
+            return self._token(of, index, expires_s)
+
         page = {
-            "Blocks": [{"BlockIndex": index, "BlockToken": token} for index, token in tokens],
+            name: [{"BlockIndex": index, **described(index, token)} for index in shown],
             "ExpiryTime": expires_s,
-            "VolumeSize": disk.size_bytes >> 30,
+            "VolumeSize": self.disk_of(snapshot_id).size_bytes >> 30,
             "BlockSize": BLOCK_BYTES,
         }
         if len(shown) < len(left):
             following = shown[-1] + 1 if shown else start
-            page["NextToken"] = _packed("page", call.snapshot_id, following, int(self.now_s()) + PAGE_TOKEN_S)
-        return 200, {"Content-Type": "application/json"}, json.dumps(page).encode()
+            page["NextToken"] = _packed("page", snapshot_id, following, int(self.now_s()) + PAGE_TOKEN_S)
+        return _json(200, page)
 
     def _page_start(self, snapshot_id: str, query: dict[str, str]) -> int:
         """The index of the first block to list: a page token takes precedence over startingBlockIndex."""
@@ -171,6 +228,10 @@ class DirectApis:
         return _packed(str(self._listings if self.rotating else 0), snapshot_id, index, expires_s)
 
 
+def _json(status: int, answer: Mapping[str, Any]) -> Answer:
+    return status, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+
+
 def _packed(*parts: object) -> str:
     return base64.b64encode("/".join(map(str, parts)).encode()).decode()
 
@@ -195,5 +256,8 @@ def respond(apis: DirectApis, request: AWSPreparedRequest) -> AWSResponse:
     """Answer a request as botocore's event `before-send.ebs` hands it over, instead of the network."""
     parts = urlsplit(request.url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    status, headers, body = apis.answer(parts.path, query)
-    return AWSResponse(request.url, status, headers, _Raw(body))
+    sent = request.body.read() if hasattr(request.body, "read") else request.body or b""
+    given = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
+    body = sent.encode() if isinstance(sent, str) else bytes(sent)
+    status, headers, answer = apis.answer(request.method, parts.path, query, given, body)
+    return AWSResponse(request.url, status, headers, _Raw(answer))

@@ -6,7 +6,7 @@ The sandbox knows what AWS documents and refuses everything else in a document, 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 # SSM quotas: "content of the document must not exceed 64KB", the parameters' values at run time included.
@@ -39,6 +39,7 @@ class Document:
 
     name: str
     version: int
+    content: Mapping[str, Any]
     size_bytes: int
     parameters: Mapping[str, Mapping[str, Any]]
     script: str
@@ -64,7 +65,7 @@ class Document:
             _check_parameter(parameter, properties)
         if undeclared := set(PLACEHOLDER.findall(script)) - set(parameters):
             _refuse(f"not declared: {sorted(undeclared)}")
-        return cls(name, version, size_bytes, parameters, script, limit_s)
+        return cls(name, version, content, size_bytes, parameters, script, limit_s)
 
     def script_with(self, given: Mapping[str, list[str]]) -> str:
         """The PowerShell that the agent runs for a command with these parameters.
@@ -78,6 +79,57 @@ class Document:
             raise SsmError("MaxDocumentSizeExceeded", "document and parameters together")
         values = {name: _value(name, properties, given.get(name)) for name, properties in self.parameters.items()}
         return PLACEHOLDER.sub(lambda found: values[found.group(1)], self.script)
+
+
+@dataclass
+class Versions:
+    """All versions of one document, and which of them is its default.
+
+    A new version is not the default. CloudFormation's reference says that ``NewVersion`` makes it the default, a user
+    saw that it does not (aws-cloudformation/cloudformation-coverage-roadmap, issue 2539, July 2026).
+    """
+
+    name: str
+    made: list[Document] = field(default_factory=list)
+    default: int = 1
+
+    def add(self, content: Mapping[str, Any]) -> Document:
+        """Add a version.
+
+        Raises:
+            SsmError: `InvalidDocumentContent`, `MaxDocumentSizeExceeded`; `DuplicateDocumentContent` for the content of
+                the latest version. Whether SSM also refuses that of an earlier one is not published.
+        """
+        new = Document.parse(self.name, len(self.made) + 1, content)
+        if self.made and self.made[-1].content == content:
+            raise SsmError("DuplicateDocumentContent", f"version {self.made[-1].version} of {self.name} has it")
+        self.made.append(new)
+        return new
+
+    def find(self, version: str) -> Document:
+        """Return a version by its number, ``$LATEST`` or ``$DEFAULT``.
+
+        Raises:
+            SsmError: `InvalidDocumentVersion`.
+        """
+        number = {"$LATEST": len(self.made), "$DEFAULT": self.default}.get(version) or int(version)
+        if number > len(self.made):
+            raise SsmError("InvalidDocumentVersion", f"{self.name} has no version {version}")
+        return self.made[number - 1]
+
+    def describe(self, version: str) -> dict[str, Any]:
+        """Return a version as DescribeDocument does."""
+        found = self.find(version)
+        return {
+            "Name": self.name,
+            "Status": "Active",
+            "DocumentType": "Command",
+            "DocumentFormat": "JSON",
+            "SchemaVersion": "2.2",
+            "DocumentVersion": str(found.version),
+            "LatestVersion": str(len(self.made)),
+            "DefaultVersion": str(self.default),
+        }
 
 
 def _refuse(reason: str) -> NoReturn:

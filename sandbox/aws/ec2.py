@@ -1,6 +1,9 @@
 """moto's EC2 behind MiniStack's front: one call in, one answer out, without a socket."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,9 +13,27 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from sandbox.aws.faults import Answer
-from sandbox.aws.iam import refuse_ec2
+from sandbox.aws.iam import Permission, refuse, refuse_ec2
 
 _moto = DomainDispatcherApplication(create_backend_app)
+_caller: ContextVar[tuple[dict[str, str], dict[str, Any]] | None] = ContextVar("_caller", default=None)
+"""Headers and query of the request that is being answered: EBS uses keys in its caller's name."""
+
+
+@contextmanager
+def called_by(headers: dict[str, str], query: dict[str, Any]) -> Iterator[None]:
+    """Let keys be used in the name of the caller of this request."""
+    token = _caller.set((headers, query))
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
+def may_use_keys(permissions: list[Permission]) -> bool:
+    """Whether the role that made the request being answered grants these uses of keys; without one, nobody asks."""
+    caller = _caller.get()
+    return caller is None or refuse("kms", permissions, *caller) is None
 
 
 def backend(account: str, region: str) -> Any:
@@ -41,6 +62,7 @@ def _answer(method: str, path: str, headers: dict[str, str], body: bytes, query:
         data=body,
         base_url=f"http://{kept['host']}",
     )
-    chunks, status, answer_headers = run_wsgi_app(_moto, request.get_environ())
+    with called_by(headers, query):
+        chunks, status, answer_headers = run_wsgi_app(_moto, request.get_environ())
     answer = {name: value for name, value in answer_headers if name.lower() != "content-length"}
     return int(status.split()[0]), answer, b"".join(chunks)

@@ -10,6 +10,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from moto.ec2.exceptions import EC2ClientError
 
+from sandbox.aws import instance_profiles
 from sandbox.aws.snapshots import included_volumes
 
 Context = dict[str, Any]
@@ -96,12 +97,15 @@ def _creating(
 
 
 def _run_instances(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
-    """As above, and on the network interface and the key pair; the sandbox does not check iam:PassRole."""
+    """As above, on the network interface and the key pair, and to pass the role of an instance profile."""
     uses = ("ImageId", "SubnetId", "SecurityGroupId")
     yield from _creating("RunInstances", ("instance", "volume"), uses)(backend, parameters)
     yield "ec2:RunInstances", _arn("network-interface", "*"), {}
     for name in _values(parameters, "KeyName"):
         yield "ec2:RunInstances", _arn("key-pair", name), {}
+    for named in _values(parameters, "IamInstanceProfile"):
+        if found := instance_profiles.find(named):
+            yield "iam:PassRole", found.role_arn, {"iam:PassedToService": "ec2.amazonaws.com"}
 
 
 def _deregister_image(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
@@ -142,19 +146,28 @@ DESCRIBING = (
     "DescribeImages",
     "DescribeInstances",
     "DescribeInstanceStatus",
+    "DescribeInstanceTypes",
+    "DescribeLockedSnapshots",
+    "DescribeNetworkInterfaces",
+    "DescribeRouteTables",
     "DescribeSecurityGroups",
     "DescribeSnapshots",
     "DescribeSubnets",
     "DescribeTags",
     "DescribeVolumes",
+    "DescribeVpcEndpoints",
+    "GetEbsEncryptionByDefault",
+    "ListSnapshotsInRecycleBin",
 )
 RULES: dict[str, Callable[[Any, dict[str, str]], Iterator[Permission]]] = {
     "CreateSnapshots": _create_snapshots,
     "CreateTags": _named("CreateTags", "ResourceId"),
     "DeleteTags": _named("DeleteTags", "ResourceId"),
     "DeleteSnapshot": _named("DeleteSnapshot", "SnapshotId"),
+    "DescribeSnapshotAttribute": _named("DescribeSnapshotAttribute", "SnapshotId"),
     "RunInstances": _run_instances,
     "CreateVolume": _creating("CreateVolume", ("volume",), ("SnapshotId",)),
+    "CopySnapshot": _creating("CopySnapshot", ("snapshot",), ("SourceSnapshotId",)),
     "CreateImage": _creating("CreateImage", ("image", "snapshot"), ("InstanceId",)),
     "DeregisterImage": _deregister_image,
     "CreateSecurityGroup": _creating("CreateSecurityGroup", ("security-group",), ("VpcId",)),

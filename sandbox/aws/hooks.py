@@ -9,15 +9,23 @@ HOOKS = {
     "ministack.app": "app SERVICE_HANDLERS",
     "ministack.core.iam_actions": ("access_denied_response extract_iam_action identity_denial_message"),
     "ministack.core.iam_evaluator": "_gather_role_policies evaluate enforce AuthError EvalResult",
-    "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset",
+    "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset subprocess",
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "_KNOWN_AWS_SERVICE_NAMES extract_access_key_id",
     "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS _physical_name _sfn_definition",
-    "ministack.services.iam": "_roles",
+    "ministack.services.iam": "_instance_profiles _roles",
+    "ministack.services.kms": "_keys",
     "ministack.services.lambda_svc": (
         "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"
     ),
-    "ministack.services.stepfunctions": "_SFN_WAIT_SCALE",
+    "ministack.services.stepfunctions": (
+        "_SFN_WAIT_SCALE _ExecutionError _apply_input_path _apply_output_path _apply_result_path "
+        "_apply_result_selector _error_matches _execute_choice _execute_map _execute_parallel _execute_pass "
+        "_execute_task _execute_wait _executions _fail_execution _fail_state_error "
+        "_invoke_nested_start_execution_sync _map_runs _nested_start_execution_request _next_or_end "
+        "_read_map_items _resolve_params_obj _resolve_path_or_ctx _run_distributed_map _run_execution "
+        "_run_sub_machine _start_execution _stop_execution"
+    ),
     "moto.ec2.models.amis": "Ami AmiBackend",
     "moto.ec2.models.elastic_block_store": "EBSBackend Snapshot Volume VolumeAttachment",
     "moto.ec2.models.instances": "Instance InstanceState",

@@ -17,7 +17,7 @@ from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.core.router import extract_access_key_id
 from ministack.services import iam as ministack_iam
 
-from sandbox.aws import ec2_permissions
+from sandbox.aws import ec2_permissions, keys
 from sandbox.aws.faults import Answer, Handler
 from sandbox.aws.not_enforced import SERVICES_NOT_ENFORCED
 
@@ -25,24 +25,49 @@ from sandbox.aws.not_enforced import SERVICES_NOT_ENFORCED
 RESOURCE_BY_MINISTACK = frozenset(
     f"{service}:{action}"
     for service, actions in {
-        "s3": "GetObject GetObjectVersion PutObject DeleteObject ListBucket ListBucketVersions",
-        "dynamodb": "GetItem PutItem UpdateItem DeleteItem Query ConditionCheckItem",
-        "sns": "Publish",
-        "states": "GetExecutionHistory",
+        "s3": "GetBucketVersioning GetObject GetObjectVersion PutObject DeleteObject ListBucket ListBucketVersions",
+        "dynamodb": "GetItem BatchGetItem PutItem UpdateItem DeleteItem Query ConditionCheckItem",
+        "sns": "ListSubscriptionsByTopic Publish",
+        "states": "DescribeExecution GetExecutionHistory ListExecutions StartExecution",
         "sts": "GetCallerIdentity",
+        "cloudformation": "DescribeStacks",
+        "cloudwatch": "DescribeAlarms",
     }.items()
     for action in actions.split()
 )
 
 
-RESOURCE_BY_EBS = frozenset({"ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock"})
-RESOURCE_BY_SSM = frozenset({"ssm:SendCommand", "ssm:GetCommandInvocation", "ssm:DescribeInstanceInformation"})
+RESOURCE_BY_SSM = frozenset(
+    f"ssm:{action}"
+    for action in (
+        "SendCommand",
+        "GetCommandInvocation",
+        "DescribeInstanceInformation",
+        "DescribeDocument",
+        "GetParameter",
+    )
+)
+RESOURCE_BY_EBS = frozenset(
+    f"ebs:{action}"
+    for action in (
+        "ListSnapshotBlocks",
+        "GetSnapshotBlock",
+        "ListChangedBlocks",
+        "StartSnapshot",
+        "PutSnapshotBlock",
+        "CompleteSnapshot",
+    )
+)
+RESOURCE_BY_SCHEDULER = frozenset(
+    f"scheduler:{action}Schedule{'s' * (action == 'List')}" for action in ("Create", "Update", "Get", "Delete", "List")
+)
 Permission = ec2_permissions.Permission
 
 
 def is_known(action: str) -> bool:
     """Whether the sandbox has a rule for the resources of an action."""
-    known = action in RESOURCE_BY_MINISTACK | RESOURCE_BY_EBS | RESOURCE_BY_SSM
+    by_service = RESOURCE_BY_EBS | RESOURCE_BY_SSM | RESOURCE_BY_SCHEDULER
+    known = action in RESOURCE_BY_MINISTACK | by_service | keys.ACTIONS | {"iam:PassRole"}
     return known or action.removeprefix("ec2:") in ec2_permissions.RULES
 
 
@@ -147,13 +172,15 @@ _statements: ContextVar[list[tuple[str, tuple[str, ...]]] | None] = ContextVar("
 
 
 def install(log: DecisionLog) -> None:
-    """Make MiniStack leave EBS, EC2 and SSM to `refuse`, deny unknown actions, and keep every decision."""
+    """Make MiniStack leave EBS, EC2, SSM and Scheduler to `refuse`, deny unknown actions, and keep every decision."""
     extract = iam_actions.extract_iam_action
     evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
 
     def action_or_unknown(service: str, *request: Any) -> str | None:
         return (
-            None if service in {"ebs", "ec2", "ssm"} else extract(service, *request) or f"{service}:UnknownToTheSandbox"
+            None
+            if service in {"ebs", "ec2", "ssm", "scheduler"}
+            else extract(service, *request) or f"{service}:UnknownToTheSandbox"
         )
 
     def evaluate_known_actions(context: Any, policies: Any, *limits: Any) -> Any:
@@ -169,6 +196,9 @@ def install(log: DecisionLog) -> None:
     def enforce_and_keep(
         key: str, action: str, service: str, region: str, *, resource_arn: str = "*", **rest: Any
     ) -> Any:
+        if action == "cloudwatch:DescribeAlarms" and resource_arn == "*":
+            # API reference, DescribeAlarms: of metric alarms it needs those alone, of composite ones everything.
+            resource_arn = f"arn:aws:cloudwatch:{region}:{get_account_id()}:alarm:*"
         seen: list[tuple[str, tuple[str, ...]]] = []
         token = _statements.set(seen)
         try:

@@ -25,6 +25,8 @@ class ImageRules:
     fails: bool = False
     hidden_lookups: int = 0
     """How many look-ups by tag miss a new image."""
+    ignores_no_device: bool = False
+    """Whether CreateImage takes all volumes, as users of it have reported."""
 
     def reset(self) -> None:
         """Restore the defaults."""
@@ -76,11 +78,15 @@ def _create_image(self: AmisResponse) -> ActionResult:
     """
     backend, name = self.ec2_backend, self._get_param("Name")
     instance = backend.get_instance(self._get_param("InstanceId"))
-    left_out = {m["DeviceName"] for m in self._get_param("BlockDeviceMappings", []) if "NoDevice" in m}
+    left_out = (
+        set()
+        if IMAGES.ignores_no_device
+        else {m["DeviceName"] for m in self._get_param("BlockDeviceMappings", []) if "NoDevice" in m}
+    )
     if str(self._get_param("NoReboot")).lower() != "true":
         raise EC2ClientError("SandboxCannotTell", "CreateImage would reboot the server, which is not simulated")
     self.error_on_dryrun()
-    for image in backend.amis.values():
+    for image in list(backend.amis.values()):
         if image.name == name:
             raise EC2ClientError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}")
     attached = {d: m.volume_id for d, m in instance.get_block_device_mapping if d not in left_out}

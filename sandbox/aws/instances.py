@@ -5,14 +5,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.responses.instances import InstanceResponse
+from moto.iam.models import iam_backends
 
+from sandbox.aws.keys import GIVEN_UP, KEYS, to_attach
 from sandbox.aws.snapshots import RULES
+from sandbox.aws.volumes import give_key
+
+if TYPE_CHECKING:
+    from sandbox.aws.instance_profiles import Profile
+
+# The size of the root of AWS's public Windows images.
+PUBLIC_ROOT_GIB = 30
 
 
 @dataclass
@@ -25,10 +35,14 @@ class InstanceRules:
     never_passes_checks: bool = False
     started: list[Callable[[Any], None]] = field(default_factory=list)
     """Called with each stopped instance that is started."""
+    launched: list[Callable[[Any], None]] = field(default_factory=list)
+    """Called with each instance that is launched."""
+    profile_of: Callable[[str], "Profile | None"] | None = None
+    """Finds IAM's instance profile of a name or ARN; None where moto has an IAM of its own."""
 
     def reset(self) -> None:
         """Restore the defaults, but keep the listeners."""
-        self.__init__(started=self.started)  # type: ignore[misc]
+        self.__init__(started=self.started, launched=self.launched, profile_of=self.profile_of)  # type: ignore[misc]
 
 
 INSTANCES = InstanceRules()
@@ -38,6 +52,8 @@ def _state(self: Instance) -> InstanceState:
     """The state that follows from the last start or stop and the time since."""
     settled, elapsed_s = self._state, RULES.now_s() - getattr(self, "requested_s", 0.0)
     if settled.name == "running" and elapsed_s < INSTANCES.starting_s:
+        return InstanceState("pending", 0)
+    if getattr(self, "given_up", False) and elapsed_s < INSTANCES.starting_s:
         return InstanceState("pending", 0)
     if settled.name == "stopped" and (INSTANCES.never_stops or elapsed_s < INSTANCES.stopping_s):
         return InstanceState("stopping", 64)
@@ -57,15 +73,33 @@ def _from(
         if begins:
             self.requested_s = RULES.now_s()  # type: ignore[attr-defined]
         previous = original(self)
-        for listener in INSTANCES.started if begins and begins_in == "stopped" else []:
-            listener(self)
+        if begins and begins_in == "stopped":
+            _started(self)
         return previous
 
     return act
 
 
+def _started(self: Instance) -> None:
+    """Let a start run its course: a server whose volumes' keys the caller may not use stops again, after the call.
+
+    Source: EC2 user guide, "Troubleshoot instance launch issues", Client.InternalError; users see it of a start, too.
+    """
+    self.launch_time = datetime.fromtimestamp(RULES.now_s(), UTC).replace(tzinfo=None)
+    self.given_up = not KEYS.may(to_attach(_keys_of(self)))  # type: ignore[attr-defined]
+    for listener in [] if self.given_up else INSTANCES.started:  # type: ignore[attr-defined]
+        listener(self)
+    if self.given_up:  # type: ignore[attr-defined]
+        self._state.name, self._state.code, self.state_reason = "stopped", 80, GIVEN_UP
+
+
+def _keys_of(self: Instance) -> set[str]:
+    volumes = (self.ec2_backend.get_volume(mapping.volume_id) for _, mapping in self.get_block_device_mapping)
+    return {key for volume in volumes if (key := KEYS.of(volume))}
+
+
 def _run_instances(original: Callable[[InstanceResponse], ActionResult]) -> Callable[[InstanceResponse], ActionResult]:
-    """Launch once for each client token.
+    """Launch once for each client token, with a key pair and groups that exist.
 
     Source: EC2 developer guide, ensuring idempotency: "If you repeat the request with the same client token, the same
     response is returned"; with other parameters IdempotentParameterMismatch; valid for 24 hours after the termination.
@@ -74,20 +108,74 @@ def _run_instances(original: Callable[[InstanceResponse], ActionResult]) -> Call
     def run(self: InstanceResponse) -> ActionResult:
         token, request = self._get_param("ClientToken"), dict(self.data)
         launches: dict[str, Any] = self.ec2_backend.__dict__.setdefault("launches", {})
+        _take_profile(self)
         if token not in launches:
+            _check_named(self)
             before = set(self.ec2_backend.reservations)
             original(self)
-            [reservation] = [r for key, r in self.ec2_backend.reservations.items() if key not in before]
+            [reservation] = [r for key, r in list(self.ec2_backend.reservations.items()) if key not in before]
             launches[token] = (request, reservation)
             for instance in reservation.instances:
                 instance.requested_s = RULES.now_s()
+                instance.launch_time = datetime.fromtimestamp(RULES.now_s(), UTC).replace(tzinfo=None)
+                _take_after_image(self.ec2_backend, instance)
                 _tag_volumes(self, instance)
+                for _, mapping in instance.get_block_device_mapping:
+                    give_key(self.ec2_backend, self.ec2_backend.get_volume(mapping.volume_id), "")
+                if not KEYS.may(to_attach(_keys_of(instance))):
+                    self.ec2_backend.terminate_instances([instance.id])
+                    instance.state_reason = GIVEN_UP
+                    continue
+                for listener in INSTANCES.launched:
+                    listener(instance)
         first, reservation = launches[token]
         if first != request:
             raise EC2ClientError("IdempotentParameterMismatch", f"The client token {token} has other parameters")
         return ActionResult(reservation)
 
     return run
+
+
+def _check_named(response: InstanceResponse) -> None:
+    """Refuse a key pair or a group that does not exist, before a DryRun ends the call. Source: EC2's error codes."""
+    backend, key_name = response.ec2_backend, response._get_param("KeyName")
+    if key_name and key_name not in backend.key_pairs:
+        raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
+    for group_id in response._get_param("SecurityGroupIds", []):
+        if backend.get_security_group_from_id(group_id) is None:
+            raise EC2ClientError("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+
+
+def _take_profile(response: InstanceResponse) -> None:
+    """Take an instance profile that IAM has, before a DryRun ends the call; users see this code for any other."""
+    named = response._get_param("IamInstanceProfile.Name") or response._get_param("IamInstanceProfile.Arn")
+    if not named or INSTANCES.profile_of is None:
+        return
+    found = INSTANCES.profile_of(named)
+    if found is None:
+        raise EC2ClientError("InvalidParameterValue", f"Value ({named}) for parameter iamInstanceProfile is invalid")
+    known = iam_backends[response.current_account][response.partition]
+    if found.name not in {profile.name for profile in known.instance_profiles.values()}:
+        known.create_instance_profile(name=found.name, path="/", role_names=[])
+
+
+def _take_after_image(backend: Any, instance: Any) -> None:
+    """Bill a server as its image, and give it the image's root also where the call names other devices only.
+
+    Source: EC2 user guide, AMI billing information: an instance has the billing of the AMI that launched it.
+    """
+    image = backend.amis[instance.image_id]
+    if usage_operation := getattr(image, "usage_operation", None):
+        instance.platform, instance.platform_details = "windows", "Windows"
+        instance.usage_operation = usage_operation
+    if image.root_device_name not in dict(instance.get_block_device_mapping):
+        instance.add_block_device(
+            *(PUBLIC_ROOT_GIB, image.root_device_name, None),
+            encrypted=False,
+            delete_on_termination=True,
+            kms_key_id=None,
+            volume_type="gp3",
+        )
 
 
 def _tag_volumes(response: InstanceResponse, instance: Any) -> None:

@@ -6,16 +6,18 @@ bootstrap is `lambda_bootstrap.py`.
 """
 
 import io
-import shlex
-import sys
+import json
+import subprocess
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+from sandbox.aws.forks import Fork, end_all, template
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME, make_runtime_folder
 
 # The variables that Lambda sets; a function gets these and its own, and no others of this process.
@@ -36,7 +38,23 @@ SET_BY_LAMBDA = [
 ]
 
 # Cold starts compete for two cores, and Lambda allows ten seconds for each: further invocations wait.
-_running = threading.BoundedSemaphore(8)
+AT_ONCE = 8
+_running = threading.BoundedSemaphore(AT_ONCE)
+# An execution that still runs when the sandbox ends asks for further functions: none of them starts.
+_ended = threading.Event()
+_starting = threading.Lock()
+END_TIMEOUT_S = 10
+
+
+# Lambda developer guide, "Deleting layers": a function goes on with a layer that was deleted.
+_layers: dict[str, bytes] = {}
+
+
+def _content_of(layer: Any) -> bytes | None:
+    """Return a layer's archive, also once it was deleted; None if no function had ever run with it."""
+    if found := lambda_svc._resolve_layer_zip(layer):
+        _layers[str(layer)] = found
+    return _layers.get(str(layer))
 
 
 class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
@@ -48,15 +66,18 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
         super().__init__(func_name, config, self._with_bootstrap(config, code_zip))
 
     def _with_bootstrap(self, config: dict[str, Any], code_zip: bytes) -> bytes:
-        layers = [lambda_svc._resolve_layer_zip(layer) for layer in config.get("Layers", [])]
+        """Put beside the code what starts it: the layers, and the variables that are not the environment's own."""
+        layers = [layer for each in config.get("Layers", []) if (layer := _content_of(each))]
         folders = [lambda_svc._docker_extracted_dir(layer, "layer") for layer in layers]
-        variables = config.get("Environment", {}).get("Variables", {})
-        kept = ",".join([*SET_BY_LAMBDA, *variables])
-        start = Path(__file__).with_name("lambda_bootstrap.py")
-        arguments = [sys.executable, "-I", "-S", str(start), str(self.runtime_folder), kept, *folders]
+        # Lambda developer guide, "Setting your function's log format": only JSON has levels, and INFO is the default.
+        logs = config.get("LoggingConfig") or {}
+        levels = {"AWS_LAMBDA_LOG_FORMAT": logs.get("LogFormat", "Text")}
+        if logs.get("LogFormat") == "JSON":
+            levels["AWS_LAMBDA_LOG_LEVEL"] = logs.get("ApplicationLogLevel", "INFO")
+        variables = config.get("Environment", {}).get("Variables", {}) | levels
         package = io.BytesIO(code_zip)
         with zipfile.ZipFile(package, "a") as archive:
-            archive.writestr("bootstrap", f"#!/bin/sh\nexec {shlex.join(arguments)}\n")
+            archive.writestr("bootstrap", json.dumps({"layers": folders, "variables": variables}))
         return package.getvalue()
 
     def _build_handler_class(self, generation: int, pending: Any) -> type:
@@ -72,6 +93,17 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
         return super()._drain_stderr_bounded(first_line_wait, idle_confirm, hard_cap)  # type: ignore[no-any-return]
 
 
+def _start(command: list[str], *, env: dict[str, str], **_pipes: Any) -> Fork:
+    """Start the process of an environment, as MiniStack starts a bootstrap: with its whole environment."""
+    needed = json.loads(Path(command[0]).read_text())
+    variables: dict[str, str] = needed["variables"]
+    with _starting:
+        if _ended.is_set():
+            raise OSError("the sandbox has ended")
+        made = template(RuntimeClientWorker.runtime_folder, tuple(needed["layers"]), variables)
+        return made.start({name: env[name] for name in SET_BY_LAMBDA if name in env} | variables)
+
+
 def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
     """Run one invocation; refuse a function for another runtime or architecture."""
     config = function.get("config") or function
@@ -80,6 +112,8 @@ def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str,
         message = f"This sandbox runs {RUNTIME} on {ARCHITECTURE}; the function needs {needed[0]} on {needed[1]}"
         return {"error": True, "body": {"errorType": "Sandbox.OtherRuntime", "errorMessage": message}}
     with _running:
+        if _ended.is_set():
+            return {"error": True, "body": {"errorType": "Sandbox.Ended", "errorMessage": "The sandbox has ended"}}
         result: dict[str, Any] = lambda_svc._execute_function_provided_warm(function, event, request_id)
     body = result.get("body")
     if isinstance(body, dict) and body.get("errorType") == "Sandbox.Timedout":
@@ -89,6 +123,19 @@ def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str,
 
 def install(runtime_folder: Path) -> None:
     """Run every Python function of MiniStack this way."""
+    _ended.clear()
     RuntimeClientWorker.runtime_folder = make_runtime_folder(runtime_folder)
     lambda_runtime._worker_class_for = lambda _config: RuntimeClientWorker
     lambda_svc._execute_function_warm = _execute
+    lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _start})
+
+
+def end() -> None:
+    """End every process that runs a function, and wait until none that was asked for before starts any more."""
+    with _starting:
+        _ended.set()
+    lambda_runtime.reset()
+    end_all()
+    for _ in [_ for _ in range(AT_ONCE) if _running.acquire(timeout=END_TIMEOUT_S)]:
+        _running.release()
+    lambda_runtime.reset()

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
-from sandbox.aws.documents import Document, SsmError
+from sandbox.aws.documents import Document, SsmError, Versions
 from sandbox.windows.agent import Agent, Command
 
 # API reference, GetCommandInvocation: "an eventual consistency model"; how long it takes is not published.
@@ -48,14 +48,23 @@ class RunCommand:
     servers: Mapping[str, ManagedServer]
     state_of: Callable[[str], str | None]
     clock: Callable[[], float]
-    documents: dict[str, list[Document]] = field(default_factory=dict)
+    documents: dict[str, Versions] = field(default_factory=dict)
     lock: Any = field(default_factory=RLock)
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Public parameters by name; AWS names its images there."""
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    """Every command as it was sent, the newest first."""
 
     def put_document(self, name: str, content: Mapping[str, Any]) -> Document:
-        """Add a version to a document and make it the default."""
-        versions = self.documents.setdefault(name, [])
-        versions.append(Document.parse(name, len(versions) + 1, content))
-        return versions[-1]
+        """Make a document, or add a version to it; its default stays the first.
+
+        Raises:
+            SsmError: see `Versions.add`; nothing was changed.
+        """
+        versions = self.documents.get(name) or Versions(name)
+        added = versions.add(content)
+        self.documents[name] = versions
+        return added
 
     def call(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         """Answer an API call.
@@ -66,7 +75,11 @@ class RunCommand:
         calls = {
             "SendCommand": self._send,
             "GetCommandInvocation": self._get_invocation,
+            "ListCommands": self._list_commands,
             "DescribeInstanceInformation": self._describe,
+            "DescribeDocument": self._describe_document,
+            "GetDocument": self._get_document,
+            "GetParameter": self._get_parameter,
         }
         if operation not in calls:
             raise SsmError("UnknownOperationException", f"the sandbox has no ssm:{operation}")
@@ -80,19 +93,38 @@ class RunCommand:
             return calls[operation](given, now_s)
 
     def _send(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
-        _only(given, "DocumentName", "InstanceIds", "Parameters", "TimeoutSeconds", "Comment")
-        versions = self.documents.get(given["DocumentName"])
-        if not versions:
-            raise SsmError("InvalidDocument", given["DocumentName"])
+        _only(given, "DocumentName", "DocumentVersion", "InstanceIds", "Parameters", "TimeoutSeconds", "Comment")
+        document = self._document(given["DocumentName"]).find(given.get("DocumentVersion", "$DEFAULT"))
         if len(given["InstanceIds"]) != 1:
             raise SsmError("ValidationException", "the sandbox sends a command to one server")
-        server, document = self._managed(given["InstanceIds"][0]), versions[-1]
+        server = self._managed(given["InstanceIds"][0])
         delivery_s = given.get("TimeoutSeconds", DEFAULT_DELIVERY_S)
         script = document.script_with(given.get("Parameters", {}))
         command = Command(str(uuid.uuid4()), script, now_s, delivery_s, document.execution_limit_s)
         server.agent.commands.append(command)
-        sent = {"CommandId": command.command_id, "DocumentName": document.name, "Status": "Pending"}
+        of_which = {"DocumentName": document.name, "DocumentVersion": str(document.version)}
+        sent = {"CommandId": command.command_id, **of_which, "Status": "Pending"}
+        self.sent.insert(0, {**sent, "InstanceIds": given["InstanceIds"], "Parameters": given.get("Parameters", {})})
         return {"Command": {**sent, "StatusDetails": "Pending", "ExpiresAfter": command.expires_s}}
+
+    def _document(self, name: str) -> Versions:
+        if name not in self.documents:
+            raise SsmError("InvalidDocument", name)
+        return self.documents[name]
+
+    def _describe_document(self, given: dict[str, Any], _now_s: float) -> dict[str, Any]:
+        """API reference: without a version it describes the default."""
+        _only(given, "Name", "DocumentVersion")
+        return {"Document": self._document(given["Name"]).describe(given.get("DocumentVersion", "$DEFAULT"))}
+
+    def _get_document(self, given: dict[str, Any], _now_s: float) -> dict[str, Any]:
+        """API reference: the content as it was given, in the format that is asked for; the sandbox has it in JSON."""
+        _only(given, "Name", "DocumentVersion", "DocumentFormat")
+        if given.get("DocumentFormat", "JSON") != "JSON":
+            raise SsmError("ValidationException", "the sandbox has documents in JSON")
+        found = self._document(given["Name"]).find(given.get("DocumentVersion", "$DEFAULT"))
+        content = {"Content": json.dumps(found.content), "DocumentFormat": "JSON", "DocumentType": "Command"}
+        return {"Name": found.name, "DocumentVersion": str(found.version), "Status": "Active", **content}
 
     def _managed(self, instance_id: str) -> ManagedServer:
         """API reference, InvalidInstanceId: no agent, or the node is not running, pending, stopping or stopped."""
@@ -120,6 +152,15 @@ class RunCommand:
             "StandardErrorContent": command.stderr,
         }
 
+    def _list_commands(self, given: dict[str, Any], _now_s: float) -> dict[str, Any]:
+        """API reference: the commands of the last thirty days; the sandbox knows the filter DocumentName."""
+        _only(given, "InstanceId", "Filters", "MaxResults")
+        if [f["key"] for f in given.get("Filters", [])] != ["DocumentName"] or "InstanceId" not in given:
+            raise SsmError("ValidationException", "the sandbox knows the filter DocumentName, of one server")
+        name, instance_id = given["Filters"][0]["value"], given["InstanceId"]
+        found = [c for c in self.sent if c["DocumentName"] == name and instance_id in c["InstanceIds"]]
+        return {"Commands": found[: given.get("MaxResults", 50)]}
+
     def _describe(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
         """API reference: stopped and terminated nodes are not listed; an unknown id is an error."""
         _only(given, "Filters")
@@ -130,6 +171,13 @@ class RunCommand:
             raise SsmError("InvalidInstanceId", f"{unknown}")
         found = [i for i in ids if i in self.servers and self.state_of(i) == "running"]
         return {"InstanceInformationList": [_information(i, self.servers[i].agent, now_s) for i in found]}
+
+    def _get_parameter(self, given: dict[str, Any], _now_s: float) -> dict[str, Any]:
+        """Source: Systems Manager's API reference, GetParameter."""
+        _only(given, "Name")
+        if given["Name"] not in self.parameters:
+            raise SsmError("ParameterNotFound", given["Name"])
+        return {"Parameter": {"Name": given["Name"], "Type": "String", "Value": self.parameters[given["Name"]]}}
 
 
 def _information(instance_id: str, agent: Agent, now_s: float) -> dict[str, Any]:

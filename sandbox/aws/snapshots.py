@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -15,6 +16,7 @@ from moto.ec2.exceptions import EC2ClientError, InvalidSnapshotIdError
 from moto.ec2.models import elastic_block_store as moto_ebs
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+from moto.ec2.utils import random_snapshot_id
 
 MAX_EXCLUDED_VOLUMES = 40
 MAX_PENDING_PER_VOLUME = {"st1": 1, "sc1": 1}
@@ -113,6 +115,57 @@ class EbsSnapshot(moto_ebs.Snapshot):
         return self.start_time + timedelta(seconds=self.duration_s) if self.status == "completed" else None
 
 
+# A snapshot that was written by the EBS direct APIs comes from no volume.
+NO_VOLUME = "vol-ffffffff"
+
+
+class WrittenSnapshot(EbsSnapshot):
+    """A snapshot that the EBS direct APIs write: pending until it is sealed and then completed, or cancelled."""
+
+    def __init__(self, backend: Any, snapshot_id: str, size_gib: int, description: str, *, encrypted: bool) -> None:
+        self.sealed_s: float | None = None
+        self.cancelled_s = float("inf")
+        volume = SimpleNamespace(id=NO_VOLUME, size=size_gib, encrypted=encrypted)
+        super().__init__(backend, snapshot_id, volume, description, encrypted=encrypted)
+
+    def seal(self, now_s: float) -> None:
+        """Take no more blocks, and complete."""
+        self.sealed_s = now_s
+
+    @property
+    def elapsed(self) -> float:
+        """The part of the time that EBS takes to complete it, 0 until it is sealed."""
+        if self.sealed_s is None:
+            return 0.0
+        return 1.0 if self.duration_s <= 0 else min(1.0, (RULES.now_s() - self.sealed_s) / self.duration_s)
+
+    @property
+    def status(self) -> str:
+        """The state, as DescribeSnapshots names it; what was never completed in time is in error."""
+        if self.sealed_s is None:
+            return "error" if RULES.now_s() >= self.cancelled_s else "pending"
+        return self.fate.value if self.elapsed >= 1 else "pending"
+
+    @status.setter
+    def status(self, _by_moto: str) -> None:
+        """Ignore moto's value."""
+
+    @property
+    def completion_time(self) -> datetime | None:
+        """When the snapshot completed (UTC)."""
+        if self.sealed_s is None or self.status != "completed":
+            return None
+        return datetime.fromtimestamp(self.sealed_s + self.duration_s, UTC).replace(tzinfo=None)
+
+
+def start_snapshot(backend: Any, size_gib: int, description: str, parent: Any) -> WrittenSnapshot:
+    """Make a snapshot that waits for blocks; it is encrypted as its parent is."""
+    snapshot = WrittenSnapshot(backend, random_snapshot_id(), size_gib, description, encrypted=parent.encrypted)
+    snapshot.kms_key_id = snapshot.volume.kms_key_id = parent.kms_key_id or getattr(parent.volume, "kms_key_id", None)
+    backend.snapshots[snapshot.id] = snapshot
+    return snapshot
+
+
 def included_volumes(backend: Any, specification: dict[str, Any]) -> list[str]:
     """Return the ids of the volumes that a CreateSnapshots call includes.
 
@@ -150,7 +203,7 @@ def refuse_by_state_and_rate(backend: Any, instance_id: str, volume_ids: Sequenc
     if state not in {"running", "stopped", "stopping"}:
         raise EC2ClientError("IncorrectInstanceState", f"The instance '{instance_id}' is in state '{state}'")
     for volume_id in volume_ids:
-        earlier = [snapshot for snapshot in backend.snapshots.values() if snapshot.volume_id == volume_id]
+        earlier = [snapshot for snapshot in list(backend.snapshots.values()) if snapshot.volume_id == volume_id]
         if any(RULES.now_s() - snapshot.started_s < RULES.volume_interval_s for snapshot in earlier):
             raise EC2ClientError(
                 "SnapshotCreationPerVolumeRateExceeded",
@@ -184,6 +237,9 @@ def _create_snapshots(self: ElasticBlockStore) -> ActionResult:
     specification = self._get_param("InstanceSpecification", {})
     volume_ids = included_volumes(self.ec2_backend, specification)
     tags = self._parse_tag_specification("snapshot").get("snapshot", {})
+    instance = self.ec2_backend.get_instance(specification["InstanceId"])
+    if str(getattr(instance, "hibernation_options", None) or {}).lower().count("true"):
+        raise EC2ClientError("SandboxCannotTell", "not known: how EC2 refuses a server with hibernation enabled")
     self.error_on_dryrun()
     if self._get_param("CopyTagsFromSource") or self._get_param("Location"):
         raise EC2ClientError("SandboxCannotTell", "CopyTagsFromSource and Location are not simulated")
@@ -193,6 +249,22 @@ def _create_snapshots(self: ElasticBlockStore) -> ActionResult:
     for snapshot in snapshots:
         snapshot.add_tags(tags)
     return ActionResult({"Snapshots": snapshots})
+
+
+def _create_snapshot(
+    original: Callable[[ElasticBlockStore], ActionResult],
+) -> Callable[[ElasticBlockStore], ActionResult]:
+    """Keep the content of a single volume, too."""
+
+    def create(self: ElasticBlockStore) -> ActionResult:
+        before = set(self.ec2_backend.snapshots)
+        answer = original(self)
+        made = [snapshot for key, snapshot in list(self.ec2_backend.snapshots.items()) if key not in before]
+        for listener in RULES.captured:
+            listener("", made)
+        return answer
+
+    return create
 
 
 def _visible(snapshot: EbsSnapshot, *, by_tag: bool) -> bool:
@@ -240,4 +312,5 @@ def install() -> None:
     moto_ebs.Snapshot = EbsSnapshot  # type: ignore[misc]
     EBSBackend.describe_snapshots = _describe_snapshots(EBSBackend.describe_snapshots)  # type: ignore[assignment]
     ElasticBlockStore.create_snapshots = _create_snapshots  # type: ignore[method-assign]
+    ElasticBlockStore.create_snapshot = _create_snapshot(ElasticBlockStore.create_snapshot)  # type: ignore[method-assign]
     ElasticBlockStore.describe_snapshots = _describe_page  # type: ignore[method-assign]

@@ -14,6 +14,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services.cloudformation import provisioners
 
 from sandbox.aws import iam
+from sandbox.aws.documents import SsmError
 from sandbox.aws.faults import Answer, Handler
 from sandbox.aws.run_command import RunCommand, answer
 
@@ -40,18 +41,26 @@ def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
     """The permissions that a call needs; the role must have all of them.
 
     Source: AWS, service authorization reference for Systems Manager: SendCommand needs the document and each instance,
-    GetCommandInvocation and DescribeInstanceInformation have no resources.
+    DescribeDocument and GetDocument the document; GetCommandInvocation and DescribeInstanceInformation have none.
     """
     action, resources = f"ssm:{operation}", ["*"]
+    where = f"{get_region()}:{get_account_id()}"
+    if operation in ("DescribeDocument", "GetDocument"):
+        resources = [f"arn:aws:ssm:{where}:document/{given.get('Name')}"]
     if operation == "SendCommand":
-        where = f"{get_region()}:{get_account_id()}"
         instances = [f"arn:aws:ec2:{where}:instance/{i}" for i in given.get("InstanceIds", [])]
         resources = [f"arn:aws:ssm:{where}:document/{given.get('DocumentName')}", *instances]
+    if operation == "GetParameter":  # a public parameter's ARN has no account
+        resources = [f"arn:aws:ssm:{get_region()}::parameter{given['Name']}"]
     return [(action, resource, {}) for resource in resources]
 
 
 def install_documents(service: RunCommand) -> None:
-    """Let CloudFormation create documents; Ref is the name, an update adds a version and makes it the default."""
+    """Let CloudFormation create documents; Ref is the name, an update adds a version.
+
+    Source of what an update does with a content that SSM has already: aws-cloudformation-resource-providers-ssm,
+    UpdateHandler.java ("no changes to document were made"). A rollback is an update with the old content.
+    """
 
     def create(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
         name = provisioners._physical_name(stack_name, logical_id)
@@ -63,7 +72,11 @@ def install_documents(service: RunCommand) -> None:
             raise ValueError("The sandbox knows an update of a document's Content only")
         if new.get("UpdateMethod") != "NewVersion":
             raise ValueError("The sandbox knows the UpdateMethod NewVersion only")
-        service.put_document(name, new["Content"])
+        try:
+            service.put_document(name, new["Content"])
+        except SsmError as error:
+            if error.code != "DuplicateDocumentContent":
+                raise
         return name, {}
 
     def delete(name: str, _properties: dict[str, Any]) -> None:

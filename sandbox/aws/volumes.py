@@ -12,6 +12,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import elastic_block_store as moto_ebs
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 
+from sandbox.aws.keys import KEYS, to_make_volume
 from sandbox.aws.snapshots import RULES
 
 
@@ -44,6 +45,8 @@ class EbsVolume(moto_ebs.Volume):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.created_s = RULES.now_s()
+        self.keyless = False
+        """Whether the caller may not use the key of the volume or of its snapshot."""
 
     @property
     def status(self) -> str:
@@ -52,7 +55,7 @@ class EbsVolume(moto_ebs.Volume):
             return "in-use"
         if self.snapshot_id and RULES.now_s() - self.created_s < VOLUMES.creating_s:
             return "creating"
-        return "error" if self.snapshot_id in VOLUMES.unusable else "available"
+        return "error" if self.keyless or self.snapshot_id in VOLUMES.unusable else "available"
 
 
 def _refuse_snapshot(self: ElasticBlockStore, snapshot_id: str) -> None:
@@ -84,12 +87,24 @@ def _create_volume(
             _refuse_snapshot(self, snapshot_id)
         before = set(self.ec2_backend.volumes)
         answer = original(self)
-        [volume] = [v for key, v in self.ec2_backend.volumes.items() if key not in before]
+        [volume] = [v for key, v in list(self.ec2_backend.volumes.items()) if key not in before]
+        give_key(self.ec2_backend, volume, self._get_param("KmsKeyId") or "")
+        volume.keyless = not KEYS.may(to_make_volume(_key_of_snapshot(self.ec2_backend, volume), KEYS.of(volume)))
         if token:
             made[token] = (request, volume)
         return answer
 
     return create
+
+
+def give_key(backend: Any, volume: Any, asked: str) -> None:
+    """Give a new volume its key: the one asked for, else its snapshot's, else the one of the account's default."""
+    if key := KEYS.for_volume(_key_of_snapshot(backend, volume), asked):
+        volume.encrypted, volume.kms_key_id = True, key
+
+
+def _key_of_snapshot(backend: Any, volume: Any) -> str:
+    return KEYS.of(backend.snapshots[volume.snapshot_id]) if volume.snapshot_id in backend.snapshots else ""
 
 
 def install() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME
 from sandbox.aws.snapshots import RULES
-from sandbox.demo.recovery import play_recovery
+from sandbox.demo.commands import commands
+from sandbox.demo.policy import play_policy
+from sandbox.demo.recovery import play_recovery, show_hand_over
 from sandbox.demo.terminal import BOLD, DIM, GREEN, RED, YELLOW, done, paint, run, say, table
 from sandbox.environment import credentials
 from sandbox.executions import follow
@@ -27,6 +30,8 @@ TORN_SEED = 2
 WAIT_SCALE = 0.1
 SNAPSHOT_DURATION_S = 3.0
 SWEEP_PATIENCE_S = 120
+# Seconds; without it sam looks every 5 whether a change set or a stack is ready.
+SAM_LOOKS_EVERY_S = 0.2
 FREEZE_LIMIT_S = 120
 # EBS User Guide, pricing of the EBS direct APIs, its examples.
 GET_DOLLARS, LIST_DOLLARS = 0.003 / 1000, 0.0006 / 1000
@@ -48,6 +53,12 @@ targets:
     vss: {{create_limit_s: 60, retry_wait_s: 20}}
     freeze_limit_s: {freeze_limit_s}
 """,
+    "shop": """\
+name: shop
+owner: demo
+targets:
+  - instance_id: {instance_id}
+""",
 }
 
 
@@ -57,10 +68,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=TORN_SEED, help="decides the instant (default: an unlucky one)")
     parser.add_argument("--home", type=Path, default=PROJECT / ".sandbox", help="its folder (default: .sandbox)")
     parser.add_argument("--recovery", action="store_true", help="only one backup, and a recovery from it")
+    parser.add_argument("--open", action="store_true", help="deploy, print what to try, and stay open until Ctrl-C")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        _play(arguments.home.resolve(), arguments.seed, _recovery if arguments.recovery else _everything)
+        act = _open if arguments.open else _recovery if arguments.recovery else _everything
+        _play(arguments.home.resolve(), arguments.seed, act)
     except KeyboardInterrupt:
         say(f"\n{paint('Ended.', DIM)} Nothing is left running.")
         sys.exit(128 + signal.SIGINT)
@@ -86,12 +99,30 @@ def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
     _back_up_what_reaches_no_disk(aws, outputs["BackupMachineArn"], server)
     _back_up_with_storage_elsewhere(aws, outputs["BackupMachineArn"], server)
     _stop_while_frozen(aws, outputs, server)
-    play_recovery(aws, outputs["RecoverMachineArn"], server, held)
+    handed = _recover(aws, outputs, server)
+    play_policy(aws, outputs)
+    show_hand_over(handed)
 
 
 def _recovery(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
-    held = _back_up(aws, outputs["BackupMachineArn"], server, "orders")
-    play_recovery(aws, outputs["RecoverMachineArn"], server, held)
+    show_hand_over(_recover(aws, outputs, server))
+
+
+def _recover(aws: Sandbox, outputs: dict[str, str], server: Server) -> dict[str, Any]:
+    """A backup by VSS alone, with the shop at work again before EBS takes the snapshots; then a recovery from it."""
+    record = _back_up(aws, outputs["BackupMachineArn"], server, "shop")
+    return play_recovery(aws, outputs["RecoverMachineArn"], server, record)
+
+
+def _open(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
+    """Print how to reach the stack and what to try, and stay open until Ctrl-C."""
+    say(f"\n{paint('In another terminal:', BOLD)}")
+    for name, value in credentials(aws.endpoint).items():
+        say(f"  export {name}={value}")
+    for command in commands(outputs, server.instance_id):
+        say(f"  {command}")
+    say(f"{paint('Ctrl-C', BOLD)} ends it.")
+    threading.Event().wait()
 
 
 def _deploy(aws: Sandbox) -> dict[str, str]:
@@ -104,6 +135,7 @@ def _deploy(aws: Sandbox) -> dict[str, str]:
         **credentials(aws.endpoint),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": str(SAM_LOOKS_EVERY_S),
         "__SAM_CLI_APP_DIR": str(aws.home / "sam"),
         "PIP_CACHE_DIR": str(aws.home / "pip"),
         "QUIESCE_RUNTIME": RUNTIME,

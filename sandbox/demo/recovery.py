@@ -1,4 +1,4 @@
-"""The last act of the demo: a dry run, a recovery from a recovery point, and the data of both servers compared."""
+"""A dry run, a recovery as of the shadow copies, the data of both servers compared, and at last the hand-over."""
 
 import json
 from itertools import pairwise
@@ -8,23 +8,33 @@ from sandbox.demo.terminal import BOLD, DIM, GREEN, RED, YELLOW, paint, say, tab
 from sandbox.executions import follow
 from sandbox.gateway import Sandbox
 from sandbox.servers import Server
-from sandbox.windows.application import LEDGER_DRIVE, ORDERS_DRIVE, Examination, examine
 
 BAR_WIDTH = 40
 
 
-def play_recovery(aws: Sandbox, machine: str, server: Server, record: dict[str, Any]) -> None:
-    """Show the plan, carry it out, and compare the new server's data with the snapshots' and the old server's."""
-    point = {"recovery_point": record["run_id"]}
+def play_recovery(aws: Sandbox, machine: str, server: Server, record: dict[str, Any]) -> dict[str, Any]:
+    """Show the plan, carry it out, and compare the new server's data with the snapshots' and the old server's.
+
+    Returns:
+        The account's hand-over, which the demo shows at its end.
+    """
+    point = {"recovery_point": record["run_id"], "beside_the_old_one": True}
     plan, _ = _run(aws, machine, {**point, "mode": "dry-run"})
     for step in plan["steps"]:
         say(f"  {step}")
     say(f"  {'nothing stands in the way' if plan['possible'] else plan['problems']}; nothing was created")
+    before = _builds(aws)
     account, entered = _run(aws, machine, point)
+    built = next((build for arn, build in _builds(aws).items() if arn not in before), None)
     _show_timeline(entered)
     say(f"  {paint(account['status'], BOLD, GREEN)}: {account['reason']}")
     say(f"  account      {account['account']}, and by mail")
-    _compare(aws, server, record, aws.servers.servers[account["instance_id"]])
+    if built:
+        seconds = sum(end - begin for (name, begin), (_, end) in pairwise(entered) if name == "Revert")
+        _show_build(account, built, seconds)
+    _compare(aws, server, record, aws.servers.servers[account["instance_id"]], built)
+    handed: dict[str, Any] = account["hand_over"]
+    return handed
 
 
 def _run(aws: Sandbox, machine: str, request: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, float]]]:
@@ -47,29 +57,71 @@ def _show_timeline(entered: list[tuple[str, float]]) -> None:
         say(f"  {paint(f'{ends_s - begins_s:5.1f} s', DIM)}  {name:12} {' ' * before}{bar}")
 
 
-def _compare(aws: Sandbox, source: Server, record: dict[str, Any], recovered: Server) -> None:
-    """Compare the application's data in the recovery point, on the new server, and on the old one, still running."""
+def show_hand_over(handed: dict[str, Any]) -> None:
+    """Show where the new server is, who has the old address, and what is left to a person."""
+    say(f"\n{paint('Hand-over', BOLD)} of the recovered server, as the account and the mail have it")
+    say(f"  server       {handed['server']}, {handed['private_ip']}; {handed['old_address']}")
+    say(f"  console      {handed['console']}")
+    say(f"  session      {handed['session_manager'] or 'Systems Manager was not waited for'}")
+    states = {"yours": (YELLOW, BOLD), "done": (GREEN,), "not needed": (DIM,)}
+    for task in handed["checklist"]:
+        state = task["state"]
+        say(f"  {paint(state.ljust(12), *states[state])} {task['what']}: {task['words']}")
+
+
+def _show_build(account: dict[str, Any], built: dict[str, Any], seconds: float) -> None:
+    """Show as of which instant each volume is, and what that took."""
+    for line in account["volumes"]:
+        say(f"  volume       {line}")
+    read = built["calls"]["ebs:GetSnapshotBlock"]
+    written = sum(child["blocks_written"] for child in built["children"])
+    say(
+        f"  built        {read} blocks of 512 KiB read, the check among them, and {written} written: "
+        f"${built['dollars']:.6f} on AWS, {seconds:.1f} s here"
+    )
+
+
+def _compare(
+    aws: Sandbox, source: Server, record: dict[str, Any], recovered: Server, built: dict[str, Any] | None
+) -> None:
+    """Compare the application's data on the new server with that of its shadow copies, beside the raw volumes'."""
     if source.application:
         source.application.work()
-    backed = aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]})
+    raw = aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]})
+    frozen = aws.servers.examine_shadow_copies(record)
     found = {
-        "in the snapshots": backed,
-        f"on {recovered.instance_id}, new": _on(aws, recovered),
-        f"on {source.instance_id}, old": _on(aws, source),
+        "on the raw volumes": raw,
+        "in the shadow copies": frozen,
+        f"on {recovered.instance_id}, new": aws.servers.examine_server(recovered.instance_id),
+        f"on {source.instance_id}, old": aws.servers.examine_server(source.instance_id),
     }
     table(
         [
-            ["data", "D: orders", "E: ledger"],
+            ["data", "D: orders", "E: ledger", ""],
             *(
-                [where, f"{f.orders} worth {f.orders_total}", f"{f.bookings} worth {f.bookings_total}"]
+                [
+                    where,
+                    f"{f.orders} worth {f.orders_total}",
+                    f"{f.bookings} worth {f.bookings_total}",
+                    "torn" if f.torn else "whole",
+                ]
                 for where, f in found.items()
             ),
         ]
     )
-    if _on(aws, recovered) != backed:
-        raise SystemExit(paint("The new server's data differs from the backup's.", RED))
-    say(f"  {paint('The same', BOLD, GREEN)} on the new server as in the snapshots.")
+    new = aws.servers.examine_server(recovered.instance_id)
+    if new != (frozen if built else raw):
+        raise SystemExit(paint("The new server's data is not what was to be recovered.", RED))
+    if built:
+        say(f"  {paint('Whole', BOLD, GREEN)} on the new server, as of the instant of the shadow copies.")
+    else:
+        say(f"  {paint('The same', BOLD, GREEN)} on the new server as in the snapshots.")
 
 
-def _on(aws: Sandbox, server: Server) -> Examination:
-    return examine({drive: aws.servers.contents[server.volumes[drive]] for drive in (ORDERS_DRIVE, LEDGER_DRIVE)})
+def _builds(aws: Sandbox) -> dict[str, dict[str, Any]]:
+    """Return what the revert machine has built until now, by execution."""
+    states = aws.client("stepfunctions")
+    [machine] = [m for m in states.list_state_machines()["stateMachines"] if "Revert" in m["name"]]
+    done = states.list_executions(stateMachineArn=machine["stateMachineArn"], statusFilter="SUCCEEDED")["executions"]
+    arns = [each["executionArn"] for each in done]
+    return {arn: json.loads(states.describe_execution(executionArn=arn)["output"]) for arn in arns}

@@ -45,6 +45,7 @@ class SimulatedVolume:
         catalog_at: where volsnap's catalog begins.
         shape: of the stores of its next shadow copies.
         stores: of this volume's shadow copies, wherever they lie, the oldest first.
+        held: the disk at the instant of each, with what was then written in the shadow copy itself.
     """
 
     disk: SparseDisk
@@ -56,7 +57,9 @@ class SimulatedVolume:
     catalog_at: int = CATALOG_AT
     shape: StoreShape = field(default_factory=StoreShape)
     stores: dict[UUID, Store] = field(default_factory=dict)
+    held: dict[UUID, SparseDisk] = field(default_factory=dict)
     _storage: "SimulatedVolume | None" = None
+    _holders: dict[UUID, "SimulatedVolume"] = field(default_factory=dict)
     _entries: dict[tuple[int, UUID], bytes] = field(default_factory=dict)
     _orders: int = 0
 
@@ -87,9 +90,9 @@ class SimulatedVolume:
             made_as: context, attributes, and the id that Windows writes into such a store.
             machine: the server's name.
         """
-        store_id = uuid5(NAMESPACE_OID, f"store of {copy_id}")
-        holder = storage or self
-        self._storage = holder
+        store_id = store_of(copy_id)
+        self.held[store_id] = self.disk.copy()
+        holder = self._storage = self._holders[store_id] = storage or self
         self._orders += 1
         times = (self._orders, LIVE_FLAGS, _filetime(created_at))
         entry = struct.pack("<QQ16sQQQ", 2, self.place.length, store_id.bytes_le, *times)
@@ -106,23 +109,23 @@ class SimulatedVolume:
         struct.pack_into("<Q", entry, 40, flags | DELETED_FLAG)
         self._entries[2, store_id] = bytes(entry)
         self._write_catalog()
-        holder = self._storage or self
+        holder = self._holders[store_id]
         (store_at,) = struct.unpack_from("<Q", holder._entries[3, store_id], 32)
         holder._write(store_at + HEAD, DELETED.bytes_le)
 
     def delete_shadow_copy(self, store_id: UUID) -> None:
         """Delete a shadow copy as Windows does: free both entries, and leave the store's bytes."""
-        for volume, kind in ((self, 2), (self._storage or self, 3)):
+        for volume, kind in ((self, 2), (self._holders.pop(store_id), 3)):
             volume._entries[kind, store_id] = FREE_ENTRY
             volume._write_catalog()
-        del self.stores[store_id]
+        del self.stores[store_id], self.held[store_id]
 
     def write(self, offset: int, data: bytes) -> None:
         """Write as a program on the server does: the newest store keeps what each block held at its instant."""
         for block in range(offset // BLOCK, -(-(offset + len(data)) // BLOCK)):
             newest = next(reversed(self.stores.values()), None)
             if newest and newest.protects(block):
-                newest.copy(block, self._read(block * BLOCK, BLOCK))
+                newest.copy(block, self.read(block * BLOCK, BLOCK))
         self._write(offset, data)
 
     def write_to_copy(self, store_id: UUID, offset: int, data: bytes) -> None:
@@ -131,8 +134,10 @@ class SimulatedVolume:
         for block in range(offset // BLOCK, -(-(offset + len(data)) // BLOCK)):
             start, end = max(offset, block * BLOCK), min(offset + len(data), (block + 1) * BLOCK)
             store.overlay(block, start - block * BLOCK, data[start - offset : end - offset])
+        self.held[store_id].write(self.place.start + offset, data)
 
-    def _read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, length: int) -> bytes:
+        """Read; shorter at the end of the volume."""
         return self.disk.read(self.place.start + offset, min(length, self.place.length - offset))
 
     def _add_store(self, store_id: UUID, copied_bytes: int, information: bytes, shape: StoreShape) -> Store:
@@ -171,6 +176,11 @@ class SimulatedVolume:
         if offset + len(data) > self.place.length:
             raise ValueError(f"the volume of {self.place.length:#x} bytes has no room at {offset:#x}")
         self.disk.write(self.place.start + offset, data)
+
+
+def store_of(copy_id: UUID) -> UUID:
+    """Return the id of a shadow copy's store."""
+    return uuid5(NAMESPACE_OID, f"store of {copy_id}")
 
 
 def _information(copy_id: UUID, set_id: UUID, made_as: tuple[int, int, UUID], machine: str) -> bytes:

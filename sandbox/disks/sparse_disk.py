@@ -8,9 +8,12 @@ from typing import NamedTuple
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 PAGE_BYTES = 16 * 1024
+EMPTY = bytes(PAGE_BYTES)
 # Windows aligns partitions to 1 MiB, and leaves as much free behind the last.
 ALIGNMENT = 1 << 20
 BASIC_DATA = UUID("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7")
+EFI_SYSTEM = UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
+A_DISK = uuid5(NAMESPACE_OID, "disk")
 NTFS_ROW, EXTENDED_ROW, PROTECTIVE_ROW = 0x07, 0x0F, 0xEE
 GPT_ENTRIES, GPT_ENTRY_BYTES = 128, 128
 
@@ -27,7 +30,7 @@ class SparseDisk:
 
     def __init__(self, size_bytes: int, sector_bytes: int = 512) -> None:
         self.size_bytes, self.sector_bytes = size_bytes, sector_bytes
-        self._pages: dict[int, bytearray] = {}
+        self._pages: dict[int, bytes] = {}
 
     def write(self, offset: int, data: bytes) -> None:
         """Write inside the disk; refuse a write beyond its end."""
@@ -36,28 +39,30 @@ class SparseDisk:
         done = 0
         while done < len(data):
             page, inside = divmod(offset + done, PAGE_BYTES)
-            part = data[done : done + PAGE_BYTES - inside]
-            self._pages.setdefault(page, bytearray(PAGE_BYTES))[inside : inside + len(part)] = part
+            part = bytes(data[done : done + PAGE_BYTES - inside])
+            if len(part) < PAGE_BYTES:
+                old = self._pages.get(page, EMPTY)
+                self._pages[page] = old[:inside] + part + old[inside + len(part) :]
+            else:
+                self._pages[page] = part
             done += len(part)
 
     def read(self, offset: int, length: int) -> bytes:
         """Read; shorter at the end of the disk, as a file is."""
         end = min(offset + length, self.size_bytes)
-        empty = bytes(PAGE_BYTES)
         pages = range(offset // PAGE_BYTES, -(-end // PAGE_BYTES))
-        data = b"".join(self._pages.get(page, empty) for page in pages)
+        data = b"".join(self._pages.get(page, EMPTY) for page in pages)
         inside = offset % PAGE_BYTES
         return data[inside : inside + max(0, end - offset)]
 
     def pages(self) -> dict[int, bytes]:
         """Return the pages that are not all zeros, by their offsets: what two disks with the same content share."""
-        written = {page * PAGE_BYTES: bytes(data) for page, data in self._pages.items()}
-        return {at: data for at, data in written.items() if any(data)}
+        return {page * PAGE_BYTES: data for page, data in self._pages.items() if data != EMPTY}
 
     def copy(self) -> "SparseDisk":
-        """Return a disk of its own with the same content."""
+        """Return a disk of its own with the same content; what both have is in memory once."""
         copied = SparseDisk(self.size_bytes, self.sector_bytes)
-        copied._pages = {page: bytearray(data) for page, data in self._pages.items()}
+        copied._pages = dict(self._pages)
         return copied
 
     def written_blocks(self, block_bytes: int) -> list[int]:
@@ -83,7 +88,9 @@ def places(disk: SparseDisk, lengths: Sequence[int]) -> list[Place]:
     return found
 
 
-def write_gpt(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[UUID] = ()) -> list[Place]:
+def write_gpt(
+    disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[UUID] = (), disk_id: UUID = A_DISK
+) -> list[Place]:
     """Partition a disk by GPT, with its backup at the end; partitions without a kind are basic data partitions."""
     laid = places(disk, lengths)
     sector = disk.sector_bytes
@@ -93,10 +100,23 @@ def write_gpt(disk: SparseDisk, lengths: Sequence[int], kinds: Sequence[UUID] = 
     used = [_gpt_entry(place, kind, sector) for place, kind in zip(laid, all_kinds, strict=True)]
     entries = b"".join(used).ljust(GPT_ENTRIES * GPT_ENTRY_BYTES, b"\0")
     disk.write(0, _table_sector([_row(PROTECTIVE_ROW, 1, min(last, 0xFFFFFFFF))]))
-    for own, other, at in ((1, last, 2), (last, 1, last - entries_sectors)):
+    for own, at in ((1, 2), (last, last - entries_sectors)):
         disk.write(at * sector, entries)
-        disk.write(own * sector, _gpt_header(own, other, at, entries, entries_sectors))
+        disk.write(own * sector, _gpt_header(disk, own, at, entries, disk_id))
     return laid
+
+
+def read_gpt(disk: SparseDisk) -> tuple[UUID, Place] | None:
+    """Return a disk's id, and where its first basic data partition lies; None if it has no table of `write_gpt`."""
+    head = disk.read(disk.sector_bytes, disk.sector_bytes)
+    if not head.startswith(b"EFI PART"):
+        return None
+    entries = disk.read(2 * disk.sector_bytes, GPT_ENTRIES * GPT_ENTRY_BYTES)
+    kinds = range(0, len(entries), GPT_ENTRY_BYTES)
+    at = next(at for at in kinds if entries[at : at + 16] == BASIC_DATA.bytes_le)
+    first, last = struct.unpack_from("<QQ", entries, at + 32)
+    place = Place(first * disk.sector_bytes, (last + 1 - first) * disk.sector_bytes)
+    return UUID(bytes_le=head[56:72]), place
 
 
 def _gpt_entry(place: Place, kind: UUID, sector: int) -> bytes:
@@ -106,14 +126,14 @@ def _gpt_entry(place: Place, kind: UUID, sector: int) -> bytes:
     return (kind.bytes_le + unique.bytes_le + struct.pack("<QQQ", first, last, 0) + name).ljust(GPT_ENTRY_BYTES, b"\0")
 
 
-def _gpt_header(own: int, other: int, entries_at: int, entries: bytes, entries_sectors: int) -> bytes:
-    first_usable, last_usable = 2 + entries_sectors, max(own, other) - entries_sectors - 1
-    disk_id = uuid5(NAMESPACE_OID, "disk").bytes_le
+def _gpt_header(disk: SparseDisk, own: int, entries_at: int, entries: bytes, disk_id: UUID) -> bytes:
+    last, entries_sectors = disk.size_bytes // disk.sector_bytes - 1, len(entries) // disk.sector_bytes
+    first_usable, last_usable, other = 2 + entries_sectors, last - entries_sectors - 1, 1 if own == last else last
 
     def packed(checksum: int) -> bytes:
         head = struct.pack("<8sIIIIQQQQ", b"EFI PART", 0x10000, 92, checksum, 0, own, other, first_usable, last_usable)
         table = struct.pack("<QIII", entries_at, GPT_ENTRIES, GPT_ENTRY_BYTES, zlib.crc32(entries))
-        return head + disk_id + table
+        return head + disk_id.bytes_le + table
 
     return packed(zlib.crc32(packed(0)))
 

@@ -1,8 +1,9 @@
 """The stores of shadow copies: their lists, bitmaps and old data, as Windows' volsnap driver writes them."""
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
@@ -22,6 +23,25 @@ FILE_REFERENCE = 0x100000000002A
 Write = Callable[[int, bytes], None]
 
 
+@dataclass(frozen=True)
+class BlockRanges(Collection[int]):
+    """Blocks in few ranges, ascending, of which a large volume has millions."""
+
+    ranges: Sequence[range]
+
+    def __contains__(self, block: object) -> bool:
+        """Return whether a block is in one of the ranges."""
+        return any(block in each for each in self.ranges)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield each block."""
+        return chain.from_iterable(self.ranges)
+
+    def __len__(self) -> int:
+        """Return how many blocks these are."""
+        return sum(map(len, self.ranges))
+
+
 class StoreShape(NamedTuple):
     """How a store is laid out.
 
@@ -32,13 +52,15 @@ class StoreShape(NamedTuple):
             copies.
         previous: the same of a second bitmap; what it protects is protected.
         flags: of its regular entries; Windows writes 0 or 0x88.
+        forwarders: with which its list begins, each from a block to another one; no Windows was seen to write any.
     """
 
     data_bytes: int = STORE_DATA_BYTES
     entries_per_list: int = ENTRIES_PER_LIST
-    unprotected: frozenset[int] = frozenset()
-    previous: frozenset[int] | None = None
+    unprotected: Collection[int] = frozenset()
+    previous: Collection[int] | None = None
     flags: int = 0
+    forwarders: Sequence[tuple[int, int]] = ()
 
 
 @dataclass
@@ -82,6 +104,10 @@ class Store:
         sectors = ((1 << len(data) // SECTOR) - 1) << inside // SECTOR
         self.list_entry(block * BLOCK, relative, self.overlays[block], OVERLAY, sectors)
 
+    def forward(self, block: int, to: int) -> None:
+        """Say that what was in a block lies in another one of the copied volume: no Windows was seen to write this."""
+        self.list_entry(block * BLOCK, to * BLOCK, 0, FORWARDER, 0)
+
     def list_entry(self, original: int, relative: int, data_at: int, flags: int, sectors: int) -> None:
         """Append an entry to the list, in a further block of it where the last one is full."""
         if self.listed == self.shape.entries_per_list:
@@ -100,6 +126,12 @@ class Store:
         self.free_at += BLOCK
         self.write(at, data.ljust(BLOCK, b"\0"))
         return at
+
+
+def store_bytes(copied_bytes: int, shape: StoreShape) -> int:
+    """Return how much room a store of a volume of this size takes."""
+    bitmaps = -(-copied_bytes // (BLOCK * BLOCKS_PER_BITMAP)) * (1 if shape.previous is None else 2)
+    return (3 + bitmaps) * BLOCK + shape.data_bytes
 
 
 def write_store(
@@ -123,13 +155,20 @@ def write_store(
         places = struct.pack("<QQQQQQ", start, ranges, bitmap, FILE_REFERENCE, end - start, previous)
         return (struct.pack("<QQ16s", 3, block_list, store_id.bytes_le) + places).ljust(HEAD, b"\0")
 
-    return Store(write, shape, start, data_at, end, block_list), entry
+    store = Store(write, shape, start, data_at, end, block_list)
+    for block, to in shape.forwarders:
+        store.forward(block, to)
+    return store, entry
 
 
-def _write_bitmap(write: Write, start: int, at: int, length: int, blocks: Iterable[int]) -> None:
+def _write_bitmap(write: Write, start: int, at: int, length: int, blocks: Collection[int]) -> None:
     bits = bytearray(length)
-    for block in blocks:
-        bits[block // 8] |= 1 << block % 8
+    for run in blocks.ranges if isinstance(blocks, BlockRanges) else (range(block, block + 1) for block in blocks):
+        # Whole bytes of a long range at once.
+        first, after = -(-run.start // 8), run.stop // 8
+        bits[first:after] = b"\xff" * max(0, after - first)
+        for block in (*run[: first * 8 - run.start], *run[max(0, after * 8 - run.start) :]):
+            bits[block // 8] |= 1 << block % 8
     for number, own in enumerate(range(at, at + length, BLOCK)):
         following = own + BLOCK if own + BLOCK < at + length else 0
         body = bits[number * (BLOCK - HEAD) : (number + 1) * (BLOCK - HEAD)]

@@ -1,4 +1,4 @@
-"""The guest's answers on a simulated server, kept within the room that the agent leaves them."""
+"""The guest's answers on a simulated server, and the line in which the agent gets each."""
 
 import base64
 import gzip
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sandbox.windows.host import Json
 from sandbox.windows.session import Session
 
-# guest/quiesce.ps1: the agent cuts an answer at 24,000 characters.
-MAX_ANSWER, MAX_LOG, MIN_LOG = 23_000, 9_000, 2_000
+HEAD = ("quiesce", "verb", "run", "attempt", "ok", "error")
+LANGUAGE_MODE = "LanguageMode: PowerShell is constrained for SYSTEM on this server"
 
 
 @dataclass
@@ -25,26 +25,23 @@ class Request:
         return self.poll(now_s)
 
 
-def with_log(answer: dict[str, Json], session: Session) -> dict[str, Json]:
-    """Return an answer with the session and, if VSS is on, as much of the end of DiskShadow's log as there is room for.
-
-    If there is hardly any room, the answer leaves out where the shadow copies lie.
-    """
+def with_log(answer: dict[str, Json], session: Session, log_bytes: int) -> dict[str, Json]:
+    """Return an answer with the session and, if VSS is on, the end of DiskShadow's log: a character for each byte."""
     answer = answer | {"session": dict(session.saved)}
     if session.shadow is None:
         return answer
-    if _characters(answer) > MAX_ANSWER - MIN_LOG:
-        answer["session"]["shadow"] = session.saved["shadow"] | {"storage": None, "storageAtThaw": None}
     log = session.shadow.log()
     if log is None:
         return answer | {"diskShadowLog": None, "diskShadowLogCut": False}
-    # The two keys themselves fit between our limit and the agent's.
-    room = min(MAX_LOG, MAX_ANSWER - _characters(answer))
-    kept = log
-    while len(packed := base64.b64encode(gzip.compress(kept, mtime=0)).decode()) > room:
-        kept = kept[len(kept) // 8 + 1 :]
-    return answer | {"diskShadowLog": packed, "diskShadowLogCut": kept != log}
+    kept = log[max(0, len(log) - log_bytes) :]
+    return answer | {"diskShadowLog": kept.decode("latin-1"), "diskShadowLogCut": kept != log}
 
 
-def _characters(answer: dict[str, Json]) -> int:
-    return len(json.dumps(answer, separators=(",", ":")))
+def line_of(answer: dict[str, Json]) -> str:
+    """Return an answer as the line that the guest writes: all but its head is one compressed field."""
+    head = {name: value for name, value in answer.items() if name in HEAD}
+    if LANGUAGE_MODE in str(answer["error"]):
+        return json.dumps(head, separators=(",", ":"))
+    rest = {name: value for name, value in answer.items() if name not in HEAD}
+    data = gzip.compress(json.dumps(rest, separators=(",", ":")).encode(), mtime=0)
+    return json.dumps({**head, "data": base64.b64encode(data).decode()}, separators=(",", ":"))

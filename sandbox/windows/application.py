@@ -7,8 +7,7 @@ booking: harmless while the application runs, but a copy taken at that instant i
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-
-from sandbox.disks.content import VolumeContent
+from typing import Protocol
 
 ORDERS_DRIVE, ORDERS_PATH = "D:", r"\Shop\orders.csv"
 LEDGER_DRIVE, LEDGER_PATH = "E:", r"\Shop\ledger.csv"
@@ -24,10 +23,20 @@ def _lines(count: int) -> str:
     return "".join(f"{number},{_amount(number)}\n" for number in range(1, count + 1))
 
 
+class Files(Protocol):
+    """The files of a volume, by path."""
+
+    def read(self, path: str) -> str:
+        """Return the text of a file; empty if it was not written yet."""
+
+    def write(self, path: str, text: str) -> None:
+        """Replace a file."""
+
+
 class BusyApplication:
     """An application at work; its progress at the nth observation depends on the seed and n alone, not on a clock."""
 
-    def __init__(self, seed: int, drives: Mapping[str, VolumeContent]) -> None:
+    def __init__(self, seed: int, drives: Mapping[str, Files]) -> None:
         self._seed, self._drives = seed, drives
         self._observations, self._writes = 0, FIRST_WRITES
         self.held = False
@@ -89,7 +98,7 @@ class Examination:
         return f"{'torn' if self.torn else 'consistent'}: {facts}"
 
 
-def examine(drives: Mapping[str, VolumeContent]) -> Examination:
+def examine(drives: Mapping[str, Files]) -> Examination:
     """Read the application's data from a copy of its drives, and count.
 
     Raises:

@@ -9,11 +9,10 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath, PureWindowsPath
-from urllib.parse import unquote, urlsplit
+from pathlib import PureWindowsPath
 
 from sandbox.windows.application import BusyApplication
-from sandbox.windows.host import Outcome
+from sandbox.windows.host import STAGES, Outcome
 
 CANNOT_BEGIN = "cannot begin"
 DIRECTIVE = re.compile(r"^# sandbox: *(.*?)\s*$", re.MULTILINE)
@@ -54,14 +53,14 @@ class CustomerScripts:
         """Return the names of the files in the server's own scripts folder."""
         return list(self.folder)
 
-    def fetch(self, link: str) -> bool:
-        """Fetch a script from the bucket, under the name that the guest gives it."""
-        content = self.get(link)
-        if content is not None:
-            stage, _, policy = PurePosixPath(unquote(urlsplit(link).path)).name.partition("_")
-            policy = re.sub(r"\.ps1?$", "", policy, flags=re.IGNORECASE)
-            self.fetched[f"{stage.lower()}_{policy}.ps1"] = content.decode("utf-8-sig")
-        return content is not None
+    def fetch(self, link: str) -> bytes | None:
+        """Fetch an object from the bucket."""
+        return self.get(link)
+
+    def keep(self, files: dict[str, bytes]) -> None:
+        """Keep the scripts of a run's package; those of an earlier run of the policy have the same names."""
+        scripts = {name: content for name, content in files.items() if name.partition("_")[0] in STAGES}
+        self.fetched |= {name: content.decode("utf-8-sig") for name, content in scripts.items()}
 
     def judge(self, path: str) -> tuple[str, str]:
         """Return why Windows PowerShell would end a script before its first line; nothing is in doubt here."""

@@ -31,19 +31,32 @@ class Process:
     ends_s: float
 
 
+class ForeignServerError(Exception):
+    """A runner that did not know whose server this is has learned that it is another one than its session's."""
+
+
 @dataclass
 class Runner:
-    """What runs a session until a phase: the task ``session``, or after its death the ``watchdog`` or a ``verb``."""
+    """What runs a session until a phase: the task ``session``, or after its death the ``watchdog`` or a ``verb``.
+
+    ``recovered`` runs nothing but after, on a clone; ``certain`` raises ForeignServerError.
+    """
 
     name: str
     until: str
     certain: Callable[[], bool]
     since_s: float
+    hung: bool = False
 
     @property
     def started_it(self) -> bool:
         """Whether this is the runner that the session began with, not one that took over after its death."""
         return self.name == "session"
+
+
+def identity(number: int) -> dict[str, Json]:
+    """Return what tells a process apart from all others: its number, and when it started."""
+    return {"processId": number, "startedTicks": 638_000_000_000_000_000 + number}
 
 
 def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
@@ -54,6 +67,7 @@ def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
         "exitCode": None,
         "argument": argument,
         "processId": 0,
+        "startedTicks": 0,
         "startedMs": int(now_s * 1000),
         "endedMs": 0,
     }

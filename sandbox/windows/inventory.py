@@ -1,6 +1,5 @@
 """The guest's verb ``inventory`` on a simulated server: its Windows and its drives."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +8,6 @@ from uuid import NAMESPACE_OID, uuid5
 from sandbox.windows.host import Json
 
 GIB = 2**30
-# guest/quiesce.ps1: an answer is cut at 24,000 characters.
-MAX_DRIVES, MAX_DRIVE_CHARACTERS, MAX_DISKS = 60, 16_000, 40
 # MSFT_Disk.BusType (learn.microsoft.com).
 SCSI, ISCSI, VIRTUAL_FILE, POOL, NVME = 1, 9, 15, 16, 17
 WINDOWS = {
@@ -97,19 +94,11 @@ def inventory(
 ) -> dict[str, Json]:
     """Return the guest's inventory of a server; its disks are those of the drives if none are given."""
     ordered = sorted(drives, key=lambda drive: (not drive.path, drive.path))
-    listed: list[Json] = []
-    room = MAX_DRIVE_CHARACTERS
-    for drive in ordered:
-        entry = drive.listed(with_disk=with_disks)
-        room -= len(json.dumps(entry, separators=(",", ":")))
-        if room >= 0 and len(listed) < MAX_DRIVES:
-            listed.append(entry)
     shown = disks_of(drives) if disks is None else disks
     return {
         "windows": WINDOWS,
         "powershell": {"version": "5.1.20348.2700", "languageMode": "FullLanguage"},
-        "drives": listed,
-        "drivesOmitted": len(ordered) - len(listed),
-        "disks": [disk.listed() for disk in shown[:MAX_DISKS]] if with_disks else [],
+        "drives": [drive.listed(with_disk=with_disks) for drive in ordered],
+        "disks": [disk.listed() for disk in shown] if with_disks else [],
         "programDataFreeBytes": 30 * GIB,
     }

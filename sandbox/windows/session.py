@@ -1,16 +1,18 @@
 """A model of one session on a simulated server: its phases, its three scripts, and its runner.
 
-The guest (guest/quiesce.ps1) is the original. The contract cases prove that both answer alike, field by field.
+The guest (guest/parts) is the original. The contract cases prove that both answer alike, field by field.
 Time is an input: things happen only in ``advance``, and nothing here sleeps.
 """
 
+import math
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from sandbox.windows.host import STAGES, Host, Json, Process, Runner, record
+from sandbox.windows.host import STAGES, ForeignServerError, Host, Json, Process, Runner, identity, record
 from sandbox.windows.shadow_session import ShadowSession, new_entry
 
-# guest/quiesce.ps1, Get-Overdue.
+# guest/parts, Get-Overdue.
 GRACE_S = 3600
 PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 
@@ -21,9 +23,11 @@ class Run:
 
     manifest: dict[str, Json]
     staged_s: float
+    shadow_script: str = ""
     sessions: dict[int, "Session"] = field(default_factory=dict)
     complete_claim: int = 0
     tampered: str = ""
+    nonce: str = ""
 
     def folder_of(self, attempt: int) -> str:
         """Return an attempt's folder on the server."""
@@ -36,8 +40,7 @@ class Session:
     def __init__(self, run: Run, attempt: int, now_s: float, host: Host) -> None:
         self.run, self.attempt, self.host = run, attempt, host
         self.limits: dict[str, int] = run.manifest["limitSeconds"]
-        script = run.manifest["shadowScript"]
-        shadow = None if script == "none" else new_entry()
+        shadow = new_entry() if run.manifest["shadow"] else None
         self.state: dict[str, Json] = {
             "run": run.manifest["run"],
             "attempt": attempt,
@@ -45,13 +48,19 @@ class Session:
             "phase": "created",
             "autoThawed": False,
             "runnerLost": False,
+            "runner": None,
+            "alive": [],
+            "cloned": None,
             "createdMs": int(now_s * 1000),
             "frozenMs": 0,
             "endedMs": 0,
             **dict.fromkeys(STAGES),
             "shadow": shadow,
         }
-        self.shadow = ShadowSession(host.vss, script, self.limits, shadow, host.cim_answers) if shadow else None
+        self.shadow = (
+            ShadowSession(host.vss, run.shadow_script, self.limits, shadow, host.cim_answers) if shadow else None
+        )
+        self.unreadable = False
         self.saved: dict[str, Json] = {}  # `older` is the version before it
         self.save()
         self.created_s = self.frozen_s = self.before_ended_s = now_s
@@ -60,11 +69,30 @@ class Session:
         self.process: Process | None = None
         self.tasks: set[str] = set()
         self.output: dict[str, bytes] = {}
+        self.ended: Callable[[Session, float], None] = lambda _session, _now_s: None
+        """Called when the session has ended, on a server that knows its id."""
+
+    def copied(self, run: Run, host: Host) -> "Session":
+        """Return what of the session lies on the disk: its files and tasks, and no process."""
+        other = Session(run, self.attempt, self.created_s, host)
+        other.saved, other.older, other.unreadable = deepcopy(self.saved), deepcopy(self.older), self.unreadable
+        other.state = deepcopy(self.saved)
+        other.frozen_s, other.before_ended_s = self.frozen_s, self.before_ended_s
+        other.thaw_asked, other.abort_asked = self.thaw_asked, self.abort_asked
+        other.complete_asked, other.tasks, other.output = self.complete_asked, set(self.tasks), dict(self.output)
+        if other.shadow:
+            other.shadow.entry = other.state["shadow"]
+        return other
 
     @property
     def phase(self) -> str:
         """The phase in the state file."""
         return str(self.saved["phase"])
+
+    @property
+    def name(self) -> str:
+        """Run and attempt, as the server's folders have them."""
+        return f"{self.state['run']}/{self.attempt}"
 
     def task(self, name: str) -> str:
         """Return the full name of one of the session's two tasks."""
@@ -87,17 +115,66 @@ class Session:
         """Replace the state file; if the disk is full, keep the old one and return False."""
         self.unsaved = self.host.disk_full()
         if not self.unsaved:
-            self.older = self.saved
+            self.older, self.unreadable = self.saved, False
             self.saved = deepcopy(self.state)
         return not self.unsaved
 
-    def enter(self, runner: Runner) -> None:
-        """Let a runner run the session from its state file's phase on, unless it has a runner already."""
-        if self.runner is None and not (runner.started_it and self.phase != "created"):
+    def overrun(self, now_s: float) -> bool:
+        """Whether the runner has had more time than its phase can take."""
+        state, limits = self.saved, self.limits
+        since_ms, limit_s = {
+            "created": (state["createdMs"], 120),
+            "after": ((state["after"] or {}).get("startedMs", 0), limits["after"] + 180),
+            "thawed": (state["createdMs"], limits["session"] + 60),
+            "complete": ((state["complete"] or {}).get("startedMs", 0), limits["complete"] + 180),
+            "ended": (0, math.inf),
+        }.get(self.phase) or (state["before"]["startedMs"], limits["before"] + limits["freeze"] + 30)
+        return "runner" in state["alive"] or now_s - since_ms / 1000 > limit_s
+
+    def enter(self, runner: Runner, *, cannot_end: bool = False) -> None:
+        """Let a runner run the session from its state file's phase on, unless it has one already that does not hang.
+
+        ``cannot_end``: the one before holds its lock for ever.
+        """
+        if self.runner is not None and not (self.runner.hung and self.overrun(runner.since_s)):
+            return
+        if not (runner.started_it and self.phase != "created"):
             self.state = deepcopy(self.saved)
             self.runner = runner
+            self.state["runner"] = identity(3900)
+            if cannot_end:
+                self.state["alive"] = sorted({*self.state["alive"], "runner"})
             if self.shadow:
                 self.shadow.entry = self.state["shadow"]
+            if not runner.started_it:
+                self.save()
+
+    def close_clone(self, instance_id: str, now_s: float) -> bool:
+        """End the session on a server that was launched from a recovery point; False if the disk is full."""
+        if self.phase != "ended":
+            cloned = {"instance": instance_id, "phase": self.phase}
+            self.state = self.saved | {"cloned": cloned, "endedMs": int(now_s * 1000), "phase": "ended"}
+            if not self.save():
+                return False
+        self.tasks = set()
+        return True
+
+    def owes_after(self) -> bool:
+        """Whether before has succeeded and after has not begun, by the state file."""
+        before = self.saved["before"]
+        return before is not None and before["succeeded"] and self.saved["after"] is None
+
+    def run_after_owed(self, runner: Runner, now_s: float) -> None:
+        """Let after run on a clone, whose session has ended."""
+        self.state, self.runner = deepcopy(self.saved), runner
+        if self.owes_after():
+            self._start("after", "1", now_s)
+        else:
+            self._end_recovered()
+
+    def _end_recovered(self) -> None:
+        self._enter_phase("ended")
+        self.tasks, self.runner = set(), None
 
     def lose_power(self, now_s: float) -> None:
         """End every process of the session."""
@@ -107,12 +184,17 @@ class Session:
 
     def advance(self, now_s: float) -> None:
         """Do everything that is due by now."""
+        if self.runner and self.runner.hung:
+            return
         waits = self.runner and self.runner.started_it and self.phase in ("frozen", "thawed")
         if waits and self.shadow and self.shadow.watch(now_s):
             self.save()
-        while self.runner is not None and getattr(self, f"_from_{self.state['phase']}")(self.runner, now_s):
-            if self.runner is not None and self.state["phase"] == self.runner.until == "thawed":
-                self.runner = None
+        try:
+            while self.runner is not None and getattr(self, f"_from_{self.state['phase']}")(self.runner, now_s):
+                if self.runner is not None and self.state["phase"] == self.runner.until == "thawed":
+                    self.runner = None
+        except ForeignServerError:
+            self.runner = None
         if self.runner and self.unsaved:
             self.save()
 
@@ -123,7 +205,8 @@ class Session:
     def _start(self, stage: str, argument: str, now_s: float) -> bool:
         """Begin a script; one that cannot start ends at once. Only after runs even if its state cannot be saved."""
         self.state[stage] = entry = record("Interrupted", argument, now_s)
-        if not self._enter_phase(stage) and stage != "after":
+        must = stage == "after" and self.runner is not None and self.runner.name != "recovered"
+        if not self._enter_phase(stage) and not must:
             self.runner = None  # and with it all unsaved state
             return False
         path = self.run.manifest["scripts"][stage]
@@ -137,7 +220,7 @@ class Session:
         assert self.runner is not None
         self.process = Process(self.runner, outcome.exit_code, now_s + outcome.duration_s)
         self.output |= zip((f"{stage}.out", f"{stage}.err"), outcome.printed, strict=True)
-        entry["processId"] = 4000 + STAGES.index(stage)
+        entry |= identity(4000 + STAGES.index(stage))
         self.save()
         return True
 
@@ -202,6 +285,9 @@ class Session:
         ended_s = self._end("after", runner, now_s)
         if ended_s is None:
             return False
+        if runner.name == "recovered":
+            self._end_recovered()
+            return False
         if self.shadow:
             self.shadow.look_at_thaw()
         if self.abort_asked and runner.started_it:
@@ -259,7 +345,9 @@ class Session:
         self._enter_phase("ended")
         return True
 
-    def _from_ended(self, _runner: Runner, _now_s: float) -> bool:
+    def _from_ended(self, runner: Runner, now_s: float) -> bool:
         if not self.unsaved:
             self.tasks, self.runner = set(), None
+            if runner.certain():
+                self.ended(self, now_s)
         return False

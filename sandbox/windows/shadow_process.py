@@ -5,7 +5,7 @@ import re
 from sandbox.windows.diskshadow import GUID, DiskShadow
 from sandbox.windows.vss import Server
 
-# hold.cmd, which guest/quiesce.ps1 writes.
+# hold.cmd, which guest/parts writes.
 DONE, ABORTED, TOO_LATE, REFUSED = range(4)
 
 
@@ -28,6 +28,10 @@ class ShadowProcess:
     def flag(self, name: str, now_s: float) -> None:
         """Set a flag for the hold: ``backup`` or ``abort``."""
         self._flags_s.setdefault(name, now_s)
+
+    def was_flagged(self, name: str) -> bool:
+        """Whether this flag was set."""
+        return name in self._flags_s
 
     def flagged_s(self, name: str) -> float:
         """Return when this flag was set."""
@@ -64,7 +68,7 @@ class ShadowProcess:
         argument = "".join(self._words[1:2])
         if not re.fullmatch(GUID, argument):
             return self._since_s, REFUSED
-        if self.created_s is None:
+        if self.created_s is None and self._server.hold_writes:
             self.created_s, self.set_id = self._since_s, argument
         ends = [(self._since_s + self._hold_limit_s, TOO_LATE)]
         codes = {"backup": DONE, "abort": ABORTED}

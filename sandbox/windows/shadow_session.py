@@ -1,6 +1,6 @@
 """A model of what one session does with VSS: DiskShadow from create to its end, and its entry in the state.
 
-A problem of VSS never stops a session: it is data. guest/quiesce.ps1 is the original.
+A problem of VSS never stops a session: it is data. guest/parts is the original.
 """
 
 import re
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.windows.diskshadow import GUID, DiskShadow
+from sandbox.windows.host import identity
 from sandbox.windows.shadow_process import ShadowProcess
 from sandbox.windows.vss import Server, ShadowCopy
 
-MAX_STORAGE = 60
 END_LIMIT_S = 120
 # The batch file that holds DiskShadow gives up this long after the session should have ended.
 HOLD_GRACE_S = 600
@@ -24,15 +24,14 @@ def new_entry() -> dict[str, Json]:
     return {
         "reason": "",
         "processId": 0,
+        "startedTicks": 0,
         "exitCode": None,
         "startedMs": 0,
         "createdMs": 0,
         "endedMs": 0,
         "setId": None,
-        "copies": [],
-        "copiesAtThaw": None,
-        "storage": [],
-        "storageAtThaw": None,
+        "copies": None,
+        "storage": None,
         "deleted": None,
     }
 
@@ -62,7 +61,7 @@ def storage_of(server: Server) -> list[Json]:
             "allocatedBytes": storage.allocated_bytes,
             "maxBytes": storage.max_bytes,
         }
-        for storage in server.storage[:MAX_STORAGE]
+        for storage in server.storage
     ]
 
 
@@ -85,10 +84,9 @@ class ShadowSession:
         if not self.server.has_diskshadow:
             self.entry["reason"] = "NotStarted: there is no diskshadow.exe"
             return
-        lines = self.script.replace("*", folder).split("|")
-        self.file = "".join(f"{line}\r\n" for line in lines).encode("ascii")
+        self.file = self.script.replace("*", folder).encode("ascii")
         self.process = ShadowProcess(self.server, self.file, now_s, self.limits["session"] + HOLD_GRACE_S)
-        self.entry["processId"] = 4100
+        self.entry |= identity(4100)
 
     def settled_s(self, now_s: float) -> float | None:
         """Return when DiskShadow had made the shadow copies or failed to; None while it makes them."""
@@ -99,7 +97,6 @@ class ShadowSession:
         process.advance(min(now_s, limit_s))
         if process.created_s is not None:
             entry.update(createdMs=int(process.created_s * 1000), setId=process.set_id)
-            entry.update(copies=[listed(copy) for copy in self._copies() or []], storage=self.storage())
             return process.created_s
         if process.ended_s is not None:
             self._note_end("EndedEarly", process.ended_s, process.exit_code)
@@ -111,7 +108,7 @@ class ShadowSession:
 
     def watch(self, now_s: float) -> bool:
         """Notice that DiskShadow has ended while it should hold; True if the state has changed."""
-        if self.process is None or self.entry["endedMs"]:
+        if self.process is None or self.entry["endedMs"] or self.process.was_flagged("backup"):
             return False
         self.process.advance(now_s)
         if self.process.ended_s is not None:
@@ -119,13 +116,13 @@ class ShadowSession:
         return bool(self.entry["endedMs"])
 
     def look_at_thaw(self) -> None:
-        """Read the shadow copies again as soon as the application is thawed."""
-        if not self.entry["createdMs"] or self.entry["copiesAtThaw"] is not None:
+        """Ask Windows about the shadow copies as soon as the application is thawed."""
+        if not self.entry["createdMs"] or self.entry["copies"] is not None:
             return
         existing = self._copies()
         if existing is not None:
-            self.entry["copiesAtThaw"] = [copy.shadow_id.upper() for copy in existing]
-        self.entry["storageAtThaw"] = self.storage()
+            self.entry["copies"] = [listed(copy) for copy in existing]
+        self.entry["storage"] = self.storage()
 
     def end_backup(self, now_s: float) -> bool | None:
         """Have DiskShadow notify the writers of BackupComplete; True if it did, None while it is at it."""
@@ -151,7 +148,7 @@ class ShadowSession:
             self.process.flag("abort", now_s)
             self.process.advance(now_s)
             self._note_end(reason, self.process.ended_s, self.process.exit_code)
-        self._delete()
+        self.delete()
 
     def log(self) -> bytes | None:
         """Return DiskShadow's log, if there is one."""
@@ -172,9 +169,10 @@ class ShadowSession:
     def _copies(self) -> list[ShadowCopy] | None:
         return self.server.copies_of((self.entry["setId"] or "").lower()) if self.cim_answers() else None
 
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """Delete the set by its id, unless that has succeeded before."""
         entry = self.entry
-        if entry["setId"] is None or entry["deleted"] is not None:
+        if entry["setId"] is None or entry["deleted"]:
             return
         if self._copies() != []:
             script = f"delete shadows set {entry['setId']}\r\nexit\r\n".encode("ascii")

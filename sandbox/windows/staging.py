@@ -1,12 +1,21 @@
 """The guest's verb ``stage`` on a simulated server: finds and judges the scripts, and makes the run's manifest."""
 
+import hashlib
+import io
+import re
+import zipfile
 from pathlib import PureWindowsPath
 from typing import Protocol
 
 from sandbox.windows.host import STAGES, Json, Outcome
 
 ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
-# guest/quiesce.ps1: what Start-Script can start.
+# guest/parts, Assert-Limits.
+LIMITS_S = 840
+# guest/parts, Save-Package: how large a package may be, and the name of DiskShadow's script in it.
+MAX_FILE_BYTES = 10 * 2**20
+SHADOW_SCRIPT = "shadow.txt"
+# guest/parts: what Start-Script can start.
 STARTABLE = (".ps1", ".cmd", ".bat", ".exe", ".com")
 
 
@@ -24,8 +33,11 @@ class Scripts(Protocol):
     def on_server(self) -> list[str]:
         """Return the names of the files in the server's own scripts folder."""
 
-    def fetch(self, link: str) -> bool:
-        """Fetch a script from the bucket; False if the bucket refuses."""
+    def fetch(self, link: str) -> bytes | None:
+        """Fetch an object from the bucket; None if the bucket refuses."""
+
+    def keep(self, files: dict[str, bytes]) -> None:
+        """Keep the scripts of a run's package."""
 
     def judge(self, path: str) -> tuple[str, str]:
         """Return why Windows PowerShell would end a script before its first line, and what cannot be told of it."""
@@ -34,21 +46,58 @@ class Scripts(Protocol):
         """Start a script and return how it will end; None if there is no such file."""
 
 
-def manifest(parameters: dict[str, str], scripts: Scripts, overdue: list[Json]) -> dict[str, Json]:
-    """Return the manifest of a run, from the parameters of the SSM document and the sessions that stage has ended.
+def require_name(run: str, others: list[str]) -> None:
+    """Refuse a run whose folder Windows cannot have, or has already for another."""
+    if re.fullmatch(r"(?i)con|prn|aux|nul|com[0-9]|lpt[0-9]", run):
+        raise Refused("InvalidParameter: RunId, a device")
+    for other in others:
+        if other.lower() == run.lower() and other != run:
+            raise Refused(f"RunNameTaken: there is a run {other}")
+
+
+def unpacked(parameters: dict[str, str], scripts: Scripts) -> dict[str, bytes]:
+    """Fetch a run's package from the bucket, and return its files; refuse one that is not what the command names."""
+    content = scripts.fetch(parameters["PackageLink"])
+    if content is None:
+        raise Refused("PackageNotFetched")
+    if len(content) > MAX_FILE_BYTES:
+        raise Refused(f"PackageTooLarge: it has {len(content)} bytes, more than {MAX_FILE_BYTES}")
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256.lower() != parameters["PackageHash"].lower():
+        raise Refused(f"PackageChanged: its {len(content)} bytes have the SHA-256 {sha256}")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def require_limits(parameters: dict[str, str], *, shadow: bool) -> None:
+    """Refuse limits that together are longer than a policy's."""
+    names = ["BeforeTimeoutSeconds", "AfterTimeoutSeconds", "CompleteTimeoutSeconds"]
+    seconds = sum(int(parameters[name]) for name in names) + 120
+    if shadow:
+        seconds += int(parameters["CreateTimeoutSeconds"]) + 180
+    if seconds > LIMITS_S:
+        raise Refused(f"InvalidParameter: the limits make {seconds} s, more than {LIMITS_S}")
+
+
+def manifest(
+    parameters: dict[str, str], packed: dict[str, bytes], scripts: Scripts, overdue: list[Json]
+) -> dict[str, Json]:
+    """Return the manifest of a run: from the SSM document's parameters, its package, and the sessions that stage ended.
 
     Raises:
-        Refused: two scripts on the server match, the bucket refuses a link, or a script could not begin.
+        Refused: two scripts on the server match, the limits are too long, or a script could not begin.
     """
     source, policy = parameters["Scripts"], parameters["Policy"]
+    require_limits(parameters, shadow=SHADOW_SCRIPT in packed)
+    scripts.keep(packed)
     paths, ignored = dict.fromkeys(STAGES, ""), {}
     if source == "server":
         for stage in STAGES:
             paths[stage], beside = find(stage, policy, scripts.on_server())
             ignored |= {stage: beside} if beside else {}
     if source == "bucket":
-        paths = {stage: fetch(stage, parameters, scripts) for stage in STAGES}
-    files = sorted([path for path in paths.values() if path and source == "bucket"] + ["quiesce.ps1"])
+        names = {stage: f"{stage}_{policy}.ps1" for stage in STAGES}
+        paths = {stage: name if name in packed else "" for stage, name in names.items()}
     limits = {stage: int(parameters[f"{stage.capitalize()}TimeoutSeconds"]) for stage in STAGES}
     limits |= {name: int(parameters[f"{name.capitalize()}LimitSeconds"]) for name in ("freeze", "session")}
     limits |= {"create": int(parameters["CreateTimeoutSeconds"])}
@@ -61,9 +110,9 @@ def manifest(parameters: dict[str, str], scripts: Scripts, overdue: list[Json]) 
         "unsure": judge(paths, scripts),
         "ignored": ignored,
         "overdue": overdue,
-        "files": [{"name": name, "sha256": "a hash"} for name in files],
+        "files": [{"name": name, "sha256": "a hash"} for name in sorted(packed)],
         "limitSeconds": limits,
-        "shadowScript": parameters["ShadowScript"],
+        "shadow": SHADOW_SCRIPT in packed,
     }
 
 
@@ -92,13 +141,3 @@ def judge(paths: dict[str, str], scripts: Scripts) -> dict[str, str]:
     if failing := [f"{stage}: {why}" for stage, (why, _) in verdicts.items() if why]:
         raise Refused(f"ScriptNotRunnable: {'; '.join(failing)}")
     return {stage: unsure for stage, (_, unsure) in verdicts.items()}
-
-
-def fetch(stage: str, parameters: dict[str, str], scripts: Scripts) -> str:
-    """Fetch a script from the bucket, and return its name, or nothing if there is no link."""
-    link = parameters[f"{stage.capitalize()}Link"]
-    if link == "none":
-        return ""
-    if not scripts.fetch(link):
-        raise Refused(f"ScriptNotFetched: {stage}")
-    return f"{stage}_{parameters['Policy']}.ps1"

@@ -1,23 +1,33 @@
 """Windows on a simulated server: the SSM agent, the guest with its tasks, its owner's scripts, and its clock."""
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.windows.agent import Agent, Ended
+from sandbox.windows.answers import line_of
 from sandbox.windows.application import BusyApplication
 from sandbox.windows.collection import Put
 from sandbox.windows.customer_scripts import CustomerScripts
 from sandbox.windows.guest import Guest, Request, put_nowhere
 from sandbox.windows.inventory import Drive
-from sandbox.windows.session import Session
+from sandbox.windows.session import Run, Session
 
 # Steps of the clock: while a command makes progress, while a session is open, and otherwise.
 TICK_S, LULL_S, QUIET_S = 0.1, 5.0, 120.0
-# guest/quiesce.ps1, Start-Runner: the watchdog starts this long after the deadlines that it watches.
+# guest/parts, Start-Runner: the watchdog starts this long after the deadlines that it watches.
 WATCHDOG_GRACE_S = 30
+SLEEPS = re.compile(r"Start-Sleep -Seconds (\d+)")
 PARAMETER = re.compile(r"^ +(\w+) = '([^']*)'$", re.MULTILINE)
+
+
+class OnDisk(NamedTuple):
+    """What of quiesce lies on a server's system drive: its runs with their sessions, and the owner's scripts."""
+
+    runs: dict[str, Run]
+    folder: dict[str, str]
+    fetched: dict[str, str]
 
 
 @dataclass
@@ -31,7 +41,18 @@ class Verb:
         answer = self.request.answer(now_s)
         if answer is None:
             return None
-        return Ended(0 if answer["ok"] else 1, json.dumps(answer, separators=(",", ":")) + "\r\n")
+        return Ended(0 if answer["ok"] else 1, line_of(answer) + "\r\n")
+
+
+@dataclass
+class Sleep:
+    """A script that only sleeps, as a process of the agent."""
+
+    until_s: float
+
+    def poll(self, now_s: float) -> Ended | None:
+        """Return its end once it has slept."""
+        return Ended(0, "") if now_s >= self.until_s else None
 
 
 class Windows:
@@ -96,13 +117,25 @@ class Windows:
         self.guest.reboot(self.now_s)
         self.agent.begin(self.now_s)
 
+    def on_disk(self) -> OnDisk:
+        """Return what of quiesce lies on the system drive at this moment."""
+        return OnDisk(self.guest.runs_on_disk(), dict(self.scripts.folder), dict(self.scripts.fetched))
+
+    def boot_from(self, found: OnDisk) -> None:
+        """Boot with what lies on the system drive of the server from whose snapshots the disks come."""
+        self.scripts.folder, self.scripts.fetched = dict(found.folder), dict(found.fetched)
+        self.guest.find_on_disk(found.runs)
+        self.guest.reboot(self.now_s)
+
     def reboot(self, down_s: float = 60.0) -> None:
         """Switch it off, and on again after `down_s`."""
         self.switch_off()
         self._boots_s = self.now_s + down_s
 
-    def _start_script(self, script: str, now_s: float) -> Verb:
+    def _start_script(self, script: str, now_s: float) -> Verb | Sleep:
         """Start a command's script; the guest gets the parameters that the document's prologue sets."""
+        if sleeps := SLEEPS.fullmatch(script):
+            return Sleep(now_s + int(sleeps[1]))
         prologue = script.partition("\n}")[0]
         return Verb(self.guest.ask(dict(PARAMETER.findall(prologue)), now_s))
 

@@ -89,6 +89,8 @@ class Server:
     failure_exit_code: int = 1
     killed_exit_code: int = 1
     has_diskshadow: bool = True
+    hold_writes: bool = True
+    """Whether the batch file that holds DiskShadow can write its flag."""
     files: list[str] = field(default_factory=list)
     new_id: Callable[[], str] = lambda: f"{{{uuid4()}}}"
     name: str = "SERVER"

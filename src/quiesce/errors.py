@@ -37,6 +37,10 @@ class PolicyRefused(Refused):
     """The execution's input or the policy is not usable."""
 
 
+class ScheduleRefused(Refused):
+    """EventBridge Scheduler does not take a schedule of a policy; it is as it was before, and people are told."""
+
+
 class ServerRefused(Refused):
     """The server, its volumes or the rights on them do not allow the backup."""
 
@@ -46,7 +50,7 @@ class SnapshotRefused(Refused):
 
 
 class ImageRefused(Refused):
-    """EC2 refused to create or deregister an initial AMI; a warning in the run's record."""
+    """EC2 refused to create or deregister an initial AMI: a note in the run's record, or a problem of a retention."""
 
 
 class RunAlreadyStarted(QuiesceError):
@@ -141,3 +145,53 @@ class RecoveryBroken(QuiesceError):
 
 class RecoveryUsedUp(QuiesceError):
     """What a recovery made failed or is gone for good, and EC2 remembers its id: only a new id helps."""
+
+
+class RevertRefused(Refused):
+    """Volumes can't be built as of their shadow copies, or EBS refuses it; a child that was begun may still exist."""
+
+
+class RevertUsedUp(QuiesceError):
+    """A child was cancelled or is gone for good, and EBS remembers its token: only another id helps."""
+
+
+class ChildDiffers(QuiesceError):
+    """A child was read back, and is not what was planned; it was deleted."""
+
+
+class RetentionRefused(Refused):
+    """The input of a retention, or the recovery point that it names, does not allow what it asks for."""
+
+
+class PruningBusy(QuiesceError):
+    """Another execution is removing recovery points of this server; nothing was changed."""
+
+
+# What a person does next after an error whose message does not say it: those of AWS's and the server's own words.
+NEXT = {
+    "AccessDenied": "give the function's role that right: deploy the stack again if its roles were changed by hand, "
+    "else look at the policy of the key or bucket that the message names, or at the organization's; then start again",
+    "AgentUnreachable": "look whether the server runs, and is online in Fleet Manager; then start again",
+    "AnswerUnreadable": "start again; if it comes again, report it with the output of the command in Run Command",
+    "AwsThrottled": "start again later: every try has met AWS asking for slower calls",
+    "AwsUnavailable": "look at AWS Health for the Region, and start again later: every try is used up",
+    "ChildDiffers": "start again under another recovery_id; if it comes again, recover with revert 'off'",
+    "CommandRefused": "deploy the stack again, so that functions and documents are of one version; then start again",
+    "GuestRefused": "look for the word before the colon in docs/operate/runbook.md, What the server says",
+    "LeaseLost": "start a new run: a redrive can't go on, because the moment of the snapshots has passed",
+    "NotReady": "look in EC2's console at what it waits for: it has waited as long as it does",
+    "NotThawed": "look at the application at once, which may be held; correct the after script, then start a new run",
+    "OutcomeUnknown": "look in the record which snapshots were found; if some are missing, start a new run",
+    "PruningBusy": "wait for the other run, or start it again later",
+    "RecoveryBroken": "undo that change: detach what is not the recovery's, delete a security group that was changed",
+    "RunAlreadyStarted": "look at the execution that it names; for another backup, start one under another name",
+    "ServerBusy": "wait for the other run or stop it, then start again",
+    "SnapshotLimitReached": "wait until snapshots have completed, then start again",
+    "SnapshotLimitWhileFrozen": "wait until snapshots have completed, then start again",
+    "SnapshotTooSoon": "start again after a minute: EBS takes one snapshot of a volume in 15 seconds",
+}
+
+
+def next_step(error: str, words: str) -> str:
+    """Return what a person does next, empty if the message says it itself, or the error is not ours."""
+    return "" if "Remedy: " in words else NEXT.get(error, "")

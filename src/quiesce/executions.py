@@ -1,6 +1,7 @@
 """What every machine's state document begins with, what a Catch adds to it, and the event of an ended execution."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,12 +15,30 @@ ENDINGS = {
     "TIMED_OUT": ("ExecutionTimedOut", "the execution ran longer than the state machine allows"),
     "FAILED": ("ExecutionFailed", "the execution failed before it could record its end"),
 }
+# As EventBridge Scheduler writes it.
+SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 class Crossing(BaseModel):
     """What crosses the boundary of a state machine or of its states: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Who started an execution by the command line, which asks AWS for it; nothing checks what others write there.
+STARTER_PATTERN = r"arn:[a-z-]+:(?:iam|sts)::[0-9]{12}:[!-~]{1,512}"
+
+
+def starter_of(raw: Any) -> str:
+    """Return who started an execution, or the policy run that it belongs to, as its input says it.
+
+    Returns:
+        An ARN; empty if the input says none.
+    """
+    own = raw if isinstance(raw, dict) else {}
+    parent = own.get("policy_run")
+    given = own.get("started_by") or (parent.get("started_by") if isinstance(parent, dict) else None)
+    return given if isinstance(given, str) and re.fullmatch(STARTER_PATTERN, given) else ""
 
 
 class Execution(Crossing):
@@ -46,11 +65,19 @@ class Cause:
 
 
 def cause_of(failure: Failure) -> Cause:
-    """Return an error's name and message from what a Catch recorded; Lambda wraps the message in JSON."""
+    """Return an error's name and message from what a Catch recorded; Lambda wraps the message in JSON.
+
+    Of another machine's execution, Step Functions describes the whole in JSON, its error among it (developer guide,
+    "Integrate with Step Functions"): that error counts.
+    """
     try:
         answer = json.loads(failure.Cause)
     except ValueError:
         answer = None
+    if isinstance(answer, dict) and "ExecutionArn" in answer:
+        status, error = str(answer.get("Status")), answer.get("Error")
+        words = f"{answer['ExecutionArn']} ended as {status}"
+        return cause_of(Failure(Error=str(error or failure.Error), Cause=str(answer.get("Cause") or words)))
     message = answer.get("errorMessage") if isinstance(answer, dict) else None
     return Cause(failure.Error, str(message or failure.Cause or "no message was given"))
 

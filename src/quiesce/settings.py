@@ -7,13 +7,15 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Settings:
-    """Names of the stack's own resources; every function gets all of them."""
+    """Names of the stack's own resources, and the zone of times that are written without one, for every function."""
 
     stack_name: str
     table_name: str
     bucket_name: str
     topic_arn: str
-    document_name: str
+    look_document: str
+    act_document: str
+    timezone: str
 
     @classmethod
     def from_env(cls) -> Self:
@@ -23,3 +25,16 @@ class Settings:
         if missing:
             raise RuntimeError(f"the function's environment lacks {', '.join(missing)}: deploy the template unchanged")
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class ScheduleSettings(Settings):
+    """What the function that makes schedules gets beside them: the group, and what the schedules start, in which role.
+
+    ``missed_queue_arn`` gets the starts that failed.
+    """
+
+    schedule_group: str
+    machine_arn: str
+    schedule_role_arn: str
+    missed_queue_arn: str

@@ -12,12 +12,27 @@ INSTANCE = "quiesce:instance"
 # Set once the run is judged, by Report or sweep; IAM lets them write no others later.
 CONSISTENCY = "quiesce:consistency"
 DEVICE = "quiesce:device"
+# ``raw`` on a snapshot beside which there is one that was built from it: its volumes are as after a power failure.
+STATE, RAW = "quiesce:state", "raw"
 # On what a recovery makes: RECOVERY for good, RECOVERING until the recovery has ended.
 # Code and IAM let a recovery delete only what carries the second.
 RECOVERY = "quiesce:recovery"
 RECOVERING = "quiesce:recovering"
 
-OURS = (STACK, RUN, POLICY, OWNER, INSTANCE, CONSISTENCY, DEVICE)
+# On the snapshots of a recovery point before the first of them is deleted: no recovery chooses it any more.
+REMOVING = "quiesce:removing"
+# Put on a snapshot by a person, with who, why and until when: quiesce deletes nothing of that recovery point, and IAM
+# denies it, until the tag is taken off.
+HOLD = "quiesce:hold"
+# On a child, a snapshot whose volumes are as of their shadow copies: the id of the recovery or run it was built for.
+BUILT_FOR = "quiesce:built-for"
+# The raw snapshot that it differs from, and the digest of how.
+BUILT_FROM = "quiesce:built-from"
+BUILT_AS = "quiesce:built-as"
+# The volume that it is of: EBS names none.
+VOLUME = "quiesce:volume"
+
+OURS = (STACK, RUN, POLICY, OWNER, INSTANCE, CONSISTENCY, DEVICE, STATE)
 # EC2 allows 50 tags on a resource.
 MAX_POLICY_TAGS = 50 - len(OURS)
 

@@ -1,7 +1,7 @@
 """Turn what a person typed into a model, or into a message: the field, the problem and the remedy."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
@@ -13,6 +13,9 @@ from pydantic_core import ErrorDetails
 from quiesce.errors import Refused
 
 Model = TypeVar("Model", bound=BaseModel)
+Place = Callable[[Sequence[int | str]], str]
+"""Gives the place of a part of a document within it, such as ``, line 3, column 9``."""
+NOWHERE: Place = lambda _path: ""  # noqa: E731 - a document without lines
 # A message quotes a value up to this length.
 MAX_SHOWN = 60
 # Our words for pydantic's errors; ``_problem`` makes those for numbers, choices and our own checks.
@@ -67,7 +70,9 @@ class _Step(NamedTuple):
     field: FieldInfo | None = None
 
 
-def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal: type[Refused]) -> Model:
+def validated(
+    model: type[Model], data: Any, where: str, advice: Advice, refusal: type[Refused], place: Place = NOWHERE
+) -> Model:
     """Read a document that a person wrote.
 
     Args:
@@ -76,6 +81,7 @@ def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal
         where: its place, which the message puts before the field; empty if the field is clear by itself.
         advice: the remedies for this kind of document.
         refusal: the error to raise.
+        place: gives the line and column of a part, which the message puts behind ``where``.
 
     Raises:
         Refused: as ``refusal``, with the first field that is wrong, what is wrong with it and what to write instead.
@@ -88,7 +94,8 @@ def validated(model: type[Model], data: Any, where: str, advice: Advice, refusal
         fields = {_path(_steps(detail, model)) for detail in error.errors()}
         more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
         steps = _steps(first, model)
-        name = ": ".join(part for part in (where, _path(steps)) if part) or advice.name
+        there = f"{where}{place([step.part for step in steps])}" if where else ""
+        name = ": ".join(part for part in (there, _path(steps)) if part) or advice.name
         raise refusal(name, _problem(first, steps) + more, _remedy(first, steps, advice)) from error
 
 
@@ -147,13 +154,29 @@ def _remedy(error: ErrorDetails, steps: list[_Step], advice: Advice) -> str:
 
 def _instead_of(field: str, part: type[BaseModel], advice: Advice) -> str:
     """Return the remedy for an unknown field: move it where it belongs, correct its name, or remove it."""
-    if homes := [f"'{home}'" for home, model in _parts_of(advice.home).items() if field in _fields(model)]:
-        return f"move it under {' or '.join(homes)} of the {advice.name}"
+    if homes := [home for home, model in _parts_of(advice.home).items() if field in _fields(model)]:
+        # The outer ones: a field of a part inside of them may have the same name.
+        homes = [f"'{home}'" for home in [h for h in homes if h in _fields(advice.home)] or homes]
+        also = ", or to its top level" if field in _fields(advice.home) else ""
+        return f"move it under {' or '.join(homes)} of the {advice.name}{also}"
     if field in _fields(advice.home):
         return f"move it to the top level of the {advice.name}"
     if near := get_close_matches(field.lower(), _fields(part), n=1):
         return f"write '{near[0]}'"
+    if meant := _meant(field.lower(), advice.home):
+        return f"write {meant}"
     return f"remove it; known here: {', '.join(_fields(part))}"
+
+
+def _meant(field: str, home: type[BaseModel]) -> str:
+    """Return what an unknown name at the top was probably meant for: a field of a part, or the value of a field."""
+    inner = {f"{name}.{own}": own for name, model in _parts_of(home).items() for own in _fields(model)}
+    if near := get_close_matches(field, inner.values(), n=1, cutoff=0.7):
+        return f"'{next(path for path, own in inner.items() if own == near[0])}'"
+    for name, each in _fields(home).items():
+        if near := get_close_matches(field.replace("_", "-"), _choices(each), n=1, cutoff=0.8):
+            return f"'{name}': '{near[0]}'"
+    return ""
 
 
 def _parts_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -21,8 +21,9 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothi
     said = ended.stdout
     assert "stack quiesce: CREATE_COMPLETE" in said
     entered = re.findall(r"^ +\d+\.\d s  (\S+)$", said, re.MULTILINE)
-    assert (entered[:2], entered[-1]) == (["Begin", "Plan"], "Snapshot")
-    crash, held, lost, elsewhere, stopped = said.split("Backup started with")[1:]
+    assert entered[:2] == ["Begin", "Plan"]
+    crash, held, lost, elsewhere, stopped, last = said.split("Backup started with")[1:]
+    assert re.findall(r"^ +\d+\.\d s  (\S+)$", stopped, re.MULTILINE)[-1] == "Snapshot"
     assert len(re.findall(r"snap-[0-9a-f]{17}  completed", crash)) == 3
     assert "Torn." in crash
     assert "This is what crash-consistent means." in crash
@@ -35,7 +36,7 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothi
     assert re.search(r"^  attempt 1 +Shop Writer .*VSS_E_WRITERERROR_TIMEOUT \(0x800423F2\)", held, re.MULTILINE)
     assert len(re.findall(r"^  shadow copy ", held, re.MULTILINE)) == 3
     assert len(re.findall(r"^  in snapshot  [CDE]: present  made .*, storage on vol-", held, re.MULTILINE)) == 3
-    assert re.search(r"^  read +12 blocks of 512 KiB, \d+ lists of blocks: \$0\.0000\d+ on AWS$", held, re.MULTILINE)
+    assert re.search(r"^  read +\d+ blocks of 512 KiB, \d+ lists of blocks: \$0\.0000\d+ on AWS$", held, re.MULTILINE)
     assert "in snapshot  D: absent  no volume of the recovery point lists it" in lost
     assert "crash: the snapshots do not hold the shadow copies as VSS made them" in lost
     assert "called with: before, after 1, complete 0" in lost
@@ -47,17 +48,49 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_nothi
     ]
     assert "PartiallySuccessful: the server thawed by itself" in stopped
     assert "thawed by    the server itself" in stopped
-    assert_recovered(*stopped.split("Recovery started with")[1:])
+    recoveries, policy = last.split("Policy started with")
+    assert_recovered(*recoveries.split("Recovery started with")[1:])
+    assert_summed_up_and_handed_over(*policy.split("Hand-over of the recovered server"))
     assert not running_with(str(PROJECT / ".sandbox"))
+
+
+def assert_summed_up_and_handed_over(policy: str, last: str) -> None:
+    """Check what the demo ends with."""
+    assert_summed_up(policy)
+    last = last.partition("Try next")[0]
+    assert re.search(r"^  server +SERVER1 \(i-[0-9a-f]{17}\), [0-9.]+; ", last, re.MULTILINE)
+    assert re.search(r"^  session +https://", last, re.MULTILINE)
+    states = re.findall(r"^  (yours|done|not needed) +([^:]+): .", last, re.MULTILINE)
+    assert {state for state, _ in states} == {"yours", "done", "not needed"}
+    assert [what for _, what in states][:3] == ["old server", "session of the backup", "DNS"]
+    assert last.rstrip().splitlines()[-1].startswith("  yours        termination protection: ")
+
+
+def assert_summed_up(policy: str) -> None:
+    assert re.findall(r"^ +\d+\.\d s  (\S+)$", policy, re.MULTILINE)[:7] == [
+        *("Begin", "Follows?", "Resolve", "Servers?", "BackUp", "Rule?", "Summarize")
+    ]
+    assert "PartiallySuccessful: of 4 servers: 2 PartiallySuccessful, 2 Successful" in policy
+    assert re.findall(r"^  ([A-Z]+) +(\w+) +(application|crash|none)$", policy, re.MULTILINE) == [
+        ("BUSY", "Successful", "application"),
+        ("SCRIPTS", "Successful", "application"),
+        ("STOPPED", "PartiallySuccessful", "crash"),
+        ("BROKEN", "PartiallySuccessful", "crash"),
+    ]
 
 
 def assert_recovered(dry_run: str, recovery: str) -> None:
     assert "nothing stands in the way; nothing was created" in dry_run
-    assert re.findall(r"^ +\d+\.\d s  (\w+) +━", recovery, re.MULTILINE)[-3:] == ["Start", "AwaitOnline", "Finish"]
+    assert re.findall(r"^ +\d+\.\d s  (\w+) +━", recovery, re.MULTILINE)[-3:] == ["AwaitOnline", "EndSession", "Finish"]
     assert "Recovered: i-" in recovery
-    backed, new, old = re.findall(r"(\d+ worth \d+)  (\d+ worth \d+)$", recovery, re.MULTILINE)
-    assert backed == new != old
-    assert "The same on the new server as in the snapshots." in recovery
+    raw, frozen, new, old = re.findall(r"(\d+ worth \d+)  (\d+ worth \d+)  (torn|whole)$", recovery, re.MULTILINE)
+    assert frozen[2] == "whole"
+    assert len({raw, frozen, old}) == 3
+    assert new == frozen
+    assert "Whole on the new server, as of the instant of the shadow copies." in recovery
+    assert len(re.findall(r"^  volume +[CDE]: .*as of its shadow copy of ", recovery, re.MULTILINE)) == 3
+    built = r"^  built +\d+ blocks of 512 KiB read, the check among them, and \d+ written: \$0\.\d+ on AWS"
+    assert re.search(built, recovery, re.MULTILINE)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

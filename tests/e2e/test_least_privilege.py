@@ -6,11 +6,16 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.aws.keys import KEYS
 from sandbox.aws.snapshots import RULES
 from sandbox.executions import wait_for
+from tests.support.reverting import request_of
 
 HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
 
+KEY = "arn:aws:kms:eu-central-1:210987654321:key/11111111-1111-1111-1111-111111111111"
+OTHER_KEY = "arn:aws:kms:eu-central-1:123456789012:key/22222222-2222-2222-2222-222222222222"
+HOURLY = 'name: hourly\nschedules: [{{cron: "0 * * * ? *"}}, {{every: 6h}}]\ntargets: [{{instance_id: {}}}]\n'
 NIGHTLY = "name: nightly\nowner: tests\ntargets: [{{instance_id: {}, scripts: {{from: bucket}}}}]\n"
 
 
@@ -34,11 +39,126 @@ def stop_while_held(aws, quiesce, request, monkeypatch):
     return started[0]
 
 
+def invoked(aws, quiesce, function, payload):
+    answer = aws.client("lambda").invoke(FunctionName=quiesce.function_name(function), Payload=payload)
+    return json.loads(answer["Payload"].read())
+
+
+def policy_runs(aws, quiesce, server, monkeypatch):
+    """Run the policy and stop its only backup at the instant of CreateSnapshots, and one that does not exist."""
+    backup = quiesce.outputs["BackupMachineArn"].replace(":stateMachine:", ":execution:")
+
+    def stop(_instance_id, _snapshots):
+        aws.client("stepfunctions").stop_execution(executionArn=f"{backup}:tour-{server.instance_id}")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(RULES, "captured", [*RULES.captured, stop])
+        stopped = wait_for(aws, quiesce.start_policy({"policy": "nightly"}, name="tour"))
+    scheduled = {"policy": "weekly", "scheduled_time": "2026-11-29T01:30:00Z"}
+    missing, again = (wait_for(aws, quiesce.start_policy(scheduled)) for _ in range(2))
+    return {"policy run": stopped, "no policy to run": missing, "again": again}
+
+
+def recovered_without_a_snapshot(aws, quiesce, record):
+    aws.client("ec2").delete_snapshot(SnapshotId=record["snapshots"][0]["snapshot_id"])
+    return quiesce.recover(record, mode="dry-run")
+
+
+def discard(aws, quiesce, record):
+    execution = {"id": "arn", "name": "by-hand", "started_at": "2026-11-29T00:00:00Z"}
+    event = {"step": "discard", "document": {"execution": execution, "input": {"request": request_of(record)}}}
+    answer = aws.client("lambda").invoke(
+        FunctionName=quiesce.function_name("RevertFunction"), Payload=json.dumps(event).encode()
+    )
+    return json.loads(answer["Payload"].read())
+
+
+def schedules_kept(aws, quiesce, instance_id):
+    """Have a policy's file looked at as it comes, changes, goes bad and goes; return the answers."""
+    place = {"Bucket": quiesce.outputs["BucketName"], "Key": "policies/hourly.yaml"}
+    file = HOURLY.format(instance_id)
+    answers = []
+    for text in (file, file.replace('? *"', '? *", enabled: false'), "name: hourly\n", file, None):
+        if text is None:
+            aws.client("s3").delete_object(**place)
+        else:
+            aws.client("s3").put_object(**place, Body=text.encode())
+        answers.append(invoked(aws, quiesce, "ScheduleFunction", b"{}"))
+    return answers
+
+
+def built(aws, quiesce, record):
+    return {
+        "built": quiesce.build(record),
+        "discarded": discard(aws, quiesce, record),
+        "copied first": built_of_a_server_without_encryption(aws, quiesce),
+    }
+
+
+def built_of_a_server_without_encryption(aws, quiesce):
+    """Back it up, then let the account encrypt by default, and build: its snapshots are copied first."""
+    server = aws.servers.add("PLAIN")
+    record = json.loads(quiesce.back_up(server, defaults={"vss": {}})["output"])
+    before, KEYS.default = KEYS.default, KEY
+    try:
+        return quiesce.build(record, built_for="drill-8", on_failure="clean-up")
+    finally:
+        KEYS.default = before
+
+
+def recovered_where_no_way_leads_out(aws, quiesce, record):
+    ec2 = aws.client("ec2")
+    [table] = ec2.describe_route_tables()["RouteTables"]
+    ec2.delete_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
+    return quiesce.recover(record, mode="dry-run")
+
+
+def recovered_without_an_image(aws, quiesce, record):
+    for image_id in list(aws.servers.backend().amis):
+        aws.client("ec2").deregister_image(ImageId=image_id)
+    return quiesce.recover(record, mode="dry-run", image_id=None)
+
+
+def removed(aws, quiesce, server):
+    """Remove recovery points by their ids, one of them with built snapshots, and an image; one is held."""
+    images = sorted((i for i in aws.servers.backend().amis.values() if i.instance_id), key=lambda i: i.creation_date)
+    for days, image in zip((9, 5), images, strict=False):
+        image.creation_date -= timedelta(days=days)
+    quiesce.put_policy("nightly", NIGHTLY.format(server.instance_id) + "keep: {daily: 3}\n")
+    record, with_built = json.loads(quiesce.back_up(server)["output"]), aws.servers.add("BUILT")
+    whole = json.loads(quiesce.back_up(with_built, defaults={"vss": {}, "revert": "at-backup"})["output"])
+    assert whole["built"]
+
+    def remove(of, run_id):
+        return quiesce.retain(instance_id=of.instance_id, remove=run_id, confirm=run_id)
+
+    ends = [json.loads(remove(with_built, whole["run_id"])["output"])]
+    held = [{"Key": "quiesce:hold", "Value": "anna"}]
+    snapshot_id = record["snapshots"][0]["snapshot_id"]
+    aws.client("ec2").create_tags(Resources=[snapshot_id], Tags=held)
+    ends.append(json.loads(remove(server, record["run_id"])["output"]))
+    aws.client("ec2").delete_tags(Resources=[snapshot_id], Tags=held)
+    return [*ends, json.loads(remove(server, record["run_id"])["output"])]
+
+
+def looked_at(aws, quiesce):
+    """Have the posture looked at while people believe a policy to be behind that is gone, and the weekly list made."""
+    told = {"pk": "posture", "sk": "told#gone", "policy": "gone", "behind": "i-0123456789abcdef0", "sending": ""}
+    item = {
+        name: {"S": value} for name, value in {**told, "version": "look-1", "at": "2026-11-29T00:00:00+00:00"}.items()
+    }
+    aws.client("dynamodb").put_item(TableName=quiesce.outputs["TableName"], Item=item)
+    return [invoked(aws, quiesce, "PostureFunction", event) for event in (b"{}", b'{"list": "unclaimed"}')]
+
+
 @pytest.fixture
 def tour(aws, quiesce, monkeypatch):
     """Go where each right is needed: good runs, one that is stopped while the application is held, and failures."""
     monkeypatch.setattr(RULES, "volume_interval_s", 0.0)
     server = aws.servers.add("SERVER1")
+    # Of an account that has the organization's keys.
+    aws.servers.encrypt(server, KEY)
+    KEYS.customers.add(OTHER_KEY)
     quiesce.put_scripts("nightly")
     quiesce.put_policy("nightly", NIGHTLY.format(server.instance_id))
     request = {"policy": "nightly", "instance_id": server.instance_id}
@@ -52,21 +172,29 @@ def tour(aws, quiesce, monkeypatch):
     aws.faults.refuse("ec2:DescribeSnapshots", "UnauthorizedOperation", times=4)
     ends["not awaited"] = quiesce.back_up(server, defaults={"vss": "off"})
     ends["no policy"] = wait_for(aws, quiesce.start(request | {"policy": "weekly"}))
-    late = aws.client("lambda").invoke(
-        FunctionName=quiesce.function_name("SnapshotFunction"), Payload=input_of(aws, good, "Snapshot")
-    )
-    ends["late"] = json.loads(late["Payload"].read())
+    ends["late"] = invoked(aws, quiesce, "SnapshotFunction", input_of(aws, good, "Snapshot"))
     key = {"pk": {"S": server.instance_id}, "sk": {"S": "lease"}}
     aws.client("dynamodb").put_item(TableName=quiesce.outputs["TableName"], Item=key | HELD)
     ends["busy"] = wait_for(aws, quiesce.start(request))
     aws.client("dynamodb").delete_item(TableName=quiesce.outputs["TableName"], Key=key)
     ends["stopped"] = quiesce.record_of(server, stop_while_held(aws, quiesce, request, monkeypatch))
     record = json.loads(ends["good"]["output"])
-    ends["recovered"] = quiesce.recover(record)
-    ends["without an agent"] = quiesce.recover(record, agent="none")
+    ends |= {"recovered": quiesce.recover(record), **policy_runs(aws, quiesce, server, monkeypatch)}
+    ends["without an agent"] = quiesce.recover(record, agent="none", overrides={"kms_key_id": OTHER_KEY})
+    # What is missing may be in the Recycle Bin.
+    ends["deleted"] = recovered_without_a_snapshot(aws, quiesce, json.loads(ends["renewed"]["output"]))
     aws.faults.refuse("ec2:StartInstances", "InsufficientInstanceCapacity", times=4)
-    ends["cleaned up"] = quiesce.recover(record, on_failure="clean-up")
-    return ends
+    ends |= {"cleaned up": quiesce.recover(record, on_failure="clean-up"), **built(aws, quiesce, record)}
+    # An endpoint of Systems Manager may be the way, and AWS's public image may stand in.
+    ends |= {
+        "pruned": removed(aws, quiesce, server),
+        # As the policy machine starts it, where a policy has a rule.
+        "after the policy run": quiesce.retain(policy="nightly", policy_run="tour", mode="dry-run"),
+        "schedules": schedules_kept(aws, quiesce, server.instance_id),
+        "posture": looked_at(aws, quiesce),
+    }
+    ends["closed"] = recovered_where_no_way_leads_out(aws, quiesce, record)
+    return ends | {"no image": recovered_without_an_image(aws, quiesce, record)}
 
 
 def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
@@ -81,12 +209,31 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert "(ExecutionStopped: " in " ".join(tour["stopped"]["notes"])
     assert tour["stopped"]["consistency"]["level"] != "none"
     assert tour["stopped"]["initial_image"]
+    # Summarize looked at the stopped backup until Sweep had ended its run, and told of it.
+    assert "of 1 server: 1 " in str(tour["policy run"])
+    assert "policies/weekly.yaml does not exist" in tour["no policy to run"]["cause"]
+    assert tour["again"]["error"] == "RunAlreadyStarted"
     assert tour["recovered"]["status"] == "SUCCEEDED"
     assert tour["without an agent"]["status"] == "SUCCEEDED"
+    assert tour["built"]["status"] == "SUCCEEDED", tour["built"]
+    assert len(tour["discarded"]["deleted"]) == len(json.loads(tour["built"]["output"])["children"]) > 0
+    assert tour["copied first"]["status"] == "SUCCEEDED", tour["copied first"]
+    assert tour["deleted"]["status"] == "SUCCEEDED"
+    assert [len(look["outcomes"]) >= 1 for look in tour["schedules"]] == [True] * 5, tour["schedules"]
+    assert "has no way to Systems Manager" in tour["closed"]["output"]
+    assert "image_id: the server has no initial AMI (any more)" in tour["no image"]["cause"]
     assert tour["cleaned up"]["cause"].endswith("Nothing that it made exists.")
+    assert [end["removed"] for end in tour["pruned"]] == [1, 0, 1], tour["pruned"]
+    assert json.loads(tour["after the policy run"]["output"])["servers"] == 1, tour["after the policy run"]
+    assert [look["unknown"] for look in tour["posture"]] == [[], []], tour["posture"]
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
-    assert [grant for grant in aws.decisions.unused("quiesce") if grant[2] != "iam:PassRole"] == []
+    # SAM attaches AWS's policy for functions in a network, which is Lambda's to use; the stack denies it to the code.
+    grants = [
+        grant for grant in aws.decisions.unused("quiesce") if grant[1] != "AWSLambdaVPCAccessExecutionPermissions"
+    ]
+    unused = {(role.split("-")[1], sid, action) for role, sid, action in grants if action != "iam:PassRole"}
+    assert not unused, sorted(unused)
 
 
 @pytest.mark.usefixtures("set_aside")
@@ -97,12 +244,55 @@ def test_a_function_asks_by_our_document_alone_and_not_at_all_without_the_manage
         return refused.value.response["Error"]["Code"]
 
     server, thaw, iam = aws.servers.add("SERVER1"), quiesce.client_of("ThawFunction", "ssm"), aws.client("iam")
-    ours, role, policy = map(quiesce.function_name, ("GuestDocument", "ThawFunctionRole", "MayAskServers"))
+    ours, role, policy = map(quiesce.function_name, ("ActDocument", "ThawFunctionRole", "MayActOnServers"))
     assert refusal(ours) == "InvalidParameters"  # allowed, and read
     assert refusal("AWS-RunPowerShellScript") == "AccessDeniedException"
+    assert refusal(quiesce.function_name("LookDocument")) == "AccessDeniedException"
     iam.detach_role_policy(RoleName=role, PolicyArn=policy)
     try:
         assert refusal(ours) == "AccessDeniedException"
     finally:
         iam.attach_role_policy(RoleName=role, PolicyArn=policy)
     assert refusal(ours) == "InvalidParameters"
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_the_pruner_is_denied_what_is_not_a_marked_recovery_point_of_this_stack_that_nobody_holds(aws, quiesce):
+    server = aws.servers.add("SERVER1")
+    pruner, ec2 = quiesce.client_of("RetentionFunction", "ec2"), aws.client("ec2")
+    ours = {"quiesce:stack": "quiesce", "quiesce:run": "run-1"}
+    mark = [{"Key": "quiesce:removing", "Value": "yes"}]
+
+    def made(tags):
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        specification = [{"ResourceType": "snapshot", "Tags": pairs}] if pairs else []
+        volume = server.volumes["C:"]
+        return ec2.create_snapshot(VolumeId=volume, TagSpecifications=specification)["SnapshotId"]
+
+    def is_denied(call, **request):
+        try:
+            call(**request)
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "UnauthorizedOperation"
+        return False
+
+    for tags in (
+        {},
+        {"quiesce:stack": "quiesce"},
+        {**ours, "quiesce:stack": "other"},
+        {"quiesce:run": "run-1"},
+        {**ours, "quiesce:hold": "anna, the audit, until 2027-01-31"},
+        {"quiesce:stack": "quiesce", "quiesce:built-for": "drill-7", "quiesce:recovery": "drill-7"},
+    ):
+        snapshot_id = made(tags)
+        assert is_denied(pruner.create_tags, Resources=[snapshot_id], Tags=mark), tags
+        ec2.create_tags(Resources=[snapshot_id], Tags=mark)
+        # What has no run's tag may be an image's own snapshot, and goes with its image.
+        if tags != {"quiesce:stack": "quiesce"}:
+            assert is_denied(pruner.delete_snapshot, SnapshotId=snapshot_id), tags
+    for tags in (ours, {"quiesce:stack": "quiesce", "quiesce:built-for": "run-1"}):
+        snapshot_id = made(tags)
+        assert is_denied(pruner.delete_snapshot, SnapshotId=snapshot_id), "not marked"
+        assert is_denied(pruner.create_tags, Resources=[snapshot_id], Tags=[{"Key": "quiesce:hold", "Value": ""}])
+        assert not is_denied(pruner.create_tags, Resources=[snapshot_id], Tags=mark)
+        assert not is_denied(pruner.delete_snapshot, SnapshotId=snapshot_id)

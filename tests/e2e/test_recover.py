@@ -28,15 +28,15 @@ def account_of(aws, quiesce, recovery_id, execution_arn):
 
 def test_a_server_is_recovered_with_the_data_of_its_recovery_point(aws, quiesce: Quiesce):
     server = aws.servers.add("FILES01", application=False)
-    aws.servers.contents[server.volumes["D:"]].write("ledger.txt", "as it was")
+    aws.servers.content(server.volumes["D:"]).write("ledger.txt", "as it was")
     record = ended(quiesce.back_up(server))
-    aws.servers.contents[server.volumes["D:"]].write("ledger.txt", "encrypted by strangers")
+    aws.servers.content(server.volumes["D:"]).write("ledger.txt", "encrypted by strangers")
     told = ended(quiesce.recover(record, mode="dry-run"))
     assert told["possible"] is True
     account = ended(quiesce.recover(record))
     recovered = aws.servers.servers[account["instance_id"]]
-    assert aws.servers.contents[recovered.volumes["D:"]].read("ledger.txt") == "as it was"
-    assert aws.servers.contents[server.volumes["D:"]].read("ledger.txt") == "encrypted by strangers"
+    assert aws.servers.content(recovered.volumes["D:"]).read("ledger.txt") == "as it was"
+    assert aws.servers.content(server.volumes["D:"]).read("ledger.txt") == "encrypted by strangers"
     described = aws.client("ec2").describe_instances(InstanceIds=[account["instance_id"]])
     tags = {tag["Key"] for tag in described["Reservations"][0]["Instances"][0]["Tags"]}
     assert tags == RECOVERED

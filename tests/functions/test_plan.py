@@ -54,8 +54,11 @@ def refusal(call: Call, cloud: Cloud, wire: Wire) -> Callable[..., tuple[str, st
 
         assert cloud.snapshots() == []
         assert report["failure"] == {"error": error, "cause": words}
-        assert [item["status"] for item in cloud.items().values()] == ["Failed", "Failed"]
-        assert {key[1] for key in cloud.items()} == {f"run#{report['run_id']}", f"last#{report['policy']}"}
+        assert [item["status"] for item in cloud.items().values() if "status" in item] == ["Failed", "Failed"]
+        kept = {key[1] for key in cloud.items()}
+        # The run, the policy's last one, and the run in the list by time.
+        assert {f"run#{report['run_id']}", f"last#{report['policy']}"} < kept
+        assert len(kept) == 3
         assert list(cloud.records().values()) == [report]
         assert len(cloud.mails()) == 1
         return error, words
@@ -86,18 +89,25 @@ def set_state(server: Server, name: str) -> None:
         ),
         (
             {"policy": "files-nightly", "instance_id": "i-12345"},
-            "instance_id: 'i-12345': must be the id of an EC2 instance, such as i-0123456789abcdef0. "
+            "instance_id: 'i-12345': must be the id of a server, such as i-0123456789abcdef0, or its Name tag. "
             f"Remedy: correct it; {REFERENCE}.",
         ),
         (
             {"policy": "files-nightly", "instance_id": UNKNOWN_ID},
             f"policy: {FILE} does not exist. "
-            f"Remedy: correct the name, or upload it: aws s3 cp files-nightly.yaml {FILE}.",
+            f"Remedy: correct the name: the bucket has none, or upload it: aws s3 cp files-nightly.yaml {FILE}.",
         ),
     ],
 )
 def test_an_input_that_cannot_be_meant_is_refused(refusal: Call, raw: Any, words: str) -> None:
     assert refusal(raw) == ("PolicyRefused", words)
+
+
+def test_a_policy_that_does_not_exist_is_answered_with_those_that_there_are(refusal: Call, cloud: Cloud) -> None:
+    for name in ("erp", "mail"):
+        cloud.s3.put_object(Bucket=BUCKET, Key=f"policies/{name}.yaml", Body=b"")
+    _, words = refusal({"policy": " files-nightly.yaml ", "instance_id": UNKNOWN_ID})
+    assert words.startswith(f"policy: {FILE} does not exist. Remedy: write one of erp, mail, or upload it: ")
 
 
 @pytest.mark.parametrize(
@@ -115,11 +125,13 @@ def test_an_input_that_cannot_be_meant_is_refused(refusal: Call, raw: Any, words
         ),
         (
             f"name: other\ntargets: [{{instance_id: {UNKNOWN_ID}}}]",
-            f"{FILE}: name: is 'other', but the file is 'files-nightly.yaml'. Remedy: give both the same name.",
+            f"{FILE}, line 1, column 7: name: is 'other', but the file is 'files-nightly.yaml'. "
+            "Remedy: give both the same name.",
         ),
         (
             f"name: files-nightly\ntargets: [{{instance_id: {UNKNOWN_ID}, volume: all}}]",
-            f"{FILE}: targets[0].volume: is not a field that quiesce knows. Remedy: write 'volumes'.",
+            f"{FILE}, line 2, column 54: targets[0].volume: is not a field that quiesce knows. "
+            "Remedy: write 'volumes'.",
         ),
         (
             "name: files-nightly\ntargets: [{instance_id: i-0123456789abcdef0}]",
@@ -191,6 +203,17 @@ def test_what_a_recovery_needs_to_launch_another_like_it_is_kept(call: Call, clo
         "security_group_ids": [group["GroupId"] for group in instance["SecurityGroups"]],
         "key_name": None,
         "instance_profile_arn": None,
+        "usage_operation": "RunInstances:0002",
+        "product_codes": [],
+        "private_ip": instance["PrivateIpAddress"],
+        "public_ip": instance.get("PublicIpAddress", ""),
+        "tags": {"Name": "SERVER1"},
+        "metadata_options": {n: v for n, v in instance["MetadataOptions"].items() if n != "State"},
+        "tenancy": instance["Placement"]["Tenancy"],
+        "host_id": "",
+        "placement_group": "",
+        "cpu_options": {},
+        "interfaces": [],
     }
 
 
@@ -433,3 +456,21 @@ def test_an_error_that_nobody_has_seen_keeps_its_own_name(
     with pytest.raises(ClientError, match="SomethingNew"):
         call("plan", a_document({"policy": name, "instance_id": server.instance_id}))
     assert cloud.lease(server.instance_id) is None
+
+
+def test_a_name_of_a_policys_target_is_refused_with_its_id(
+    refusal: Callable[..., tuple[str, str]], cloud: Cloud, server: Server
+) -> None:
+    """A run that is stopped before Plan has answered is known by its input alone."""
+    error, words = refusal({"policy": cloud.put_policy(a_policy(server.instance_id)), "instance_id": " server1 "})
+    assert error == "PolicyRefused"
+    assert words.startswith(f"instance_id: 'server1' is the Name tag of {server.instance_id}, and a run needs ")
+    assert words.endswith(f"Remedy: write {server.instance_id}.")
+
+
+def test_an_instance_id_in_upper_case_and_with_blanks_is_the_server_for_the_whole_run(
+    call: Call, cloud: Cloud, server: Server
+) -> None:
+    raw = {"policy": cloud.put_policy(a_policy(server.instance_id)), "instance_id": f" {server.instance_id.upper()} "}
+    assert call("plan", a_document(raw, "run-1"))["instance_id"] == server.instance_id
+    assert cloud.lease(server.instance_id)

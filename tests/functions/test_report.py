@@ -30,7 +30,9 @@ CALLS = [
     ("dynamodb:GetItem", 3),
     ("sns:Publish", 1),
     ("dynamodb:PutItem", 1),
+    ("dynamodb:UpdateItem", 2),
     ("dynamodb:PutItem", 2),
+    ("dynamodb:PutItem", 3),
     ("dynamodb:DeleteItem", 1),
 ]
 
@@ -209,8 +211,8 @@ def test_reporting_again_after_the_end_gives_the_same_record_and_tells_nobody_ag
     wire.sent.clear()
     clock.now_s += 3600
     assert call("report", bad) == first
-    # Report repeats these two, because it may have died before them.
-    assert wire.sent == ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+    # Report repeats these four, because it may have died before them: list the recovery point, keep the status, go.
+    assert wire.sent == [f"dynamodb:{call}" for call in ("GetItem", "UpdateItem", "PutItem", "PutItem", "DeleteItem")]
     assert len(cloud.mails()) == 1
 
 

@@ -3,74 +3,47 @@
 
 ``python -m tests.guest.contracts`` runs all and compares with the recordings; ``--record`` writes them; further
 arguments choose cases by a part of their name. ``--changed`` runs those whose recording was made with another guest,
-other stand-ins or other steps, and a sample of the rest (docs/decisions/0009-contracts-by-key.md).
+other stand-ins or other steps, and a sample of the rest (docs/decisions/0009-contracts-by-key.md), with ``--seed`` a
+third of that sample, chosen by the seed.
 Without ``pwsh`` on the PATH it says so and changes nothing.
 """
 
 import argparse
 import hashlib
 import json
-import os
-import shutil
+import random
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from guest.document import made, read_parts, scripts
 from tests.guest import cases
 from tests.guest.cases import Case, Json
-from tests.guest.machine import GUEST, STANDINS, Machine
-from tests.guest.metadata import Metadata
-from tests.guest.real_server import RealServer
+from tests.guest.machine import STANDINS
+from tests.guest.running import Job, Runner, by_name, found_pwsh
 
 RECORDINGS = Path(__file__).with_name("recordings.json")
-# A case mostly waits, so more cases than cores run at once.
-AT_ONCE = 2 * (os.cpu_count() or 1)
 
 
 @cache
 def surroundings() -> bytes:
-    """Return the SHA-256 over the guest's files and the stand-ins."""
+    """Return the SHA-256 over the guest's three scripts and the stand-ins."""
     digest = hashlib.sha256()
     standins = sorted(path for path in STANDINS.rglob("*") if path.suffix in (".py", ".psm1"))
-    for file in (GUEST / "quiesce.ps1", GUEST / "document.yaml", *standins):
+    for script in scripts(read_parts()).values():
+        digest.update(script.encode())
+    for file in standins:
         digest.update(file.read_bytes())
     return digest.digest()
 
 
 def key_of(case: Case) -> str:
     """Return the key of a case's recording: a short hash over its steps, the guest and the stand-ins."""
-    text = json.dumps(asdict(replace(case, sample=False)), sort_keys=True)
+    steps = {name: value for name, value in asdict(case).items() if name not in ("sample", "alone", "takes_s")}
+    text = json.dumps(steps, sort_keys=True)
     return hashlib.sha256(surroundings() + text.encode()).hexdigest()[:16]
-
-
-def run_case(
-    case: Case, document: str, pwsh: str, metadata: Metadata, look: Callable[[Machine], None] = lambda _: None
-) -> tuple[Json, list[str]]:
-    """Run one case on a machine of its own; return its record and problems. ``look`` gets the machine at the end."""
-    home = Path(tempfile.mkdtemp(prefix="machine-"))
-    server = RealServer(case, home, document, metadata, pwsh)
-    try:
-        record, wrong = cases.run(case, server, str(home))
-        return record, wrong + list(cases.differences(case.see_real, record["end"], "end"))
-    except AssertionError as error:
-        return None, [str(error)]
-    finally:
-        look(server.machine)
-        server.close()
-
-
-def run_all(chosen: list[Case], document: str, pwsh: str) -> Iterator[tuple[str, Json, list[str]]]:
-    """Run the cases side by side; yield each one's name, record and problems, in their order."""
-    metadata = Metadata()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = pool.map(lambda case: run_case(case, document, pwsh, metadata), chosen)
-        for case, (record, wrong) in zip(chosen, results, strict=True):
-            yield case.name, record, wrong
 
 
 def recorded() -> dict[str, Json]:
@@ -78,15 +51,20 @@ def recorded() -> dict[str, Json]:
     return json.loads(RECORDINGS.read_text()) if RECORDINGS.exists() else {"keys": {}, "cases": {}}
 
 
-def chosen_cases(known: list[Case], parts: list[str], *, changed: bool) -> list[Case]:
+def chosen_cases(known: list[Case], parts: list[str], *, changed: bool, seed: str = "") -> list[Case]:
     """Return the cases with one of the parts in their name, or all; if ``changed``, only changed ones and samples."""
     keys = recorded()["keys"]
     named = [case for case in known if not parts or any(part in case.name for part in parts)]
-    return [case for case in named if not changed or case.sample or keys.get(case.name) != key_of(case)]
+    sample = [case.name for case in named if case.sample]
+    if seed:
+        sample = random.Random(seed).sample(sample, -(-len(sample) // 3))
+    return [case for case in named if not changed or case.name in sample or keys.get(case.name) != key_of(case)]
 
 
 def unlike(recording: Json, record: Json) -> list[str]:
     """Return how a record differs from the recording, field by field, in both directions."""
+    if recording is None:
+        return ["not recorded yet"]
     missing = cases.differences(recording, record, "not as recorded: ")
     return [*missing, *cases.differences(record, recording, "the other way round: ")]
 
@@ -117,25 +95,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="write the recordings")
     parser.add_argument("--changed", action="store_true", help="only changed cases, and a sample")
+    parser.add_argument("--seed", default="", help="of the sample a third, chosen by this")
+    parser.add_argument("--alone", action="store_true", help="every verb and task in a process of its own")
     parser.add_argument("parts", nargs="*", help="only cases with this in their name")
     options = parser.parse_args()
-    pwsh = shutil.which("pwsh")
+    pwsh = found_pwsh()
     if pwsh is None:
         print("contracts: not run, no pwsh on the PATH; the recordings are unchanged")
         return 0
     known = cases.load()
-    chosen = chosen_cases(known, options.parts, changed=options.changed)
+    chosen = chosen_cases(known, options.parts, changed=options.changed, seed=options.seed)
     began = time.monotonic()
     keys = {case.name: key_of(case) for case in chosen}
     before, good, failed = recorded(), {}, 0
-    for name, record, wrong in run_all(chosen, (GUEST / "document.yaml").read_text(), pwsh):
-        problems = wrong if wrong or options.record else unlike(before["cases"].get(name), record)
-        failed += bool(problems)
-        print("FAIL" if problems else "ok  ", name, *problems, sep="\n       " if problems else " ", flush=True)
-        if not problems:
-            good[name] = record
-    if options.record:
-        write_recordings(before, good, keys, {case.name for case in known})
+    texts = by_name(made(read_parts()))
+    with Runner(pwsh, alone=options.alone) as runner:
+        results = runner.run_all(Job(case, texts) for case in chosen)
+        for name, (record, wrong) in zip(keys, results, strict=True):
+            problems = wrong if wrong or options.record else unlike(before["cases"].get(name), record)
+            failed += bool(problems)
+            print("FAIL" if problems else "ok  ", name, *problems, sep="\n       " if problems else " ", flush=True)
+            if not problems:
+                good[name] = record
+                if options.record:  # at once: what is recorded stays, whatever ends the run
+                    write_recordings(before, good, keys, {case.name for case in known})
+        for name in runner.ended:
+            print(f"contracts: the shared PowerShell ended by itself, so this ran again without it: {name}")
     left = f", {len(known) - len(chosen)} not run" if options.changed else ""
     print(f"contracts: {len(chosen)} cases, {failed} failed, {time.monotonic() - began:.0f} s{left}")
     return 1 if failed else 0

@@ -9,20 +9,17 @@ cases' answers: contracts.py checks them, on the unmarked guest.
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from guest.document import SCRIPT, document
+from guest.document import made_from, place, read_parts, scripts
 from tests.guest import cases
-from tests.guest.contracts import AT_ONCE, run_case
 from tests.guest.machine import Machine
-from tests.guest.metadata import Metadata
+from tests.guest.running import Job, Runner, by_name, found_pwsh
 
 HERE = Path(__file__).parent
 RESULT = HERE / "coverage.json"
@@ -31,7 +28,7 @@ REASONS = HERE / "unreached.yaml"
 
 def script_hash() -> str:
     """Return the SHA-256 of the guest's script."""
-    return hashlib.sha256(SCRIPT.read_bytes()).hexdigest()
+    return hashlib.sha256(json.dumps(scripts(read_parts())).encode()).hexdigest()
 
 
 def reasons() -> dict[str, str]:
@@ -39,49 +36,63 @@ def reasons() -> dict[str, str]:
     return dict(YAML(typ="safe").load(REASONS))
 
 
-def marked(pwsh: str) -> tuple[str, dict[str, str]]:
-    """Return the guest with a mark before each statement, and the statements by their marks."""
+def marked(pwsh: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the three scripts with a mark before each statement, and the statements by part, line and column."""
+    ready, statements = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "marked.ps1"
-        command = [pwsh, "-NoProfile", "-NonInteractive", "-File", HERE / "mark_statements.ps1"]
-        done = subprocess.run(
-            [*command, "-Path", SCRIPT, "-Marked", target], capture_output=True, text=True, check=True
-        )
-        return target.read_text(), json.loads(done.stdout)
+        for name, script in scripts(read_parts()).items():
+            source, target = Path(folder) / f"{name}.ps1", Path(folder) / f"{name}.marked.ps1"
+            source.write_text(script)
+            command = [pwsh, "-NoProfile", "-NonInteractive", "-File", HERE / "mark_statements.ps1"]
+            done = subprocess.run(
+                [*command, "-Path", source, "-Marked", target], capture_output=True, text=True, check=True
+            )
+            ready[name] = target.read_text()
+            statements |= {where(mark): text for mark, text in json.loads(done.stdout).items()}
+    return ready, statements
 
 
-def reached(pwsh: str, script: str, parts: list[str]) -> set[str]:
-    """Run the cases with one of the parts in their name on the marked guest; return the marks that they reached."""
-    metadata, marks = Metadata(), set[str]()
+def where(mark: str) -> str:
+    """Return the part, line and column of a mark, which has script, line and column: ``runner.ps1:12:5``."""
+    name, line, column = mark.split(":")
+    return f"{place(name, int(line))}:{column}"
+
+
+def reached(pwsh: str, ready: dict[str, str], parts: list[str]) -> set[str]:
+    """Run the cases with one of the parts in their name on the marked guest; return the statements that they reached.
+
+    A part that stands in more than one script is reached if it is in one of them.
+    """
+    marks = set[str]()
 
     def collect(machine: Machine) -> None:
         for file in machine.home.glob("marks.*"):
             marks.update(file.read_text().split())
 
-    text = document(script)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        chosen = [case for case in cases.load() if not parts or any(part in case.name for part in parts)]
-        list(pool.map(lambda case: run_case(case, text, pwsh, metadata, collect), chosen))
-    return marks
+    texts = by_name(made_from(ready))
+    chosen = [case for case in cases.load() if not parts or any(part in case.name for part in parts)]
+    with Runner(pwsh) as runner:
+        list(runner.run_all([Job(case, texts) for case in chosen], collect))
+    return {where(mark) for mark in marks}
 
 
 def main(parts: list[str]) -> int:
     """Run the cases and write the result; return 1 if no case reaches a statement that has no reason."""
-    pwsh = shutil.which("pwsh")
+    pwsh = found_pwsh()
     if pwsh is None:
         print("coverage: not run, no pwsh on the PATH")
         return 0
-    script, statements = marked(pwsh)
-    unreached = {place: statements[place] for place in statements.keys() - reached(pwsh, script, parts)}
+    ready, statements = marked(pwsh)
+    unreached = {each: statements[each] for each in statements.keys() - reached(pwsh, ready, parts)}
     if parts:
         known = json.loads(RESULT.read_text())
         if known["script"] == script_hash():
-            unreached = {place: text for place, text in unreached.items() if place in known["unreached"]}
+            unreached = {each: text for each, text in unreached.items() if each in known["unreached"]}
     content = {"script": script_hash(), "statements": len(statements), "unreached": unreached}
     RESULT.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    unknown = {place: text for place, text in unreached.items() if text not in reasons()}
-    for place, text in sorted(unknown.items()):
-        print(f"quiesce.ps1:{place}: no case reaches this: {text}")
+    unknown = {each: text for each, text in unreached.items() if text not in reasons()}
+    for each, text in sorted(unknown.items()):
+        print(f"{each}: no case reaches this: {text}")
     print(
         f"coverage: {len(statements)} statements, {len(unreached)} reached by no case, {len(unknown)} without a reason"
     )

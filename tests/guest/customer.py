@@ -16,7 +16,10 @@ SHELL = {
     "exits": "exit {code}",
     "crashes": "kill -9 $$",
     "hangs": "sleep 600 & echo $! >'{home}/{stage}.child'; wait",
-    "holds": "while [ ! -e '{home}/release/{stage}' ]; do sleep 0.05; done; exit 0",
+    # From a pipe, and by the shell itself: a child that starts while its parent is ended would live on.
+    "holds": "read go <'{home}/release/{stage}'; exit 0",
+    "finishes": "read go <'{home}/release/{stage}'; echo {stage} done >>'{home}/application.log'",
+    "prints": "head -c 1000000 /dev/zero; exit 0",
     "child": "sleep 600 & exit 0",
     "big": "head -c 10485759 /dev/zero | tr '\\0' 0; echo; exit 0",
     "huge": "head -c 31457280 /dev/zero | tr '\\0' 0; echo the last line; exit 0",

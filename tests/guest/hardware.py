@@ -31,7 +31,7 @@ HARDWARE: dict[str, list[Drive]] = {
     "raw": [*NVME, Drive("E:", volume_guid("raw"), 2, "vol0ccccccccccccccc2_00000001.", None, None, None)],
     "no disk": [*NVME, Drive("E:", volume_guid("spanned"), None, None, scsi_target=None)],
     "disks of all kinds": [*NVME, Drive("E:", volume_guid("pooled"), 7, "{5f3a}")],
-    "75 drives": many(75, "mount"),
+    "64 drives": many(64, "mount"),
     "75 drives with long names": many(75, "Z\u00fcrich" * 30),
 }
 # The disks of servers where they are not just those of the drives.

@@ -5,13 +5,18 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
 import time
+from collections.abc import Callable
 from typing import IO
 
 from tests.guest import hardware
-from tests.guest.machine import PROTECTED, ContractBrokenError, Machine, wait_for
+from tests.guest.machine import PROTECTED, ContractBrokenError, Machine
 
 HOUR_MS = 3_600_000
+# How long a case waits for what the server does by itself: as long as for a verb. One that goes well never does.
+PATIENCE_S = 120
 # The rights of a user's own folder, and of an administrator's folder that users may write to.
 RIGHTS = {
     "user": "O:S-1-5-21-1-2-3-1001G:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
@@ -27,38 +32,136 @@ class Incidents:
         self.machine = machine
         self.orders = machine.home / "ProgramData" / "OrdersApp"
         self.clock_was_set = False
-        self.held: list[IO[str]] = []
+        self.held: list[IO[str] | subprocess.Popen[bytes]] = []
+
+    def see(self, condition: Callable[[], bool], what: str, now: Callable[[], object]) -> None:
+        """Wait until the condition holds; raise ContractBrokenError with what is there ``now`` if it does not."""
+        ends = time.monotonic() + PATIENCE_S
+
+        def holds() -> bool:
+            if time.monotonic() > ends and not condition():
+                raise ContractBrokenError(f"after {PATIENCE_S} s it is not yet true that {what}: {now()}")
+            return condition()
+
+        self.machine.limit.wait_for(holds, what)
 
     def until(self, phase: str) -> None:
         """Wait until the first attempt's session is in this phase."""
-        wait_for(lambda: self.machine.state().get("phase") == phase, f"the session is {phase}")
+        self.see(lambda: self.machine.state().get("phase") == phase, f"the session is {phase}", self.machine.state)
 
     def running(self, stage: str) -> None:
         """Wait until a stage's script runs, and the state file has its process id."""
         log = self.machine.home / "application.log"
-        wait_for(lambda: log.exists() and f"\n{stage}" in f"\n{log.read_text()}", f"{stage} runs")
-        wait_for(
+        self.machine.limit.wait_for(lambda: log.exists() and f"\n{stage}" in f"\n{log.read_text()}", f"{stage} runs")
+        self.machine.limit.wait_for(
             lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state has {stage}'s process"
         )
 
     def holding(self, _: str) -> None:
         """Wait until DiskShadow is at create, and the state file has its process id."""
         log = self.machine.session_folder() / "diskshadow.log"
-        wait_for(lambda: log.exists() and log.read_text().endswith("-> create\n"), "DiskShadow creates")
-        wait_for(lambda: bool((self.machine.state().get("shadow") or {}).get("processId")), "the state has its process")
+        self.machine.limit.wait_for(
+            lambda: log.exists() and log.read_text().endswith("-> create\n"), "DiskShadow creates"
+        )
+        self.machine.limit.wait_for(
+            lambda: bool((self.machine.state().get("shadow") or {}).get("processId")), "the state has its process"
+        )
 
     def seen(self, line: str) -> None:
         """Wait until the application's log ends with this line."""
         log = self.machine.home / "application.log"
-        wait_for(lambda: log.exists() and log.read_text().split("\n")[-2:][0].strip() == line, f"{line} in the log")
+
+        def lines() -> list[str]:
+            return log.read_text().split("\n") if log.exists() else []
+
+        self.see(lambda: [each.strip() for each in lines()[-2:-1]] == [line], f"{line} in the log", lines)
 
     def release(self, stage: str) -> None:
         """Let a holding script go on."""
-        (self.machine.home / "release" / stage).touch()
+        pipe = os.open(self.machine.home / "release" / stage, os.O_RDWR | os.O_NONBLOCK)
+        os.write(pipe, b"go\n")
+        self.held.append(os.fdopen(pipe))
 
     def kill(self, task: str) -> None:
         """Kill the process of a task."""
         self.machine.kill_task(task)
+
+    def hang(self, task: str) -> None:
+        """Let a task's own process hang: it holds its lock and does nothing more."""
+        os.kill(int((self.machine.home / "tasks.pid" / f"{task}-run-1-1").read_text()), signal.SIGSTOP)
+
+    def logged(self, text: str) -> None:
+        """Wait until the first attempt's log for people has this text."""
+        log = self.machine.session_folder() / "session.log"
+
+        def said() -> str:
+            return log.read_text() if log.exists() else ""
+
+        self.see(lambda: text in said(), f"the log says {text!r}", said)
+
+    def has(self, name: str) -> None:
+        """Check that the first attempt has this file now."""
+        if not (self.machine.session_folder() / name).exists():
+            raise ContractBrokenError(f"there is no {name}")
+
+    def last(self, line: str) -> None:
+        """Check that the application's log ends with this line now."""
+        lines = (self.machine.home / "application.log").read_text().splitlines()
+        if lines[-1].strip() != line:
+            raise ContractBrokenError(f"the application's log is {lines}, without {line} at its end")
+
+    def ran(self, what: str) -> None:
+        """Check which task started a script: ``after watchdog``."""
+        stage, _, task = what.partition(" ")
+        log = (self.machine.session_folder() / "session.log").read_text()
+        if not re.search(rf" {task}\[\d+\] {stage} \S* ?starts: ", log):
+            raise ContractBrokenError(f"{task} did not start {stage}: {log}")
+
+    def mistake(self, stage: str) -> None:
+        """Let another process have the number of a stage's process, which has ended."""
+        state = self.machine.state()
+        # Numbers are given again, but not within seconds.
+        old_ms = state[stage]["startedMs"] + 3000
+        self.machine.limit.wait_for(lambda: time.time() * 1000 > old_ms, "the dead process has been dead for a while")
+        bystander = subprocess.Popen(["/bin/sleep", "600"], env=self.machine.environment, start_new_session=True)
+        self.held.append(bystander)
+        file = self.machine.session_folder() / "state.json"
+        state = json.loads(file.read_text())
+        self.machine.kill([state[stage]["processId"]])
+        state[stage]["processId"] = bystander.pid
+        file.write_text(json.dumps(state))
+
+    def busy(self, name: str) -> None:
+        """Let a script's file be one that cannot be started at the moment."""
+        (self.machine.root / "scripts" / name).chmod(0o644)
+
+    def free(self, name: str) -> None:
+        """Let it be startable again."""
+        (self.machine.root / "scripts" / name).chmod(0o755)
+
+    def quiet(self, _: str) -> None:
+        """End what scripts have left behind."""
+        self.machine.kill(self.machine.processes())
+
+    def deleted(self, session: str) -> None:
+        """Wait until the state says that a session's shadow copies are deleted."""
+        file = self.machine.session_folder(*session.split("/")) / "state.json"
+        self.see(
+            lambda: json.loads(file.read_text())["shadow"]["deleted"] is True,
+            f"{session} has no shadow copies",
+            file.read_text,
+        )
+
+    def spoil(self, what: str) -> None:
+        """Let a session's state, ``SESSION zeros|empty|half|both``, be as after a hard stop; ``both`` is all it has."""
+        session, _, how = what.partition(" ")
+        run, _, attempt = session.partition("/")
+        file = self.machine.session_folder(run, attempt) / "state.json"
+        content = file.read_bytes()
+        spoilt = {"empty": b"", "half": content[: len(content) // 2]}.get(how, bytes(len(content)))
+        file.write_bytes(spoilt)
+        if how == "both":
+            file.with_name("state.json.old").write_bytes(spoilt)
 
     def reboot(self, _: str) -> None:
         """End every process, then fire the boot triggers."""
@@ -72,17 +175,21 @@ class Incidents:
     def gone(self, task: str) -> None:
         """Wait until the process of a task has ended."""
         process = int((self.machine.home / "tasks.pid" / f"{task}-run-1-1").read_text())
-        wait_for(lambda: process not in self.machine.processes(), f"{task} has ended")
+        self.see(lambda: process not in self.machine.processes(), f"{task} has ended", self.machine.state)
 
     def clone(self, instance: str) -> None:
         """Boot the disk as another server."""
         self.machine.kill(self.machine.processes())
-        self.machine.metadata.instances[self.machine.name] = self.machine.instance = instance
+        self.machine.instance = instance
+        if self.machine.name in self.machine.metadata.instances:
+            self.machine.metadata.instances[self.machine.name] = instance
         self.machine.start_tasks("boot")
 
     def metadata(self, state: str) -> None:
-        """Take the metadata service away, or bring it back."""
-        if state == "down":
+        """Take the metadata service away, or bring it back; ``late`` is up after more requests than .NET repeats."""
+        if state == "late":
+            self.machine.metadata.late[self.machine.name] = 12
+        elif state == "down":
             del self.machine.metadata.instances[self.machine.name]
         else:
             self.machine.metadata.instances[self.machine.name] = self.machine.instance
@@ -94,6 +201,8 @@ class Incidents:
         """
         if name == "diskshadow":
             self.machine.diskshadow.unlink()
+        if name == "proxy":
+            self.machine.use_proxy()
         (self.machine.home / "faults" / name).touch()
 
     def mend(self, name: str) -> None:
@@ -112,11 +221,12 @@ class Incidents:
             if state != "free":
                 (folder / name).symlink_to("/dev/full")
 
-    def clock(self, _: str) -> None:
-        """Set the clock back an hour: to a reader of the state file, all its times are an hour later."""
+    def clock(self, how: str) -> None:
+        """Set the clock an hour ``back``, or ``ahead``: to a reader of the state all times are later, or earlier."""
         self.clock_was_set = True
         file = self.machine.session_folder() / "state.json"
-        later = re.sub(r'(Ms":)([1-9]\d+)', lambda match: f"{match[1]}{int(match[2]) + HOUR_MS}", file.read_text())
+        by_ms = HOUR_MS if how == "back" else -HOUR_MS
+        later = re.sub(r'(Ms":)([1-9]\d+)', lambda match: f"{match[1]}{int(match[2]) + by_ms}", file.read_text())
         file.write_text(later)
 
     def abandon(self, session: str) -> None:
@@ -142,8 +252,9 @@ class Incidents:
         self.machine.give(self.machine.root, RIGHTS[how])
 
     def age(self, run: str) -> None:
-        """Let a run be 15 days old."""
-        folder, old_s = self.machine.root / "runs" / run, time.time() - 15 * 86400
+        """Let a run be 15 days old, or as many as are named after it."""
+        run, _, days = run.partition(" ")
+        folder, old_s = self.machine.root / "runs" / run, time.time() - int(days or 15) * 86400
         if not folder.exists():
             raise ContractBrokenError(f"{run} is missing")
         os.utime(folder, (old_s, old_s))
@@ -160,8 +271,19 @@ class Incidents:
             raise ContractBrokenError(f"no {name} in the application's folder")
 
     def plant(self, how: str) -> None:
-        """Put a link or a folder in the guest's place before the guest has ever run."""
+        """Put a link or a folder in the guest's place before the guest has ever run.
+
+        ``administrator``: the folder of the scripts has the rights that every folder there inherits; ``theirs``: one of
+        its files is a user's; ``link inside``: one is a link.
+        """
         root = self.machine.root
+        if how in ("administrator", "theirs", "link inside"):
+            (self.machine.home / "acl" / str(root.stat().st_ino)).unlink()
+            if how == "theirs":
+                self.machine.give(root / "scripts" / "after_sql-nightly.exe", RIGHTS["user"])
+            if how == "link inside":
+                (root / "scripts" / "notes").symlink_to(self.machine.home)
+            return
         if root.exists():
             shutil.rmtree(root)
         if how == "link":
@@ -169,9 +291,16 @@ class Incidents:
             elsewhere.mkdir()
             self.machine.give(elsewhere, PROTECTED)
             root.symlink_to(elsewhere)
+            (self.machine.home / "acl" / str(root.lstat().st_ino)).write_text(PROTECTED)
         else:
             root.mkdir()
             self.machine.give(root, RIGHTS[how])
+
+    def untouched(self, name: str) -> None:
+        """Check that a user's script still has the rights that it had."""
+        number = (self.machine.root / "scripts" / name).stat().st_ino
+        if (self.machine.home / "acl" / str(number)).read_text() != RIGHTS["user"]:
+            raise ContractBrokenError(f"{name} was given other rights")
 
     def lose(self, name: str) -> None:
         """Remove a file of the first attempt, as a replacement that fails half-way does."""
@@ -201,7 +330,15 @@ class Incidents:
     def lock(self, name: str) -> None:
         """Open a file of the first attempt exclusively, as a scanner does."""
         file = (self.machine.session_folder() / name).open()
-        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def taken() -> bool:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        self.machine.limit.wait_for(taken, f"nobody else has {name} open")
         self.held.append(file)
 
     def tamper(self, name: str) -> None:

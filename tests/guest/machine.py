@@ -3,29 +3,40 @@
 The guest finds the stand-ins through the environment alone: SystemRoot, ProgramData, PSModulePath.
 """
 
+import base64
+import gzip
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from quiesce.guest.documents import LOOK
+from quiesce.guest.scripts import STAGES
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from tests.guest.customer import Script
 from tests.guest.metadata import Metadata
+from tests.guest.packages import PACKAGE_FIELDS, package_of
+from tests.guest.shared import SharedPowerShell
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUEST, STANDINS = PROJECT / "guest", PROJECT / "tools" / "guest" / "standins"
 INSTANCE = "i-0123456789abcdef0"
-BUCKET_ORIGIN = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.com(\.cn)?"
+CLONE = "i-0fedcba9876543210"
+BUCKET_ORIGIN = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.(com(\.cn)?|eu)"
 # Long enough for the slowest machine; a case that goes well never waits this long.
 DEFAULTS = {
     "stage": {
@@ -37,20 +48,25 @@ DEFAULTS = {
         "CompleteTimeoutSeconds": "120",
         "FreezeLimitSeconds": "600",
         "SessionLimitSeconds": "3600",
-        "ShadowScript": "none",
         "CreateTimeoutSeconds": "120",
     },
-    "freeze": {"WaitSeconds": "120"},
-    "thaw": {"WaitSeconds": "120", "AbortShadowCopies": "false"},
-    "complete": {"WaitSeconds": "120", "Succeeded": "true"},
+    "freeze": {"WaitSeconds": "120", "LogBytes": "400000"},
+    "thaw": {"WaitSeconds": "120", "AbortShadowCopies": "false", "LogBytes": "400000"},
+    "complete": {"WaitSeconds": "120", "Succeeded": "true", "LogBytes": "400000"},
+    "recovered": {"InstanceId": CLONE, "WaitSeconds": "120", "ThawAfterRecovery": "false"},
     "inventory": {"InstanceId": INSTANCE},
     "collect": {"CollectOutput": "true"},
 }
 # As in the agent's source, appconfig/constants_windows.go.
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
 AGENT_TIMEOUT_S = 180
+KILL_S = 60
 # For sh, between double quotes; $script is the last argument.
 CONSTRAINED = r"\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \$LASTEXITCODE"
+# What a new folder in ProgramData inherits: users may write.
+INHERITED = (
+    "O:BAG:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIIOID;GA;;;CO)(A;OICIID;0x1200a9;;;BU)(A;CIID;DCLCRPCR;;;BU)"
+)
 PROTECTED = "O:BAG:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 
 
@@ -58,13 +74,40 @@ class ContractBrokenError(AssertionError):
     """The guest did what its contract forbids."""
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
-    """Wait until the condition holds; raise ContractBrokenError after the timeout."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ContractBrokenError(f"waited {timeout_s} s in vain until {what}")
-        time.sleep(0.05)
+class TimeLimitError(ContractBrokenError):
+    """The case waited in vain until its time was up, which says little about the guest."""
+
+
+class Limit:
+    """How long a case may take, all its waits together; one that goes well never waits this long."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s, self.ends = limit_s, time.monotonic() + limit_s
+
+    def left_s(self) -> float:
+        """Return the seconds that are left."""
+        return max(0.0, self.ends - time.monotonic())
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until the condition holds; raise TimeLimitError if the case's time is up."""
+        while not condition():
+            if not self.left_s():
+                raise TimeLimitError(f"waited in vain until {what}: the case took {self.limit_s:.0f} s")
+            time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """The PowerShells that a machine's verbs and tasks run in; None: each has a process of its own."""
+
+    verbs: SharedPowerShell | None = None
+    tasks: SharedPowerShell | None = None
+
+
+def command_of(words: list[str]) -> str:
+    """Return the command for a file with its parameters, each value as -File takes it: as a text."""
+    file, *rest = [word if word.startswith("-") else "'" + word.replace("'", "''") + "'" for word in words]
+    return f"& {file} {' '.join(rest)}"
 
 
 def _command_line(process: int) -> str:
@@ -74,15 +117,41 @@ def _command_line(process: int) -> str:
         return ""  # it has ended
 
 
-class Machine:
-    """One simulated server. ``home`` is its folder, ``document`` the text of the SSM document."""
+def unpacked(data: str) -> dict[str, Any]:
+    """Return the parts of an answer, from its compressed field; none if it has no such field."""
+    parts: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(data))) if data else {}
+    return parts
 
-    def __init__(self, home: Path, document: str, metadata: Metadata, pwsh: str, culture: str = "C.UTF-8") -> None:
-        self.home, self.document, self.metadata = home, YAML(typ="safe").load(document), metadata
+
+@cache
+def loaded(document: str) -> dict[str, Any]:
+    """Return the content of an SSM document."""
+    content: dict[str, Any] = YAML(typ="safe").load(document)
+    return content
+
+
+class Machine:
+    """One simulated server. ``home`` is its folder, ``texts`` are the guest's, by the names of their files."""
+
+    def __init__(
+        self,
+        home: Path,
+        texts: Mapping[str, str],
+        metadata: Metadata,
+        pwsh: str,
+        culture: str,
+        sharing: Sharing,
+        limit: Limit,
+    ) -> None:
+        self.home, self.texts, self.metadata = home, texts, metadata
+        self.sharing, self.limit = sharing, limit
+        self.task_jobs: dict[str, list[int]] = {}
         self.name, self.instance = home.name, INSTANCE
         metadata.instances[self.name] = INSTANCE
         for folder in ("acl", "tasks", "tasks.pid", "faults", "release", "agent", "tmp", "ProgramData"):
             (home / folder).mkdir(parents=True)
+        for stage in STAGES:
+            os.mkfifo(home / "release" / stage)
         self.root = home / "ProgramData" / "Quiesce"
         self.environment = {
             "FAKE_WINDOWS": str(home),
@@ -97,11 +166,12 @@ class Machine:
             "POWERSHELL_TELEMETRY_OPTOUT": "1",
             "POWERSHELL_UPDATECHECK": "Off",
             "NO_COLOR": "1",
-            "DOTNET_TieredPGO": "0",
+            "DOTNET_TC_CallCounting": "0",  # nothing here lives long enough to be worth a second compilation
             "DOTNET_EnableDiagnostics": "0",
         }
         (home / "environment.json").write_text(json.dumps(self.environment))
         self._install(pwsh)
+        self.scheduler = self._schedule(sharing.tasks) if sharing.tasks else None
 
     def _install(self, pwsh: str) -> None:
         system = self.home / "Windows" / "System32"
@@ -112,13 +182,41 @@ class Machine:
             self.program(system / f"{program}.exe", f'{python} {program} "$@"')
         self.diskshadow = system / "diskshadow.exe"
         self.program(self.diskshadow, f'exec "{sys.executable}" -I "{STANDINS / "diskshadow.py"}" "$@"')
-        self.program(self.home / "get-acl", f'{python} get-acl "$@"')
+        self.program(self.home / "open-files", f'{python} open-files "$@"')
+        (self.home / "acl" / "inherited").write_text(INHERITED)
         self.program(
             self.powershell,
             f'if [ -e "{self.home}/faults/language" ]; then for script; do :; done\n'
             f'exec "{pwsh}" -NoProfile -Command "{CONSTRAINED}"; fi\n'
             f'exec "{pwsh}" "$@"',
         )
+
+    def _schedule(self, tasks: SharedPowerShell) -> socket.socket:
+        """Listen for the tasks that the stand-in for schtasks starts, and start each in the shared PowerShell."""
+        scheduler = socket.socket(socket.AF_UNIX)
+        scheduler.bind(str(self.home / "scheduler"))
+        scheduler.listen()
+
+        def listen() -> None:
+            while True:
+                try:
+                    connection, _ = scheduler.accept()
+                except OSError:
+                    return  # the machine is closed
+                with connection, connection.makefile("rw") as line:
+                    name, *words = json.loads(line.readline())
+                    file = words.index("-File")
+                    number = tasks.start(command_of(words[file + 1 :]), self.environment)
+                    self.task_jobs.setdefault(name, []).append(number)
+                    line.write("started\n")
+
+        Thread(target=listen, daemon=True).start()
+        return scheduler
+
+    def use_proxy(self) -> None:
+        """Let the machine have a proxy, at which nobody is."""
+        self.environment |= {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        (self.home / "environment.json").write_text(json.dumps(self.environment))
 
     @staticmethod
     def program(file: Path, body: str) -> None:
@@ -133,7 +231,7 @@ class Machine:
     def add_script(self, script: Script, source: str) -> None:
         """Put a customer's script into the policy's source of scripts."""
         if source == "bucket":
-            self.metadata.objects[self.name, script.stage] = script.text(self.home).encode()
+            self.metadata.objects[self.name, f"scripts/{script.stage}"] = script.text(self.home).encode()
             return
         if not self.root.exists():
             self.root.mkdir()
@@ -144,17 +242,15 @@ class Machine:
         file.chmod(0o755)
 
     def parameters(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
-        """Return all parameters of the document, checked against its patterns as Systems Manager does."""
-        known = self.document["parameters"]
+        """Return all parameters of the verb's document, checked against its patterns as Systems Manager does."""
+        known = self.document(verb)["parameters"]
         values = {name: parameter.get("default") for name, parameter in known.items()}
-        values |= {"Verb": verb, "RunId": "run-1", **DEFAULTS[verb], **changes}
-        if values["Scripts"] == "bucket":
-            for stage in ("before", "after", "complete"):
-                name = f"{stage.capitalize()}Link"
-                if (self.name, stage) in self.metadata.objects and name not in changes:
-                    values[name] = f"{self.metadata.origin(self.name)}/scripts/{stage}?X-Amz-Expires=600"
+        asked = {name: value for name, value in changes.items() if name not in PACKAGE_FIELDS}
+        values |= {"Verb": verb, "RunId": "run-1", **DEFAULTS[verb], **asked}
         if verb == "collect" and "UploadLink" not in changes:
             values["UploadLink"] = f"{self.metadata.origin(self.name)}/logs/session.zip?X-Amz-Expires=600"
+        if verb == "stage":
+            values |= self.packed(changes, values) | asked
         for name, value in values.items():
             pattern = known[name]["allowedPattern"]
             if isinstance(pattern, dict):
@@ -163,6 +259,20 @@ class Machine:
                 raise ValueError(f"Systems Manager would refuse {name}={value!r}")
         return values
 
+    def document(self, verb: str) -> dict[str, Any]:
+        """Return the content of the SSM document that carries a verb."""
+        return loaded(self.texts["look" if verb in LOOK else "act"])
+
+    def packed(self, changes: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+        """Put the run's package into the bucket as Plan does, and return the parameters about it."""
+        bucket = values["Scripts"] == "bucket"
+        files = {stage: self.metadata.objects.get((self.name, f"scripts/{stage}")) for stage in STAGES if bucket}
+        scripts = {stage: content for stage, content in files.items() if content is not None}
+        package = package_of(changes, values["Policy"], scripts, self.texts["quiesce"].encode())
+        self.metadata.objects[self.name, "packages/run.zip"] = package.content
+        link = f"{self.metadata.origin(self.name)}/packages/run.zip?X-Amz-Expires=600"
+        return {"PackageLink": link, "PackageHash": package.sha256}
+
     def verb(self, verb: str, changes: dict[str, str]) -> dict[str, object]:
         """Send a verb as the agent does, and return its answer.
 
@@ -170,29 +280,48 @@ class Machine:
             ContractBrokenError: not one line of ASCII JSON in the agent's limit, a wrong exit code, or an open pipe.
         """
         values = self.parameters(verb, changes)
+        timeout_s = min(AGENT_TIMEOUT_S, self.limit.left_s())
+        if self.sharing.verbs:
+            command = command_of([str(self.script_file(verb, values))])
+            number = self.sharing.verbs.start(command, self.environment | self.own_id())
+            try:
+                return self.checked(verb, *self.sharing.verbs.wait(number, timeout_s))
+            except TimeoutError as error:
+                if timeout_s == AGENT_TIMEOUT_S:
+                    raise ContractBrokenError(f"{verb} has not ended after {timeout_s} s") from error
+                raise TimeLimitError(f"{verb} has not ended after {timeout_s:.0f} s") from error
         with self.start(verb, values) as process:
             try:
-                output, errors = process.communicate(timeout=AGENT_TIMEOUT_S)
+                output, errors = process.communicate(timeout=timeout_s)
             except subprocess.TimeoutExpired as error:
                 self.kill(self.processes())
+                if timeout_s < AGENT_TIMEOUT_S:
+                    raise TimeLimitError(f"{verb} has not ended after {timeout_s:.0f} s") from error
                 raise ContractBrokenError(f"{verb}: the agent still waits for its pipe") from error
         return self.checked(verb, process.returncode, output, errors)
 
-    def start(self, verb: str, values: dict[str, str]) -> subprocess.Popen[str]:
-        """Start the document's script as the agent does: parameters filled in, a byte order mark, LF."""
-        script = "\n".join(self.document["mainSteps"][0]["inputs"]["runCommand"])
+    def own_id(self) -> dict[str, str]:
+        """Return what the agent adds to the environment of what it starts."""
+        return {} if (self.home / "faults" / "agent").exists() else {"AWS_SSM_INSTANCE_ID": self.instance}
+
+    def script_file(self, verb: str, values: dict[str, str]) -> Path:
+        """Write the document's script as the agent does: parameters filled in, a byte order mark, LF."""
+        script = "\n".join(self.document(verb)["mainSteps"][0]["inputs"]["runCommand"])
         for name, value in values.items():
             script = script.replace("{{" + name + "}}", value)
         folder = Path(tempfile.mkdtemp(prefix=f"{verb}-", dir=self.home / "agent"))
         (folder / "_script.ps1").write_bytes(b"\xef\xbb\xbf" + script.encode())
-        own_id = {} if (self.home / "faults" / "agent").exists() else {"AWS_SSM_INSTANCE_ID": self.instance}
+        return folder / "_script.ps1"
+
+    def start(self, verb: str, values: dict[str, str]) -> subprocess.Popen[str]:
+        """Start a verb as the agent does."""
         return subprocess.Popen(
-            [self.powershell, *AGENT_ARGUMENTS, "-f", folder / "_script.ps1"],
+            [self.powershell, *AGENT_ARGUMENTS, "-f", self.script_file(verb, values)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**self.environment, **own_id},
+            env=self.environment | self.own_id(),
         )
 
     @staticmethod
@@ -202,6 +331,7 @@ class Machine:
         if len(output.splitlines()) != 1 or code not in (0, 1) or not whole:
             raise ContractBrokenError(f"{verb}: exit {code}, {output!r}, {errors!r}")
         answer: dict[str, object] = json.loads(output)
+        answer |= unpacked(str(answer.pop("data", "")))
         if answer["ok"] != (code == 0):
             raise ContractBrokenError(f"{verb}: exit {code} with {answer}")
         return answer
@@ -211,10 +341,10 @@ class Machine:
         return self.root / "runs" / run / attempt
 
     def state(self) -> dict[str, Any]:
-        """Return the first attempt's state; empty if there is none at this moment."""
+        """Return the first attempt's state; empty if there is none at this moment, or none that can be read."""
         try:
             state: dict[str, Any] = json.loads((self.session_folder() / "state.json").read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return {}
         return state
 
@@ -230,10 +360,20 @@ class Machine:
                 continue  # it has ended, or belongs to another user
         return found
 
-    def tasks_of(self, run: str, attempt: str) -> list[int]:
-        """Return the processes of this machine that are tasks of a session."""
-        task = re.compile(rf"-Verb (session|watchdog) -RunId {re.escape(run)} -Attempt {attempt}\b")
-        return [process for process in self.processes() if task.search(_command_line(process))]
+    def runs_tasks(self, run: str, attempt: str) -> bool:
+        """Return whether a task of a session runs."""
+        task = re.compile(rf"-Verb (session|watchdog|thaw|complete) -RunId {re.escape(run)} -Attempt {attempt}\b")
+        names = [f"{mode}-{run}-{attempt}" for mode in ("session", "watchdog")]
+        shared = any(self._running(number) for name in names for number in self.task_jobs.get(name, ()))
+        return shared or any(task.search(_command_line(process)) for process in self.processes())
+
+    def alive(self) -> int:
+        """Return the number of processes of this machine; a task that runs in a shared PowerShell is one."""
+        shared = sum(self._running(number) for numbers in self.task_jobs.values() for number in numbers)
+        return len(self.processes()) + shared
+
+    def _running(self, number: int) -> bool:
+        return self.sharing.tasks is not None and self.sharing.tasks.is_running(number)
 
     def kill(self, process_ids: list[int]) -> None:
         """End processes as a crash does, and wait until they are gone."""
@@ -242,7 +382,7 @@ class Machine:
                 os.kill(process_id, signal.SIGKILL)
             except ProcessLookupError:
                 continue  # it has just ended
-        wait_for(lambda: not set(process_ids) & set(self.processes()), "the processes are gone")
+        Limit(KILL_S).wait_for(lambda: not set(process_ids) & set(self.processes()), "the processes are gone")
 
     def kill_task(self, task: str) -> None:
         """Kill a task's own process, or ``diskshadow``; the processes that it started live on."""
@@ -252,11 +392,15 @@ class Machine:
         self.kill([int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())])
 
     def start_tasks(self, trigger: str) -> None:
-        """Fire the ``boot`` or the ``time`` triggers of every registered task."""
+        """Fire the ``boot`` or the ``time`` triggers of every registered task; one may delete those that follow."""
         for file in sorted((self.home / "tasks").iterdir()):
-            triggers = json.loads(file.read_text())["triggers"]
-            if any(("boot" in each) == (trigger == "boot") for each in triggers):
-                self.start_task(file.name)
+            try:
+                triggers = json.loads(file.read_text())["triggers"]
+                if any(("boot" in each) == (trigger == "boot") for each in triggers):
+                    self.start_task(file.name)
+            except (FileNotFoundError, subprocess.CalledProcessError):
+                if file.exists():
+                    raise
 
     def start_task(self, name: str) -> None:
         """Start a task as Task Scheduler does."""
@@ -264,6 +408,10 @@ class Machine:
         subprocess.run(standin, env=self.environment, check=True)
 
     def close(self) -> None:
-        """End the machine's processes and remove its folder."""
+        """End the machine's processes and tasks, and remove its folder."""
         self.kill(self.processes())
-        shutil.rmtree(self.home)
+        if self.scheduler and self.sharing.tasks:
+            self.scheduler.close()
+            self.sharing.tasks.stop([number for numbers in self.task_jobs.values() for number in numbers])
+            self.kill(self.processes())
+        shutil.rmtree(self.home, ignore_errors=True)

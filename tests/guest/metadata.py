@@ -14,6 +14,8 @@ class Metadata:
 
     def __init__(self) -> None:
         self.instances: dict[str, str] = {}
+        self.late: dict[str, int] = {}
+        """How many requests a machine's IMDS drops before it comes up."""
         self.objects: dict[tuple[str, str], bytes] = {}
         self.uploads: dict[tuple[str, str], bytes] = {}
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -34,16 +36,21 @@ class Metadata:
         self.uploads[machine, name] = body
         return (200, b"") if name != "lost" else None
 
+    def _is_late(self, machine: str) -> bool:
+        """Return whether a machine's IMDS is not up yet; each request brings that nearer."""
+        self.late[machine] = self.late.get(machine, 0) - 1
+        return self.late[machine] >= 0
+
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes] | None:
         """Return status and body; None closes the connection without an answer."""
         machine, _, rest = path.lstrip("/").partition("/")
         rest = rest.partition("?")[0]
         if rest.startswith("logs/") and method == "PUT":
             return self.put(machine, rest.removeprefix("logs/"), headers, body)
-        if rest.startswith(("scripts/", "logs/")):
-            found = self.objects.get((machine, rest.removeprefix("scripts/"))) if method == "GET" else None
+        if rest.startswith(("packages/", "logs/")):
+            found = self.objects.get((machine, rest)) if method == "GET" else None
             return (200, found) if found is not None else (403, b"AccessDenied")
-        if machine not in self.instances:
+        if machine not in self.instances or self._is_late(machine):
             return None
         if (method, rest) == ("PUT", "latest/api/token"):
             return (200, TOKEN.encode()) if headers.get("x-aws-ec2-metadata-token-ttl-seconds") else (400, b"")

@@ -12,18 +12,19 @@ from tests.guest import hardware, shadows, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script
 from tests.guest.machine import DEFAULTS, INSTANCE
+from tests.guest.packages import package_of
 from tests.guest.real_server import summary
 
 PATH = re.compile(r"C:\\(ProgramData\S*)")
 TICK_S = 0.2
 PATIENCE_S = 1000
-POSIX_EXIT_CODES = {"ok": 0, "errs": 0, "child": 0, "big": 0, "huge": 0, "holds": 0, "hangs": 0} | {
-    "crashes": 137,
-    "throws": 1,
-}
+WELL = ("ok", "errs", "child", "big", "huge", "holds", "hangs", "finishes", "prints")
+POSIX_EXIT_CODES = dict.fromkeys(WELL, 0) | {"crashes": 137, "throws": 1}
 TEN_MB = (10 * 2**20 - 1) * b"0" + b"\n"
 PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB[:-1] + b"the last line\n", b"")}
 
+# Faults that the guest gets over, so that nothing is seen of them.
+NOTICED_NOWHERE = ("taskkill", "taskkill slow", "proxy")
 # Windows programs that fail or hang, and the files made from their output.
 UNREADABLE = {"wevtutil": {"events.application.txt", "events.system.txt"}, "vssadmin": {"providers.txt"}}
 
@@ -36,14 +37,20 @@ class CaseScripts:
         self.log: list[str] = []
         self.frozen = False
         self.released: set[str] = set()
+        self.bucket: dict[str, bytes] = {}
+        self.left = False
+        self.slow = False
 
     def on_server(self) -> list[str]:
         """Return the files of the scripts folder."""
         return list(self.files) if self.case.source == "server" else []
 
-    def fetch(self, link: str) -> bool:
-        """Return whether the case's bucket has the script."""
-        return link in self.case.scripts
+    def fetch(self, link: str) -> bytes | None:
+        """Return what the case's bucket has."""
+        return self.bucket.get(link)
+
+    def keep(self, files: dict[str, bytes]) -> None:
+        """Keep nothing: the case says what its scripts do."""
 
     def judge(self, path: str) -> tuple[str, str]:
         """Return what the case says of a script's first lines."""
@@ -59,10 +66,14 @@ class CaseScripts:
             return Outcome(exit_code=None)
         if script.does == "example":
             return Outcome(script.code)
+        if self.slow and self.log == ["before"]:
+            self.log.append("gone")
         self.log.append(f"{stage} {argument}".strip())
         if not script.file_name.lower().endswith(".cmd"):
             self.frozen = {"before": True, "after": False}.get(stage, self.frozen)
-        endless = script.does == "hangs" or (script.does == "holds" and stage not in self.released)
+        waits = script.does in ("holds", "finishes") and stage not in self.released
+        endless = script.does == "hangs" or waits
+        self.left |= script.does == "child"
         code = script.code & 255 if script.does == "exits" else POSIX_EXIT_CODES[script.does]
         return Outcome(code, math.inf if endless else 0.0, PRINTED.get(script.does, (b"", b"")))
 
@@ -86,19 +97,25 @@ class ModelServer:
         return name not in ("refused", "lost")
 
     def parameters(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
-        """Return the document's parameters; a script's link is its stage."""
+        """Return the document's parameters, with the run's package in the bucket."""
         values = {"Verb": verb, "RunId": "run-1", "Attempt": "1", "Succeeded": "false", **DEFAULTS[verb]}
         if verb == "stage":
             values["Scripts"] = self.case.source
-            values |= {f"{stage.capitalize()}Link": "none" for stage in ("before", "after", "complete")}
-            values |= {f"{stage.capitalize()}Link": stage for stage in self.case.scripts}
+            scripts = {stage: b"" for stage in self.case.scripts if self.case.source == "bucket"}
+            package = package_of(changes, values["Policy"], scripts, b"the session's own")
+            self.scripts.bucket = {"ORIGIN/packages/run.zip": package.content}
+            values |= {"PackageLink": "ORIGIN/packages/run.zip", "PackageHash": package.sha256}
         if verb == "collect":
             values["UploadLink"] = "ORIGIN/logs/session.zip?X-Amz-Expires=600"
+        if verb == "complete":
+            run = self.guest.runs.get(changes.get("RunId", "run-1"))
+            values["Nonce"] = run.nonce if run else "none"
         return values | changes
 
     def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
         """Send a verb and let time pass until the guest answers."""
         with self.lock:
+            self.guest.open_runs = {"run-1"} if self.scripts.left else set()
             request = self.guest.ask(self.parameters(verb, changes), self.now_s)
             while (answer := request.answer(self.now_s)) is None:
                 self.now_s += TICK_S
@@ -143,6 +160,8 @@ class ModelServer:
     def step_release(self, stage: str) -> None:
         """Let a holding script end."""
         self.scripts.released.add(stage)
+        if any(each.stage == stage and each.does == "finishes" for each in self.case.scripts.values()):
+            self.scripts.log.append(f"{stage} done")
         for session in self.guest.sessions():
             if session.process is not None:
                 session.process.ends_s = self.now_s
@@ -153,6 +172,36 @@ class ModelServer:
             self.guest.sessions()[0].shadow.process.kill(self.now_s)
             return
         self.guest.sessions()[0].runner = None
+
+    def step_hang(self, _: str) -> None:
+        """Let the runner hang."""
+        runner = self.guest.sessions()[0].runner
+        assert runner is not None
+        runner.hung = True
+
+    def step_logged(self, _: str) -> None:
+        """Do nothing: the model has no log of its own, and what waits for one has happened at once."""
+
+    step_untouched = step_busy = step_free = step_mistake = step_ran = step_has = step_last = step_logged
+
+    def step_quiet(self, _: str) -> None:
+        """End what scripts have left behind."""
+        self.scripts.left = False
+
+    def step_deleted(self, session: str) -> None:
+        """Check that a session's shadow copies are deleted."""
+        run, _, attempt = session.partition("/")
+        assert self.guest.runs[run].sessions[int(attempt)].saved["shadow"]["deleted"]
+
+    def step_spoil(self, what: str) -> None:
+        """Let a session's state be as after a hard stop."""
+        name, _, how = what.partition(" ")
+        run, _, attempt = name.partition("/")
+        session = self.guest.runs[run].sessions[int(attempt)]
+        if how == "both":
+            session.unreadable = True
+        elif session.runner is None:
+            session.saved = session.older
 
     def step_fire(self, _: str) -> None:
         """Fire the time triggers."""
@@ -169,15 +218,22 @@ class ModelServer:
 
     def step_metadata(self, state: str) -> None:
         """Take the metadata service away, or bring it back."""
-        self.guest.metadata_answers = state == "up"
+        self.guest.metadata_answers = state != "down"
 
     def step_fault(self, name: str, *, well: bool = False) -> None:
         """Break a part of the server, or mend it."""
         flags = {"agent": "agent_knows_id", "language": "language_full", "icacls": "folder_trusted"}
         flags |= {"cim": "cim_answers", "storage": "has_storage_api"}
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
-        if name == "volumes":
+        flags |= {"schtasks hangs": "task_moves"}
+        if name in NOTICED_NOWHERE:
+            self.scripts.slow = name == "taskkill slow" and not well
+        elif name == "plant":  # what a user has put in stays there
+            self.guest.folder_trusted = False
+        elif name == "volumes":
             self.guest.drives, self.guest.disks = [], hardware.disks("nvme")
+        elif name == "disk":
+            self.guest.disk_full = not well
         elif name == "diskshadow":
             self.guest.vss.has_diskshadow = well
         elif name in UNREADABLE:
@@ -191,7 +247,7 @@ class ModelServer:
     def break_vss(self) -> None:
         """Give VSS the current faults."""
         broken = shadows.server(self.guest.vss.volumes, self.faults)
-        for name in ("create_fails", "create_s", "after_error", "end_s", "delete_fails", "writers"):
+        for name in ("create_fails", "create_s", "after_error", "end_s", "delete_fails", "writers", "hold_writes"):
             setattr(self.guest.vss, name, getattr(broken, name))
 
     def step_vanish(self, drive: str) -> None:
@@ -211,13 +267,14 @@ class ModelServer:
             self.step_mend("start")
         self.guest.disk_full = state != "free"
 
-    def step_clock(self, _: str) -> None:
-        """Set the server's clock back an hour."""
-        self.now_s -= 3600
+    def step_clock(self, how: str) -> None:
+        """Set the server's clock ``back`` an hour, or ``ahead``."""
+        self.now_s += -3600 if how == "back" else 3600
 
     def step_age(self, run: str) -> None:
-        """Let a run be 15 days old."""
-        self.guest.runs[run].staged_s -= 15 * 86400
+        """Let a run be 15 days old, or as many as are named after it."""
+        run, _, days = run.partition(" ")
+        self.guest.runs[run].staged_s -= int(days or 15) * 86400
 
     def step_install(self, _: str) -> None:
         """Do nothing: in the model the case's exit codes stand for what the scripts do to the application."""
@@ -233,9 +290,9 @@ class ModelServer:
         if session.runner is None:
             session.saved = session.older
 
-    def step_plant(self, _: str) -> None:
-        """Put a link or a foreign folder in the guest's place."""
-        self.guest.folder_trusted = False
+    def step_plant(self, how: str) -> None:
+        """Put a link or another's folder in the guest's place, or an administrator's, which is taken over."""
+        self.guest.folder_trusted = how in ("administrator", "open")
 
     def step_swap(self, how: str) -> None:
         """Give the folder other rights."""
@@ -281,14 +338,14 @@ class ModelServer:
             "tasks": sorted(task for session in sessions for task in session.tasks),
             "uploads": {name: uploads.gist(content) for name, content in self.uploads.items()},
             "copies": [copy.shadow_id for copy in self.guest.vss.shadow_copies],
-            "sessions": {f"{each.state['run']}/{each.attempt}": summary(each.saved) for each in sessions},
+            "sessions": {each.name: summary(each.saved) for each in sessions if not each.unreadable},
         }
 
 
 def posix(value: Json) -> Json:
     """Return the answer with its paths as in the recordings."""
-    if isinstance(value, dict):
-        return {key: posix(each) for key, each in value.items()}
+    if isinstance(value, dict):  # DiskShadow's log is its own, on the stand-in, too
+        return {key: each if key == "diskShadowLog" else posix(each) for key, each in value.items()}
     if isinstance(value, list):
         return [posix(each) for each in value]
     return PATH.sub(lambda found: "/" + found[1].replace("\\", "/"), value) if isinstance(value, str) else value

@@ -3,50 +3,78 @@
 import hashlib
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 
 from tests.guest import hardware, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.incidents import Incidents
-from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Machine, wait_for
+from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Limit, Machine, Sharing
 from tests.guest.metadata import Metadata
 from tools.guest.checker.task_rules import task_findings
 
 # The result of stage, by its inputs: most cases begin with the same stage, which takes PowerShell a second.
-STAGED: dict[str, tuple[str, dict[str, str]]] = {}
-STAGING = Lock()
+STAGED: dict[str, tuple[str, dict[str, bytes]]] = {}
 ARCHIVE = "session.zip"
 LEAVE_NO_TRACE = ("inventory", "collect")
 
 
-class RealServer:
-    """A case's server, on a machine that runs ``document`` in a real PowerShell."""
+def _phase(file: Path) -> str:
+    """Return the phase of a session's state, empty for one that a case has spoilt."""
+    try:
+        return str(json.loads(file.read_text()).get("phase"))
+    except ValueError:
+        return ""
 
-    def __init__(self, case: Case, home: Path, document: str, metadata: Metadata, pwsh: str) -> None:
+
+class RealServer:
+    """A case's server, on a machine that runs the guest's ``texts`` in a real PowerShell."""
+
+    def __init__(
+        self,
+        case: Case,
+        home: Path,
+        texts: Mapping[str, str],
+        metadata: Metadata,
+        pwsh: str,
+        sharing: Sharing,
+        limit: Limit,
+    ) -> None:
         self.case = case
-        self.machine = Machine(home, document, metadata, pwsh, case.culture)
+        self.machine = Machine(home, texts, metadata, pwsh, case.culture, sharing, limit)
         self.incidents = Incidents(self.machine)
         self.begun: list[subprocess.Popen[str]] = []
+        self.nonces: dict[str, str] = {}
         hardware.install(home, "nvme")
         for script in case.scripts.values():
             self.machine.add_script(script, case.source)
 
     def verb(self, verb: str, changes: dict[str, str]) -> dict[str, Json]:
         """Send a verb; the policy's source of scripts is the case's."""
-        extra = {"Scripts": self.case.source} if verb == "stage" else {}
+        extra = ({"Scripts": self.case.source} if verb == "stage" else {}) | self._nonce_for(verb, changes)
         origin = self.machine.metadata.origin(self.machine.name)
         changes = {name: str(value).replace("ORIGIN", origin) for name, value in changes.items()}
+        if verb in LEAVE_NO_TRACE:
+            self._wait_for_ended_sessions()  # a task has its last work after the end of its session
         before = self._contents() if verb in LEAVE_NO_TRACE else {}
         plain = verb == "stage" and self.case.source == "server" and self._is_untouched()
         answer = self.staged(extra | changes) if plain else self.machine.verb(verb, extra | changes)
         if verb in LEAVE_NO_TRACE and self._contents() != before:
             raise ContractBrokenError(f"{verb} has changed a file")
+        if nonce := answer.get("nonce"):
+            run = changes.get("RunId", "run-1")
+            if self.nonces.setdefault(run, nonce) != nonce:
+                raise ContractBrokenError(f"{verb} answers with another nonce for {run}")
         if "collected" in answer:
             self._check_upload(answer["collected"])
         if not self.incidents.clock_was_set:
             check_order(answer.get("session"))
         return answer
+
+    def _wait_for_ended_sessions(self) -> None:
+        for file in self._files("state.json"):
+            if file.exists() and _phase(file) == "ended":
+                self._wait_for_tasks(f"{file.parent.parent.name}/{file.parent.name}")
 
     def _contents(self) -> dict[str, str]:
         """Return every file below ProgramData with its hash, except archives, which end() checks."""
@@ -72,30 +100,34 @@ class RealServer:
             return False
         rights = machine.home / "acl" / str(root.stat().st_ino)
         known = machine.instance == INSTANCE and machine.name in machine.metadata.instances
-        return known and not list((machine.home / "faults").iterdir()) and rights.read_text() == PROTECTED
+        plain = not list((machine.home / "faults").iterdir()) and machine.metadata.late.get(machine.name, 0) <= 0
+        return known and plain and rights.exists() and rights.read_text() == PROTECTED
 
     def staged(self, changes: dict[str, str]) -> dict[str, Json]:
         """Return stage's answer and put its files in place: it runs once for the same inputs, then from memory."""
         home, run = str(self.machine.home), self.machine.root / "runs" / changes.get("RunId", "run-1")
         names = sorted((script.file_name, script.head) for script in self.case.scripts.values())
-        key = json.dumps([self.machine.document, sorted(changes.items()), names])
-        with STAGING:
-            if key not in STAGED:
-                answer = self.machine.verb("stage", changes)
-                if not answer["ok"]:
-                    return answer
-                files = {file.name: file.read_text().replace(home, "HOME") for file in run.iterdir()}
-                STAGED[key] = json.dumps(answer).replace(home, "HOME"), files
+        key = json.dumps([dict(self.machine.texts), sorted(changes.items()), names])
+        if key not in STAGED:
+            answer = self.machine.verb("stage", changes)
+            if not answer["ok"]:
                 return answer
+            files = {file.name: file.read_bytes().replace(home.encode(), b"HOME") for file in run.iterdir()}
+            STAGED[key] = json.dumps(answer).replace(home, "HOME"), files
+            return answer
         text, files = STAGED[key]
         run.mkdir(parents=True)
         for name, content in files.items():
-            (run / name).write_text(content.replace("HOME", home))
+            (run / name).write_bytes(content.replace(b"HOME", home.encode()))
         return json.loads(text.replace("HOME", home))
+
+    def _nonce_for(self, verb: str, changes: dict[str, str]) -> dict[str, str]:
+        """Return the parameter that only complete needs."""
+        return {"Nonce": self.nonces.get(changes.get("RunId", "run-1"), "none")} if verb == "complete" else {}
 
     def begin(self, verb: str) -> None:
         """Send a verb, and lose its answer."""
-        process = self.machine.start(verb, self.machine.parameters(verb, {}))
+        process = self.machine.start(verb, self.machine.parameters(verb, self._nonce_for(verb, {})))
         self.begun.append(process)
 
     def step(self, name: str, value: str) -> None:
@@ -104,10 +136,15 @@ class RealServer:
 
     def end(self) -> dict[str, Json]:
         """Return what the steps have left: the application, tasks, sessions, and what only a real server has."""
+        for process in self.begun:
+            self.machine.limit.wait_for(
+                lambda each=process: each.poll() is not None, "a verb whose answer was lost has ended"
+            )
         home = self.machine.home
         states = {
             f"{file.parent.parent.name}/{file.parent.name}": json.loads(file.read_text())
             for file in self._files("state.json")
+            if file.read_bytes().startswith(b"{")
         }
         for name, state in states.items():
             if state["phase"] == "ended":
@@ -136,7 +173,7 @@ class RealServer:
             "uploads": {
                 name: uploads.gist(body) for (machine, name), body in uploaded.items() if machine == self.machine.name
             },
-            "processes": len(self.machine.processes()),
+            "processes": self.machine.alive(),
             "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
         }
 
@@ -159,7 +196,9 @@ class RealServer:
         the session taken.
         """
         run, _, attempt = session.partition("/")
-        wait_for(lambda: not self.machine.tasks_of(run, attempt), f"the tasks of {session} have ended")
+        self.machine.limit.wait_for(
+            lambda: not self.machine.runs_tasks(run, attempt), f"the tasks of {session} have ended"
+        )
 
     @staticmethod
     def _triggers(entry: dict[str, Json]) -> list[Json]:
@@ -178,7 +217,8 @@ class RealServer:
 def summary(state: dict[str, Json]) -> Json:
     """Return the part of a session's state that stays the same from run to run."""
     return {
-        name: state[name] for name in ("phase", "autoThawed", "runnerLost", "before", "after", "complete", "shadow")
+        name: state[name]
+        for name in ("phase", "autoThawed", "runnerLost", "alive", "cloned", "before", "after", "complete", "shadow")
     }
 
 

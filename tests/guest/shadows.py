@@ -1,40 +1,37 @@
 """VSS on the cases' servers: one set of writers, volumes and faults for the model and the stand-in."""
 
 import math
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
+from quiesce.vss.script import session_script
 from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowCopy, ShadowStorage, VssWriter
 
-GOLDEN = Path(__file__).parents[1] / "unit" / "vss" / "diskshadow" / "session.dsh"
 # The faults of VSS, by their name in the cases.
 FAULTS: dict[str, dict[str, Any]] = {
     "create": {"create_fails": ("80042313", "VSS_E_FLUSH_WRITES_TIMEOUT")},
     "create hangs": {"create_s": math.inf},
     "goes on": {"after_error": "continue"},
     "end hangs": {"end_s": math.inf},
+    "end slow": {"end_s": 3.0},
     "delete": {"delete_fails": ("80042308", "VSS_E_OBJECT_NOT_FOUND")},
     "writer": {},
+    "hold": {"hold_writes": False},
+    "log in blocks": {},
 }
 FAILED = {"state": "9 (VSS_WS_FAILED_AT_FREEZE)", "failure": "0x800423f2 (VSS_E_WRITERERROR_TIMEOUT)"}
 
 
 def script(volumes: Sequence[str]) -> str:
-    """Return the product's script for a session of two volumes, as a parameter of stage."""
-    text = re.sub(r"C:\\ProgramData\S*\\1\\", lambda _: "*\\", GOLDEN.read_text("ascii"))
-    names = re.findall(r"add volume (\S+)", text)
-    for name, volume in zip(names, volumes, strict=True):
-        text = text.replace(name, volume)
-    return "|".join(text.splitlines())
+    """Return the product's script for a session of these volumes, its lines joined by ``|``."""
+    return "|".join(session_script(volumes, copy_only=False))
 
 
 def identifiers(issued: int = 0) -> Iterator[str]:
     """Yield ids as Windows issues them, after `issued` earlier ones."""
-    return (f"{{{number:08x}-0000-4000-8000-000000000000}}" for number in count(issued + 1))
+    return (f"{{{number:08x}-00ab-4cde-8f00-0000000000ab}}" for number in count(issued + 1))
 
 
 def foreign(volume: str) -> ShadowCopy:

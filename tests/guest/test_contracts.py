@@ -20,6 +20,13 @@ def test_of_what_is_recorded_only_the_sample_is_asked_again() -> None:
     assert len(chosen_cases(KNOWN, [], changed=False)) == len(KNOWN)
 
 
+def test_a_seed_chooses_a_third_of_the_sample_and_seeds_in_a_row_all_of_it():
+    sample = {case.name for case in KNOWN if case.sample}
+    thirds = [names(chosen_cases(KNOWN, [], changed=True, seed=str(seed))) for seed in range(30)]
+    assert all(third < sample and len(third) == -(-len(sample) // 3) for third in thirds)
+    assert set().union(*thirds) == sample
+
+
 def test_a_case_with_another_step_is_asked_again() -> None:
     other = replace(PLAIN, steps=[*PLAIN.steps, {"collect": {}}])
     assert chosen_cases([other], [], changed=True) == [other]

@@ -2,7 +2,7 @@
 
 import json
 
-from guest.document import SCRIPT
+from guest.document import guest_text
 from tests.guest.coverage import RESULT, reasons, script_hash
 
 RECORDED = json.loads(RESULT.read_text())
@@ -18,5 +18,5 @@ def test_what_no_case_reaches_has_its_reason() -> None:
 
 
 def test_a_reason_is_given_for_statements_that_stand_in_the_guest() -> None:
-    source = SCRIPT.read_text("ascii")
+    source = guest_text()
     assert all(statement in source for statement in reasons())

@@ -9,33 +9,48 @@ import pytest
 from ruamel.yaml import YAML
 
 from guest.document import (
+    ACT,
     COMMAND_TIMEOUT_S,
-    DOCUMENT,
+    DOCUMENTS,
+    FOLDER,
     LINK_MAX_CHARS,
-    PARAMETERS,
-    SCRIPT,
-    SHADOW_SCRIPT_MAX_CHARS,
-    document,
+    LOOK,
+    SESSION,
+    Document,
+    document_text,
+    joined,
+    made,
+    place,
+    read_parts,
+    scripts,
 )
-from quiesce.vss.script import MAX_VOLUMES, script_parameter, session_script
-from tests.support.shadow_session import D, E
+from tests.support.project import resources
 
-LIMIT_BYTES = 64 * 1024  # of the document and its parameters together: Systems Manager's quota
+LIMIT_BYTES = 48 * 1024  # of a document and its parameters together; Systems Manager's quota is 64 KB
+MOST_LINES = 850
 GO_MAX_REPEAT = 1000
 SUBSTITUTES = {"Bucket": "quiesce-bucket-1a2b3c", "AWS::Region": "eu-central-1"}
-LINK = "https://quiesce-bucket-1a2b3c.s3.eu-central-1.amazonaws.com/scripts/ops/i-0123456789abcdef0/before_sql.ps1"
+LINK = "https://quiesce-bucket-1a2b3c.s3.eu-central-1.amazonaws.com/packages/i-0123456789abcdef0/run-1/0a1b.zip"
 QUERY = "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=600&X-Amz-Security-Token=IQoJ%2F%2Fa~b-c_d.e&versionId=3sL4kq"
 UPLOAD = (
     "https://quiesce-bucket-1a2b3c.s3.eu-central-1.amazonaws.com/logs/i-0123456789abcdef0/run-1/session-1.zip" + QUERY
 )
-CONTENT = YAML(typ="safe").load(DOCUMENT)
+CONTENTS = {document.file.stem: YAML(typ="safe").load(document.file) for document in DOCUMENTS}
+PARAMETERS = [(document.file.stem, name) for document in DOCUMENTS for name in document.parameters]
 
 
-def pattern_of(name: str) -> str:
-    pattern = CONTENT["parameters"][name]["allowedPattern"]
+def pattern_of(kind: str, name: str) -> str:
+    pattern = CONTENTS[kind]["parameters"][name]["allowedPattern"]
     if isinstance(pattern, dict):
         return re.sub(r"\$\{([A-Za-z:]+)\}", lambda match: SUBSTITUTES[match[1]], pattern["Fn::Sub"])
     return str(pattern)
+
+
+def longest(document: Document) -> dict[str, str]:
+    """Return the document's parameters as long as they can be; SSM bounds by its pattern what has no maximum."""
+    lengths = {"RunId": 100, "Policy": 40, "PackageHash": 64, "Nonce": 32}
+    links = {name: LINK_MAX_CHARS for name in document.parameters if name.endswith("Link")}
+    return {name: "x" * (lengths | links).get(name, 20) for name in document.parameters}
 
 
 def constructs(parsed: object) -> list[tuple[object, object]]:
@@ -51,66 +66,92 @@ def constructs(parsed: object) -> list[tuple[object, object]]:
     return found
 
 
-def test_the_document_is_made_from_this_guest() -> None:
-    assert DOCUMENT.read_text("ascii") == document(SCRIPT.read_text("ascii")), "python guest/document.py"
+def test_the_guests_texts_are_made_from_these_parts() -> None:
+    for file, text in made(read_parts()).items():
+        assert file.read_text("ascii") == text, "python guest/document.py"
 
 
-def test_the_document_with_the_largest_parameters_of_a_verb_is_below_the_quota() -> None:
-    scripts = {name: LINK_MAX_CHARS for name in PARAMETERS if name.endswith("Link") and name != "UploadLink"}
-    scripts["ShadowScript"] = SHADOW_SCRIPT_MAX_CHARS
-    largest = {name: "x" * ({"RunId": 100, "Policy": 40} | scripts).get(name, 20) for name in PARAMETERS}
-    assert len(json.dumps(CONTENT)) + len(json.dumps(largest)) < LIMIT_BYTES
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.file.stem)
+def test_a_document_with_its_largest_parameters_is_far_below_the_quota(document: Document) -> None:
+    """As Systems Manager stores it: indented JSON."""
+    text = json.dumps(CONTENTS[document.file.stem], indent=4)
+    assert len(text) + len(json.dumps(longest(document))) < LIMIT_BYTES
 
 
-def test_the_parameters_are_those_of_the_script() -> None:
-    block = SCRIPT.read_text("ascii").partition("\nparam(")[2].partition("\n)\n")[0]
-    assert re.findall(r"\[string\]\$(\w+) = ", block) == list(PARAMETERS) == list(CONTENT["parameters"])
+def test_the_part_that_acts_can_be_read_in_one_go() -> None:
+    """As it is sent, with all that it shares; with comments, what both documents have is not counted."""
+    (script,) = CONTENTS["act"]["mainSteps"][0]["inputs"]["runCommand"]
+    assert script.count("\n") <= MOST_LINES
+    texts = read_parts()
+    assert sum(texts[name].count("\n") for name in ACT if name not in LOOK) <= MOST_LINES
+    assert sum(texts[name].count("\n") for name in SESSION if name not in LOOK) <= MOST_LINES
 
 
-def test_the_parameters_have_names_that_the_agent_keeps() -> None:
-    assert all(re.fullmatch("[a-zA-Z0-9]+", name) for name in PARAMETERS)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.file.stem)
+def test_the_parameters_are_those_of_the_script(document: Document) -> None:
+    block = scripts(read_parts())[document.file.stem].partition("\nparam(")[2].partition("\n)\n")[0]
+    content = CONTENTS[document.file.stem]
+    assert sorted(re.findall(r"\[string\]\$(\w+) = ", block)) == sorted(document.parameters)
+    assert list(document.parameters) == list(content["parameters"])
 
 
-def test_each_parameter_stands_once_in_the_script_and_in_single_quotes() -> None:
-    (script,) = CONTENT["mainSteps"][0]["inputs"]["runCommand"]
-    assert re.findall(r"(\S*)\{\{(\w+)\}\}(\S*)", script) == [("'", name, "'") for name in PARAMETERS]
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+def test_the_parameters_have_names_that_the_agent_keeps(kind: str, name: str) -> None:
+    assert re.fullmatch("[a-zA-Z0-9]+", name), kind
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.file.stem)
+def test_each_parameter_stands_once_in_the_script_and_in_single_quotes(document: Document) -> None:
+    (script,) = CONTENTS[document.file.stem]["mainSteps"][0]["inputs"]["runCommand"]
+    found = re.findall(r"(\S*)\{\{(\w+)\}\}(\S*)", script)
+    assert found == [("'", name, "'") for name in document.parameters]
+
+
+def test_what_looks_has_no_function_that_acts() -> None:
+    texts = read_parts()
+    acting = {
+        name for part in {*ACT, *SESSION} - {*LOOK} for name in re.findall(r"^function ([\w-]+)", texts[part], re.M)
+    }
+    assert len(acting) > 50
+    called = set(re.findall(r"[A-Z][a-z]+-[A-Z]\w+", joined(LOOK, texts)))
+    assert called & acting <= {"Invoke-Verb"}
 
 
 def test_a_command_may_take_longer_than_any_verb_waits() -> None:
-    assert int(CONTENT["mainSteps"][0]["inputs"]["timeoutSeconds"]) == COMMAND_TIMEOUT_S
-    assert not re.search(pattern_of("WaitSeconds"), str(COMMAND_TIMEOUT_S + 100))
+    for content in CONTENTS.values():
+        assert int(content["mainSteps"][0]["inputs"]["timeoutSeconds"]) == COMMAND_TIMEOUT_S
+    assert not re.search(pattern_of("act", "WaitSeconds"), str(COMMAND_TIMEOUT_S + 100))
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_a_pattern_uses_only_what_java_and_go_read_alike(name: str) -> None:
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+def test_a_pattern_uses_only_what_java_and_go_read_alike(kind: str, name: str) -> None:
     """RE2 has no look-around, no back-references and no count above 1000; both read the constructs below alike."""
     known = {sre.AT, sre.LITERAL, sre.IN, sre.MAX_REPEAT, sre.SUBPATTERN, sre.BRANCH}
-    for operation, argument in constructs(_parser.parse(pattern_of(name))):
+    for operation, argument in constructs(_parser.parse(pattern_of(kind, name))):
         assert operation in known
         if operation is sre.MAX_REPEAT:
             assert argument[1] in (sre.MAXREPEAT, *range(GO_MAX_REPEAT + 1))
-    escaped = re.findall(r"\\(.)", pattern_of(name))
+    escaped = re.findall(r"\\(.)", pattern_of(kind, name))
     assert {*escaped} <= {".", "?", "\\"}, "of escapes only these are the same everywhere"
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
 @pytest.mark.parametrize("evil", ["'", "''", "x'; exit 0 #", "$(x)", "`n", "{{Verb}}", '"', "a b", "a\nb", "../x", ""])
-def test_a_pattern_lets_nothing_through_that_could_leave_its_quotes(name: str, evil: str) -> None:
-    if name == "ShadowScript" and evil == "a b":
-        return  # its lines have blanks
-    assert not re.search(pattern_of(name), evil)
-    assert not re.search(pattern_of(name), f"none{evil}") or not evil
+def test_a_pattern_lets_nothing_through_that_could_leave_its_quotes(kind: str, name: str, evil: str) -> None:
+    assert not re.search(pattern_of(kind, name), evil)
+    assert not re.search(pattern_of(kind, name), f"none{evil}") or not evil
 
 
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_a_default_fits_its_own_pattern(name: str) -> None:
-    default = PARAMETERS[name][0]
-    assert default is None or re.search(pattern_of(name), default)
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+def test_a_default_fits_its_own_pattern(kind: str, name: str) -> None:
+    default = CONTENTS[kind]["parameters"][name].get("default")
+    assert default is None or re.search(pattern_of(kind, name), default)
 
 
-def test_a_link_into_the_own_bucket_is_let_through() -> None:
-    assert re.search(pattern_of("BeforeLink"), LINK + QUERY)
-    assert re.search(pattern_of("UploadLink"), UPLOAD)
+@pytest.mark.parametrize("domain", ["amazonaws.com", "amazonaws.com.cn", "amazonaws.eu"])
+def test_a_link_into_the_own_bucket_is_let_through_in_every_partition(domain: str) -> None:
+    assert re.search(pattern_of("act", "PackageLink"), LINK.replace("amazonaws.com", domain) + QUERY)
+    assert re.search(pattern_of("look", "UploadLink"), UPLOAD.replace("amazonaws.com", domain))
 
 
 @pytest.mark.parametrize(
@@ -120,55 +161,64 @@ def test_a_link_into_the_own_bucket_is_let_through() -> None:
         LINK.replace("https:", "http:") + QUERY,
         LINK.replace("quiesce-bucket-1a2b3c", "another-bucket") + QUERY,
         LINK.replace("amazonaws.com", "amazonaws.com.evil.example") + QUERY,
+        LINK.replace("amazonaws.com", "amazonaws.eu.evil.example") + QUERY,
         LINK.replace(".s3.", "xs3x") + QUERY,
-        LINK.replace("/scripts/", "/records/") + QUERY,
+        LINK.replace("/packages/", "/records/") + QUERY,
         "https://evil.example/" + LINK + QUERY,
     ],
 )
 def test_any_other_link_is_refused(link: str) -> None:
-    assert not re.search(pattern_of("BeforeLink"), link)
-    assert not re.search(pattern_of("UploadLink"), link.replace("/scripts/", "/logs/"))
+    assert not re.search(pattern_of("act", "PackageLink"), link)
+    assert not re.search(pattern_of("look", "UploadLink"), link.replace("/packages/", "/logs/"))
 
 
-def test_a_script_is_fetched_from_the_scripts_only_and_files_are_put_among_the_logs_only() -> None:
-    assert not re.search(pattern_of("UploadLink"), LINK + QUERY)
-    assert not re.search(pattern_of("BeforeLink"), UPLOAD)
-
-
-def test_only_links_and_diskshadows_script_may_be_long() -> None:
-    long = {name for name, parameter in CONTENT["parameters"].items() if "maxChars" in parameter}
-    assert long == {"ShadowScript", *(name for name in PARAMETERS if name.endswith("Link"))}
-
-
-@pytest.mark.parametrize("copy_only", [False, True])
-def test_the_longest_script_of_diskshadow_is_let_through(copy_only: bool) -> None:
-    volumes = [rf"\\?\Volume{{{n:08x}-0000-0000-0000-000000000000}}" + "\\" for n in range(MAX_VOLUMES)]
-    script = script_parameter(session_script(volumes, copy_only=copy_only))
-    assert re.search(pattern_of("ShadowScript"), script)
-    assert len(script) <= SHADOW_SCRIPT_MAX_CHARS
+@pytest.mark.parametrize("way", ["../logs", "a/../../records", "%2e%2e/records", "a/%2E./x", ".hidden", "a//b"])
+def test_no_link_leads_out_of_its_folder(way: str) -> None:
+    assert not re.search(pattern_of("look", "UploadLink"), UPLOAD.replace("/logs/i-0123456789abcdef0", f"/logs/{way}"))
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("name", "most"),
     [
-        (r"*\hold.cmd", r"C:\Windows\System32\cmd.exe"),
-        (r"*\hold.cmd", r"*\..\hold.cmd"),
-        (" %VSS_SHADOW_SET%", " %VSS_SHADOW_SET% x"),
-        (r"*\writers.cab", r"C:\writers.cab"),
-        ("exit", "delete shadows all"),
-        ("exit", "{{Verb}}"),
-        ("set verbose on", "unexpose E:"),
-        (D, "D:"),
-        ("|create", "||create"),
+        *((f"{stage}TimeoutSeconds", 600) for stage in ("Before", "After", "Complete", "Create")),
+        ("FreezeLimitSeconds", 900),
+        ("SessionLimitSeconds", 48 * 3600),
     ],
 )
-def test_no_other_command_of_diskshadow_is_let_through(old: str, new: str) -> None:
-    script = script_parameter(session_script([D, E], copy_only=False))
-    assert old in script
-    assert not re.search(pattern_of("ShadowScript"), script.replace(old, new))
+def test_a_limit_is_at_most_that_of_a_policy(name: str, most: int) -> None:
+    taken = [seconds for seconds in range(most + 1000) if re.search(pattern_of("act", name), str(seconds))]
+    assert taken == list(range(1, most + 1))
+
+
+def test_a_script_is_fetched_from_the_scripts_only_and_files_are_put_among_the_logs_only() -> None:
+    assert not re.search(pattern_of("look", "UploadLink"), LINK + QUERY)
+    assert not re.search(pattern_of("act", "PackageLink"), UPLOAD)
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_only_links_may_be_long(kind: str) -> None:
+    long = {name for name, parameter in CONTENTS[kind]["parameters"].items() if "maxChars" in parameter}
+    assert long == {name for name in CONTENTS[kind]["parameters"] if name.endswith("Link")}
 
 
 @pytest.mark.parametrize("script", ["'{{Verb}}'\n", "'\u00e4'\n"])
 def test_a_script_that_the_agent_would_change_is_refused(script: str) -> None:
     with pytest.raises(ValueError, match="ASCII"):
-        document(script)
+        document_text(DOCUMENTS[0], script)
+
+
+def test_the_scripts_are_made_of_all_parts() -> None:
+    assert sorted({*LOOK, *ACT, *SESSION}) == sorted(part.stem for part in FOLDER.glob("*"))
+
+
+def test_a_line_of_a_script_is_found_in_its_part() -> None:
+    lines = scripts(read_parts())["quiesce"].split("\n")
+    number = next(number for number, line in enumerate(lines, 1) if line.startswith("function Invoke-Session("))
+    name, _, line = place("quiesce", number).partition(":")
+    assert (name, (FOLDER / name).read_text("ascii").split("\n")[int(line) - 1]) == ("runner.ps1", lines[number - 1])
+
+
+def test_the_stack_deploys_both_documents() -> None:
+    deployed = resources("AWS::SSM::Document").values()
+    files = [each["Properties"]["Content"]["Fn::Transform"]["Parameters"]["Location"] for each in deployed]
+    assert files == [f"guest/{document.file.name}" for document in DOCUMENTS]

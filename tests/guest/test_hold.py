@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guest.document import SCRIPT
+from guest.document import guest_text
 from tools.guest.standins.batch import UnknownLine, run_batch
 
 ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
@@ -14,7 +14,7 @@ ID = "{23637fcf-76bb-427a-9d19-f12fd56b4ba5}"
 @pytest.fixture
 def hold(tmp_path: Path) -> Path:
     """Write the batch file as the guest does, with a limit of three seconds."""
-    block = SCRIPT.read_text("ascii").partition("$HoldLines = @(\n")[2].partition(")\n\n")[0]
+    block = guest_text().partition("$HoldLines = @(\n")[2].partition(")\n\n")[0]
     lines = re.findall(r"^ +'(.*)',?$", block, re.MULTILINE)
     assert lines[0] == "@echo off"
     file = tmp_path / "hold.cmd"
@@ -46,10 +46,15 @@ def test_it_refuses_what_is_no_id_and_tells_nobody_of_shadow_copies(hold, argume
     assert not (hold.parent / "created.flag").exists()
 
 
-def test_it_tells_of_no_shadow_copies_on_a_full_disk(hold, monkeypatch):
+def test_it_holds_the_shadow_copies_on_a_full_disk_too_and_their_id_is_in_the_log(hold, monkeypatch):
     monkeypatch.setattr(Path, "write_text", lambda file, *_, **__: file.touch())
-    assert run_batch(hold, [ID], lambda: None) == 3
-    assert not (hold.parent / "created.flag").exists()
+    assert run_batch(hold, [ID], (hold.parent / "backup.flag").touch) == 0
+    assert (hold.parent / "created.flag").exists()
+
+
+def test_it_starts_no_program_but_the_one_that_takes_its_time(hold):
+    lines = hold.read_text().splitlines()
+    assert [line for line in lines if "System32" in line] == ['"%SystemRoot%\\System32\\ping.exe" -n 2 127.0.0.1 >nul']
 
 
 @pytest.mark.parametrize("line", [b"del *\r\n", b"@echo off\n", b"@echo off", b"exit /b 7\r\n"])

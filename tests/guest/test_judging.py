@@ -3,13 +3,12 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from guest.document import SCRIPT
+from guest.document import guest_text
 
 AS_TEXT = {"before": ("",), "after": ("1", "0")}
 # The head of a script, by whether it begins with no argument, and whether it does with 1 and with 0.
@@ -63,14 +62,6 @@ UNSURE = {
 FUNCTIONS = ("Get-Lacking", "Get-BareParameters", "Test-Call", "Test-Script")
 
 
-@pytest.fixture(scope="module")
-def pwsh() -> str:
-    found = shutil.which("pwsh")
-    if found is None:
-        pytest.skip("no pwsh on the PATH")
-    return found
-
-
 def start(pwsh: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [pwsh, "-NoProfile", "-NonInteractive", "-File", *arguments]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb"}
@@ -81,7 +72,7 @@ def start(pwsh: str, folder: Path, *arguments: str) -> subprocess.CompletedProce
 
 def judged(pwsh: str, folder: Path, files: list[Path]) -> list[list[list[str]]]:
     """Return what the guest's own functions say of each file, for before and for after: the refusal, and the doubt."""
-    source = SCRIPT.read_text("ascii")
+    source = guest_text()
     functions = [re.search(rf"(?ms)^function {name}\(.*?^\}}$", source) for name in FUNCTIONS]
     calls = [f"'{argument}'" for argument in (AS_TEXT["before"][0], *AS_TEXT["after"])]
     lines = [

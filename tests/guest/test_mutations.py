@@ -2,7 +2,7 @@
 
 import pytest
 
-from guest.document import SCRIPT
+from guest.document import read_parts
 from tests.guest import cases
 from tools.guest.mutations import CHECKER, Mutation, load
 
@@ -12,8 +12,8 @@ ENOUGH = 26
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_mutation_changes_one_place_and_names_what_catches_it(mutation: Mutation) -> None:
-    source = SCRIPT.read_text("ascii")
-    assert mutation.applied(source) != source
+    parts = read_parts()
+    assert mutation.applied(parts) != parts
     assert mutation.caught_by in {CHECKER, *(case.name for case in cases.load())}
 
 

@@ -1,7 +1,6 @@
 """The stand-ins refuse what the real programs would refuse, and what they do not know; a refusal fails the case."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +50,6 @@ def call(machine: Path, *arguments: str) -> tuple[int, list[dict[str, object]]]:
     [
         ("schtasks", "/query"),
         ("schtasks", "/create", "/tn", "\\Elsewhere\\x", "/xml", "x.xml", "/f"),
-        ("schtasks", "/run", "/tn", "\\Quiesce\\nobody"),
         ("schtasks", "/run", "/tn", "session"),
         ("icacls", ".", "/grant", "Users:F"),
         ("icacls", ".", "/grant:r", "*S-1-5-18:(OI)(CI)F"),
@@ -130,14 +128,11 @@ TYPES = f"({VOLUMES})[0].Capacity.GetType().Name, ({VOLUMES})[0].DriveLetter"
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, list[str]]]:
+def asked(pwsh: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, list[str]]]:
     """What the stand-in for CimCmdlets printed as JSON for each question, and what it refused.
 
     All are asked in one PowerShell, which takes a second to start, and each on a machine of its own.
     """
-    pwsh = shutil.which("pwsh")
-    if pwsh is None:
-        pytest.skip("no pwsh on the PATH")
     script, homes = [f"Import-Module '{CIM}'"], []
     for question in (*NEVER_SEEN, TYPES):
         home = make_machine(tmp_path_factory.mktemp("machine"))

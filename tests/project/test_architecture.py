@@ -6,16 +6,17 @@ import pytest
 
 from tests.unit.test_layers import LAYERS as HELD
 from tests.unit.test_layers import NAMES
-from tools.architecture import LAYERS, PAGE, renewed
+from tools.architecture import LAYERS, PAGE, PARTS
+from tools.marked_page import renewed
 
 
 def test_the_page_is_what_the_code_says_now() -> None:
-    assert renewed(PAGE.read_text()) == PAGE.read_text(), "run: python -m tools.architecture"
+    assert renewed(PAGE.read_text(), PARTS) == PAGE.read_text(), "run: python -m tools.architecture"
 
 
 def test_a_page_that_lacks_a_part_is_refused() -> None:
     with pytest.raises(ValueError, match="the page has the parts"):
-        renewed("# Architecture\n")
+        renewed("# Architecture\n", PARTS)
 
 
 def test_the_page_has_the_layers_that_the_code_is_held_to() -> None:

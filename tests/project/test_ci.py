@@ -28,6 +28,14 @@ def test_ci_runs_make_check_and_nothing_else() -> None:
     assert (ROOT / ".ci/run").read_text().splitlines()[-2:] == ["make check", 'echo "$compared"']
 
 
+def test_make_check_scans_the_template_and_compares_rights() -> None:
+    prerequisites = re.findall(r"^(check|lint|scan): ([^#\n]*)", MAKEFILE, re.MULTILINE)
+    assert {"lint", "scan"} <= set(dict(prerequisites)["check"].split())
+    recipes = dict(re.findall(r"^(lint|scan):.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE))
+    assert "\t@python -m tools.rights\n" in recipes["lint"]
+    assert "checkov --config-file tools/checkov/config.yaml" in recipes["scan"]
+
+
 def test_ci_runs_on_each_python_and_processor_of_the_functions() -> None:
     parameters = template()["Parameters"]
     assert [f"python{python}" for python in PYTHONS] == parameters["Runtime"]["AllowedValues"]

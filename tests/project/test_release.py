@@ -28,7 +28,7 @@ def folder(tmp_path):
     """What the packing looks for, as small as it can be."""
     for name in ("functions", "statemachine", "policies", "examples", "docs", "guest", release.BUILT, "src"):
         (tmp_path / "built" / name).mkdir(parents=True)
-    files = ("functions/app.py", "guest/document.yaml", "guest/quiesce.ps1", "samconfig.toml", "src/x.py")
+    files = ("functions/app.py", "guest/look.yaml", "guest/act.yaml", "guest/document.py", "samconfig.toml", "src/x.py")
     for name in (*files, *release.PAGES, f"{release.BUILT}/template.yaml"):
         (tmp_path / "built" / name).write_text(name)
     return tmp_path / "built"
@@ -91,7 +91,13 @@ def test_an_archive_holds_what_is_deployed_and_read_and_no_source(folder, tmp_pa
     release.pack(folder, tmp_path / "quiesce-1.2.0.zip", 1_700_000_000)
     with ZipFile(tmp_path / "quiesce-1.2.0.zip") as opened:
         names = set(opened.namelist())
-    files = ["functions/app.py", "guest/document.yaml", "samconfig.toml", f"{release.BUILT}/template.yaml"]
+    files = [
+        "functions/app.py",
+        "guest/look.yaml",
+        "guest/act.yaml",
+        "samconfig.toml",
+        f"{release.BUILT}/template.yaml",
+    ]
     assert names == {f"quiesce-1.2.0/{name}" for name in (*files, *release.PAGES)}
 
 

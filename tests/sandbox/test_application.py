@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.disks.content import VolumeContent
 from sandbox.windows.application import BusyApplication, examine
+from tests.support.memory_files import MemoryFiles
 
 SEEDS = st.integers(0, 10_000)
 
 
 def drives_after(seed, observations):
-    drives = {"D:": VolumeContent(), "E:": VolumeContent()}
+    drives = {"D:": MemoryFiles(), "E:": MemoryFiles()}
     application = BusyApplication(seed, drives)
     for _ in range(observations):
         application.work()

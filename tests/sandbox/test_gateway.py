@@ -21,8 +21,8 @@ def test_every_hooked_name_is_there(running_sandbox):
 
 
 def test_a_name_that_is_gone_is_named():
-    with pytest.raises(MissingHookError, match=r"sandbox\.disks\.content\.Cylinder"):
-        check_hooks({"sandbox.disks.content": "VolumeContent Cylinder"})
+    with pytest.raises(MissingHookError, match=r"sandbox\.disks\.sparse_disk\.Cylinder"):
+        check_hooks({"sandbox.disks.sparse_disk": "SparseDisk Cylinder"})
 
 
 def test_a_second_sandbox_in_the_process_is_refused(running_sandbox, tmp_path):

@@ -92,7 +92,7 @@ def test_what_is_not_granted_is_refused(probe, service, method, parameters):
 
 
 def test_an_action_without_a_rule_is_denied_although_it_is_granted(probe):
-    assert probe.call("ec2", "describe_instance_types")["error"] == "UnauthorizedOperation"
+    assert probe.call("ec2", "describe_regions")["error"] == "UnauthorizedOperation"
 
 
 def test_a_missing_object_is_access_denied_to_who_may_not_list_the_bucket(aws, probe):
@@ -110,7 +110,8 @@ def test_loopback_counts_as_tls_for_a_bucket_that_refuses_plain_http(aws, probe)
 
 def test_decisions_name_the_statement_that_allowed_them(aws, probe):
     probe.call("dynamodb", "put_item", TableName=probe.outputs["Table"], Item={"id": {"S": "1"}})
-    assert [(d.action, d.sids) for d in aws.decisions.decisions] == [("dynamodb:PutItem", ("KeepItems",))]
+    of_probe = [d for d in aws.decisions.decisions if d.role.startswith("probe-")]
+    assert [(d.action, d.sids) for d in of_probe] == [("dynamodb:PutItem", ("KeepItems",))]
     assert aws.decisions.denied("probe") == []
 
 

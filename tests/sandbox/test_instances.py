@@ -1,5 +1,7 @@
 """The rules of simulated instances and volumes that a recovery needs, each as AWS documents it."""
 
+import pytest
+
 from sandbox.aws.instances import INSTANCES
 from sandbox.aws.snapshots import RULES, Fate
 from sandbox.aws.volumes import VOLUMES
@@ -44,6 +46,56 @@ def test_a_server_takes_its_time_to_stop_and_to_start(ec2, server):
     assert refused(ec2.stop_instances, InstanceIds=[server.instance_id]) == "IncorrectInstanceState"
     RULES.skip(50)
     assert state(ec2, server) == "running"
+
+
+def test_a_launch_with_a_key_pair_that_is_gone_is_refused(aws, ec2):
+    launch = {"ImageId": aws.servers.add_image("windows"), "MinCount": 1, "MaxCount": 1}
+    ec2.create_key_pair(KeyName="admins")
+    assert ec2.run_instances(**launch, KeyName="admins")["Instances"][0]["KeyName"] == "admins"
+    ec2.delete_key_pair(KeyName="admins")
+    assert refused(ec2.run_instances, **launch, KeyName="admins") == "InvalidKeyPair.NotFound"
+
+
+def test_a_launch_with_a_group_or_a_profile_that_does_not_exist_is_refused_by_dry_run_too(aws, ec2):
+    launch = {"ImageId": aws.servers.add_image("windows"), "MinCount": 1, "MaxCount": 1, "DryRun": True}
+    assert refused(ec2.run_instances, **launch) == "DryRunOperation"
+    assert refused(ec2.run_instances, **launch, SecurityGroupIds=["sg-00000000000000000"]) == "InvalidGroup.NotFound"
+    profile = {"Name": "no-such-profile"}
+    assert refused(ec2.run_instances, **launch, IamInstanceProfile=profile) == "InvalidParameterValue"
+
+
+@pytest.fixture
+def profile(aws):
+    """An instance profile with a role, as a person makes it; returns the name of both."""
+    iam, name = aws.client("iam"), "of-servers"
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    yield name
+    iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
+    iam.delete_instance_profile(InstanceProfileName=name)
+    for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+    iam.delete_role(RoleName=name)
+
+
+@pytest.mark.parametrize("let_in", [True, False])
+def test_a_server_of_a_public_image_comes_up_and_its_agent_if_the_role_lets_it_in(aws, ec2, profile, let_in):
+    if let_in:
+        policy = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+        aws.client("iam").attach_role_policy(RoleName=profile, PolicyArn=policy)
+    image = aws.servers.add_public_image("windows")
+    data = [{"DeviceName": "xvdf", "Ebs": {"VolumeSize": 8}}]
+    launch = {"ImageId": image, "MinCount": 1, "MaxCount": 1, "BlockDeviceMappings": data}
+    [launched] = ec2.run_instances(**launch, IamInstanceProfile={"Name": profile})["Instances"]
+    filters = [{"Key": "InstanceIds", "Values": [launched["InstanceId"]]}]
+    found = aws.client("ssm").describe_instance_information(Filters=filters)["InstanceInformationList"]
+    assert [info["PingStatus"] for info in found] == ["Online"] * let_in
+    server = aws.servers.servers[launched["InstanceId"]]
+    # The image's root, and what user data makes of the volume beside it.
+    assert list(server.volumes) == ["C:", "D:"]
+    [described] = ec2.describe_instances(InstanceIds=[launched["InstanceId"]])["Reservations"][0]["Instances"]
+    assert (described["PlatformDetails"], described["UsageOperation"]) == ("Windows", "RunInstances:0002")
 
 
 def test_stopping_again_neither_fails_nor_begins_anew(ec2, server):
@@ -143,7 +195,7 @@ def test_a_root_volume_leaves_a_stopped_server_only(aws, ec2, server):
 
 
 def test_a_server_whose_root_comes_from_a_snapshot_boots_with_what_is_on_it(aws, ec2, server):
-    aws.servers.contents[server.volumes["C:"]].write("motd.txt", "hello")
+    aws.servers.content(server.volumes["C:"]).write("motd.txt", "hello")
     snapshot, zone = a_snapshot(ec2, server), zone_of(ec2, server)
     image = ec2.register_image(Name="windows", RootDeviceName="/dev/sda1")["ImageId"]
     new = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, Placement={"AvailabilityZone": zone})
@@ -158,5 +210,5 @@ def test_a_server_whose_root_comes_from_a_snapshot_boots_with_what_is_on_it(aws,
     ec2.attach_volume(InstanceId=instance_id, VolumeId=volume, Device="/dev/sda1")
     ec2.start_instances(InstanceIds=[instance_id])
     assert instance_id in aws.servers.managed
-    assert aws.servers.contents[volume].read("motd.txt") == "hello"
+    assert aws.servers.content(volume).read("motd.txt") == "hello"
     assert aws.servers.servers[instance_id].volumes == {"C:": volume}

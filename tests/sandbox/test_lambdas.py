@@ -1,6 +1,8 @@
 """Functions run as on Lambda: names of exceptions, the time limit, the layer, and nothing of this machine."""
 
+import json
 import os
+import threading
 
 import pytest
 
@@ -22,6 +24,11 @@ def test_a_state_machine_in_yaml_catches_an_exception_by_its_name(aws, probe):
 
 def test_the_time_limit_of_the_function_holds(probe):
     assert probe.invoke(output="HastyFunctionName", sleep_s=3)["errorType"] == "Sandbox.Timedout"
+
+
+def test_a_function_whose_process_ends_is_reported_by_the_name_that_users_saw(probe):
+    assert probe.invoke(crash=True)["errorType"] == "Runtime.ExitError"
+    assert "environment" in probe.invoke()  # the next call has a process of its own
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,18 @@ def test_a_function_sees_its_own_environment_and_not_that_of_this_process(probe)
     assert not own_to_this_process & environment
 
 
+@pytest.mark.parametrize(
+    ("output", "given"),
+    [
+        ("FunctionName", {"AWS_LAMBDA_LOG_FORMAT": "Text"}),
+        ("HastyFunctionName", {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "WARN"}),
+    ],
+)
+def test_a_function_finds_its_log_level_in_its_environment_as_lambda_puts_it_there(probe, output, given):
+    answer = probe.invoke(output=output, variables=["AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL"])
+    assert answer["variables"] == given
+
+
 def test_a_function_for_another_python_is_refused(aws, probe):
     name = probe.outputs["FunctionName"]
     functions = aws.client("lambda")
@@ -56,3 +75,16 @@ def test_a_function_for_another_python_is_refused(aws, probe):
         assert probe.invoke()["errorType"] == "Sandbox.OtherRuntime"
     finally:
         functions.update_function_configuration(FunctionName=name, Runtime=here)
+
+
+def test_an_execution_that_outlives_the_sandbox_starts_no_function(probe, monkeypatch):
+    from sandbox.aws import lambdas  # MiniStack reads the environment when it is imported
+
+    ended = threading.Event()
+    ended.set()
+    monkeypatch.setattr(lambdas, "_ended", ended)
+    assert probe.invoke()["errorType"] == "Sandbox.Ended"
+    bootstrap = json.dumps({"layers": [], "variables": {}})
+    monkeypatch.setattr(lambdas.Path, "read_text", lambda _path: bootstrap)
+    with pytest.raises(OSError, match="the sandbox has ended"):
+        lambdas._start(["bootstrap"], env={})

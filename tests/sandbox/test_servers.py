@@ -56,6 +56,14 @@ def test_a_snapshot_keeps_what_it_holds_while_the_application_goes_on(aws, ec2):
     assert aws.servers.examine(second).orders > aws.servers.examine(first).orders
 
 
+def test_a_server_that_runs_is_examined_by_what_is_on_its_volumes(aws, ec2):
+    server = aws.servers.add("shop", seed=TORN_SEED)
+    found = aws.servers.examine(recovery_point(ec2, server))
+    assert aws.servers.examine_server(server.instance_id) == found
+    server.application.shut_down()
+    assert not aws.servers.examine_server(server.instance_id).torn
+
+
 def test_a_recovery_point_without_the_ledger_cannot_be_examined(aws, ec2):
     server = aws.servers.add("shop")
     without_ledger = recovery_point(ec2, server, ExcludeDataVolumeIds=[server.volumes["E:"]])
@@ -66,4 +74,4 @@ def test_a_recovery_point_without_the_ledger_cannot_be_examined(aws, ec2):
 def test_servers_made_elsewhere_do_not_take_the_captures_away_for_good(aws, ec2):
     Servers(ec2, aws.servers.backend, seed=1)
     aws.reset()
-    assert set(recovery_point(ec2, aws.servers.add("shop")).values()) <= aws.servers.contents.keys()
+    assert set(recovery_point(ec2, aws.servers.add("shop")).values()) <= aws.servers.disks.keys()

@@ -1,14 +1,14 @@
 """VSS in a simulated server's session: the state on good days and on bad ones, as in the guest."""
 
-import base64
-import gzip
 import json
 
 import pytest
 
+from quiesce.guest.package import pack
 from quiesce.vss.log import read_log
 from quiesce.vss.outcome import creation_of, ending_of
-from quiesce.vss.script import MAX_VOLUMES, script_parameter, session_script
+from quiesce.vss.script import MAX_VOLUMES, session_script
+from sandbox.windows.answers import line_of
 from sandbox.windows.guest import Guest
 from sandbox.windows.host import Outcome
 from sandbox.windows.inventory import nvme_drives
@@ -18,7 +18,7 @@ from tests.support.shadow_session import FOREIGN, a_server, writer_of
 SERVER = "i-0123456789abcdef0"
 DRIVES = nvme_drives({"C:": "vol-0aaaaaaaaaaaaaaa0", "D:": "vol-0bbbbbbbbbbbbbbb1", "E:": "vol-0ccccccccccccccc2"})
 D, E = (drive.volume_guid for drive in DRIVES[1:])
-SCRIPT = script_parameter(session_script([D, E], copy_only=False))
+SCRIPT = session_script([D, E], copy_only=False)
 STAGE = {
     "Verb": "stage",
     "RunId": "run-1",
@@ -29,7 +29,7 @@ STAGE = {
     **{f"{stage}TimeoutSeconds": "60" for stage in ("Before", "After", "Complete")},
     "FreezeLimitSeconds": "120",
     "SessionLimitSeconds": "3600",
-    "ShadowScript": SCRIPT,
+    "PackageLink": "a link",
     "CreateTimeoutSeconds": "90",
 }
 
@@ -37,14 +37,17 @@ STAGE = {
 class Scripts:
     """Three scripts that only record their argument and the number of shadow copies at the time."""
 
-    def __init__(self):
-        self.ran, self.vss = [], None
+    def __init__(self, script=SCRIPT):
+        self.ran, self.vss, self.package = [], None, pack("orders", {}, script)
 
     def on_server(self):
         return [f"{stage}_orders.ps1" for stage in ("before", "after", "complete")]
 
     def fetch(self, _link):
-        raise AssertionError("nothing comes from the bucket")
+        return self.package.content
+
+    def keep(self, files):
+        self.kept = files
 
     def judge(self, _path):
         return "", ""
@@ -57,19 +60,21 @@ class Scripts:
 class World:
     """One server with a guest, and its time."""
 
-    def __init__(self, staged=(), **vss):
-        self.now_s, self.scripts = 1_750_000_000.0, Scripts()
+    def __init__(self, script=SCRIPT, **vss):
+        self.now_s, self.scripts = 1_750_000_000.0, Scripts(script)
         model = a_server()
         self.vss = Server({}, [writer_of(model, "System Writer"), writer_of(model, "SqlServerWriter")], **vss)
         self.vss.writers[0].needs, self.vss.writers[1].needs = frozenset(), frozenset({D, E})
         self.vss.shadow_copies.append(FOREIGN)
         self.scripts.vss = self.vss
         self.guest = Guest(SERVER, self.scripts, drives=DRIVES, vss=self.vss)
-        assert self.ask("stage", **dict(staged))["ok"]
+        assert self.ask("stage")["ok"]
 
     def ask(self, verb, attempt=1, wait_s=200, **changes):
         base = (
-            STAGE if verb == "stage" else {"RunId": "run-1", "WaitSeconds": str(wait_s), "AbortShadowCopies": "false"}
+            STAGE | {"PackageHash": self.scripts.package.sha256}
+            if verb == "stage"
+            else {"RunId": "run-1", "WaitSeconds": str(wait_s), "AbortShadowCopies": "false", "LogBytes": "400000"}
         )
         parameters = base | {"Verb": verb, "Attempt": str(attempt)} | changes
         request = self.guest.ask(parameters, self.now_s)
@@ -82,7 +87,8 @@ class World:
         self.guest.advance(self.now_s)
 
     def complete(self, succeeded="true", attempt=1):
-        return self.ask("complete", attempt=attempt, Succeeded=succeeded)
+        nonce = self.guest.runs["run-1"].nonce
+        return self.ask("complete", attempt=attempt, Succeeded=succeeded, Nonce=nonce)
 
     @property
     def process(self):
@@ -96,7 +102,7 @@ class World:
 
 
 def log_of(answer):
-    return read_log(gzip.decompress(base64.b64decode(answer["diskShadowLog"])))
+    return read_log(answer["diskShadowLog"].encode("latin-1"))
 
 
 def shadow_of(answer):
@@ -108,12 +114,15 @@ def test_a_good_run_makes_shadow_copies_of_all_volumes_tells_the_writers_and_del
     frozen = world.ask("freeze")
     shadow = shadow_of(frozen)
     assert (shadow["reason"], shadow["endedMs"], shadow["deleted"]) == ("", 0, None)
-    assert sorted(copy["volumeGuid"] for copy in shadow["copies"]) == sorted([D, E])
-    assert {copy["setId"] for copy in shadow["copies"]} == {shadow["setId"].upper()}
+    assert sorted(copy.volume for copy in log_of(frozen).shadow_copies) == sorted([D, E])
+    assert log_of(frozen).set_ids == {shadow["setId"].lower()}
     assert creation_of(log_of(frozen), [D, E]).kind == "created"
     thawed = world.ask("thaw")
-    assert shadow_of(thawed)["copiesAtThaw"] == [copy["id"] for copy in shadow["copies"]]
-    assert {storage["volumeGuid"] for storage in shadow_of(thawed)["storageAtThaw"]} == {D, E}
+    assert shadow["copies"] is None
+    assert {copy["id"].lower() for copy in shadow_of(thawed)["copies"]} == {
+        copy.shadow_id for copy in log_of(frozen).shadow_copies
+    }
+    assert {storage["volumeGuid"] for storage in shadow_of(thawed)["storage"]} == {D, E}
     assert world.notified() == []
     ended = world.complete()
     assert (shadow_of(ended)["exitCode"], shadow_of(ended)["reason"], shadow_of(ended)["deleted"]) == (0, "", True)
@@ -124,7 +133,7 @@ def test_a_good_run_makes_shadow_copies_of_all_volumes_tells_the_writers_and_del
 
 
 def test_without_a_script_for_diskshadow_nothing_of_it_is_told():
-    world = World([("ShadowScript", "none")])
+    world = World(script=())
     frozen = world.ask("freeze")
     assert shadow_of(frozen) is None
     assert "diskShadowLog" not in frozen
@@ -263,10 +272,10 @@ def test_where_nobody_can_tell_whose_server_it_is_nothing_is_deleted_and_disksha
 
 def test_shadow_copies_that_are_gone_at_the_thaw_are_missed():
     world = World()
-    copies = shadow_of(world.ask("freeze"))["copies"]
+    world.ask("freeze")
     world.vss.shadow_copies = [copy for copy in world.vss.shadow_copies if copy.volume != D or copy == FOREIGN]
     thawed = shadow_of(world.ask("thaw"))
-    assert thawed["copiesAtThaw"] == [copy["id"] for copy in copies if copy["volumeGuid"] == E]
+    assert [copy["volumeGuid"] for copy in thawed["copies"]] == [E]
     assert shadow_of(world.complete())["deleted"] is True
 
 
@@ -281,8 +290,9 @@ def test_what_cim_does_not_say_is_not_claimed():
     world = World()
     world.guest.cim_answers = False
     shadow = shadow_of(world.ask("freeze"))
-    assert (shadow["reason"], shadow["copies"], shadow["storage"]) == ("", [], [])
-    assert shadow_of(world.ask("thaw"))["copiesAtThaw"] is None
+    assert (shadow["reason"], shadow["createdMs"] > 0) == ("", True)
+    thawed = shadow_of(world.ask("thaw"))
+    assert (thawed["copies"], thawed["storage"]) == (None, [])
     assert shadow_of(world.complete())["deleted"] is False
 
 
@@ -308,16 +318,16 @@ def test_the_writers_metadata_and_diskshadows_log_are_collected():
 def test_a_server_of_as_many_volumes_as_a_set_may_have_has_an_answer_that_the_agent_leaves_whole():
     drives = nvme_drives({f"C:\\mount\\{n}": f"vol-0{n:016x}" for n in range(MAX_VOLUMES)})
     world = World.__new__(World)
-    world.now_s, world.scripts = 1_750_000_000.0, Scripts()
+    script = session_script([drive.volume_guid for drive in drives], copy_only=False)
+    world.now_s, world.scripts = 1_750_000_000.0, Scripts(script)
     world.vss = world.scripts.vss = Server({}, a_server().writers[:1])
     world.guest = Guest(SERVER, world.scripts, drives=drives, vss=world.vss)
-    script = script_parameter(session_script([drive.volume_guid for drive in drives], copy_only=False))
-    world.ask("stage", ShadowScript=script)
+    world.ask("stage")
     world.ask("freeze")
     thawed = world.ask("thaw")
-    assert len(json.dumps(thawed, separators=(",", ":"))) < 24_000
+    assert len(line_of(thawed)) < 24_000
     assert len(shadow_of(thawed)["copies"]) == MAX_VOLUMES
-    assert shadow_of(thawed)["storage"] is None
+    assert len(shadow_of(thawed)["storage"]) == MAX_VOLUMES
     assert not thawed["diskShadowLogCut"]
     assert log_of(thawed).writers_listed == 1
 

@@ -6,6 +6,7 @@ Only volumes without another volume's shadow storage: of those with one, vshadow
 import ast
 import re
 import shutil
+import struct
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,11 @@ import pytest
 from quiesce.disks.shadow_copies import read_copies
 from sandbox.disks.shadow_structures import CLIENT_ACCESSIBLE, SimulatedVolume
 from sandbox.disks.sparse_disk import PAGE_BYTES, Place, SparseDisk, write_extended, write_gpt, write_mbr
+from sandbox.disks.stores import BLOCK, HEAD
 from tests.unit.disks.shadow_disks import CREATED_AT, GIB, a_server, a_volume, an_id, seen, volumes_of
 
 SANDBOX = Path(__file__).parents[2] / "sandbox"
+WRITERS = ["sparse_disk", "shadow_structures", "stores", "ntfs_structures", "ntfs_reader", "ntfs_volume"]
 
 needs_vshadowinfo = pytest.mark.skipif(
     shutil.which("vshadowinfo") is None, reason="vshadowinfo is not here (Debian and Ubuntu: libvshadow-utils)"
@@ -128,6 +131,19 @@ def test_a_store_keeps_each_block_once_and_only_the_newest_one_does() -> None:
     assert volume.stores[second].copied == {blocks, blocks + 1}
 
 
+def test_a_stores_list_begins_with_the_forwarders_that_its_shape_has() -> None:
+    volume = a_volume(size_bytes=GIB)
+    volume.shape = volume.shape._replace(forwarders=((8, 9), (10, 11)), entries_per_list=2)
+    store = volume.stores[volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT)]
+    first, data_at = store.list_at, store.free_at
+    volume.write(GIB // 2, b"1")
+    entries = [struct.unpack("<QQQII", volume.read(first + HEAD + number * 32, 32)) for number in range(3)]
+    # Original and other block, no data, flag 0x1; the copied block's entry stands in the next block of the list.
+    assert entries == [(8 * BLOCK, 9 * BLOCK, 0, 1, 0), (10 * BLOCK, 11 * BLOCK, 0, 1, 0), (0, 0, 0, 0, 0)]
+    [regular] = [struct.unpack("<QQQII", volume.read(store.list_at + HEAD, 32))]
+    assert (store.list_at != first, regular[0], regular[2]) == (True, GIB // 2, data_at)
+
+
 def test_a_store_without_room_for_old_data_is_refused() -> None:
     volume = a_volume(size_bytes=GIB)
     volume.add_shadow_copy(an_id("C"), an_id("set"), CREATED_AT)
@@ -159,7 +175,7 @@ def test_a_sparse_disk_saves_itself_as_it_reads(tmp_path: Path) -> None:
     assert (tmp_path / "disk.raw").read_bytes() == disk.read(0, disk.size_bytes)
 
 
-@pytest.mark.parametrize("module", ["sparse_disk", "shadow_structures", "stores", "ntfs_structures"])
+@pytest.mark.parametrize("module", WRITERS)
 def test_the_writer_shares_nothing_with_the_parser(module: str) -> None:
     tree = ast.parse((SANDBOX / "disks" / f"{module}.py").read_text())
     names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -1,6 +1,7 @@
 """Run Command in the local AWS: grants for documents and servers, documents of stacks, and presigned links."""
 
 import importlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -8,8 +9,6 @@ import botocore.auth
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-
-from tests.support.ssm import guest_document
 
 DENIED = "AccessDeniedException"
 
@@ -67,32 +66,101 @@ def test_reading_answers_is_granted_on_its_own(probe):
 
 
 def test_a_stack_brings_its_document_with_intrinsic_functions_in_the_included_text(aws, probe):
-    [document] = aws.run_command.documents[probe.outputs["Document"]]
+    [document] = aws.run_command.documents[probe.outputs["Document"]].made
     assert document.parameters["Region"]["allowedPattern"] == f"^{aws.region}$"
 
 
-def test_an_updated_document_gets_a_version_that_commands_use_from_then_on(aws, documents):
-    properties = {"Content": guest_document("bucket", aws.region), "UpdateMethod": "NewVersion"}
-    name, _ = documents["create"]("Other", properties, "probe")
-    changed = properties["Content"] | {"parameters": {"Verb": {"type": "String"}}, "mainSteps": STEPS}
-    documents["update"](name, properties, properties | {"Content": changed}, "probe")
-    assert [document.version for document in aws.run_command.documents[name]] == [1, 2]
-    windows = aws.servers.add("shop").windows
-    instance_id = next(i for i, found in aws.servers.managed.items() if found is windows)
-    aws.client("ssm").send_command(DocumentName=name, InstanceIds=[instance_id], Parameters={"Verb": ["x"]})
-    assert windows.agent.commands[-1].script == "'x'"
-    documents["delete"](name, properties)
+def test_to_describe_a_document_needs_a_grant(probe):
+    answer = probe.call("ssm", "describe_document", Name=probe.outputs["Document"], DocumentVersion="$LATEST")
+    assert answer["error"] == DENIED
+
+
+def saying(words):
+    """Return a document whose script says these words."""
+    inputs = {"timeoutSeconds": "60", "runCommand": [f"'{words}'"]}
+    step = {"action": "aws:runPowerShellScript", "name": "ask", "inputs": inputs}
+    return {"Content": {"schemaVersion": "2.2", "mainSteps": [step]}, "UpdateMethod": "NewVersion"}
+
+
+@pytest.fixture
+def updated(documents):
+    """The name of a document that was updated: its first version says old, its second new."""
+    name, _ = documents["create"]("Other", saying("old"), "probe")
+    documents["update"](name, saying("old"), saying("new"), "probe")
+    yield name
+    documents["delete"](name, saying("new"))
+
+
+@pytest.fixture
+def say(aws, updated):
+    """Send the document, and return what its script says."""
+    server = aws.servers.add("shop")
+
+    def say(**version):
+        aws.client("ssm").send_command(DocumentName=updated, InstanceIds=[server.instance_id], **version)
+        return server.windows.agent.commands[-1].script.strip("'")
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ({}, "old"),
+        ({"DocumentVersion": "$DEFAULT"}, "old"),
+        ({"DocumentVersion": "1"}, "old"),
+        ({"DocumentVersion": "2"}, "new"),
+        ({"DocumentVersion": "$LATEST"}, "new"),
+    ],
+    ids=str,
+)
+def test_cloudformations_new_version_of_a_document_is_not_its_default(say, version, words):
+    assert say(**version) == words
+
+
+def test_a_version_that_does_not_exist_is_refused(aws, say, updated):
+    with pytest.raises(ClientError, match="InvalidDocumentVersion"):
+        say(DocumentVersion="3")
+    with pytest.raises(ClientError, match="InvalidDocumentVersion"):
+        aws.client("ssm").describe_document(Name=updated, DocumentVersion="3")
+
+
+def test_a_document_is_described_by_the_version_that_is_asked_for(aws, updated):
+    def described(**version):
+        found = aws.client("ssm").describe_document(Name=updated, **version)["Document"]
+        return found["DocumentVersion"], found["LatestVersion"], found["DefaultVersion"], found["Status"]
+
+    assert described(DocumentVersion="$LATEST") == ("2", "2", "1", "Active")
+    assert described() == ("1", "2", "1", "Active")
+
+
+def test_the_text_of_a_version_is_there_to_read(aws, updated):
+    found = aws.client("ssm").get_document(Name=updated, DocumentVersion="$LATEST", DocumentFormat="JSON")
+    assert (json.loads(found["Content"]), found["DocumentVersion"]) == (saying("new")["Content"], "2")
+    with pytest.raises(ClientError, match="documents in JSON"):
+        aws.client("ssm").get_document(Name=updated, DocumentFormat="YAML")
+
+
+def test_a_rollback_brings_the_old_text_back_as_a_newer_version(documents, say, updated):
+    documents["update"](updated, saying("new"), saying("old"), "probe")
+    assert say(DocumentVersion="3") == "old"
+
+
+def test_the_text_of_the_latest_version_makes_no_other_version(aws, documents, updated):
+    documents["update"](updated, saying("old"), saying("new"), "probe")
+    assert len(aws.run_command.documents[updated].made) == 2
+
+
+def test_a_document_of_more_than_64_kb_is_refused_and_the_version_before_stays(aws, documents, say, updated):
+    with pytest.raises(Exception, match="MaxDocumentSizeExceeded"):
+        documents["update"](updated, saying("new"), saying("x" * 65_536), "probe")
+    assert say(DocumentVersion="$LATEST") == "new"
+
+
+def test_a_document_that_was_deleted_takes_no_command(aws, documents, say, updated):
+    documents["delete"](updated, saying("new"))
     with pytest.raises(ClientError, match="InvalidDocument"):
-        aws.client("ssm").send_command(DocumentName=name, InstanceIds=[instance_id])
-
-
-STEPS = [
-    {
-        "action": "aws:runPowerShellScript",
-        "name": "ask",
-        "inputs": {"timeoutSeconds": "60", "runCommand": ["'{{Verb}}'"]},
-    }
-]
+        say()
 
 
 @pytest.fixture

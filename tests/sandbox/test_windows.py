@@ -10,19 +10,27 @@ from botocore.exceptions import ClientError
 from quiesce.aws.ssm import Guest
 from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable, CommandRefused
+from quiesce.guest.documents import ACT, LOOK, Documents
+from quiesce.guest.package import Package, pack
 from quiesce.guest.patience import Patience
 from sandbox.aws.run_command import RunCommand
-from sandbox.disks.content import VolumeContent
 from sandbox.windows.application import BusyApplication, examine
 from sandbox.windows.customer_scripts import outcome_of
 from sandbox.windows.host import Outcome
 from sandbox.windows.inventory import nvme_drives
 from sandbox.windows.system import Windows
+from tests.support.memory_files import MemoryFiles
 from tests.support.ssm import client_of, guest_document
 
 BUCKET, REGION = "quiesce-bucket", "eu-central-1"
 SERVER = "i-0123456789abcdef0"
-DOCUMENT = "quiesce-GuestDocument"
+LOOKING, ACTING = "quiesce-LookDocument", "quiesce-ActDocument"
+# "paint" is no verb.
+DOCUMENTS = Documents(
+    dict.fromkeys(LOOK, LOOKING) | dict.fromkeys([*ACT, "paint"], ACTING), {LOOKING: "1", ACTING: "1"}
+)
+PACKAGE = pack("files", {})
+PACKAGE_LINK = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/packages/{SERVER}/run-1/package.zip?X-Amz-Expires=600"
 PATIENCE = Patience(limit_s=180, look_every_s=0.3)
 STAGED = {
     "RunId": "run-1",
@@ -31,6 +39,8 @@ STAGED = {
     "Scripts": "server",
     "FreezeLimitSeconds": "120",
     "SessionLimitSeconds": "100800",
+    "PackageLink": PACKAGE_LINK,
+    "PackageHash": PACKAGE.sha256,
 }
 UPLOAD = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/logs/{SERVER}/run-1/session-1.zip?X-Amz-Expires=600"
 COLLECT = {"RunId": "run-1", "Attempt": "1", "UploadLink": UPLOAD, "CollectOutput": "true"}
@@ -42,15 +52,16 @@ class World:
 
     def __init__(self, **scripts):
         self.now_s = 1_750_000_000.0
-        self.drives = {"D:": VolumeContent(), "E:": VolumeContent()}
+        self.drives = {"D:": MemoryFiles(), "E:": MemoryFiles()}
         self.application = BusyApplication(seed=2, drives=self.drives)
-        self.bucket = {}
+        self.bucket = {PACKAGE_LINK: PACKAGE.content}
         drives = nvme_drives({"C:": "vol-0123456789abcdef0", "D:": "vol-0fedcba9876543210"})
         self.windows = Windows(SERVER, self.application, self.bucket.get, self.now_s, put=self.put, drives=drives)
         self.windows.scripts.folder.update({f"{stage}_files.ps1": text for stage, text in scripts.items()})
         self.states = {SERVER: "running"}
         self.service = RunCommand({SERVER: self.windows}, self.states.get, lambda: self.now_s)
-        self.service.put_document(DOCUMENT, guest_document(BUCKET, REGION))
+        self.service.put_document(LOOKING, guest_document("look", BUCKET, REGION))
+        self.service.put_document(ACTING, guest_document("act", BUCKET, REGION))
         self.client = client_of(self.service)
 
     def put(self, link, content):
@@ -63,7 +74,7 @@ class World:
         self.windows.advance(self.now_s)
 
     def ask(self, verb, parameters=SESSION, patience=PATIENCE):
-        guest = Guest(self.client, DOCUMENT, SERVER, Clock(monotonic=lambda: self.now_s, sleep=self.wait))
+        guest = Guest(self.client, DOCUMENTS, SERVER, Clock(monotonic=lambda: self.now_s, sleep=self.wait))
         return guest.ask(verb, parameters, patience)
 
     def freeze(self):
@@ -75,12 +86,14 @@ class World:
 
     def send(self, verb, parameters=SESSION, instance_id=SERVER):
         values = {"Verb": [verb], **{name: [value] for name, value in parameters.items()}}
-        sent = self.client.send_command(DocumentName=DOCUMENT, InstanceIds=[instance_id], Parameters=values)
+        sent = self.client.send_command(
+            DocumentName=DOCUMENTS.by_verb[verb], InstanceIds=[instance_id], Parameters=values
+        )
         return sent["Command"]["CommandId"]
 
     def copy_is_torn(self):
         self.application.work()
-        return examine({drive: content.capture() for drive, content in self.drives.items()}).torn
+        return examine(self.drives).torn
 
 
 @pytest.fixture
@@ -93,7 +106,8 @@ def test_a_session_goes_from_before_to_complete(world):
     assert (frozen.phase, frozen.before.succeeded) == ("frozen", True)
     thawed = world.ask("thaw").session
     assert (thawed.phase, thawed.after.argument, thawed.auto_thawed) == ("thawed", "1", False)
-    ended = world.ask("complete", SESSION | {"Succeeded": "true"}).session
+    nonce = world.windows.guest.runs["run-1"].nonce
+    ended = world.ask("complete", SESSION | {"Succeeded": "true", "Nonce": nonce}).session
     assert (ended.phase, ended.complete.argument) == ("ended", "1")
     assert world.application.asked == ["before", "after 1", "complete 1"]
 
@@ -173,33 +187,49 @@ def test_a_freeze_whose_answer_never_comes_is_unreachable_and_the_server_goes_on
     assert (invocation["Status"], invocation["ResponseCode"]) == ("InProgress", -1)
 
 
-def test_a_script_of_the_bucket_is_fetched_by_its_link_when_it_is_staged(world):
-    link = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/scripts/demo/Before_files?versionId=1"
-    world.bucket[link] = b"# sandbox: exit 3"
-    assert world.ask("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link}).ok
-    del world.bucket[link]
+def packed(world, package):
+    """Put a package into the bucket; return what stage is told of it."""
+    world.bucket[PACKAGE_LINK] = package.content
+    return STAGED | {"Scripts": "bucket", "PackageHash": package.sha256}
+
+
+def test_a_script_of_the_bucket_comes_with_the_package_when_it_is_staged(world):
+    assert world.ask("stage", packed(world, pack("files", {"before": b"# sandbox: exit 3"}))).ok
+    del world.bucket[PACKAGE_LINK]
     before = world.ask("freeze").session.before
     assert (before.succeeded, before.exit_code) == (False, 3)
     assert world.application.asked == []
 
 
 def test_a_link_that_leads_nowhere_is_refused_by_the_server(world):
-    link = f"https://{BUCKET}.s3.{REGION}.amazonaws.com/scripts/demo/before_files.ps1?versionId=1"
-    answer = world.ask("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link})
-    assert (answer.ok, answer.error) == (False, "ScriptNotFetched: before")
+    answer = world.ask("stage", STAGED | {"PackageLink": PACKAGE_LINK.replace("package.zip", "other.zip")})
+    assert (answer.ok, answer.error) == (False, "PackageNotFetched")
+
+
+def test_a_package_that_is_not_the_one_of_the_command_is_refused_by_the_server(world):
+    named = packed(world, PACKAGE)
+    world.bucket[PACKAGE_LINK] = pack("files", {"before": b"another's"}).content
+    answer = world.ask("stage", named)
+    assert (answer.ok, answer.error_name) == (False, "PackageChanged")
+
+
+def test_a_package_that_is_too_large_is_refused_by_the_server(world):
+    large = Package(PACKAGE.content.ljust(11 * 1024 * 1024, b"\0"))
+    answer = world.ask("stage", packed(world, large))
+    assert (answer.ok, answer.error_name) == (False, "PackageTooLarge")
 
 
 def test_a_link_to_another_bucket_is_refused_by_ssm_itself(world):
-    link = f"https://other-bucket.s3.{REGION}.amazonaws.com/scripts/demo/before_files.ps1?versionId=1"
+    link = PACKAGE_LINK.replace(BUCKET, "other-bucket")
     with pytest.raises(ClientError, match="InvalidParameters"):
-        world.send("stage", STAGED | {"Scripts": "bucket", "BeforeLink": link})
+        world.send("stage", STAGED | {"PackageLink": link})
 
 
 def test_a_server_names_the_volumes_that_its_drives_are_on(world):
     inventory = world.ask("inventory", {"RunId": "run-1", "InstanceId": SERVER}).inventory
     serials = {drive["path"]: drive["serial"] for drive in inventory["drives"]}
     assert serials == {"C:": "vol0123456789abcdef0_00000001.", "D:": "vol0fedcba9876543210_00000001."}
-    assert (inventory["windows"]["installation"], inventory["drivesOmitted"]) == ("Server", 0)
+    assert inventory["windows"]["installation"] == "Server"
 
 
 def test_another_server_names_nothing(world):
@@ -283,7 +313,7 @@ def test_a_command_is_taken_for_a_stopped_server_and_refused_for_one_that_is_gon
 
 
 def test_ssm_tells_of_running_servers_only(world):
-    guest = Guest(world.client, DOCUMENT, SERVER, Clock())
+    guest = Guest(world.client, DOCUMENTS, SERVER, Clock())
     assert guest.describe_agent().online
     world.windows.agent.connected = False
     world.wait(301)
@@ -294,7 +324,7 @@ def test_ssm_tells_of_running_servers_only(world):
     assert guest.describe_agent() is None
 
 
-@pytest.mark.parametrize("call", ["cancel_command", "list_commands"])
+@pytest.mark.parametrize("call", ["cancel_command", "list_command_invocations"])
 def test_what_the_sandbox_does_not_have_is_an_error(world, call):
     parameters = {"cancel_command": {"CommandId": "0" * 36}}.get(call, {})
     with pytest.raises(ClientError, match="the sandbox has no ssm"):
@@ -303,7 +333,7 @@ def test_what_the_sandbox_does_not_have_is_an_error(world, call):
 
 def test_parameters_that_the_sandbox_does_not_know_are_refused(world):
     with pytest.raises(ClientError, match="OutputS3BucketName"):
-        world.client.send_command(DocumentName=DOCUMENT, InstanceIds=[SERVER], OutputS3BucketName="bucket")
+        world.client.send_command(DocumentName=ACTING, InstanceIds=[SERVER], OutputS3BucketName="bucket")
 
 
 def test_an_answer_of_the_guest_is_one_line_of_json(world):

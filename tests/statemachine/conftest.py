@@ -4,9 +4,13 @@ import pytest
 
 from sandbox.aws.instances import INSTANCES
 from sandbox.aws.volumes import VOLUMES
+from tests.statemachine.builds import BackedShop
 from tests.statemachine.recoveries import back_up
 from tests.support.factories.policy import a_policy
 from tests.support.machine import Machine
+
+# By test_seeds.torn_at.
+TORN_SEED = 2
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def frozen_request(cloud, shop):
 def backed(machine, cloud, server):
     """A server with a file on each drive, and its recovery point."""
     for drive, volume_id in server.volumes.items():
-        cloud.servers.contents[volume_id].write("what.txt", f"this is {drive}")
+        cloud.servers.content(volume_id).write("what.txt", f"this is {drive}")
     return back_up(cloud, machine, server, a_policy(server.instance_id))
 
 
@@ -67,3 +71,18 @@ def take_time(monkeypatch, clock):
 def slow(backed, take_time):
     """EC2 takes its time for every change; the backed-up server has long been running."""
     take_time()
+
+
+@pytest.fixture
+def torn_shop(cloud):
+    """A shop that is torn at the instant of CreateSnapshots, unless a before script holds it."""
+    return cloud.servers.add("SHOP", seed=TORN_SEED)
+
+
+@pytest.fixture
+def backed_shop(machine, cloud, shop):
+    """A shop with a whole recovery point, which its before script held while EBS took the raw volumes."""
+    policy = a_policy(shop.instance_id, name="orders", vss={}, defaults={"scripts": {"from": "bucket"}})
+    run = machine.start({"policy": cloud.put_policy(policy), "instance_id": shop.instance_id})
+    assert run.output["consistency"]["level"] == "application", run.output["consistency"]
+    return BackedShop(cloud, machine, shop, run.output)

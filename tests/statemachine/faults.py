@@ -29,8 +29,8 @@ CONNECT_S, HASTY_READ_S, READ_S = 3.0, 5.0, 20.0
 # The requests of a good run by policy; a test compares them with one. Of SSM's looks only the first of each verb.
 COMMON = {
     "s3:GetObject": 1,
-    "dynamodb:PutItem": 4,
-    "dynamodb:UpdateItem": 5,
+    "dynamodb:PutItem": 5,
+    "dynamodb:UpdateItem": 6,
     "dynamodb:GetItem": 3,
     "dynamodb:DeleteItem": 1,
     "ec2:DescribeInstances": 2,
@@ -45,16 +45,17 @@ COMMON = {
 ASKED = COMMON | {
     "s3:GetObject": 2,
     "ssm:DescribeInstanceInformation": 1,
+    "ssm:DescribeDocument": 2,
     "ssm:SendCommand": 6,
-    "dynamodb:UpdateItem": 7,
+    "dynamodb:UpdateItem": 8,
 }
-SCRIPTED = {"s3:ListObjectsV2": 2, "s3:HeadObject": 3}
-SHADOWED = {"dynamodb:PutItem": 5, "dynamodb:GetItem": 4, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
+SCRIPTED = {"s3:ListObjectsV2": 2, "s3:GetObject": 5}
+SHADOWED = {"dynamodb:PutItem": 6, "dynamodb:GetItem": 4, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
 CALLS = {
     "plain": COMMON,
-    "scripts": ASKED | SCRIPTED | {"s3:PutObject": 7},
-    "vss": ASKED | SHADOWED | {"ebs:GetSnapshotBlock": 12, "s3:PutObject": 9},
-    "both": ASKED | SCRIPTED | SHADOWED | {"ebs:GetSnapshotBlock": 12, "s3:PutObject": 12},
+    "scripts": ASKED | SCRIPTED | {"s3:PutObject": 8},
+    "vss": ASKED | SHADOWED | {"ebs:GetSnapshotBlock": 21, "s3:PutObject": 10, "s3:ListObjectsV2": 2},
+    "both": ASKED | SCRIPTED | SHADOWED | {"ebs:GetSnapshotBlock": 20, "s3:PutObject": 13},
 }
 CALLS["strict"] = CALLS["both"]
 POLICIES = tuple(CALLS)
@@ -62,8 +63,8 @@ LOOK, LOOKS = "ssm:GetCommandInvocation", (1, 3, 5, 7, 9, 11)
 FUNCTIONS = ("plan", "snapshot", "thaw", "await_snapshots", "verify", "complete", "make_image", "report")
 VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect")
 STATES = (
-    *("Plan", "Freezes?", "Snapshot", "Thaw", "AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify", "Complete"),
-    *("MakeImage", "Report", "Failed?"),
+    *("Plan", "Freezes?", "Snapshot", "Thaw", "AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify", "Reverts?"),
+    *("Complete", "MakeImage", "Report", "Failed?"),
 )
 STAGES = ("before", "after", "complete")
 DENIALS = {"ec2": "UnauthorizedOperation", "s3": "AccessDenied", "sns": "AuthorizationError"}
@@ -306,7 +307,8 @@ def listed_late(world: World, place: int, chance: Random) -> None:
 @kind(functions)
 def not_called(world: World, place: str, chance: Random) -> None:
     """Step Functions cannot call a function, or loses its answer, once or more often than it tries again."""
-    names = ["Lambda.ServiceException", "Lambda.TooManyRequestsException", "Sandbox.Timedout", "Lambda.Unknown"]
+    busy, died = ["Lambda.ServiceException", "Lambda.TooManyRequestsException"], ["Sandbox.Timedout", "Lambda.Unknown"]
+    names = [*busy, *died, "Runtime.ExitError"]
     times, after = chance.choice([1, 1, 12]), chance.random() < 0.5
     world.machine.lambda_fails(place, *[chance.choice(names)] * times, after_the_call=after)
     world.fired.append(place)

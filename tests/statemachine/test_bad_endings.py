@@ -18,6 +18,7 @@ class InBin(Enum):
 def test_a_policy_that_does_not_exist_ends_before_anything_is_created(machine, cloud, server, request_for):
     run = machine.start({**request_for, "policy": "files-nigthly"})
     assert_failed(cloud, run, server.instance_id, "PolicyRefused", "policies/files-nigthly.yaml does not exist")
+    assert "Remedy: write 'files-nightly', or upload it: aws s3 cp files-nigthly.yaml s3://" in run.cause
     assert cloud.snapshot_sets() == 0
 
 

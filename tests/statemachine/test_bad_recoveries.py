@@ -8,11 +8,14 @@ from quiesce.aws import recovery_changes
 from quiesce.aws.recovery_changes import USED_UP
 from quiesce.errors import RecoveryUsedUp
 from sandbox.aws.instances import INSTANCES
+from sandbox.aws.keys import KEYS
 from sandbox.aws.volumes import VOLUMES
-from tests.statemachine.recoveries import assert_recovered, made, state_of_source
+from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
+from tests.support.factories.policy import a_policy
 from tests.support.project import definition
 from tests.support.wire import refused
 
+KEY = "arn:aws:kms:eu-central-1:210987654321:key/11111111-1111-1111-1111-111111111111"
 SWAP = definition("RecoverMachine")["States"]["Swap"]
 NOTHING = {"servers": [], "volumes": [], "groups": []}
 GO_ON = (
@@ -73,7 +76,7 @@ def never_passes(monkeypatch):
         ("ec2:RunInstances", "VcpuLimitExceeded", 400, 2, "raise the account's quota", {"groups": 1}),
         ("ec2:RunInstances", "InvalidAMIID.Unavailable", 400, 2, "name another image in image_id", {"groups": 1}),
         ("ec2:RunInstances", "NobodyHasSeenThis", 400, 2, "mend what EC2 names, and start it again", {"groups": 1}),
-        ("ec2:CreateVolume", "InvalidSnapshot.NotFound", 400, 4, "choose another recovery point", SERVER_ONLY),
+        ("ec2:CreateVolume", "InvalidSnapshot.NotFound", 400, 4, "start it under a new recovery_id", SERVER_ONLY),
         ("ec2:AttachVolume", "AttachmentLimitExceeded", 400, 1, "an instance_type that takes more volumes", ALL),
         ("ec2:AttachVolume", "InvalidVolume.ZoneMismatch", 400, 1, "a volume of this one is in another zone", ALL),
         (
@@ -94,6 +97,29 @@ def test_what_ec2_refuses_is_told_in_its_words_with_a_remedy(backed, machine, ca
     assert code in run.cause
     assert state_of_source(backed) == before
     assert_recovered(backed, backed.recover())
+
+
+def test_a_start_that_ec2_gives_up_is_told_with_ec2s_reason_and_goes_on_once_the_key_is_mended(
+    cloud, machine, server, take_time
+):
+    """A volume's key can't be used: EC2 takes the call, and the server stops again (Client.InternalError)."""
+    cloud.servers.encrypt(server, KEY)
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    take_time()
+    machine.wire.on("ec2:StartInstances", deny_key)
+    run = backed.recover()
+    words = r"EC2 took it, and i-[0-9a-f]+ is stopped \(Client.InternalError: Client error on launch\)"
+    assert_failed(backed, run, "ChangeRefused", "the function's role use their keys", servers=1, volumes=4, groups=1)
+    assert re.search(words, run.cause)
+    assert machine.wire.count("ec2:StartInstances") == 1
+    # What mended it was done outside: this execution finds EC2's old reason, and tries all the same.
+    KEYS.denied.clear()
+    assert_recovered(backed, backed.recover())
+
+
+def deny_key(_request, effect):
+    KEYS.denied.add(KEY)
+    return effect()
 
 
 @pytest.mark.parametrize("call", ["ec2:RunInstances", "ec2:CreateVolume"])
@@ -239,8 +265,9 @@ def test_a_server_that_somebody_terminates_meanwhile_ends_the_recovery(backed, s
 
 
 @pytest.mark.parametrize("state", ["Launch", "Stop", "MakeVolumes", "Swap", "Start", "AwaitOnline"])
-def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slow, machine, state):
+def test_clean_up_leaves_nothing_of_the_recovery_and_everything_else(backed, slow, machine, monkeypatch, state):
     before = state_of_source(backed)
+    never_passes(monkeypatch)
     call = {
         "Launch": ("ec2:RunInstances", 2),
         "Stop": ("ec2:StopInstances", 1),
@@ -316,9 +343,20 @@ def test_an_input_that_cannot_be_used_ends_with_its_words(backed, raw):
     assert_failed(backed, backed.machine.recover(raw), "RecoveryRefused", "Remedy: write it ")
 
 
+def test_clean_up_keeps_a_server_that_runs_and_passes_its_status_checks(backed, monkeypatch):
+    """It is in its real network, and only Systems Manager does not hear from it."""
+    no_agent(monkeypatch)
+    run = backed.recover(on_failure="clean-up")
+    [server] = made(backed.cloud)["servers"]
+    assert (run.status, run.error) == ("FAILED", "NotReady")
+    assert f"{server['InstanceId']} is kept all the same: it runs and passes EC2's status checks" in run.cause
+    assert "to go on, start it again under recovery_id 'drill-7'; if you don't want it, delete " in run.cause
+    assert all(volume["VolumeId"] in run.cause for volume in made(backed.cloud)["volumes"])
+
+
 def test_a_recovery_point_that_nobody_made_is_told(backed):
     run = backed.recover(recovery_point="night-9")
-    assert_failed(backed, run, "RecoveryRefused", "no snapshot of 'night-9' exists in this stack")
+    assert_failed(backed, run, "RecoveryRefused", "'night-9', or begins like this, exists in this stack")
 
 
 def test_a_recovery_point_without_the_root_is_refused(backed, machine, cloud):

@@ -54,7 +54,7 @@ def assert_contradicted(run, cloud, shop, verdict):
 
 
 def test_the_record_says_what_stood_in_the_snapshots_and_what_it_cost(machine, cloud, shop, request_with):
-    run = machine.start(request_with())
+    run = machine.start(request_with(revert="off"))
     assert_consistent(run, shop, "present")
     evidence = run.output["evidence"]
     copies = {copy["path"]: copy for copy in evidence["copies"]}
@@ -158,15 +158,15 @@ def describing_is_denied(machine, cloud, shop):
 
 
 def throttled_for_good(machine, cloud, shop):
-    machine.wire.on("ebs:ListSnapshotBlocks", refused("RequestThrottledException"), times=16)
+    machine.wire.on("ebs:ListSnapshotBlocks", refused("RequestThrottledException"), times=12)
 
 
 def unreachable_for_good(machine, cloud, shop):
-    machine.wire.on("ebs:GetSnapshotBlock", unreachable, times=16)
+    machine.wire.on("ebs:GetSnapshotBlock", unreachable, times=12)
 
 
 def function_dies(machine, cloud, shop):
-    machine.wire.on("ebs:GetSnapshotBlock", dies_after, times=4)
+    machine.wire.on("ebs:GetSnapshotBlock", dies_after, times=3)
 
 
 WORST_DAYS = {

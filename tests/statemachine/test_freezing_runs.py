@@ -18,6 +18,20 @@ def test_a_server_with_scripts_gets_an_application_consistent_recovery_point(mac
     assert cloud.lease(shop.instance_id) is None
 
 
+def test_the_nonce_of_stage_ends_the_backup_as_good_and_stands_in_no_record_file_or_mail(
+    machine, cloud, shop, frozen_request, monkeypatch, caplog, capsys
+):
+    nonce = "0123456789abcdef0123456789abcdef"
+    monkeypatch.setattr("sandbox.windows.guest.new_nonce", lambda _known: nonce)
+    run = machine.start(frozen_request)
+    assert shop.application.asked[-1] == "complete 1"
+    listed = cloud.s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    files = [cloud.s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in listed]
+    told = [json.dumps(run.output, default=str), str(cloud.mails()), caplog.text, *capsys.readouterr()]
+    assert not [text for text in told if nonce in text]
+    assert not [content for content in files if nonce.encode() in content]
+
+
 @pytest.fixture
 def file_of(cloud):
     """A file of a run's session, from the bucket."""

@@ -4,6 +4,8 @@ import pytest
 
 from sandbox.aws.instances import INSTANCES
 from tests.statemachine.recoveries import assert_recovered, back_up, made, state_of_source
+from tests.support.cloud import backend
+from tests.support.environment import BUCKET
 from tests.support.factories.policy import a_policy
 
 
@@ -25,6 +27,17 @@ def test_what_went_with_the_old_server_goes_with_the_new_one(machine, cloud, ser
     assert found == ends
 
 
+def test_a_server_whose_key_pair_is_gone_is_recovered_without_one(machine, cloud, server):
+    backend().get_instance(server.instance_id).key_name = "admins"
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    assert backed.record["source"]["key_name"] == "admins"
+    refused = backed.recover(recovery_id="drill-6")
+    assert (refused.status, refused.error) == ("FAILED", "RecoveryRefused")
+    assert "Remedy: name another key_name, or '' for none in overrides, under a new recovery_id" in refused.cause
+    recovered = assert_recovered(backed, backed.recover(overrides={"key_name": ""}))
+    assert not recovered.get("KeyName")
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_volume_that_was_attached_while_the_backup_ran_is_left_aside(deleted, machine, cloud, server):
     """Between Plan and Snapshot: its snapshot is one more, and has no place on the server."""
@@ -40,6 +53,7 @@ def test_a_volume_that_was_attached_while_the_backup_ran_is_left_aside(deleted, 
     if deleted:
         cloud.ec2.delete_snapshot(SnapshotId=more["snapshot_id"])
     plan = backed.recover(mode="dry-run")
+    assert "Keys are not tried by a dry run" in plan.output["steps"][-1]
     assert (plan.output["possible"], plan.output["problems"]) == (True, [])
     assert any(f"Leave {more['snapshot_id']} aside" in step for step in plan.output["steps"])
     backed.record["snapshots"].remove(more)
@@ -68,6 +82,8 @@ def test_the_first_boot_sees_no_traffic_and_the_second_has_the_real_groups(backe
     machine.clock.at_next_wait(lambda: None, look)
     assert_recovered(backed, backed.recover())
     assert (seen[0]["IpPermissions"], seen[0]["IpPermissionsEgress"]) == ([], [])
+    # Two stacks of one account may recover under one id, and EC2 makes no second group of a name in a VPC.
+    assert seen[0]["GroupName"] == "quiesce recovery drill-7"
 
 
 def test_a_dry_run_says_everything_and_creates_nothing(backed, machine):
@@ -76,7 +92,7 @@ def test_a_dry_run_says_everything_and_creates_nothing(backed, machine):
     assert run.status == "SUCCEEDED"
     assert run.output["possible"] is True
     assert run.output["problems"] == []
-    assert run.output["steps"][-1] == "11. Wait until Systems Manager hears from it."
+    assert "11. Wait until Systems Manager hears from it." in run.output["steps"]
     assert made(backed.cloud) == {"servers": [], "volumes": [], "groups": []}
     assert "dynamodb:PutItem" not in machine.wire.sent
     assert machine.wire.count("ec2:RunInstances") == 1  # the DryRun
@@ -160,13 +176,15 @@ def test_a_second_recovery_is_a_second_server(backed):
     assert len(made(backed.cloud, "drill-8")["volumes"]) == 3
 
 
-def test_a_recovery_that_has_ended_is_told_again_and_changes_nothing(backed, machine):
+def test_a_recovery_that_has_ended_is_told_again_and_changes_nothing(backed, machine, cloud):
     first = backed.recover()
     del machine.wire.sent[:]
     second = backed.recover()
     assert second.output == first.output
-    reading = ("ec2:Describe", "dynamodb:GetItem", "dynamodb:Query", "ssm:Describe")
-    assert {call for call in machine.wire.sent if not call.startswith(reading)} == set()
+    reading = ("ec2:Describe", "dynamodb:GetItem", "dynamodb:Query", "ssm:Describe", "s3:List", "s3:Get")
+    # It tells how far it is, and nothing else.
+    assert {call for call in machine.wire.sent if not call.startswith(reading)} == {"s3:PutObject"}
+    assert list(cloud.accounts()) == [first.output["account"].removeprefix(f"s3://{BUCKET}/")]
 
 
 def test_the_same_id_with_another_input_is_refused_and_nothing_is_cleaned_up(backed):

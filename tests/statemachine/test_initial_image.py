@@ -98,24 +98,28 @@ def test_it_is_renewed_as_often_as_the_policy_says_and_the_old_one_goes_when_the
     new = machine.start(renewing).output["initial_image"]
     assert {i["ImageId"]: i["State"] for i in images(cloud)} == {old: "available", new: "pending"}
     pass_days(machine, 1)
-    before = {s["id"] for s in cloud.snapshots()}
     run = machine.start(renewing)
     assert (run.output["initial_image"], run.output["notes"]) == (new, [])
+    assert machine.retain().status == "SUCCEEDED"
+    assert {i["ImageId"] for i in images(cloud)} == {old, new}, "a recovery may have chosen the old one yesterday"
+    pass_days(machine, 1)
+    before = {s["id"] for s in cloud.snapshots()}
+    assert machine.retain().output["problems"] == []
     assert the_image(cloud)["ImageId"] == new
     left = {s.id for s in cloud.servers.backend().snapshots.values()}
     assert old_snapshot not in left
-    assert before < left
+    assert before <= left
 
 
 @pytest.mark.parametrize("fault", LOST)
 def test_an_old_image_that_goes_with_its_answer_lost_is_gone_once(machine, cloud, renewing, fault):
     machine.start(renewing)
     pass_days(machine, 30)
-    machine.start(renewing)
+    new = machine.start(renewing).output["initial_image"]
+    pass_days(machine, 2)
     machine.wire.on("ec2:DeregisterImage", fault)
-    run = machine.start(renewing)
-    assert (run.output["status"], run.output["notes"]) == ("Successful", [])
-    assert the_image(cloud)["ImageId"] == run.output["initial_image"]
+    assert machine.retain().output["problems"] == []
+    assert the_image(cloud)["ImageId"] == new
 
 
 def test_an_old_image_stays_while_recovery_points_may_need_it(machine, cloud, renewing):
@@ -125,7 +129,8 @@ def test_an_old_image_stays_while_recovery_points_may_need_it(machine, cloud, re
     machine.start(renewing)
     new = max(cloud.servers.backend().amis.values(), key=lambda image: image.created_s)
     new.boot_mode = "uefi"
-    machine.start(renewing)
+    pass_days(machine, 9)
+    machine.retain()
     assert {i["ImageId"] for i in images(cloud)} == {old, new.id}
 
 
@@ -137,6 +142,8 @@ def test_an_image_of_a_person_is_used_and_never_deregistered(machine, cloud, ser
     pass_days(machine, 31)
     for _ in range(2):
         made = machine.start(renewing).output["initial_image"]
+    pass_days(machine, 9)
+    machine.retain()
     assert {i["ImageId"] for i in images(cloud)} == {theirs, made}
 
 
@@ -145,7 +152,8 @@ def test_one_that_came_to_nothing_is_told_and_made_again(machine, cloud, request
     failed = machine.start(request_for).output["initial_image"]
     monkeypatch.setattr(IMAGES, "fails", False)
     run = machine.start(request_for)
-    assert run.output["notes"] == [f"the initial AMI {failed} failed and was deregistered"]
+    assert run.output["notes"] == [f"the initial AMI {failed} failed; retention deregisters it"]
+    machine.retain()
     assert the_image(cloud)["ImageId"] == run.output["initial_image"] != failed
 
 
@@ -176,16 +184,15 @@ def test_its_failure_is_a_note_and_changes_nothing_of_the_backup(
     assert cloud.lease(shop.instance_id) is None
 
 
-def test_an_old_image_that_can_not_go_is_a_note_and_the_next_backup_tries_again(machine, cloud, renewing):
+def test_an_old_image_that_can_not_go_is_told_and_the_next_day_tries_again(machine, cloud, renewing):
     machine.start(renewing)
     pass_days(machine, 30)
     machine.start(renewing)
+    pass_days(machine, 2)
     machine.wire.on("ec2:DeregisterImage", refused("UnauthorizedOperation", 403))
-    run = machine.start(renewing)
-    assert run.output["status"] == "Successful"
-    assert "AccessDenied: ec2:DeregisterImage" in run.output["notes"][0]
+    assert "ec2:DeregisterImage: An error occurred (Unauth" in machine.retain().output["problems"][0]
     assert len(images(cloud)) == 2
-    machine.start(renewing)
+    machine.retain()
     assert len(images(cloud)) == 1
 
 
@@ -225,7 +232,7 @@ def test_a_recovery_launches_from_it_without_being_told(machine, cloud, server):
 def test_while_it_is_pending_a_recovery_is_told_to_wait(machine, cloud, server, monkeypatch):
     monkeypatch.setattr(IMAGES, "creating_s", 3600.0)
     back_up(cloud, machine, server, a_policy(server.instance_id))
-    run = machine.recover({"instance_id": server.instance_id, "at": "latest"})
+    run = machine.recover({"instance_id": server.instance_id, "at": "latest", "beside_the_old_one": True})
     assert run.error == "RecoveryRefused"
     assert "is pending, not available. Remedy: wait until it is available" in run.cause
 
@@ -236,3 +243,35 @@ def test_a_server_that_its_image_no_longer_fits_gets_another_one_or_its_record_s
     cloud.servers.backend().amis[old].root_device_name = "/dev/xvda"  # the server was moved since
     run = machine.start(request_for)
     assert run.output["initial_image"] != old or run.output["notes"] != []
+
+
+def test_an_image_that_took_the_data_volumes_too_is_noted_and_a_recovery_gets_along_with_it(
+    machine, cloud, server, monkeypatch
+):
+    monkeypatch.setattr(IMAGES, "ignores_no_device", True)
+    for drive, volume_id in server.volumes.items():
+        cloud.servers.content(volume_id).write("what.txt", f"this is {drive}")
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    assert backed.record["notes"] == []  # it is not available yet
+    assert len(the_image(cloud)["BlockDeviceMappings"]) == 3
+    run = machine.start({"policy": a_policy(server.instance_id), "instance_id": server.instance_id})
+    [note] = run.output["notes"]
+    assert note.startswith(f"the initial AMI {backed.record['initial_image']} holds xvdf, xvdg besides the root")
+    assert (run.output["status"], machine.wire.count("ec2:CreateImage")) == ("Successful", 1)
+    request = {name: value for name, value in backed.request().items() if name != "image_id"}
+    assert_recovered(backed, machine.recover(request))
+
+
+def test_a_recovery_finds_its_image_by_id_also_if_it_is_deprecated(machine, cloud, server):
+    asked = []
+
+    def look(request, effect):
+        asked.append(request.body)
+        return effect()
+
+    backed = back_up(cloud, machine, server, a_policy(server.instance_id))
+    machine.wire.on("ec2:DescribeImages", look)
+    assert_recovered(backed, machine.recover(backed.request()))
+    assert f"ImageId.1={backed.image_id}" in str(asked[0])
+    assert "IncludeDeprecated=true" in str(asked[0])
+    assert "Filter" not in str(asked[0])

@@ -38,7 +38,9 @@ REPORT = [
     ("s3:PutObject", 1),
     ("dynamodb:GetItem", 3),
     ("dynamodb:PutItem", 3),
+    ("dynamodb:UpdateItem", 6),
     ("dynamodb:PutItem", 4),
+    ("dynamodb:PutItem", 5),
     ("dynamodb:DeleteItem", 1),
 ]
 # Report of a run that failed in Plan.

@@ -21,13 +21,14 @@ PLAN = [
     ("ec2:CreateSnapshots", 1),  # a DryRun
     ("dynamodb:PutItem", 2),
     ("ssm:DescribeInstanceInformation", 1),
+    ("ssm:DescribeDocument", 1),
+    ("ssm:DescribeDocument", 2),
     (SEND, 1),  # inventory
     (LOOK, 1),
     ("s3:ListObjectsV2", 1),
     ("s3:ListObjectsV2", 2),
-    ("s3:HeadObject", 1),
-    ("s3:HeadObject", 2),
-    ("s3:HeadObject", 3),
+    *(("s3:GetObject", number) for number in range(2, 5)),  # the scripts
+    ("s3:PutObject", 1),  # the package
     (SEND, 2),  # stage
     (LOOK, 3),
     ("dynamodb:UpdateItem", 1),
@@ -45,14 +46,16 @@ COMPLETE = [(SEND, 5), (LOOK, 9)]
 MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
 COLLECT = [(SEND, 6), (LOOK, 11)]
 REPORT = [
-    ("s3:GetObject", 2),
-    *(("s3:PutObject", number) for number in range(1, 7)),
+    ("s3:GetObject", 5),
+    *(("s3:PutObject", number) for number in range(2, 8)),
     ("dynamodb:UpdateItem", 7),
     *(("ec2:CreateTags", number) for number in range(1, 4)),
-    ("s3:PutObject", 7),
+    ("s3:PutObject", 8),
     ("dynamodb:GetItem", 3),
     ("dynamodb:PutItem", 3),
+    ("dynamodb:UpdateItem", 8),
     ("dynamodb:PutItem", 4),
+    ("dynamodb:PutItem", 5),
     ("dynamodb:DeleteItem", 1),
 ]
 BEFORE_REPORT = [("dynamodb:GetItem", 1), ("dynamodb:GetItem", 2)]

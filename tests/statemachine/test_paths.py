@@ -55,7 +55,7 @@ def paths_in(part: Any, unguarded: bool = True, asked: frozenset[str] = frozense
             path = name in PATHS or name.endswith(".$")
             if path and value.startswith("$.") and len(value) > 2:
                 yield value, unguarded and "IsPresent" not in part and value not in asked
-            elif name not in ("ResultPath", "Catch", "Retry"):
+            elif name not in ("ResultPath", "ResultSelector", "Catch", "Retry"):
                 yield from paths_in(value, unguarded, asked)
 
 

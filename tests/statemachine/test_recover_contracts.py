@@ -9,11 +9,16 @@ from quiesce import errors
 from quiesce.aws.recovery_changes import CHANGES_PER_TRY
 from quiesce.errors import QuiesceError
 from quiesce.recovery.state import Step
+from quiesce.steps.recovery.plan import LEASE, LOOK_LEASE
 from tests.support.project import ROOT, definition, template
 
 STATES = definition("RecoverMachine")["States"]
-TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+FUNCTION_OF = {name: state["Resource"] for name, state in STATES.items() if state["Type"] == "Task"}
+TASKS = {name: STATES[name] for name, resource in FUNCTION_OF.items() if resource.endswith(":RecoverFunction")}
+# What is done by others: to look what can be built, and to build it in a machine of its own.
+LOOK, NESTED = STATES["Look"], STATES["Revert"]
 FUNCTION = template()["Resources"]["RecoverFunction"]["Properties"]
+NO_WAIT = {"Plan", "Weigh"}
 # Errors that only a backup retries.
 NOT_OF_RECOVERY = {"ServerBusy", "SnapshotTooSoon", "SnapshotLimitReached", "AgentUnreachable"}
 
@@ -43,27 +48,52 @@ def test_each_step_of_the_function_is_one_state():
     assert [state["Parameters"]["step"] for state in TASKS.values()] == list(get_args(Step))
     for state in TASKS.values():
         assert state["Parameters"]["document.$"] == "$"
-        assert state["ResultPath"] == f"$.{state['Parameters']['step']}"
+        # Weigh completes the plan.
+        kept = {"weigh": "plan"}.get(state["Parameters"]["step"], state["Parameters"]["step"])
+        assert state["ResultPath"] == f"$.{kept}"
+
+
+def test_what_was_told_is_what_is_built():
+    assert LOOK["Parameters"]["document"]["input"] == {"request.$": "$.plan.plan.build"}
+    assert (LOOK["Parameters"]["step"], LOOK["Resource"].rpartition(":")[2]) == ("look", "RevertFunction")
+    told = {"request.$": "$.plan.plan.build", "looked.$": "$.plan.plan.looked"}
+    assert told.items() <= NESTED["Parameters"]["Input"].items()
+    assert NESTED["TimeoutSeconds"] > definition("RevertMachine")["TimeoutSeconds"]
+    for state in (LOOK, NESTED):
+        assert state["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "Account"}]
+
+
+def test_nothing_is_launched_before_all_is_built():
+    assert NESTED["Next"] == "Launch"
+    assert {name for name, state in STATES.items() if "Launch" in str(state.get("Next", state.get("Default")))} == {
+        "DryRun?",
+        "Revert",
+    }
 
 
 def test_whatever_fails_is_accounted_for_with_its_true_error():
     for name, state in TASKS.items():
         [catcher] = state["Catch"]
-        target, key = ("AccountFailed", "account_failure") if name == "Account" else ("Account", "failure")
+        # What EndSession can't learn, the hand-over says: the server is recovered.
+        others = {"Account": ("AccountFailed", "account_failure"), "EndSession": ("Finish", "end_session_failure")}
+        target, key = others.get(name, ("Account", "failure"))
         assert catcher == {"ErrorEquals": ["States.ALL"], "ResultPath": f"$.{key}", "Next": target}
     assert TASKS["Account"]["Next"] == "RecoveryFailed"
-    assert {STATES[name]["ErrorPath"] for name in ("RecoveryFailed", "AccountFailed")} == {"$.failure.Error"}
+    # The account has the error of a build's own machine, too.
+    assert STATES["RecoveryFailed"]["ErrorPath"] == "$.account.error"
+    assert STATES["AccountFailed"]["ErrorPath"] == "$.failure.Error"
 
 
 def test_what_takes_its_time_is_waited_for_everywhere_but_in_plan():
-    assert {name for name, state in TASKS.items() if "NotReady" in retried(state)} == TASKS.keys() - {"Plan"}
+    assert {name for name, state in TASKS.items() if "NotReady" in retried(state)} == TASKS.keys() - NO_WAIT
 
 
 def test_what_our_errors_say_of_being_tried_again_is_what_the_definition_does():
     ours = {n: k for n, k in vars(errors).items() if isinstance(k, type) and issubclass(k, QuiesceError)}
     retryable = {name for name, kind in ours.items() if kind.retryable}
     for name, state in TASKS.items():
-        never = {*NOT_OF_RECOVERY, *(["NotReady"] if name == "Plan" else [])}
+        never = {*NOT_OF_RECOVERY, *(["NotReady"] if name in NO_WAIT else [])}
+        never -= {"AgentUnreachable"} if name == "EndSession" else set()
         assert retried(state) & ours.keys() == retryable - never, name
 
 
@@ -75,7 +105,8 @@ def test_the_function_ends_before_its_state_and_that_before_the_machine(state):
 
 def test_a_recovery_is_accounted_for_before_the_machine_is_cut_off():
     """With every retrier used up, and half a minute for each call, which is generous."""
-    assert sum(map(longest_s, TASKS.values())) < definition("RecoverMachine")["TimeoutSeconds"]
+    others_s = longest_s(LOOK) + NESTED["TimeoutSeconds"] + sum(sum(waits_s(retrier)) for retrier in NESTED["Retry"])
+    assert others_s + sum(map(longest_s, TASKS.values())) < definition("RecoverMachine")["TimeoutSeconds"]
 
 
 def test_what_one_try_changes_is_done_within_the_functions_time():
@@ -99,4 +130,9 @@ def test_every_state_but_choices_says_what_it_does():
 
 
 def test_the_machine_is_short_enough_to_read():
-    assert len((ROOT / "statemachine" / "recover.asl.yaml").read_text().splitlines()) <= 250
+    assert len((ROOT / "statemachine" / "recover.asl.yaml").read_text().splitlines()) <= 280
+
+
+def test_the_lease_of_a_recovery_point_covers_the_longest_recovery_and_the_longest_look():
+    assert definition("RecoverMachine")["TimeoutSeconds"] < LEASE.total_seconds()
+    assert longest_s(LOOK) < LOOK_LEASE.total_seconds()

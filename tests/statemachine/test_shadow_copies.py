@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from quiesce.disks.buildable import children, judge
+from quiesce.disks.shadow_copies import Stores, read_copies
 from quiesce.vss.script import session_script
-from sandbox.servers import SHOP_WRITER, SHOP_WRITER_ID
-from sandbox.windows.application import examine
+from sandbox.disks.ntfs_volume import mounted
+from sandbox.servers import RECOVERED_PATH, SHOP_WRITER, SHOP_WRITER_ID
+from sandbox.windows.application import ORDERS_DRIVE, examine
 from sandbox.windows.diskshadow import DiskShadow
 from sandbox.windows.inventory import ISCSI, SCSI, disks_of, volume_guid
 from sandbox.windows.vss import ShadowStorage
@@ -16,6 +19,8 @@ from tests.support.diskshadow_files import script_file
 from tests.support.environment import BUCKET
 from tests.support.factories.policy import a_policy
 from tests.support.wire import refused
+from tests.unit.disks.shadow_disks import seen
+from tests.unit.disks.used_server import built
 
 TIMEOUT = ("80042314", "VSS_E_HOLD_WRITES_TIMEOUT")
 FOR_GOOD = ("8004231f", "VSS_E_INSUFFICIENT_STORAGE")
@@ -56,6 +61,26 @@ def test_without_scripts_vss_alone_makes_an_application_consistent_recovery_poin
     assert not cloud.servers.examine_shadow_copies(record).torn
     assert vss.shadow_copies == []
     assert record["session"]["shadow"]["deleted"]
+
+
+def test_each_volume_of_a_good_backup_can_be_built_and_the_shop_is_whole_on_the_built_ones(
+    machine, cloud, shop, request_with
+):
+    record = machine.start(request_with(scripts=False)).output
+    raw = {s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}
+    later = cloud.servers.examine(raw)
+    disks = [seen(snapshot_id, cloud.servers.disks[snapshot_id]) for snapshot_id in raw.values()]
+    judgements = [judge(Stores(disks), copy) for copy in read_copies(disks)]
+    assert [judgement.verdict for judgement in judgements] == ["buildable"] * 3, judgements
+    for child in children(disks, [judgement.view for judgement in judgements]):
+        snapshot_id = child.views[0].volume.disk
+        cloud.servers.disks[snapshot_id], _ = built(cloud.servers.disks[snapshot_id], child)
+    found = cloud.servers.examine(raw)
+    assert (found.torn, found.orders < later.orders) == (False, True)
+    assert found == cloud.servers.examine_shadow_copies(record)
+    # What the shop's writer wrote in the shadow copy itself is there, too.
+    orders = next(copy for copy in record["shadow"]["copies"] if copy["path"] == ORDERS_DRIVE)
+    assert cloud.servers.content(raw[shop.volumes[ORDERS_DRIVE]]).read(RECOVERED_PATH) == orders["shadow_id"]
 
 
 def test_the_writers_hear_of_the_backup_only_when_the_snapshots_have_completed(machine, shop, vss, request_with):
@@ -390,6 +415,57 @@ def test_shadow_storage_on_an_iscsi_disk_of_a_server_on_xen_is_outside_of_the_ba
     assert any(note.startswith("Z: lies on a disk that is no EBS volume") for note in record["notes"])
 
 
+# ---- The volumes for shadow copies -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["D:, E:", ["d:\\", "E:"]])
+def test_what_the_policy_does_not_name_is_in_the_backup_without_a_shadow_copy_and_takes_nothing_away(
+    written, machine, cloud, shop, vss, request_with
+):
+    record = machine.start(request_with(scripts=False, vss={"volumes": written}, buildable="required")).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+    assert [copy["path"] for copy in record["shadow"]["copies"]] == ["D:", "E:"]
+    assert len(record["snapshots"]) == 3
+    assert "D:, E: (not of C:, which is as after a power failure" in record["consistency"]["reason"]
+    assert any(note.startswith("no shadow copy of C: (NTFS) on /dev/sda1") for note in record["notes"])
+    assert not cloud.servers.examine_shadow_copies(record).torn
+    assert vss.shadow_copies == []
+
+
+def test_volumes_are_left_out_of_the_backup_and_of_vss_in_one_policy(machine, shop, request_with):
+    record = machine.start(request_with(scripts=False, volumes={"exclude": ["xvdg"]}, vss={"volumes": ["D:"]})).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+    assert [copy["path"] for copy in record["shadow"]["copies"]] == ["D:"]
+    assert [snapshot["volume"]["drives"] for snapshot in record["snapshots"]] == [["C:"], ["D:"]]
+    assert [excluded["volume_id"] for excluded in record["excluded"]] == [shop.volumes["E:"]]
+
+
+@pytest.mark.parametrize("consistency", ["application-or-crash", "application"])
+def test_a_volume_that_the_server_does_not_have_keeps_vss_from_working(consistency, machine, request_with):
+    run = machine.start(request_with(scripts=False, vss={"volumes": ["D:", "X:"]}, consistency=consistency))
+    words = "vss.volumes names X:, and the server has no such volume (it has C:, D:, E:)"
+    if consistency == "application":
+        assert (run.status, run.error) == ("FAILED", "ServerRefused")
+        assert words in run.cause
+    else:
+        assert (run.output["status"], run.output["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+        assert words in run.output["reason"]
+
+
+def test_a_volume_with_the_shadow_storage_of_another_joins_the_backup_that_leaves_it_out(
+    machine, shop, vss, request_with
+):
+    guids = {each.path: each.volume_guid for each in shop.windows.guest.drives}
+    vss.storage = [ShadowStorage(guids["D:"], guids["E:"])]
+    record = machine.start(request_with(scripts=False, volumes={"exclude": ["xvdg"]}, buildable="required")).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+    assert [copy["path"] for copy in record["shadow"]["copies"]] == ["C:", "D:"]
+    assert [snapshot["volume"]["drives"] for snapshot in record["snapshots"]] == [["C:"], ["D:"], ["E:"]]
+    assert record["excluded"] == []
+    assert any(f"xvdg {shop.volumes['E:']} is in the backup, though" in note for note in record["notes"])
+    assert record["calls"]["ec2:CreateSnapshots"] == 3, "two of them by DryRun"
+
+
 def test_the_shadow_copies_of_200_seeds_are_never_torn(cloud):
     torn = 0
     for seed in range(200):
@@ -416,6 +492,76 @@ def test_a_record_names_the_writers_that_the_policy_excludes_wherever_it_says_ap
     assert f"but for {SHOP_WRITER_ID}, which the policy excludes" in record["consistency"]["reason"]
     assert any(f"{SHOP_WRITER} is excluded by the policy" in note for note in record["notes"])
     assert SHOP_WRITER not in record["shadow"]["writers"]
+
+
+# ---- The writers' files ----------------------------------------------------------------------------------------------
+
+
+def put_file(cloud, kind, *lines):
+    text = "".join(f"{line}\r\n" for line in lines)
+    cloud.s3.put_object(Bucket=BUCKET, Key=f"scripts/admin/vss_{kind}_writers_orders.txt", Body=text.encode())
+
+
+def test_the_writers_of_the_files_in_the_bucket_count_beside_those_of_the_policy(machine, cloud, vss, request_with):
+    put_file(cloud, "exclude", "# It fails here.", SHOP_WRITER_ID.upper())
+    put_file(cloud, "verify", NOBODYS)
+    request = request_with(scripts=False, vss={"require_writers": ["System Writer"]})
+    record = machine.start(request).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert record["reason"] == f"writer {NOBODYS}, which the policy requires, took no part"
+    place = f"s3://{BUCKET}/scripts/admin/vss_exclude_writers_orders.txt (version "
+    assert any(note.startswith(f"vss.exclude_writers: {SHOP_WRITER_ID} of {place}") for note in record["notes"])
+    put_file(cloud, "verify")
+    record = machine.start(request).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+    assert SHOP_WRITER not in record["shadow"]["writers"]
+    listed = {each["name"]: each for each in record["shadow"]["listed"]}
+    assert listed.keys() == {writer.name for writer in vss.writers}
+    assert (listed[SHOP_WRITER]["part"], listed["System Writer"]["part"]) == ("excluded", "whole")
+
+
+NOBODYS = "{00000000-0000-0000-0000-000000000001}"
+CONTRADICTIONS = {
+    "two files": ({}, f"vss.require_writers: with the policy, {SHOP_WRITER_ID} is excluded, too"),
+    "all in the policy": ({"exclude_writers": "all"}, "vss.require_writers: with the policy, exclude_writers is 'all'"),
+}
+
+
+@pytest.mark.parametrize(("settings", "words"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_files_that_contradict_each_other_or_the_policy_are_refused_before_the_server_is_held(
+    settings, words, machine, cloud, shop, request_with
+):
+    put_file(cloud, "exclude", SHOP_WRITER_ID)
+    put_file(cloud, "verify", SHOP_WRITER_ID)
+    run = machine.start(request_with(scripts=False, vss=settings))
+    assert (run.status, run.error) == ("FAILED", "PolicyRefused")
+    assert words in run.cause
+    assert "vss_verify_writers_orders.txt" in run.cause
+    assert cloud.lease(shop.instance_id) is None
+
+
+def test_a_line_of_a_file_that_is_no_writer_is_refused_with_its_number(machine, cloud, request_with):
+    put_file(cloud, "verify", SHOP_WRITER_ID, "all")
+    run = machine.start(request_with(scripts=False))
+    assert (run.status, run.error) == ("FAILED", "PolicyRefused")
+    assert f"s3://{BUCKET}/scripts/admin/vss_verify_writers_orders.txt, line 2: 'all' can't be verified" in run.cause
+
+
+@pytest.mark.parametrize("by_file", [True, False])
+def test_without_any_writer_the_shadow_copies_are_made_and_nothing_is_called_consistent(
+    by_file, machine, cloud, shop, vss, request_with
+):
+    if by_file:
+        put_file(cloud, "exclude", "all")
+    record = machine.start(request_with(vss={} if by_file else {"exclude_writers": "all"})).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert "the policy excludes all writers" in record["reason"]
+    assert (record["shadow"]["kind"], len(record["shadow"]["copies"])) == ("without-writers", 3)
+    assert {each["part"] for each in record["shadow"]["listed"]} == {"excluded"}
+    assert descriptions(cloud) == {""}
+    assert record["attempts"] == []
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+    assert vss.shadow_copies == []
 
 
 def test_a_required_writer_that_took_no_part_costs_the_consistency_and_complete_gets_0(
@@ -477,11 +623,8 @@ def shadow_copies_of(cloud, server, excluded=()):
     vss = server.windows.guest.vss
     script = session_script(list(vss.volumes), copy_only=False, excluded=excluded)
     DiskShadow(vss).run(script_file(script, r"C:\ProgramData\Q"), lambda _: 0)
-    volumes = {guid: server.volumes[path] for guid, path in vss.volumes.items()}
-    shown = {
-        vss.volumes[copy.volume]: cloud.servers.contents[volumes[vss.storage_of(copy.volume)]].shadow_copies[
-            copy.shadow_id
-        ]
-        for copy in vss.shadow_copies[-len(volumes) :]
+    made = {
+        vss.volumes[copy.volume]: server.disks.made[copy.shadow_id] for copy in vss.shadow_copies[-len(vss.volumes) :]
     }
+    shown = {drive: mounted(each.volume.volume.held[each.store_id].copy()) for drive, each in made.items()}
     return examine(shown)

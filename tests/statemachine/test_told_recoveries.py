@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from tests.statemachine.recoveries import assert_recovered, made
+from tests.statemachine.recoveries import ACCOUNT_IS_PUT, assert_recovered, made
 from tests.statemachine.test_lost_recoveries import ON_THE_WAY
 from tests.support.environment import ACCOUNT, BUCKET, REGION
 from tests.support.machine import ended_event
 from tests.support.wire import dies_after, dies_before, refused
 
 TELLING = ["s3:PutObject", "sns:Publish", "dynamodb:PutItem"]
-NTH = {"dynamodb:PutItem": 2}  # the first keeps the plan
+NTH = {"dynamodb:PutItem": 2, "s3:PutObject": ACCOUNT_IS_PUT}  # the first item is the plan
 
 
 def key_of(run, recovery_id="drill-7"):
@@ -49,6 +49,9 @@ def test_a_failure_is_kept_and_told_with_all_that_exists(backed, machine, cloud)
     [(subject, text)] = mails_of_recoveries(cloud)
     assert subject == "Recovery failed: drill-7"
     assert run.cause in text
+    # In the place and the words of a recovery that succeeded.
+    assert account["consistency"].startswith("crash-consistent, as after a power failure, as of ")
+    assert f"Consistency: {account['consistency']}" in text.splitlines()
 
 
 def test_an_input_that_is_refused_is_told_under_the_executions_name(backed, machine, cloud):

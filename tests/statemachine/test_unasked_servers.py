@@ -63,7 +63,7 @@ OBSTACLES = {
     lost_just_now: "no answer to inventory on",
     with_an_old_agent: "SSM agent 2.3.1319.0 is older than 3.0.502",
     constrained: LANGUAGE_MODE,
-    without_a_way_to_the_bucket: "ScriptNotFetched",
+    without_a_way_to_the_bucket: "PackageNotFetched",
     with_a_folder_of_somebody_else: "FolderNotTrusted",
     a_clone: "ForeignServer: this is i-0c10e0000000000ff",
 }

@@ -35,6 +35,11 @@ def taken(run: Run) -> set[Transition]:
     return {(visit.state, *way) for visit in visits(run) for way in _ways_taken(states[visit.state], visit)}
 
 
+# Of a function, and of an execution that a state starts and waits for.
+FAILED = ("lambdaFunctionFailedEventDetails", "lambdaFunctionTimedOutEventDetails", "taskFailedEventDetails")
+SUCCEEDED = {"lambdaFunctionSucceededEventDetails", "taskSucceededEventDetails"}
+
+
 def visits(run: Run) -> list[Visit]:
     """Return the states that an execution went through, in order; a state may be visited more than once."""
     found: list[Visit] = []
@@ -43,9 +48,9 @@ def visits(run: Run) -> list[Visit]:
             if found:
                 found[-1].target = entered["name"]
             found.append(Visit(entered["name"]))
-        elif failed := event.get("lambdaFunctionFailedEventDetails") or event.get("lambdaFunctionTimedOutEventDetails"):
+        elif failed := next((event[details] for details in FAILED if details in event), None):
             found[-1].errors.append(failed["error"])
-        elif "lambdaFunctionSucceededEventDetails" in event:
+        elif SUCCEEDED & event.keys():
             found[-1].succeeded = True
     return found
 

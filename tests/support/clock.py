@@ -24,6 +24,8 @@ class Clock:
         self.now_s = float(int(time.time()) + 1)
         self.ends_s = math.inf
         """When Lambda ends the function that runs; no function is ended unless a test sets it."""
+        self.aws_ahead_s = 0.0
+        """How far AWS's clock, by the Date of its answers, is ahead of the functions'."""
         self.waits: list[float] = []
         self._actions: list[Callable[[], None]] = []
 
@@ -55,6 +57,10 @@ class Clock:
         monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=self.spend))
         monkeypatch.setattr(waiting.WaitFunction, "_wait_interval", self._wait_in_state)
         monkeypatch.setattr(RULES, "now_s", lambda: self.now_s)
+        monkeypatch.setattr(import_module("moto.core.responses"), "utcnow", self._aws_now)
+
+    def _aws_now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_s + self.aws_ahead_s, UTC).replace(tzinfo=None)
 
     def spend(self, seconds: float) -> None:
         """Let a function spend this time; if it has less left, Lambda ends it."""

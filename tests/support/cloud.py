@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,11 +19,31 @@ from moto.ec2.models import ec2_backends
 from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
 
-from sandbox.aws import attachments, images, instances, snapshots, volumes
+from sandbox.aws import (
+    attachments,
+    images,
+    instances,
+    keys,
+    recycle_bin,
+    snapshot_copies,
+    snapshot_use,
+    snapshots,
+    volumes,
+)
 from sandbox.aws.direct_apis import DirectApis
 from sandbox.aws.run_command import RunCommand
+from sandbox.aws.scheduling import Scheduler
 from sandbox.servers import DISKS, Disk, Server, Servers
-from tests.support.environment import ACCOUNT, BUCKET, DOCUMENT, REGION, TABLE, TOPIC_ARN
+from tests.support.environment import (
+    ACCOUNT,
+    ACT_DOCUMENT,
+    BUCKET,
+    LOOK_DOCUMENT,
+    REGION,
+    SCHEDULE_GROUP,
+    TABLE,
+    TOPIC_ARN,
+)
 from tests.support.project import template
 from tests.support.ssm import guest_document
 
@@ -60,6 +80,9 @@ class Cloud:
     servers: Servers
     run_command: RunCommand
     direct_apis: DirectApis
+    scheduler: Scheduler
+    started: list[dict[str, Any]] = field(default_factory=list)
+    """The input of each start that a schedule made."""
 
     def add_server(
         self, name: str = "SERVER1", disks: tuple[Disk, ...] = DISKS, *, application: bool = False
@@ -123,12 +146,18 @@ class Cloud:
         return self._read_all("records/")
 
     def accounts(self) -> dict[str, Any]:
-        """Return the accounts of recoveries in the bucket, by key."""
-        return self._read_all("recoveries/")
+        """Return the accounts of recoveries in the bucket, by key; what tells their progress is none."""
+        return self._read_all("recoveries/", ".json")
 
-    def _read_all(self, folder: str) -> dict[str, Any]:
+    def progress(self, recovery_id: str) -> str:
+        """Return what a person reads of how far a recovery is."""
+        key = f"recoveries/{recovery_id}/progress.txt"
+        return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+
+    def _read_all(self, folder: str, ending: str = "") -> dict[str, Any]:
         keys = [o["Key"] for o in self.s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])]
-        return {key: json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in keys}
+        found = [key for key in keys if key.endswith(ending)]
+        return {key: json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()) for key in found}
 
     def mails(self) -> list[tuple[str, str]]:
         """Return the messages published on the topic, as subject and text."""
@@ -143,10 +172,9 @@ def _place_of(link: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
 
 
 def _get(link: str) -> bytes | None:
-    """Download one version of an object by a presigned link, as a server does."""
-    place, query = _place_of(link)
+    """Download an object by a presigned link, as a server does."""
     try:
-        found = client("s3").get_object(**place, VersionId=query["versionId"][0])
+        found = client("s3").get_object(**_place_of(link)[0])
     except ClientError:
         return None
     return bytes(found["Body"].read())
@@ -187,16 +215,23 @@ def _empty_account() -> Iterator[None]:
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Yield an account with the stack's table, bucket and topic as in the template."""
-    for part in (snapshots, instances, volumes, attachments, images):
+    for part in (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin):
         part.install()
     with _empty_account():
         ec2 = client("ec2")
         servers = Servers(ec2, backend, seed=1, get=_get, put=_put)
         run_command = RunCommand(servers.managed, servers.state_of, _now_s)
-        run_command.put_document(DOCUMENT, guest_document(BUCKET, REGION))
+        run_command.put_document(LOOK_DOCUMENT, guest_document("look", BUCKET, REGION))
+        run_command.put_document(ACT_DOCUMENT, guest_document("act", BUCKET, REGION))
         cloud = Cloud(
-            ec2, *map(client, ("s3", "dynamodb", "stepfunctions")), servers, run_command, servers.direct_apis(_now_s)
+            ec2,
+            *map(client, ("s3", "dynamodb", "stepfunctions")),
+            servers,
+            run_command,
+            servers.direct_apis(_now_s),
+            Scheduler(_now_s, lambda _target, text: cloud.started.append(json.loads(text))),
         )
+        cloud.scheduler.make_group(SCHEDULE_GROUP)
         table = template()["Resources"]["Table"]["Properties"]
         shape = {name: table[name] for name in ("KeySchema", "AttributeDefinitions", "BillingMode")}
         cloud.dynamodb.create_table(TableName=TABLE, **shape)
@@ -204,5 +239,14 @@ def started() -> Iterator[Cloud]:
         cloud.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         client("sns").create_topic(Name=TOPIC_ARN.rpartition(":")[2])
         yield cloud
-    for rules in (snapshots.RULES, instances.INSTANCES, volumes.VOLUMES, images.IMAGES):
+    for rules in (
+        snapshots.RULES,
+        instances.INSTANCES,
+        volumes.VOLUMES,
+        images.IMAGES,
+        recycle_bin.BIN,
+        snapshot_use.LOCKS,
+        snapshot_copies.COPIES,
+        keys.KEYS,
+    ):
         rules.reset()

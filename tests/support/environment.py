@@ -5,8 +5,9 @@ REGION = "eu-central-1"
 STACK = "quiesce"
 TABLE = "quiesce-table"
 BUCKET = "quiesce-bucket"
-DOCUMENT = "quiesce-GuestDocument"
+LOOK_DOCUMENT, ACT_DOCUMENT = "quiesce-LookDocument", "quiesce-ActDocument"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:quiesce-topic"
+SCHEDULE_GROUP = "quiesce-schedules"
 
 # Step Functions' limit for what one state passes to the next; more ends the execution, past any Catch.
 MAX_STATE_BYTES = 256 * 1024
@@ -16,8 +17,13 @@ ENVIRONMENT = {
     "TABLE_NAME": TABLE,
     "BUCKET_NAME": BUCKET,
     "TOPIC_ARN": TOPIC_ARN,
-    "DOCUMENT_NAME": DOCUMENT,
-    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "LOOK_DOCUMENT": LOOK_DOCUMENT,
+    "ACT_DOCUMENT": ACT_DOCUMENT,
+    "TIMEZONE": "Europe/Berlin",
+    "SCHEDULE_GROUP": SCHEDULE_GROUP,
+    "MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:quiesce-policy",
+    "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/quiesce-schedules",
+    "MISSED_QUEUE_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:quiesce-missed",
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "testing",

@@ -13,6 +13,7 @@ from sandbox import Sandbox
 from sandbox.executions import follow, wait_for
 from sandbox.servers import Server
 from tests.support.deployment import deploy
+from tests.support.reverting import request_of
 
 PROJECT = Path(__file__).parents[2]
 SWEEP_LOOKS, SWEEP_LOOK_S = 600, 0.2
@@ -57,6 +58,12 @@ class Quiesce:
         arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps(request), **more)["executionArn"]
         return arn
 
+    def start_policy(self, request: dict[str, Any], **more: str) -> str:
+        """Start a policy with this input, and return the execution's ARN."""
+        states, machine = self.aws.client("stepfunctions"), self.outputs["PolicyMachineArn"]
+        arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps(request), **more)["executionArn"]
+        return arn
+
     def back_up(self, server: Server, **settings: Any) -> dict[str, Any]:
         """Back up a server by a policy in the input; return DescribeExecution's answer at the end."""
         target = {"instance_id": server.instance_id}
@@ -76,8 +83,28 @@ class Quiesce:
     def start_recovery(self, record: dict[str, Any], **request: Any) -> str:
         """Start a recovery from a run's record, and return the execution's ARN."""
         image_id = self.aws.servers.add_image("windows-to-recover")
-        data = {"recovery_point": record["run_id"], "image_id": image_id, **request}
+        known = {"recovery_point": record["run_id"], "image_id": image_id, "beside_the_old_one": True}
         states, machine = self.aws.client("stepfunctions"), self.outputs["RecoverMachineArn"]
+        arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps({**known, **request}))[
+            "executionArn"
+        ]
+        return arn
+
+    def retain(self, **data: Any) -> dict[str, Any]:
+        """Run an execution of the retention machine; return DescribeExecution's answer at the end."""
+        states, machine = self.aws.client("stepfunctions"), self.outputs["RetentionMachineArn"]
+        return wait_for(
+            self.aws, states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
+        )
+
+    def build(self, record: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """Build the volumes of a run's record as of their shadow copies; return how that ended."""
+        return wait_for(self.aws, self.start_build(record, **changes))
+
+    def start_build(self, record: dict[str, Any], **changes: Any) -> str:
+        """Start a build from a run's record, and return the execution's ARN."""
+        states, data = self.aws.client("stepfunctions"), {"request": request_of(record, **changes)}
+        machine = self.function_name("RevertMachine")
         arn: str = states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
         return arn
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.aws import direct_apis
+from sandbox.aws import direct_apis, scheduling
 from sandbox.aws.run_command import respond
 from sandbox.aws.snapshots import RULES
 from tests.support import cloud as clouds
@@ -41,6 +41,7 @@ def wire(cloud, monkeypatch):
             return respond(cloud.run_command, request)
 
     wire.answers["ssm"] = systems_manager
+    wire.answers["scheduler"] = lambda request: scheduling.respond(cloud.scheduler, request)
     wire.answers["ebs"] = lambda request: direct_apis.respond(cloud.direct_apis, request)
     wire.plug_in(monkeypatch)
     yield wire

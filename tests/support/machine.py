@@ -15,6 +15,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.core.responses import ActionResult
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
@@ -24,6 +25,9 @@ from moto.stepfunctions.parser.asl.component.state.choice.comparison.comparison_
 )
 from moto.stepfunctions.parser.asl.component.state.choice.comparison.variable import NoSuchVariable
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
+    StateTaskServiceSfn,
+)
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.state_type import StateType
 from moto.stepfunctions.parser.asl.eval.environment import Environment
@@ -31,7 +35,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils.json_path import NoSuchJsonPathError
 from moto.stepfunctions.parser.backend import execution as moto_execution
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
-from moto.stepfunctions.responses import StepFunctionResponse
+from moto.stepfunctions.responses import StepFunctionResponse, get_backend
 
 from quiesce.errors import QuiesceError
 from tests.support.clock import Clock
@@ -47,6 +51,7 @@ PARSE = cache(AmazonStateLanguageParser.parse)
 # moto logs each error that a state machine handles, with the whole definition.
 logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
+STAND_IN = {"StartAt": "Told", "States": {"Told": {"Type": "Succeed"}}}
 APPS = {step: import_module(f"functions.{step}.app") for step in FUNCTIONS.values()}
 
 
@@ -64,7 +69,7 @@ class Run:
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
-        """The execution's events, fetched on first use, because moto takes as long for them as for many calls."""
+        """The execution's events, fetched on first use, because moto takes its time for them."""
         return self.look()
 
     @property
@@ -104,12 +109,16 @@ class Machine:
     """The events that started Sweep."""
     remaining_ms: int = 120_000
     """How long each function may still run, by Lambda's context."""
+    retains: bool = False
+    """Whether the retention that a policy run starts is the real one: few tests are about it."""
     _stop_in: str = ""
     _state: str = ""
     _kind: StateType | None = None
     _environment: Any = None
     _orders: dict[str, list[LambdaError]] = field(default_factory=dict)
     _before: dict[str, Callable[[], object]] = field(default_factory=dict)
+    _not_started: list[str] = field(default_factory=list)
+    _no_retention: str = ""
 
     def start(self, data: Any, name: str | None = None) -> Run:
         """Run an execution to its end, as if started in the console with this input."""
@@ -123,6 +132,19 @@ class Machine:
         """Run an execution of the recover machine to its end."""
         return self._run(definition("RecoverMachine"), data, name or f"recovery-{uuid.uuid4().hex[:12]}")
 
+    def build(self, data: Any, name: str | None = None) -> Run:
+        """Run an execution of the revert machine to its end, its parts one after the other."""
+        return self._run(one_by_one(definition("RevertMachine")), data, name or f"build-{uuid.uuid4().hex[:12]}")
+
+    def retain(self, data: Any = None, name: str | None = None) -> Run:
+        """Run an execution of the retention machine to its end, server after server."""
+        machine = one_by_one(definition("RetentionMachine"))
+        return self._run(machine, data or {}, name or f"retention-{uuid.uuid4().hex[:12]}")
+
+    def run_policy(self, data: Any, name: str | None = None) -> Run:
+        """Run an execution of the policy machine to its end, its servers one after the other."""
+        return self._run(one_by_one(definition("PolicyMachine")), data, name or f"policy-{uuid.uuid4().hex[:12]}")
+
     def redrive(self, run: Run, state: str) -> Run:
         """Run a state again with its former input and go on from there, as a redrive does."""
         return self._run({**definition(), "StartAt": state}, run.input_of(state), f"{run.name}-again")
@@ -130,6 +152,14 @@ class Machine:
     def lambda_fails(self, step: str, *names: str, after_the_call: bool = False) -> None:
         """Order errors that Step Functions reports for the next calls of a function, before or after their effect."""
         self._orders.setdefault(step, []).extend(LambdaError(n, after_the_call=after_the_call) for n in names)
+
+    def start_fails(self, name: str, times: int) -> None:
+        """Order an error that Step Functions reports for the next starts of another machine by a state."""
+        self._not_started += [name] * times
+
+    def retention_fails(self, name: str) -> None:
+        """Order an error that Step Functions reports whenever a policy run starts the retention of its servers."""
+        self._no_retention = name
 
     def stop_in(self, state: str) -> None:
         """Order a stop of the next execution in this state; a function that runs then runs on."""
@@ -148,9 +178,16 @@ class Machine:
 
     def sweep_recovery(self, run: Run) -> None:
         """Start the recover function, as EventBridge does after an execution was stopped, timed out or failed."""
+        self._sweep_by_its_end(run, "recover")
+
+    def sweep_build(self, run: Run) -> None:
+        """Start the revert function, as EventBridge does after an execution was stopped, timed out or failed."""
+        self._sweep_by_its_end(run, "revert")
+
+    def _sweep_by_its_end(self, run: Run, step: str) -> None:
         described = self.cloud.stepfunctions.describe_execution(executionArn=run.arn)
         event = ended_event(run.arn, run.status, described["input"], self.clock.now_s, described)
-        self.sweep_by_event(event, "recover")
+        self.sweep_by_event(event, step)
 
     def before(self, step: str, action: Callable[[], object]) -> None:
         """Order an action before the next call of a function."""
@@ -162,6 +199,7 @@ class Machine:
         monkeypatch.setattr(AmazonStateLanguageParser, "parse", PARSE)
         monkeypatch.setattr(lambda_eval_utils, "_invoke_lambda_function", self._invoke)
         monkeypatch.setattr(StepFunctionResponse, "get_execution_history", _page_of_history)
+        self._start_by_the_clock(monkeypatch)
         enter, leave = CommonStateField._eval_state_input, CommonStateField._verify_size_quota
 
         def watched_enter(state: CommonStateField, env: Environment) -> None:
@@ -174,8 +212,34 @@ class Machine:
             leave(state, env, value)
 
         self._watch_what_no_catch_catches(monkeypatch)
+        self._watch_nested_starts(monkeypatch)
+        monkeypatch.setattr(StateTaskServiceSfn, "_normalise_response", _as_a_machine_gets_it)
         monkeypatch.setattr(CommonStateField, "_eval_state_input", watched_enter)
         monkeypatch.setattr(CommonStateField, "_verify_size_quota", watched_leave)
+
+    def _watch_nested_starts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def starts(task: Any, parameters: dict[str, Any], **_of: Any) -> None:
+            _as_boto_takes_it(task, parameters)
+            if parameters["stateMachineArn"].endswith(":RetentionMachine") and self._no_retention:
+                self._not_started.insert(0, self._no_retention)
+            if self._not_started:
+                # moto makes the name of the code, and ends it with "Exception".
+                code = self._not_started.pop(0).removeprefix("StepFunctions.").removesuffix("Exception")
+                response: Any = {"Error": {"Code": code, "Message": "it was not started"}}
+                response["ResponseMetadata"] = {"HTTPStatusCode": 400, "RequestId": "1"}
+                raise ClientError(response, "StartExecution")
+
+        monkeypatch.setattr(StateTaskServiceSfn, "_normalise_parameters", starts)
+
+    def _start_by_the_clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let an execution start at the test's time, as what it launches does; moto takes this machine's."""
+        initialize = moto_execution.Execution.__init__
+
+        def initialized(execution: moto_execution.Execution, *arguments: Any, **named: Any) -> None:
+            initialize(execution, *arguments, **named)
+            execution.start_date = self.clock.now()
+
+        monkeypatch.setattr(moto_execution.Execution, "__init__", initialized)
 
     def _watch_what_no_catch_catches(self, monkeypatch: pytest.MonkeyPatch) -> None:
         miss, name, compare = NoSuchJsonPathError.__init__, StatesErrorName.__init__, ComparisonFuncValue._eval_body
@@ -212,10 +276,12 @@ class Machine:
 
     def unused(self) -> list[str]:
         """Return the ordered failures that no call met."""
-        return [f"{step}: {order.name}" for step, orders in self._orders.items() for order in orders]
+        unmet = [f"{step}: {order.name}" for step, orders in self._orders.items() for order in orders]
+        return [*unmet, *self._not_started]
 
     def _run(self, machine: dict[str, Any], data: Any, name: str) -> Run:
         states = self.cloud.stepfunctions
+        self._create_nested()
         created = states.create_state_machine(name=f"m-{name}", definition=json.dumps(machine), roleArn=ROLE)
         with self.wire.listen():
             arn = states.start_execution(stateMachineArn=created["stateMachineArn"], name=name, input=json.dumps(data))[
@@ -225,10 +291,22 @@ class Machine:
         output = json.loads(ended["output"]) if "output" in ended else None
 
         def look() -> list[dict[str, Any]]:
-            pages = states.get_paginator("get_execution_history").paginate(executionArn=arn)
-            return [event for page in pages for event in page["events"]]
+            # Not by the wire: an eighth of a whole run went into writing and reading these events.
+            return sorted(
+                get_backend(ACCOUNT, REGION).get_execution_history(arn)["events"],
+                key=lambda event: event["id"],
+            )
 
         return Run(arn, name, ended["status"], ended.get("error"), ended.get("cause"), output, look)
+
+    def _create_nested(self) -> None:
+        """Create the machines that others start, once, under the names that stand in their definitions."""
+        states = self.cloud.stepfunctions
+        known = {machine["name"] for machine in states.list_state_machines()["stateMachines"]}
+        for nested in {"RevertMachine", "BackupMachine", "RetentionMachine"} - known:
+            real = nested != "RetentionMachine" or self.retains
+            text = json.dumps(one_by_one(definition(nested)) if real else STAND_IN)
+            states.create_state_machine(name=nested, definition=text, roleArn=ROLE)
 
     def _invoke(self, parameters: dict[str, Any], **_where: Any) -> dict[str, Any]:
         step = FUNCTIONS[parameters["FunctionName"].rpartition(":")[2]]
@@ -270,6 +348,39 @@ class Machine:
             memory_limit_in_mb=1024,
             get_remaining_time_in_millis=lambda: self.remaining_ms,
         )
+
+
+def _as_boto_takes_it(_task: Any, parameters: dict[str, Any], **_of: Any) -> None:
+    """Name what starts a nested execution as boto does, which moto leaves out; the input becomes text."""
+    for name in list(parameters):
+        value = parameters.pop(name)
+        parameters[f"{name[0].lower()}{name[1:]}"] = json.dumps(value) if name == "Input" else value
+    # Step Functions makes up a name where none is given; to moto it would be none.
+    parameters.setdefault("name", str(uuid.uuid4()))
+
+
+def _as_a_machine_gets_it(_task: Any, response: dict[str, Any], **_of: Any) -> None:
+    """Name what came of a nested execution as Step Functions does, with times in milliseconds (its guide)."""
+    for name in list(response):
+        value = response.pop(name)
+        written = round(value.timestamp() * 1000) if isinstance(value, datetime) else value
+        response[f"{name[0].upper()}{name[1:]}"] = written
+
+
+def one_by_one(machine: dict[str, Any]) -> dict[str, Any]:
+    """Return a definition whose Maps do one item after the other: the wire and its faults are one for all threads."""
+    states = {
+        name: _one_by_one(state) if state["Type"] == "Map" else state for name, state in machine["States"].items()
+    }
+    return {**machine, "States": states}
+
+
+def _one_by_one(state: dict[str, Any]) -> dict[str, Any]:
+    changed = {name: value for name, value in state.items() if name != "MaxConcurrencyPath"} | {"MaxConcurrency": 1}
+    if "ToleratedFailurePercentage" in state:
+        # moto's grammar takes a fraction only.
+        changed["ToleratedFailurePercentage"] = float(state["ToleratedFailurePercentage"])
+    return changed
 
 
 def _page_of_history(self: StepFunctionResponse) -> ActionResult:

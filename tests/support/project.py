@@ -1,6 +1,7 @@
 """The product's own files, as tests read them: the template and the definitions of the state machines.
 
-``python -m tests.support.project statemachine/backup.asl.yaml`` prints a definition as it is deployed.
+``python -m tests.support.project statemachine/backup.asl.yaml`` prints a definition as it is deployed,
+``python -m tests.support.project template.yaml`` the template with the resources that it includes.
 """
 
 import json
@@ -12,17 +13,44 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.support.environment import ACCOUNT, REGION
+from tests.support.environment import ACCOUNT, BUCKET, REGION
 
 ROOT = Path(__file__).parents[2]
+# The included files that are not CloudFormation's: what servers run.
+GUEST = ("guest/look.yaml", "guest/act.yaml")
 
 
 @cache
 def template() -> dict[str, Any]:
-    """Return template.yaml with CloudFormation's short tags in their long form (``{"Fn::GetAtt": "Table.Arn"}``)."""
+    """Return template.yaml with all that it includes but the guest's documents, and short tags in their long form."""
+    return dict(_included(yaml_of_template()))
+
+
+@cache
+def yaml_of_template() -> dict[str, Any]:
+    """Return template.yaml as it stands, with short tags in their long form."""
     yaml = YAML(typ="safe", pure=True)
     yaml.constructor.add_multi_constructor("!", _long_form)
     return dict(yaml.load((ROOT / "template.yaml").read_text()))
+
+
+def includes() -> list[str]:
+    """Return the files that the template includes, as it writes them."""
+    return re.findall(
+        r"\{Name: AWS::Include, Parameters: \{Location: ([^\s}]+)\}\}", (ROOT / "template.yaml").read_text()
+    )
+
+
+def _included(node: Any) -> Any:
+    """Put its file in place of each ``AWS::Include``; short tags are an error there, as they are to CloudFormation."""
+    match node:
+        case {"Fn::Transform": {"Parameters": {"Location": location}}, **rest} if location not in GUEST:
+            return _included(rest) | YAML(typ="safe", pure=True).load((ROOT / location).read_text())
+        case dict():
+            return {name: _included(value) for name, value in node.items()}
+        case list():
+            return [_included(value) for value in node]
+    return node
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:
@@ -59,6 +87,12 @@ def substitution(value: Any) -> str:
             return function_arn(value)
         case {"Fn::FindInMap": [mapping, key, name]}:
             return str(template()["Mappings"][mapping][key][name])
+        case {"Ref": "Bucket"}:
+            return BUCKET
+        case {"Ref": machine}:
+            return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine}"
+        case {"Fn::Sub": str(text)}:
+            return text.replace("${AWS::Partition}", "aws")
         case {"Fn::Sub": [text, values]}:
             return re.sub(r"\$\{(\w+)\}", lambda match: substitution(values[match[1]]), text)
     raise ValueError(f"the tests do not know what CloudFormation makes of {value}")
@@ -83,9 +117,8 @@ def _long_form(constructor: Any, tag: Any, node: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     [written_as] = sys.argv[1:]
-    [machine] = [
-        name
+    machines = {
+        resource["Properties"]["DefinitionUri"]: name
         for name, resource in resources("AWS::Serverless::StateMachine").items()
-        if resource["Properties"]["DefinitionUri"] == written_as
-    ]
-    json.dump(definition(machine), sys.stdout)
+    }
+    json.dump(template() if written_as == "template.yaml" else definition(machines[written_as]), sys.stdout)

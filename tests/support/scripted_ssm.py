@@ -15,8 +15,11 @@ from botocore.validate import ParamValidator
 
 from quiesce.aws.ssm import Guest
 from quiesce.clock import Clock
+from quiesce.guest.documents import VERBS, Documents
 from tests.support.factories.run import INSTANCE
 
+# All verbs, in the version that a plan took.
+THE_DOCUMENT = Documents(dict.fromkeys(VERBS, "the-document"), {"the-document": "3"})
 COMMAND_ID = "11111111-2222-3333-4444-555555555555"
 
 
@@ -82,7 +85,7 @@ class ScriptedSsm:
             "ssm", region_name="eu-central-1", aws_access_key_id="test", aws_secret_access_key="test", config=once
         )
         client.meta.events.register_first("before-send.ssm", self._answer)
-        return Guest(client, "the-document", INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep))
+        return Guest(client, THE_DOCUMENT, INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep))
 
     def _sleep(self, seconds: float) -> None:
         assert seconds > 0, "a pause of no length makes a busy loop"

@@ -11,12 +11,12 @@ from botocore.config import Config
 
 from sandbox.aws.run_command import RunCommand, respond
 
-DOCUMENT = Path(__file__).parents[2] / "guest" / "document.yaml"
+GUEST = Path(__file__).parents[2] / "guest"
 
 
 @cache
-def guest_document(bucket: str, region: str) -> dict[str, Any]:
-    """Return the guest's document, as CloudFormation makes it for a stack with this bucket."""
+def guest_document(kind: str, bucket: str, region: str) -> dict[str, Any]:
+    """Return the guest's document ``look`` or ``act`` as CloudFormation makes it for a stack with this bucket."""
     values = {"${Bucket}": bucket, "${AWS::Region}": region, "${AWS::URLSuffix}": "amazonaws.com"}
 
     def resolved(node: Any) -> Any:
@@ -31,7 +31,7 @@ def guest_document(bucket: str, region: str) -> dict[str, Any]:
             text = text.replace(name, value)
         return text
 
-    document: dict[str, Any] = resolved(yaml.safe_load(DOCUMENT.read_text()))
+    document: dict[str, Any] = resolved(yaml.safe_load((GUEST / f"{kind}.yaml").read_text()))
     return document
 
 

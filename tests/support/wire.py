@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -98,6 +99,7 @@ class Wire:
     _faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
     _listening: bool = False
+    _lock: Any = field(default_factory=Lock)
 
     @contextmanager
     def listen(self, *, on: bool = True) -> Iterator[None]:
@@ -139,8 +141,9 @@ class Wire:
         if not self._listening or service == "lambda" or (service, operation) in BY_THE_TEST:
             return effect()
         call = f"{service}:{operation}"
-        self.sent.append(call)
-        self._counts[call] = number = self._counts.get(call, 0) + 1
+        with self._lock:
+            self.sent.append(call)
+            self._counts[call] = number = self._counts.get(call, 0) + 1
         fault = self._faults.pop((call, number), None) or self.down.get(service)
         return fault(request, effect) if fault else effect()
 

@@ -4,7 +4,15 @@ import pytest
 
 from quiesce.settings import Settings
 
-ENVIRONMENT = {"STACK_NAME": "s", "TABLE_NAME": "t", "BUCKET_NAME": "b", "TOPIC_ARN": "a", "DOCUMENT_NAME": "d"}
+ENVIRONMENT = {
+    "STACK_NAME": "s",
+    "TABLE_NAME": "t",
+    "BUCKET_NAME": "b",
+    "TOPIC_ARN": "a",
+    "LOOK_DOCUMENT": "l",
+    "ACT_DOCUMENT": "d",
+    "TIMEZONE": "UTC",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +22,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_come_from_the_environment() -> None:
-    expected = Settings(stack_name="s", table_name="t", bucket_name="b", topic_arn="a", document_name="d")
+    expected = Settings(
+        stack_name="s",
+        table_name="t",
+        bucket_name="b",
+        topic_arn="a",
+        look_document="l",
+        act_document="d",
+        timezone="UTC",
+    )
     assert Settings.from_env() == expected
 
 

@@ -6,12 +6,18 @@ from typing import Any, NamedTuple, get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from quiesce.backup.input import BackupRequest, read_request
+from quiesce.backup.input import BackupRequest, OfPolicyRun, read_request
 from quiesce.errors import Refused
+from quiesce.policy.alert import Alert
 from quiesce.policy.file import read_policy
-from quiesce.policy.parts import ImageRenewal, Scripts, VolumeChoice, Vss
+from quiesce.policy.keep import Keep
+from quiesce.policy.parts import ImageRenewal, Scripts, VolumeChoice
 from quiesce.policy.policy import Policy, Target
+from quiesce.policy.schedule import Schedule
+from quiesce.policy.selection import Selector
 from quiesce.policy.target import TargetSettings
+from quiesce.policy.vss import Vss
+from quiesce.policy_run.input import PolicyRequest, read_policy_request
 from quiesce.recovery.input import Overrides, RecoveryRequest, VolumeOverride, read_recovery_request
 from tests.support.factories.run import INSTANCE, a_policy_document
 
@@ -32,13 +38,23 @@ def in_defaults(field: str) -> Callable[[dict[Any, Any]], dict[str, Any]]:
 
 PLACES: dict[type[BaseModel], Place] = {
     Policy: Place("policy: ", lambda part: {**a_policy_document(), **part}),
+    Keep: Place("policy: keep.", lambda part: {**a_policy_document(), "keep": part}, {"daily": 1}),
+    Alert: Place("policy: alert.", lambda part: a_policy_document(alert=part), {"no_good_point_for": "26h"}),
     TargetSettings: Place("policy: defaults.", lambda part: a_policy_document(defaults=part)),
     Target: Place("policy: targets[0].", lambda part: a_policy_document(targets=[{"instance_id": INSTANCE, **part}])),
+    Selector: Place("policy: exclude[0].", lambda part: a_policy_document(exclude=[part]), {"tag_key": "Backup"}),
     VolumeChoice: Place("policy: defaults.volumes.", in_defaults("volumes")),
     Scripts: Place("policy: defaults.scripts.", in_defaults("scripts")),
     Vss: Place("policy: defaults.vss.", in_defaults("vss")),
     ImageRenewal: Place("policy: defaults.initial_image.", in_defaults("initial_image"), {"every_days": 90}),
+    Schedule: Place("policy: schedules[0].", lambda part: a_policy_document(schedules=[part]), {"cron": "0 2 * * ? *"}),
     BackupRequest: Place("", lambda part: {"policy": "files", "instance_id": INSTANCE, **part}),
+    OfPolicyRun: Place(
+        "policy_run.",
+        lambda part: {"policy": "files", "instance_id": INSTANCE, "policy_run": part},
+        {"id": "run-1", "target": 0},
+    ),
+    PolicyRequest: Place("", lambda part: {"policy": "files", **part}),
     RecoveryRequest: Place("", lambda part: {**POINT, **part}),
     Overrides: Place("overrides.", lambda part: {**POINT, "overrides": part}),
     VolumeOverride: Place("overrides.volumes.xvdf.", lambda part: {**POINT, "overrides": {"volumes": {"xvdf": part}}}),
@@ -68,12 +84,14 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def read(place: Place, document: Any) -> None:
-    if place.path.startswith("policy"):
+    if place is PLACES[PolicyRequest]:
+        read_policy_request(document)
+    elif place.path.startswith("policy: "):
         read_policy(document, "policy")
     elif "policy" in document:
         read_request(document)
     else:
-        read_recovery_request(document)
+        read_recovery_request(document, "UTC")
 
 
 def words_of(model: type[BaseModel], part: dict[Any, Any]) -> str:
@@ -84,7 +102,7 @@ def words_of(model: type[BaseModel], part: dict[Any, Any]) -> str:
 
 
 def test_every_part_that_a_person_may_write_stands_in_these_tests() -> None:
-    roots = (Policy, BackupRequest, RecoveryRequest)
+    roots = (Policy, BackupRequest, PolicyRequest, RecoveryRequest)
     assert {model for root in roots for model in models_in(root)} == set(PLACES)
 
 
@@ -125,9 +143,10 @@ BOUNDS = "correct it; docs/reference/reference.md has the bounds of every field"
         (Vss, {"backup_type": None}, f"backup_type: null: must be 'full' or 'copy'. Remedy: {BOUNDS}."),
         (
             Vss,
-            {"exclude_writers": ["SqlServerWriter"]},
-            "exclude_writers[0]: 'SqlServerWriter': must be the id of a writer, such as "
-            f"{{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}}. Remedy: {BOUNDS}.",
+            {"exclude_writers": ["SqlServerWritr"]},
+            "exclude_writers[0]: 'SqlServerWritr': must be the id of a writer, such as "
+            "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}, or a name that docs/reference/writers.md has; "
+            f"the name that is most like it is 'SqlServerWriter'. Remedy: {BOUNDS}.",
         ),
         (ImageRenewal, {"every_days": 0}, f"every_days: 0: must be a whole number from 1 to 365. Remedy: {BOUNDS}."),
         (
@@ -155,7 +174,8 @@ BOUNDS = "correct it; docs/reference/reference.md has the bounds of every field"
         (
             TargetSettings,
             {"tags": {"a": "b"}},
-            "tags: is not a field that quiesce knows. Remedy: move it to the top level of the policy.",
+            "tags: is not a field that quiesce knows. "
+            "Remedy: move it under 'targets' or 'exclude' of the policy, or to its top level.",
         ),
         (
             TargetSettings,

@@ -26,6 +26,14 @@ LINKS = Config(
 )
 REPEATABLE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=3, read_timeout=20)
 
+# For calls side by side: EBS throttles a Region's, and botocore then waits longer each time (EBS User Guide, "Retry").
+SIDE_BY_SIDE = Config(
+    retries={"mode": "standard", "total_max_attempts": 6},
+    connect_timeout=3,
+    read_timeout=20,
+    max_pool_connections=32,
+)
+
 # How a call can fail: with one of quiesce's errors, or with one of AWS's that has no translation.
 ANY_REFUSAL = (QuiesceError, ClientError)
 

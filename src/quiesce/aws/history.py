@@ -1,6 +1,7 @@
-"""Step Functions' history of an execution: what the states of one that has ended without a record had left."""
+"""What Step Functions knows of an execution: whether it has ended, and what its states had left."""
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.clients import repeatable
@@ -10,6 +11,18 @@ if TYPE_CHECKING:
 
 # An event can hold a whole state document, 256 KiB.
 EVENTS_OF_A_PAGE = 10
+
+
+def ended_at(client: "SFNClient", execution: str) -> datetime | None:
+    """Return when an execution ended, None while it runs.
+
+    Raises:
+        AwsThrottled, AwsUnavailable: retried by the state machine.
+        AccessDenied: not retried.
+    """
+    with repeatable("states:DescribeExecution"):
+        described = client.describe_execution(executionArn=execution)
+        return None if described["status"] == "RUNNING" else described["stopDate"]
 
 
 def last_document(client: "SFNClient", execution: str) -> Any:

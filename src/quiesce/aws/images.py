@@ -1,6 +1,5 @@
 """EC2's images: those of a server, and how to create and deregister one."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +16,31 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ImageTypeDef
 
 TAKEN = "InvalidAMIName.Duplicate"
-NOT_FOUND = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"}
+NOT_FOUND = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed"}
 
 
 def find_images(client: "EC2Client", stack: str, instance_id: str) -> list[FoundImage]:
     """Return the images of a server by their tags; EC2 may not list one yet right after its creation."""
     ours = {tags.STACK: stack, tags.INSTANCE: instance_id}
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
-    return describe_images(client, filters, ["self"])
-
-
-def describe_images(client: "EC2Client", filters: Any, owners: Sequence[str] = ()) -> list[FoundImage]:
-    """Return the images that match filters."""
     with repeatable("ec2:DescribeImages"):
-        pages = client.get_paginator("describe_images").paginate(Owners=list(owners), Filters=filters)
+        pages = client.get_paginator("describe_images").paginate(Owners=["self"], Filters=filters)  # type: ignore[arg-type]
         return [_found(image) for page in pages for image in page["Images"]]
+
+
+def describe_image(client: "EC2Client", image_id: str) -> FoundImage | None:
+    """Return an image of whatever owner by its id; None if there is none, or this account may not use it.
+
+    By id, because EC2 goes through every public image for a filter without owners. A deprecated image can be launched.
+    """
+    try:
+        with repeatable("ec2:DescribeImages"):
+            found = client.describe_images(ImageIds=[image_id], IncludeDeprecated=True)["Images"]
+            return _found(found[0]) if found else None
+    except ClientError as error:
+        if code_of(error) in NOT_FOUND:
+            return None
+        raise
 
 
 def create_image(client: "EC2Client", request: dict[str, Any]) -> str:
@@ -89,4 +98,6 @@ def _found(image: "ImageTypeDef") -> FoundImage:
         platform=image.get("Platform", "").lower(),
         billing=image.get("UsageOperation", ""),
         by_backup=tags.RUN in found,
+        product_codes=tuple(code["ProductCodeId"] for code in image.get("ProductCodes", [])),
+        devices=tuple(m["DeviceName"] for m in image.get("BlockDeviceMappings", []) if "Ebs" in m),
     )

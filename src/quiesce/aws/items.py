@@ -1,6 +1,6 @@
 """Items of the stack's table: put, update, delete, read and query; a write may have a condition."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from quiesce.aws.clients import code_of, repeatable
+from quiesce.errors import AwsThrottled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Values = Mapping[str, str | datetime]
 """Attributes by name: text, or a time, which DynamoDB keeps as whole seconds since 1970."""
+
+# So many items one call reads at most (DynamoDB API reference, BatchGetItem).
+AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Items:
         return self._write("PutItem", self.client.put_item, Item={**_key(pk, sk), **_typed(item)}, **extra)
 
     def update(self, pk: str, sk: str, change: str, condition: str, values: Values) -> bool:
-        """Change an item, ``SET`` or ``REMOVE``; False if the condition does not hold."""
-        expressions = {"UpdateExpression": change, "ConditionExpression": condition}
+        """Change an item, ``SET`` or ``REMOVE``; False if the condition, empty for none, does not hold."""
+        expressions = {"UpdateExpression": change} | ({"ConditionExpression": condition} if condition else {})
         return self._write("UpdateItem", self.client.update_item, Key=_key(pk, sk), **_expressions(expressions, values))
 
     def delete(self, pk: str, sk: str, condition: str, values: Values) -> bool:
@@ -51,19 +55,72 @@ class Items:
         expressions = _expressions({"ConditionExpression": condition}, values)
         return self._write("DeleteItem", self.client.delete_item, Key=_key(pk, sk), **expressions)
 
-    def read(self, pk: str, sk: str) -> dict[str, str]:
-        """Return an item's attributes as text, as last written; empty if there is none."""
+    def read(self, pk: str, sk: str, *attributes: str) -> dict[str, str]:
+        """Return an item's attributes, or those named, as text, as last written; empty if there is none."""
+        names = {f"#{name}": name for name in attributes}
+        only = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
         with repeatable("dynamodb:GetItem"):
-            answer = self.client.get_item(TableName=self.table, Key=_key(pk, sk), ConsistentRead=True)
+            key = _key(pk, sk)
+            answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True, **only)  # type: ignore[arg-type]
             return _plain(answer.get("Item", {}))
 
-    def query(self, pk: str, sk_prefix: str, attribute: str) -> Iterator[str]:
-        """Yield one attribute, as last written, of a partition's items that have it and a sort key of this prefix."""
+    def read_many(self, keys: Sequence[tuple[str, str]], *attributes: str) -> dict[tuple[str, str], dict[str, str]]:
+        """Return those of many items that are there, by their keys, with the attributes named, as last written."""
+        names = {f"#{name}": name for name in ("pk", "sk", *attributes)}
+        shape = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names, "ConsistentRead": True}
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            wanted: Any = {self.table: {"Keys": [_key(*key) for key in keys[start : start + AT_ONCE]], **shape}}
+            while wanted:
+                with repeatable("dynamodb:BatchGetItem"):
+                    answer = self.client.batch_get_item(RequestItems=wanted)
+                    some = [_plain(item) for item in answer["Responses"].get(self.table, [])]
+                    found |= {(item.pop("pk"), item.pop("sk")): item for item in some}
+                    wanted = answer["UnprocessedKeys"]
+                    if wanted and not some:
+                        raise AwsThrottled("dynamodb:BatchGetItem: DynamoDB read none of the items that were asked for")
+        return found
+
+    def nearest(self, pk: str, sk: str, attribute: str, count: int, *, above: bool) -> list[str]:
+        """Return one attribute, as last written, of the items that are nearest to a sort key, the nearest first.
+
+        Args:
+            pk: partition key.
+            sk: any text; an item with this very sort key counts as below.
+            attribute: which one.
+            count: how many items to look at.
+            above: whether those with greater sort keys are meant, else those below.
+        """
         with repeatable("dynamodb:Query"):
             pages = self.client.get_paginator("query").paginate(
+                ScanIndexForward=above,
+                PaginationConfig={"MaxItems": count, "PageSize": count},
                 TableName=self.table,
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-                ExpressionAttributeValues=_typed({":pk": pk, ":sk": sk_prefix}),
+                KeyConditionExpression=f"pk = :pk AND sk {'>' if above else '<='} :sk",
+                ExpressionAttributeValues=_typed({":pk": pk, ":sk": sk}),
+                ProjectionExpression="#attribute",
+                ExpressionAttributeNames={"#attribute": attribute},
+                ConsistentRead=True,
+            )
+            return [_plain(item)[attribute] for page in pages for item in page["Items"]]
+
+    def query(self, pk: str, sk_prefix: str, attribute: str, latest: int | None = None) -> Iterator[str]:
+        """Yield one attribute, as last written, of a partition's items that have it and a sort key of this prefix.
+
+        Args:
+            pk: partition key.
+            sk_prefix: what the sort keys begin with; empty for all.
+            attribute: which one.
+            latest: how many items to look at, the greatest sort key first; None for all, the smallest first.
+        """
+        within = {":pk": pk, ":sk": sk_prefix} if sk_prefix else {":pk": pk}
+        with repeatable("dynamodb:Query"):
+            pages = self.client.get_paginator("query").paginate(
+                ScanIndexForward=latest is None,
+                PaginationConfig={"MaxItems": latest} if latest else {},
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)" if sk_prefix else "pk = :pk",
+                ExpressionAttributeValues=_typed(within),
                 ProjectionExpression="#attribute",
                 ExpressionAttributeNames={"#attribute": attribute},
                 ConsistentRead=True,

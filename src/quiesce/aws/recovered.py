@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.clients import tags_of
@@ -12,12 +13,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecoveredServer:
-    """A server; ``reason`` is why it is in its state, empty if EC2 gives none."""
+    """A server; ``reason`` is why it is in its state and ``reason_code`` EC2's name for it, empty if EC2 gives none.
+
+    ``launched_at`` is when it was last launched or started, in UTC.
+    """
 
     server_id: str
     state: str
     reason: str
+    reason_code: str
+    launched_at: datetime
     tags: Mapping[str, str]
+
+    @property
+    def given_up(self) -> bool:
+        """Whether EC2 gave up a launch or start after it had taken the call; mostly a volume's key can't be used.
+
+        Source: EC2 user guide, "Troubleshoot instance launch issues".
+        """
+        return self.reason_code == "Client.InternalError"
+
+    @property
+    def standing(self) -> str:
+        """The server and its state in words, with EC2's reason unless a call of the recovery is the reason."""
+        asked = self.reason_code in ("", "pending", "Client.UserInitiatedShutdown")
+        return f"{self.server_id} is {self.state}" + ("" if asked else f" ({self.reason})")
 
 
 @dataclass(frozen=True)
@@ -49,8 +69,15 @@ class RecoveredGroup:
 
 def recovered_server(instance: "InstanceTypeDef") -> RecoveredServer:
     """Read a server."""
-    reason = instance.get("StateReason", {}).get("Message", "")
-    return RecoveredServer(instance["InstanceId"], instance["State"]["Name"], reason, tags_of(instance))
+    reason = instance.get("StateReason", {})
+    return RecoveredServer(
+        server_id=instance["InstanceId"],
+        state=instance["State"]["Name"],
+        reason=reason.get("Message", ""),
+        reason_code=reason.get("Code", ""),
+        launched_at=instance["LaunchTime"],
+        tags=tags_of(instance),
+    )
 
 
 def recovered_volume(volume: "VolumeTypeDef") -> RecoveredVolume:

@@ -60,8 +60,8 @@ REMEDIES = {
     "AttachmentLimitExceeded": f"choose an instance_type that takes more volumes{IN_OVERRIDES}",
     "InvalidAMIID.NotFound": "name another image in image_id, under a new recovery_id",
     "InvalidAMIID.Unavailable": "name another image in image_id, under a new recovery_id",
-    "InvalidSnapshot.NotFound": "choose another recovery point, under a new recovery_id",
-    "InvalidKeyPair.NotFound": f"name another key_name{IN_OVERRIDES}",
+    "InvalidSnapshot.NotFound": "start it under a new recovery_id: its plan says what can be recovered without it",
+    "InvalidKeyPair.NotFound": f"name another key_name, or '' for none{IN_OVERRIDES}",
     "InvalidIPAddress.InUse": f"name a free private_ip{IN_OVERRIDES}",
 }
 OTHERWISE = "mend what EC2 names, and start it again under the same recovery_id"
@@ -138,10 +138,10 @@ def find_group(client: "EC2Client", recovery_id: str, stack: str) -> RecoveredGr
 
 
 def make_group(client: "EC2Client", plan: RecoveryPlan, stack: str) -> None:
-    """Make the recovery's security group; its name has the recovery's id, so that EC2 makes no second one."""
+    """Make the recovery's security group; its name has stack and recovery, so that EC2 makes no second one."""
     with change("ec2:CreateSecurityGroup"):
         client.create_security_group(
-            GroupName=f"quiesce recovery {plan.recovery_id}",
+            GroupName=f"{stack} recovery {plan.recovery_id}",
             Description="No traffic: a server in recovery before its volumes are in place",
             VpcId=plan.vpc_id,
             TagSpecifications=[tags.tag_specification("security-group", tags_for(plan, stack))],

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from quiesce import tags
-from quiesce.aws.clients import code_of, repeatable, tags_of
-from quiesce.aws.images import describe_images
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.aws.images import describe_image
+from quiesce.aws.point_looks import find_snapshots
 from quiesce.aws.recovery_changes import REMEDIES, change
 from quiesce.errors import AccessDenied, RecoveryRefused
 from quiesce.points.image import FoundImage
-from quiesce.recovery.obstacles import Found, FoundSnapshot, FoundSubnet
+from quiesce.recovery.obstacles import Found, FoundSubnet
 from quiesce.recovery.plan import RecoveryPlan
 from quiesce.recovery.requests import launch_request, volume_request
 
@@ -21,26 +21,12 @@ MISSING_RIGHT = (
     "for an instance profile name its role in the stack's parameter ServerRoles, "
     "for a key let the function's role use it by the key's policy (docs/use/recover.md, Rights)"
 )
-# Filters take at most this many values (EC2 API reference).
-FILTER_VALUES = 200
 
 
 def look(client: "EC2Client", plan: RecoveryPlan) -> Found:
     """Return what EC2 has of what the plan names; by filters, so that EC2 raises no error for what is gone."""
-    return Found(_snapshots(client, plan), _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
-
-
-def find_instances(client: "EC2Client", stack: str, run_id: str) -> list[str]:
-    """Return the servers that runs of this id backed up, by the tags of their snapshots; empty if none is left.
-
-    There may be several: the name of an execution, from which the id comes, is free again after 90 days.
-    """
-    ours = {tags.STACK: stack, tags.RUN: run_id}
-    filters: Any = [{"Name": f"tag:{key}", "Values": [value]} for key, value in ours.items()]
-    with repeatable("ec2:DescribeSnapshots"):
-        pages = client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
-        found = [tags_of(snapshot).get(tags.INSTANCE, "") for page in pages for snapshot in page["Snapshots"]]
-    return sorted({instance_id for instance_id in found if instance_id})
+    snapshots = find_snapshots(client, [volume.snapshot_id for volume in plan.volumes])
+    return Found(snapshots, _image(client, plan), _subnet(client, plan), _group_vpcs(client, plan))
 
 
 def find_subnets(client: "EC2Client", vpc_id: str) -> list[FoundSubnet]:
@@ -85,21 +71,8 @@ def _try(call: str, method: Any, request: dict[str, Any]) -> RecoveryRefused | N
     return RecoveryRefused(call, "EC2 answered a DryRun as if it had not been one", "report this to quiesce")
 
 
-def _snapshots(client: "EC2Client", plan: RecoveryPlan) -> dict[str, FoundSnapshot]:
-    wanted, found = [volume.snapshot_id for volume in plan.volumes], {}
-    for start in range(0, len(wanted), FILTER_VALUES):
-        filters: Any = [{"Name": "snapshot-id", "Values": wanted[start : start + FILTER_VALUES]}]
-        with repeatable("ec2:DescribeSnapshots"):
-            pages = client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
-            for snapshot in (s for page in pages for s in page["Snapshots"]):
-                tier = str(snapshot.get("StorageTier", "standard"))
-                found[snapshot["SnapshotId"]] = FoundSnapshot(str(snapshot["State"]), tier)
-    return found
-
-
 def _image(client: "EC2Client", plan: RecoveryPlan) -> FoundImage | None:
-    found = describe_images(client, [{"Name": "image-id", "Values": [plan.image_id]}])
-    return found[0] if found else None
+    return describe_image(client, plan.image_id)
 
 
 def _subnet(client: "EC2Client", plan: RecoveryPlan) -> FoundSubnet | None:
@@ -111,7 +84,7 @@ def _subnets(client: "EC2Client", name: str, value: str) -> list[FoundSubnet]:
     with repeatable("ec2:DescribeSubnets"):
         pages = client.get_paginator("describe_subnets").paginate(Filters=[{"Name": name, "Values": [value]}])
         found = [subnet for page in pages for subnet in page["Subnets"]]
-        return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"]) for s in found]
+        return [FoundSubnet(s["SubnetId"], s["AvailabilityZone"], s["VpcId"], s.get("CidrBlock", "")) for s in found]
 
 
 def _group_vpcs(client: "EC2Client", plan: RecoveryPlan) -> dict[str, str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # How long a run holds its server without renewal: the longest steps with their retries (a test adds them up).
 LEASE_S = 1200
 # The same from Freeze on: Thaw and Complete have the longest retries.
-ASKING_LEASE_S = 8100
+ASKING_LEASE_S = 11700
 
 
 class Runs:

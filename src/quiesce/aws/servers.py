@@ -12,10 +12,14 @@ from quiesce.backup.planning import Server
 from quiesce.backup.volumes import AttachedVolume
 from quiesce.errors import ServerRefused
 from quiesce.points.parts import Source, Volume
+from quiesce.policy.selection import Candidate
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, VolumeTypeDef
+
+
+METADATA_OPTIONS = ("HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint", "HttpProtocolIpv6", "InstanceMetadataTags")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def instance_of(described: "InstanceTypeDef") -> Instance:
 
 def _source(instance: "InstanceTypeDef") -> Source:
     """Return what a recovery needs of a server; what EC2 does not report is empty, and a recovery then asks for it."""
+    placement = instance.get("Placement", {})
     return Source(
         instance_type=instance.get("InstanceType", ""),
         architecture=instance.get("Architecture", ""),
@@ -57,11 +62,39 @@ def _source(instance: "InstanceTypeDef") -> Source:
         root_device=instance.get("RootDeviceName", ""),
         vpc_id=instance.get("VpcId", ""),
         subnet_id=instance.get("SubnetId", ""),
-        availability_zone=instance.get("Placement", {}).get("AvailabilityZone", ""),
+        availability_zone=placement.get("AvailabilityZone", ""),
         security_group_ids=[group["GroupId"] for group in instance.get("SecurityGroups", [])],
         key_name=instance.get("KeyName"),
         instance_profile_arn=instance.get("IamInstanceProfile", {}).get("Arn"),
+        usage_operation=instance.get("UsageOperation", ""),
+        product_codes=[code["ProductCodeId"] for code in instance.get("ProductCodes", [])],
+        private_ip=instance.get("PrivateIpAddress", ""),
+        public_ip=instance.get("PublicIpAddress", ""),
+        tags={key: value for key, value in tags_of(instance).items() if not key.startswith(("aws:", tags.PREFIX))},
+        metadata_options=_metadata_options(instance),
+        tenancy=placement.get("Tenancy", ""),
+        host_id=placement.get("HostId", ""),
+        placement_group=placement.get("GroupName", ""),
+        cpu_options=_cpu_options(instance),
+        interfaces=[i["NetworkInterfaceId"] for i in instance.get("NetworkInterfaces", []) if not _is_first(i)],
     )
+
+
+def _metadata_options(instance: "InstanceTypeDef") -> dict[str, str | int]:
+    """Return those of the metadata options that RunInstances takes, as EC2 names them."""
+    described: Any = instance.get("MetadataOptions", {})
+    return {name: described[name] for name in METADATA_OPTIONS if name in described}
+
+
+def _cpu_options(instance: "InstanceTypeDef") -> dict[str, int]:
+    """Return the numbers of cores and threads, as EC2 names them."""
+    described: Any = instance.get("CpuOptions", {})
+    return {name: described[name] for name in ("CoreCount", "ThreadsPerCore") if name in described}
+
+
+def _is_first(interface: Any) -> bool:
+    attachment: Any = interface.get("Attachment", {})
+    return bool(attachment.get("DeviceIndex", 0) == 0)
 
 
 def describe_server(client: "EC2Client", instance_id: str, region: str) -> Instance:
@@ -85,6 +118,34 @@ def describe_server(client: "EC2Client", instance_id: str, region: str) -> Insta
             "correct the id; a server in another region is backed up by a stack there",
         )
     return instances[0]
+
+
+def find_candidates(client: "EC2Client") -> list[Candidate]:
+    """Return every server of the account and Region, as a policy chooses among them.
+
+    No filter: EC2's would take ``*`` and ``?`` in a tag's value for signs, and leave out what a note must name.
+    """
+    with repeatable("ec2:DescribeInstances"):
+        pages = client.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": 1000})
+        return [
+            candidate_of(each)
+            for page in pages
+            for reservation in page["Reservations"]
+            for each in reservation["Instances"]
+        ]
+
+
+def candidate_of(described: "InstanceTypeDef") -> Candidate:
+    """Return a server as a policy chooses it."""
+    own = tags_of(described)
+    return Candidate(
+        instance_id=described["InstanceId"],
+        tags=own,
+        state=described["State"]["Name"],
+        # PlatformDetails is what EC2 bills, such as "Windows with SQL Server Standard"; Platform also has own licences.
+        windows="windows" in (described.get("Platform", "").lower(), described.get("PlatformDetails", "").lower()[:7]),
+        recovery=own.get(tags.RECOVERING, ""),
+    )
 
 
 def server_of(instance: Instance) -> Server:

@@ -103,20 +103,24 @@ def find_snapshots(client: "EC2Client", run: RunIdentity, stack: str) -> list[Sn
 def tag_snapshots(client: "EC2Client", record: Record) -> list[str]:
     """Tag a recovery point's snapshots with its consistency; IAM allows it on this stack's snapshots only.
 
+    One beside which the run built another is ``raw``, and only crash-consistent: who picks by tag gets the built one.
     A snapshot that was deleted is skipped, whether the run has noticed it or not: the record names it.
 
     Returns:
         A note on each snapshot that EC2 refused to tag: only the record then has its consistency.
     """
-    untagged = []
+    untagged, raw = [], {built.built_from for built in record.built}
     for snapshot in record.snapshots:
         # A snapshot that does not exist has no tags, so IAM might deny the call where EC2 would answer "not found".
         if snapshot.state in NOT_TAGGABLE:
             continue
-        pair = {tags.CONSISTENCY: record.consistency.level, tags.DEVICE: snapshot.device}
+        level = record.consistency.level
+        own = {tags.CONSISTENCY: level, tags.DEVICE: snapshot.device}
+        if snapshot.snapshot_id in raw and level == "application":
+            own |= {tags.CONSISTENCY: "crash", tags.STATE: tags.RAW}
         try:
             with repeatable("ec2:CreateTags"):
-                client.create_tags(Resources=[snapshot.snapshot_id], Tags=tags.tag_list(pair))
+                client.create_tags(Resources=[snapshot.snapshot_id], Tags=tags.tag_list(own))
         except (AccessDenied, ClientError) as error:
             if not isinstance(error, ClientError) or code_of(error) != "InvalidSnapshot.NotFound":
                 untagged.append(f"{snapshot.snapshot_id} has no {tags.CONSISTENCY}: {error}")

@@ -1,7 +1,7 @@
 """Systems Manager: sends a verb to a server and waits for its answer. Sending it twice is safe: it runs once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -10,7 +10,8 @@ from quiesce.aws.clients import code_of, repeatable
 from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
 from quiesce.guest.agent import Agent
-from quiesce.guest.answers import MAX_QUOTED, Answer, Question, has_line, read_answer
+from quiesce.guest.answers import MAX_QUOTED, Answer, Question, has_line, is_cut, read_answer
+from quiesce.guest.documents import VERSION, Documents
 from quiesce.guest.patience import Patience
 
 if TYPE_CHECKING:
@@ -35,8 +36,14 @@ LOST = frozenset(
         "NoInstancesInTag",
     ]
 )
-# SSM's error codes for a document and parameters that do not fit together, or not into 64 KB.
-MISFITS = frozenset({"InvalidDocument", "InvalidParameters", "MaxDocumentSizeExceeded"})
+# SSM's error codes for a document that it does not have, or not in this version.
+MISSING_DOCUMENT = frozenset({"InvalidDocument", "InvalidDocumentVersion"})
+# The same, and those for a document and parameters that do not fit together, or not into 64 KB.
+MISFITS = MISSING_DOCUMENT | {"InvalidParameters", "MaxDocumentSizeExceeded"}
+# How SSM is asked for the number of the latest version; the number is what is sent.
+LATEST = "$LATEST"
+# A version's statuses before it can be sent.
+BEING_MADE = frozenset({"Creating", "Updating"})
 # SSM's error codes for a server that it does not know, or no longer knows.
 UNREACHABLE = frozenset({"InvalidInstanceId", "UnsupportedPlatformType"})
 # SSM refuses a shorter time.
@@ -45,16 +52,18 @@ SHORTEST_DELIVERY_S = 30
 FIRST_ATTEMPT = "1"
 # After a command that the agent ended without an answer: its worker died, or a scanner kept it from starting.
 SEND_AGAIN_S = 2.0
+# Less of a log than this says nothing.
+SHORT_LOG_BYTES = 100_000
 # After a look that SSM did not answer: it asks for slower calls, and publishes no number.
 UNANSWERED_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A server, the document that carries verbs to it, and the clock by which we wait for it."""
+    """A server, the documents that carry verbs to it, and the clock by which we wait for it."""
 
     client: "SSMClient"
-    document: str
+    documents: Documents
     instance_id: str
     clock: Clock
 
@@ -70,11 +79,39 @@ class Guest:
                 raise
             return None
 
+    def with_latest_documents(self) -> "Guest":
+        """Return the server with each document in its latest version by now: the one that a run sends to its end.
+
+        Raises:
+            CommandRefused: SSM has no such document, or could not make its latest version; not retried.
+            AwsThrottled: retried by the state machine.
+            AwsUnavailable: no usable answer, or SSM is still making the version; retried by the state machine.
+        """
+        versions = {name: self._latest_version(name) for name in self.documents.names}
+        return replace(self, documents=self.documents.at(versions))
+
+    def _latest_version(self, name: str) -> str:
+        try:
+            with repeatable("ssm:DescribeDocument"):
+                found = self.client.describe_document(Name=name, DocumentVersion=LATEST)["Document"]
+                version, status = found["DocumentVersion"], found["Status"]
+                if not VERSION.fullmatch(version):
+                    raise ValueError(f"version {version!r} of {name}")
+        except ClientError as error:
+            if code_of(error) in MISSING_DOCUMENT:
+                raise CommandRefused(f"SSM does not have {name}: {error}. Deploy the stack again") from error
+            raise
+        if status in BEING_MADE:
+            raise AwsUnavailable(f"ssm:DescribeDocument: version {version} of {name} is {status}: the stack is updated")
+        if status != "Active":
+            raise CommandRefused(f"version {version} of {name} is {status} in SSM. Deploy the stack again")
+        return version
+
     def ask(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> Answer:
         """Send one verb and wait for its answer.
 
         Args:
-            verb: of guest/document.yaml.
+            verb: of guest/look.yaml or guest/act.yaml.
             parameters: of the document; all values are text.
             patience: how long to wait for the answer, and until when to send the verb again if the agent ended its
                 command without an answer; the server does not start a command after ``limit_s`` (30 s at least).
@@ -87,7 +124,13 @@ class Guest:
             AwsUnavailable: it is not known whether SSM took the command; retried by the state machine.
                 Both come from sending only: a look that SSM does not answer is repeated.
         """
+        began = self.clock.monotonic()
         ended = self._ended(verb, parameters, patience)
+        while is_cut(ended.get("StandardOutputContent", "")) and parameters.get("LogBytes", "0") != "0":
+            # It has been done: the same verb again answers at once, with less of the log.
+            parameters = {**parameters, "LogBytes": str(_fewer(int(parameters["LogBytes"])))}
+            left_s = patience.limit_s - (self.clock.monotonic() - began)
+            ended = self._ended(verb, parameters, replace(patience, limit_s=left_s))
         question = Question(verb, parameters["RunId"], parameters.get("Attempt", FIRST_ATTEMPT), self.instance_id)
         answer = read_answer(ended.get("StandardOutputContent", ""), ended.get("StandardErrorContent", ""), question)
         if answer.ok != (ended["Status"] == "Success" and ended["ResponseCode"] == 0):
@@ -110,10 +153,12 @@ class Guest:
             self.clock.sleep(SEND_AGAIN_S)
 
     def _send(self, verb: str, parameters: Mapping[str, str], delivery_s: int) -> str:
+        document, version = self.documents.carrying(verb)
         try:
             with repeatable("ssm:SendCommand"):
                 answer = self.client.send_command(
-                    DocumentName=self.document,
+                    DocumentName=document,
+                    DocumentVersion=version,
                     InstanceIds=[self.instance_id],
                     TimeoutSeconds=delivery_s,
                     Comment=f"quiesce {verb} {parameters['RunId']}"[:100],
@@ -124,7 +169,7 @@ class Guest:
             if code_of(error) in UNREACHABLE:
                 raise AgentUnreachable(f"SSM refuses a command for {self.instance_id}: {error}") from error
             if code_of(error) in MISFITS:
-                raise CommandRefused(f"SSM refuses {verb} with {self.document}: {error}") from error
+                raise CommandRefused(f"SSM refuses {verb} with {document}, version {version}: {error}") from error
             raise
 
     def _await_end(self, command_id: str, what: str, patience: Patience, until: float) -> Any:
@@ -163,6 +208,11 @@ class Guest:
         if status not in ANSWERED:
             raise AnswerUnreadable(f"{what} has an unknown status: {status}")
         return found
+
+
+def _fewer(log_bytes: int) -> int:
+    """Return how much of DiskShadow's log to ask for where an answer was too long: a tenth, then none."""
+    return log_bytes // 10 if log_bytes > SHORT_LOG_BYTES else 0
 
 
 def _agent(info: "InstanceInformationTypeDef") -> Agent:

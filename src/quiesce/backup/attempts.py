@@ -6,9 +6,9 @@ from datetime import datetime
 from quiesce.backup.session_problems import script_problem
 from quiesce.backup.state import Plan, RunState
 from quiesce.executions import cause_of
-from quiesce.guest.answers import Session
+from quiesce.guest.sessions import Session
 from quiesce.points.parts import FailedAttempt, ShadowOutcome
-from quiesce.policy.parts import Vss
+from quiesce.policy.vss import Vss
 
 
 @dataclass(frozen=True)

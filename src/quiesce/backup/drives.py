@@ -111,6 +111,47 @@ def target_of(device: str) -> int | None:
     return (ord(first) - ord("a") + 1 if first else 0) * 26 + ord(last) - ord("a")
 
 
+def named(drive: Drive) -> str:
+    """Return what a person calls a drive, with its file system; with its size if it has neither letter nor folder."""
+    size = "" if drive.path or drive.size_bytes is None else f", {drive.size_bytes // 2**20} MiB"
+    name = drive.path or "a volume without letter or folder"
+    return f"{name} ({drive.file_system or 'no file system known'}{size})"
+
+
+def is_asked(drive: Drive, names: Sequence[str]) -> bool:
+    """Say whether a policy's list of volumes names a drive, by its letter or the folder in which it is mounted."""
+    path = drive.path.rstrip("\\").casefold()
+    return bool(path) and path in {name.casefold() for name in names}
+
+
+def storage_volumes(
+    copied: Sequence[Drive], inventory: Inventory, places: Places, excluded: Sequence[Excluded]
+) -> dict[str, str]:
+    """Return the EBS volumes outside of the backup that hold the storage of shadow copies, each with a note on it.
+
+    Args:
+        copied: the drives that get a shadow copy.
+        inventory: of the server.
+        places: of its drives.
+        excluded: the EBS volumes that the policy leaves out.
+    """
+    names = {drive.volume_guid.lower(): drive.path or drive.volume_guid for drive in copied}
+    drives = {drive.volume_guid.lower(): drive for drive in inventory.drives}
+    out = {volume.volume_id: volume.device for volume in excluded}
+    found: dict[str, list[str]] = {}
+    for storage in inventory.shadow_storage or []:
+        guid, home = storage.volume_guid.lower(), drives.get(storage.storage_guid.lower())
+        volume_id = places.volume_of(home) if home else None
+        if guid in names and volume_id in out and home:
+            found.setdefault(volume_id, []).append(f"{names[guid]} (on {home.path or home.volume_guid})")
+    why = "a shadow copy without its storage is lost. What else is on it is as after a power failure"
+    return {
+        volume_id: f"{out[volume_id]} {volume_id} is in the backup, though the policy leaves it out: it has the shadow "
+        f"storage of {', '.join(sorted(of))}, and {why}"
+        for volume_id, of in found.items()
+    }
+
+
 def with_drives(volumes: Sequence[Volume], inventory: Inventory) -> list[Volume]:
     """Return the volumes, each with the drives that lie on it."""
     paths: dict[str | None, list[str]] = {}
@@ -128,11 +169,9 @@ def remarks(volumes: Sequence[Volume], excluded: Sequence[Excluded], inventory: 
         for drive in inventory.drives
         if places.volume_of(drive) is None
     ]
-    omitted = [f"{inventory.drives_omitted} drives did not fit into the server's answer"]
     free = inventory.program_data_free_bytes
     low = [f"the server has only {(free or 0) // 2**20} MiB free where quiesce keeps its sessions' files"]
     return [
         *elsewhere,
-        *(omitted if inventory.drives_omitted else []),
         *(low if free is not None and free < LOW_BYTES else []),
     ]

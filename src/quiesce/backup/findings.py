@@ -5,6 +5,8 @@ from datetime import datetime
 
 from quiesce.backup.session_problems import failed_after, script_problem, session_problems, was_asked, was_held
 from quiesce.backup.shadow_problems import (
+    at_backup_problems,
+    build_problems,
     ending_problems,
     evidence_of,
     evidence_problems,
@@ -14,7 +16,7 @@ from quiesce.backup.shadow_problems import (
 from quiesce.backup.snapshot_verdict import Verdict, failed, judge_snapshots
 from quiesce.backup.state import Plan, RunState
 from quiesce.executions import Cause, cause_of
-from quiesce.guest.answers import Session
+from quiesce.guest.sessions import Session
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import ShadowOutcome
 from quiesce.points.record import FreezeWindow
@@ -45,7 +47,7 @@ class Findings:
         session: the last attempt's, as the server last reported it.
         shadow: the outcome of the last attempt's shadow copies; None if it made none.
         evidence: what Verify found in the snapshots; None if it had nothing to verify.
-        contradicted: whether the snapshots contradict the server.
+        contradicted: whether the snapshots contradict the server, or are not all that the policy requires of them.
         says_vss: whether the snapshots' description says ``VSS snapshot``.
         maybe_held: why the application may still be held, empty if nothing indicates that.
         freeze_window: how long the application was held; None if that was not measured.
@@ -85,10 +87,14 @@ def gather(state: RunState) -> Findings:
     held = was_held(state.session) and not (_was_adopted(state) or state.given_up or _is_unanswered(state))
     consistent = held and not shadow_problems
     evidence = evidence_of(state)
-    contradictions = []
+    contradictions, unbuilt = [], []
     if plan and plan.settings.vss != "off" and consistent and snapshots.status == "Successful":
-        contradictions = evidence_problems(evidence, required=plan.settings.evidence == "required")
-    problems = _problems(state, plan, [*shadow_problems, *contradictions]) if plan else []
+        contradictions = [
+            *evidence_problems(evidence, required=plan.settings.evidence == "required"),
+            *build_problems(evidence, required=plan.settings.buildable == "required"),
+        ]
+        unbuilt = [] if contradictions else at_backup_problems(state)
+    problems = _problems(state, plan, [*shadow_problems, *contradictions, *unbuilt]) if plan else []
     is_good = snapshots.status == "Successful" and not problems
     return Findings(
         plan=plan,
@@ -156,7 +162,7 @@ def _shadow_problems(state: RunState, plan: Plan) -> list[str]:
         return ["it is not known whether the shadow copies were made"]
     if not state.shadow.good:
         return [state.shadow.reason]
-    return thaw_problems(state.session, state.shadow)
+    return thaw_problems(state.session, state.shadow, plan.shadow)
 
 
 def _is_unanswered(state: RunState) -> bool:

@@ -23,13 +23,17 @@ FAILED = {"failed", "error", "invalid"}
 
 @dataclass(frozen=True)
 class Upkeep:
-    """The upkeep of a server's images: recoveries use ``latest``; the backup deregisters ``retired`` and ``failed``."""
+    """The upkeep of a server's images: recoveries use ``latest``. Retention alone deregisters any.
+
+    ``failed`` are those that a backup made and that came to nothing.
+    ``too_much`` are the devices that ``latest`` holds besides its root, if a backup made it.
+    """
 
     latest: str
     make: bool
-    retired: tuple[str, ...]
     failed: tuple[str, ...]
     misfits: tuple[str, ...] = ()
+    too_much: tuple[str, ...] = ()
 
 
 def decide(
@@ -38,30 +42,25 @@ def decide(
     misfits: Mapping[str, Sequence[str]],
     now: datetime,
 ) -> Upkeep:
-    """Decide whether a backup makes an image, and which of its older ones are deregistered.
+    """Decide whether a backup makes an image.
 
     Args:
         setting: the policy's ``initial_image``, not ``off``.
         images: those of the server, in any order.
         misfits: by image id, why it can't be launched for the server as it is now.
         now: in UTC.
-
-    Returns:
-        ``retired`` has only images that a backup made and that a newer, available one of the same traits replaces: an
-        older image stays as long as it may fit a recovery point that no newer one fits.
     """
     alive = [image for image in images if image.state in ALIVE]
     # A recovery takes an image that fits, even if a newer one does not.
     latest = max(alive, key=lambda image: (not misfits.get(image.image_id), image.created_at), default=None)
     wrong = misfits.get(latest.image_id, ()) if latest else ()
-    retired = [i.image_id for i in alive if i.by_backup and any(_replaces(newer, i) for newer in alive)]
     failed = [i.image_id for i in images if i.by_backup and i.state in FAILED]
     return Upkeep(
         latest=latest.image_id if latest else "",
         make=latest is None or ((bool(wrong) or _is_due(setting, now - latest.created_at)) and not _is_new(alive, now)),
-        retired=tuple(retired),
         failed=tuple(failed),
         misfits=tuple(wrong),
+        too_much=latest.beside_root if latest and latest.by_backup and latest.state == "available" else (),
     )
 
 
@@ -90,11 +89,18 @@ def image_notes(state: RunState) -> list[str]:
 
 def notes_of(upkeep: Upkeep) -> list[str]:
     """Return notes on the images that failed, and on a latest image that no longer fits the server."""
-    notes = [f"the initial AMI {image_id} failed and was deregistered" for image_id in upkeep.failed]
+    notes = [f"the initial AMI {image_id} failed; retention deregisters it" for image_id in upkeep.failed]
     if upkeep.misfits:
         then = "another one was made" if upkeep.make else "another one is made a day after the last"
         misfits = ", ".join(upkeep.misfits)
         notes.append(f"the initial AMI {upkeep.latest} no longer fits the server: it {misfits}; {then}")
+    if upkeep.too_much:
+        held = ", ".join(upkeep.too_much)
+        notes.append(
+            f"the initial AMI {upkeep.latest} holds {held} besides the root, although EC2 was asked to leave that out: "
+            "the snapshots cost what those volumes hold, and a recovery makes volumes of them only to delete them; "
+            "please report it, and set initial_image to off if it costs too much"
+        )
     return notes
 
 
@@ -105,7 +111,3 @@ def _is_due(setting: ImageRenewal | Literal["once", "off"], age: timedelta) -> b
 def _is_new(images: Sequence[FoundImage], now: datetime) -> bool:
     """Say whether a backup made one within a day: if that one does not fit, another may not fit either."""
     return any(image.by_backup and now - image.created_at < RENEWED_AT_MOST_EVERY for image in images)
-
-
-def _replaces(newer: FoundImage, image: FoundImage) -> bool:
-    return newer.created_at > image.created_at and newer.state == "available" and newer.traits == image.traits

@@ -1,13 +1,12 @@
-"""The parameters of each verb that the server is asked for, as guest/document.yaml names them."""
-
-from collections.abc import Mapping
+"""The parameters of each verb that the server is asked for, as guest/look.yaml and guest/act.yaml name them."""
 
 from quiesce.backup.state import Plan
-from quiesce.guest.scripts import STAGES, Stage
 
 # Above the backup machine's own limit: when the server ends a session by itself, the execution has certainly ended.
-SESSION_LIMIT_S = 169200
-NO_LINK = NO_SCRIPT = "none"
+SESSION_LIMIT_S = 172800
+# How many bytes of DiskShadow's log a session's answers have; one of 64 volumes and a server's writers has fewer. An
+# answer that is too long all the same is asked for again with less of it (aws.ssm).
+LOG_BYTES = 400_000
 
 
 def inventory_parameters(plan: Plan) -> dict[str, str]:
@@ -15,23 +14,16 @@ def inventory_parameters(plan: Plan) -> dict[str, str]:
     return {"RunId": plan.run_id, "InstanceId": plan.instance_id}
 
 
-def stage_parameters(plan: Plan, links: Mapping[Stage, str], shadow_script: str = NO_SCRIPT) -> dict[str, str]:
-    """Return what stage needs.
-
-    Args:
-        plan: the run's.
-        links: presigned, empty for scripts that lie on the server.
-        shadow_script: DiskShadow's, as ``vss.script.script_parameter`` returns it.
-    """
+def stage_parameters(plan: Plan, link: str, sha256: str) -> dict[str, str]:
+    """Return what stage needs; ``link`` is where the server gets the run's package with this hash."""
     limits, scripts = plan.settings.limits, plan.settings.scripts
-    link_parameters = {f"{stage.capitalize()}Link": links.get(stage, NO_LINK) for stage in STAGES}
     return {
         "RunId": plan.run_id,
         "InstanceId": plan.instance_id,
         "Policy": plan.policy,
         "Scripts": "off" if scripts == "off" else scripts.source,
-        **link_parameters,
-        "ShadowScript": shadow_script,
+        "PackageLink": link,
+        "PackageHash": sha256,
         "BeforeTimeoutSeconds": str(limits.before_s),
         "CreateTimeoutSeconds": str(limits.create_s or 1),
         "AfterTimeoutSeconds": str(limits.after_s),
@@ -43,7 +35,7 @@ def stage_parameters(plan: Plan, links: Mapping[Stage, str], shadow_script: str 
 
 def session_parameters(plan: Plan, attempt: int, wait_s: int) -> dict[str, str]:
     """Return what freeze, thaw and complete need; ``wait_s`` is how long the server waits for its session."""
-    return {"RunId": plan.run_id, "Attempt": str(attempt), "WaitSeconds": str(wait_s)}
+    return {"RunId": plan.run_id, "Attempt": str(attempt), "WaitSeconds": str(wait_s), "LogBytes": str(LOG_BYTES)}
 
 
 def collect_parameters(plan: Plan, attempt: int, link: str) -> dict[str, str]:

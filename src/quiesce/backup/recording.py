@@ -11,9 +11,9 @@ from quiesce.backup.snapshot_verdict import Verdict
 from quiesce.backup.state import RunState
 from quiesce.calls import add_calls
 from quiesce.errors import OutcomeUnknown
-from quiesce.executions import Failure, cause_of
+from quiesce.executions import Failure, cause_of, starter_of
 from quiesce.points.parts import FailedAttempt, Snapshot, Volume
-from quiesce.points.record import FailureRecord, Logs, Record, SnapshotRecord
+from quiesce.points.record import BuiltSnapshot, FailureRecord, Logs, Record, SnapshotRecord
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
         attempts=_attempts(state, now),
         shadow=findings.shadow,
         evidence=findings.evidence,
+        revert=plan.settings.revert if plan else "off",
+        built=_built(state),
         freeze_window=findings.freeze_window,
         logs=places.logs,
         initial_image=state.make_image.image_id if state.make_image else "",
@@ -72,8 +74,23 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
         failure=FailureRecord(error=verdict.cause.error, cause=verdict.cause.words) if verdict.cause else None,
         calls=add_calls(*(part.calls for part in state.steps())),
         execution=state.execution.id,
+        started_by=starter_of(state.input),
         record=places.record,
     )
+
+
+def _built(state: RunState) -> list[BuiltSnapshot]:
+    return [
+        BuiltSnapshot(
+            snapshot_id=child.child_id,
+            built_from=child.snapshot_id,
+            volume_id=child.volume_id,
+            device=child.device,
+            paths=[view.path for view in child.views if view.shadow_id],
+            as_of=max((view.as_of for view in child.views if view.as_of), default=None),
+        )
+        for child in (state.revert.built.children if state.revert else [])
+    ]
 
 
 def _attempts(state: RunState, now: datetime) -> list[FailedAttempt]:

@@ -1,11 +1,14 @@
-"""The requests by which a backup creates snapshots and images, with the run's tags."""
+"""The requests by which a backup creates snapshots and images, with the run's tags, and has volumes built."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from quiesce import tags
+from quiesce.backup.awaiting import known_snapshots
 from quiesce.backup.run import RunIdentity
-from quiesce.backup.state import Plan
+from quiesce.backup.state import Plan, RunState
+from quiesce.points.evidence import Verified
+from quiesce.revert.request import RawSnapshot, RevertRequest, WantedCopy
 
 
 def snapshots_request(plan: Plan, *, vss: bool) -> dict[str, Any]:
@@ -47,3 +50,44 @@ def image_request(run: RunIdentity, plan: Plan, root: str, devices: Sequence[str
             tags.tag_specification("snapshot", snapshot_tags),
         ],
     }
+
+
+def revert_request(state: RunState, verified: Verified) -> RevertRequest | None:
+    """Return what the revert machine is to build for a run; None if nothing is.
+
+    Nothing is built of a recovery point of which a volume can't be built: it would be of different instants.
+
+    Args:
+        state: with the plan, the snapshots and the shadow copies.
+        verified: what Verify found in them.
+    """
+    plan, shadow = state.plan, state.shadow
+    if plan is None or shadow is None or plan.settings.revert != "at-backup":
+        return None
+    if verified.build is None or verified.build.verdict != "buildable":
+        return None
+    devices = {volume.volume_id: volume.device for volume in plan.volumes}
+    return RevertRequest(
+        built_for=plan.run_id,
+        instance_id=plan.instance_id,
+        set_id=shadow.set_id,
+        snapshots=[
+            RawSnapshot(
+                snapshot_id=snapshot.snapshot_id,
+                volume_id=snapshot.volume_id,
+                device=devices[snapshot.volume_id],
+                size_gib=snapshot.size_gib,
+            )
+            for snapshot in known_snapshots(state)
+            if snapshot.volume_id in devices
+        ],
+        copies=[WantedCopy(shadow_id=c.shadow_id, path=c.path, volume_id=c.volume_id) for c in shadow.copies],
+        # No other execution goes on with what this one left.
+        on_failure="clean-up",
+        extra_tags=_extra(plan),
+    )
+
+
+def _extra(plan: Plan) -> dict[str, str]:
+    """Return the policy's own tags, with policy and owner, but not the run's: a search by run finds what EC2 made."""
+    return {key: value for key, value in plan.tags.items() if key not in (tags.RUN, tags.STACK, tags.INSTANCE)}

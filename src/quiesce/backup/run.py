@@ -6,23 +6,22 @@ from typing import Any
 
 from quiesce.backup.state import RunState
 from quiesce.errors import PolicyRefused
-from quiesce.executions import Execution
-from quiesce.policy.parts import INSTANCE_ID_PATTERN, NAME_PATTERN
+from quiesce.executions import SCHEDULED_TIME_PATTERN, Execution
+from quiesce.policy.parts import INSTANCE_ID_PATTERN, NAME_PATTERN, tidy_id, tidy_policy
 
 UNKNOWN = "unknown"
 # What Step Functions, EC2 tags, S3 keys, CloudWatch and folders on the server all accept.
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-# As EventBridge Scheduler writes it.
-SCHEDULED_TIME_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """A run's id with its policy and server; ``unknown`` where the input does not name them."""
+    """A run's id with its policy and server, ``unknown`` where the input does not name them, and its policy run."""
 
     run_id: str
     policy: str
     instance_id: str
+    policy_run: str = ""
 
 
 def identify(execution: Execution, raw: Any) -> RunIdentity:
@@ -34,12 +33,13 @@ def identify(execution: Execution, raw: Any) -> RunIdentity:
     data = raw if isinstance(raw, dict) else {}
     policy = data.get("policy")
     inline = policy if isinstance(policy, dict) else {}
-    name = _text(inline.get("name") if inline else policy, NAME_PATTERN)
+    name = _text(inline.get("name") if inline else tidy_policy(policy), NAME_PATTERN)
     given = data.get("instance_id")
-    instance_id = _text(_only_target(inline) if given is None else given, INSTANCE_ID_PATTERN)
+    instance_id = _text(tidy_id(_only_target(inline) if given is None else given), INSTANCE_ID_PATTERN)
     time = re.sub(r"[:-]", "", _text(data.get("scheduled_time"), SCHEDULED_TIME_PATTERN))
     scheduled = UNKNOWN not in (name, instance_id, time)
-    return RunIdentity(f"{name}-{instance_id}-{time}" if scheduled else execution.name, name, instance_id)
+    run_id = f"{name}-{instance_id}-{time}" if scheduled else execution.name
+    return RunIdentity(run_id, name, instance_id, _policy_run(data.get("policy_run")))
 
 
 def identity_of(state: RunState) -> RunIdentity:
@@ -65,6 +65,11 @@ def _only_target(inline: dict[Any, Any]) -> Any:
     targets = inline.get("targets")
     one = targets[0] if isinstance(targets, list) and len(targets) == 1 else None
     return one.get("instance_id") if isinstance(one, dict) else None
+
+
+def _policy_run(given: Any) -> str:
+    policy_run = _text(given.get("id"), RUN_ID.pattern) if isinstance(given, dict) else UNKNOWN
+    return "" if policy_run == UNKNOWN else policy_run
 
 
 def _text(value: Any, pattern: str) -> str:

@@ -1,7 +1,7 @@
 """What a session shows: whether the server was asked to freeze, the application was held, and what went wrong."""
 
 from quiesce.backup.state import NOTHING_ASKED, RunState
-from quiesce.guest.answers import ScriptResult, Session
+from quiesce.guest.sessions import ScriptResult, Session
 
 # The guest's reasons for a script that did not succeed.
 WORDS = {
@@ -41,6 +41,9 @@ def session_problems(session: Session | None) -> list[str]:
         problems.append(
             "the session lost its runner before the thaw: it is not known whether the application was still held"
         )
+    if session.alive:
+        names = ", ".join(session.alive)
+        problems.append(f"the server could not end {names}, which may have run on beside what came after it")
     return [problem for problem in problems if problem]
 
 
@@ -57,4 +60,7 @@ def script_problem(stage: str, script: ScriptResult | None) -> str:
         return ""
     if script.reason == "ExitCode":
         return f"the {stage} script ended with exit code {script.exit_code}"
+    name, _, why = script.reason.partition(": ")
+    if name == "IdentityUnknown" and why:
+        return f"the {stage} script {WORDS[name]} ({why})"
     return f"the {stage} script {WORDS.get(script.reason, f'failed: {script.reason}')}"

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quiesce.backup.drives import UNKNOWN, Places, is_empty
-from quiesce.backup.state import Plan, ShadowPlan, ShadowVolume
+from quiesce.backup.drives import UNKNOWN, Places, is_asked, is_empty, named, storage_volumes
+from quiesce.backup.state import Plan
 from quiesce.guest.inventory import Disk, Drive, Inventory
 from quiesce.guest.windows_versions import abilities_of
+from quiesce.vss.plan import ShadowPlan, ShadowVolume
 from quiesce.vss.script import FOLDER, MAX_VOLUMES
 
 # Persistent shadow copies exist on NTFS only (VSS documentation, "Shadow Copy Context Configurations").
@@ -15,40 +16,54 @@ FILE_SYSTEM = "NTFS"
 
 @dataclass(frozen=True)
 class ShadowPlanning:
-    """The plan, or why there is none (``obstacle``), and notes for the record."""
+    """The plan, or why there is none (``obstacle``), and notes for the record.
+
+    ``joining``: ids of the EBS volumes that the policy leaves out, and that hold the storage of shadow copies.
+    """
 
     plan: ShadowPlan | None
     obstacle: str
     notes: tuple[str, ...] = ()
+    joining: tuple[str, ...] = ()
 
 
 def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence[str] = ()) -> ShadowPlanning:
-    """Decide which volumes get a shadow copy: all that can have one and lie on a chosen EBS volume.
+    """Decide which volumes get a shadow copy: those that ``vss.volumes`` names, or all that can have one.
 
-    There is none at all if a chosen EBS volume would be without, unless no file system is on it.
+    If it names none, there is none at all if a chosen EBS volume would be without, unless no file system is on it.
     """
     places = Places(plan.volumes, plan.excluded, inventory)
+    vss = plan.settings.vss
+    names = None if vss == "off" or vss.volumes == "all" else vss.volumes
     chosen = {volume.volume_id for volume in plan.volumes}
     # Where Windows cannot say where a drive lies, every one lies on a chosen volume if the policy leaves none out.
     chosen |= set() if places.by_any else {UNKNOWN}
     inside = [drive for drive in inventory.drives if places.volume_of(drive) in chosen]
-    capable = _capable(inside, places)
-    uncopied, left_out = _uncopied(plan, inventory, places, inside, capable)
+    asked = inside if names is None else [drive for drive in inside if is_asked(drive, names)]
+    capable = _capable(asked, places)
+    if names is None:
+        missed, left_out = _uncopied(plan, inventory, places, inside, capable)
+    else:
+        missed, left_out = _unasked(names, plan, inventory, places), _left_out(plan, places, inside, capable)
     ambiguous = not places.by_serial and bool(plan.excluded)
-    obstacle = _server_obstacle(inventory) or _drive_obstacle(inside, capable, ambiguous=ambiguous)
-    if obstacle := obstacle or uncopied:
+    obstacle = _server_obstacle(inventory) or (missed if names else "")
+    if obstacle := obstacle or _drive_obstacle(asked, capable, ambiguous=ambiguous) or missed:
         return ShadowPlanning(None, obstacle)
-    volumes = [ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in capable]
-    homes = sorted(drive.volume_guid.lower() for drive in inside)
-    note = abilities_of(inventory.windows).note
-    elsewhere = {d.volume_guid.lower(): d.path or d.volume_guid for d in inventory.drives if d not in inside}
-    vss = plan.settings.vss
-    writers = {} if vss == "off" else {"excluded_writers": vss.exclude_writers, "required_writers": vss.require_writers}
+    joining = storage_volumes(capable, inventory, places, plan.excluded)
+    held = [drive for drive in inventory.drives if drive in inside or places.volume_of(drive) in joining]
     decided = ShadowPlan(
-        volumes=volumes, homes=homes, elsewhere=elsewhere, known_writers=list(known_writers), **writers
+        volumes=[ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in capable],
+        homes=sorted(drive.volume_guid.lower() for drive in held),
+        elsewhere={d.volume_guid.lower(): d.path or d.volume_guid for d in inventory.drives if d not in held},
+        left_out=[drive.path for drive in held if drive.path and drive not in capable],
+        known_writers=list(known_writers),
+        excluded_writers=[] if vss == "off" or vss.exclude_writers == "all" else vss.exclude_writers,
+        no_writers=vss != "off" and vss.exclude_writers == "all",
+        required_writers=[] if vss == "off" else vss.require_writers,
     )
-    notes = (*([f"VSS: {note}"] if note else []), *left_out, *_storage_notes(decided, inventory))
-    return ShadowPlanning(decided, "", notes)
+    note = abilities_of(inventory.windows).note
+    notes = [*([f"VSS: {note}"] if note else []), *left_out, *joining.values(), *_storage_notes(decided, inventory)]
+    return ShadowPlanning(decided, "", tuple(notes), tuple(joining))
 
 
 def _capable(inside: list[Drive], places: Places) -> list[Drive]:
@@ -71,7 +86,7 @@ def _uncopied(
     problems, notes = [], []
     for volume in plan.volumes:
         on_it = [drive for drive in inside if places.volume_of(drive) == volume.volume_id]
-        rest = ", ".join(_named(drive) for drive in on_it if drive not in capable)
+        rest = ", ".join(named(drive) for drive in on_it if drive not in capable)
         name = f"{volume.device} {volume.volume_id}"
         if rest and any(drive in capable for drive in on_it):
             notes.append(f"no shadow copy of {rest} on {name}: without one it is as after a power failure")
@@ -84,6 +99,40 @@ def _uncopied(
     lost = [drive.path for drive in inventory.drives if drive.path and places.volume_of(drive) == UNKNOWN]
     words = f"; {', '.join(lost)} may be there, on a dynamic disk or in a storage pool" if lost else ""
     return f"no shadow copy can be made of {', '.join(problems)}{words}" if problems else "", notes
+
+
+def _unasked(names: Sequence[str], plan: Plan, inventory: Inventory, places: Places) -> str:
+    """Return why a volume that ``vss.volumes`` names can't get a shadow copy in this backup; empty if all can."""
+    out = {volume.volume_id: volume.device for volume in plan.excluded}
+    for name in names:
+        drive = next((each for each in inventory.drives if is_asked(each, [name])), None)
+        if drive is None:
+            there = ", ".join(each.path for each in inventory.drives if each.path) or "none with a letter or a folder"
+            return f"vss.volumes names {name}, and the server has no such volume (it has {there})"
+        volume_id = places.volume_of(drive)
+        if volume_id is None:
+            return f"vss.volumes names {name}, which is on a disk that is no EBS volume of this server"
+        if volume_id == UNKNOWN and places.by_any:
+            return f"vss.volumes names {name}, which may be on several EBS volumes: a dynamic disk or a storage pool"
+        if volume_id in out:
+            words = "which the policy's volumes leave out of the backup"
+            return f"vss.volumes names {name}, which is on {out[volume_id]} {volume_id}, {words}"
+    return ""
+
+
+def _left_out(plan: Plan, places: Places, inside: list[Drive], capable: list[Drive]) -> list[str]:
+    """Return notes on what is in the backup without a shadow copy, because ``vss.volumes`` names other volumes."""
+    words = "vss.volumes does not name it, and it is as after a power failure"
+    if not places.by_any:
+        return [f"no shadow copy of {named(drive)}: {words}" for drive in inside if drive not in capable]
+    notes = []
+    for volume in plan.volumes:
+        on_it = [drive for drive in inside if places.volume_of(drive) == volume.volume_id]
+        name = f"{volume.device} {volume.volume_id}"
+        rest = ", ".join(named(drive) for drive in on_it if drive not in capable)
+        if rest or not on_it:
+            notes.append(f"no shadow copy of {f'{rest} on {name}' if rest else name}: {words}")
+    return notes
 
 
 def _why_without_volumes(disk: Disk | None, inventory: Inventory) -> str:
@@ -112,8 +161,6 @@ def _server_obstacle(inventory: Inventory) -> str:
         return f"VSS does not work on {inventory.windows.name or 'this Windows'}: {abilities.note}"
     if not FOLDER.fullmatch(inventory.program_data or ""):
         return f"DiskShadow might not read the folder's name: ProgramData is {inventory.program_data!r}"
-    if inventory.drives_omitted:
-        return f"{inventory.drives_omitted} volumes did not fit into the server's answer"
     return ""
 
 
@@ -121,7 +168,7 @@ def _drive_obstacle(inside: list[Drive], capable: list[Drive], *, ambiguous: boo
     if ambiguous:
         return "the server can't tell which of its drives are on the volumes that the policy leaves out"
     if unable := [drive for drive in inside if drive.path and drive.file_system != FILE_SYSTEM]:
-        return f"no shadow copy can be made of {', '.join(map(_named, unable))}"
+        return f"no shadow copy can be made of {', '.join(map(named, unable))}"
     if not 1 <= len(capable) <= MAX_VOLUMES:
         return f"{len(capable)} {FILE_SYSTEM} volumes are to be backed up; a shadow set has 1 to {MAX_VOLUMES}"
     return ""
@@ -135,9 +182,3 @@ def _storage_notes(decided: ShadowPlan, inventory: Inventory) -> list[str]:
         for guid, home in ((s.volume_guid.lower(), s.storage_guid.lower()) for s in inventory.shadow_storage or [])
         if guid in names and home not in decided.homes
     ]
-
-
-def _named(drive: Drive) -> str:
-    size = "" if drive.path or drive.size_bytes is None else f", {drive.size_bytes // 2**20} MiB"
-    name = drive.path or "a volume without letter or folder"
-    return f"{name} ({drive.file_system or 'no file system known'}{size})"

@@ -2,9 +2,11 @@
 
 from quiesce.backup.state import RunState
 from quiesce.executions import cause_of
-from quiesce.guest.answers import Session
-from quiesce.points.evidence import Verified
+from quiesce.guest.sessions import GuestShadowCopy, Session, Shadow
+from quiesce.points.evidence import Build, Verified
 from quiesce.points.parts import ShadowOutcome
+from quiesce.vss.plan import ShadowPlan
+from quiesce.vss.script import SYSTEM_PROVIDER
 
 KILLED = "DiskShadow ended while it should have held the shadow copies: a person or endpoint protection ended it"
 TOO_SLOW = "the shadow copies were not made within vss.create_limit_s"
@@ -17,8 +19,8 @@ WORDS = {
 }
 
 
-def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> list[str]:
-    """Return the problems of good shadow copies at the thaw: until then they must exist.
+def thaw_problems(session: Session | None, outcome: ShadowOutcome | None, plan: ShadowPlan) -> list[str]:
+    """Return the problems of good shadow copies at the thaw: until then they must exist, and be what was asked for.
 
     What becomes of DiskShadow after the thaw costs the end of the backup (``ending_problems``), not the shadow copies:
     they are persistent, and EC2 has taken the snapshots.
@@ -30,18 +32,53 @@ def thaw_problems(session: Session | None, outcome: ShadowOutcome | None) -> lis
         return ["the server did not report its shadow copies at the thaw"]
     if shadow.reason in ("Lost", "RunnerLost", "TimedOut") and not _ended_after_thaw(session):
         return [WORDS[shadow.reason]]
-    if shadow.copies_at_thaw is None:
+    if shadow.copies is None:
         return ["it is not known whether the shadow copies were still there after the snapshots"]
-    remaining = {shadow_id.lower() for shadow_id in shadow.copies_at_thaw}
-    gone = [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in remaining]
-    return [f"the shadow copies of {', '.join(gone)} were gone after the snapshots: Windows deletes them when their "
-            "storage is full"] if gone else []  # fmt: skip
+    listed = {copy.id.lower() for copy in shadow.copies}
+    if gone := [copy.path or copy.volume_guid for copy in outcome.copies if copy.shadow_id not in listed]:
+        words = "were gone after the snapshots: Windows deletes them when their storage is full"
+        return [f"the shadow copies of {', '.join(gone)} {words}"]
+    return [*_copy_problems(shadow.copies, outcome), *_storage_problems(shadow, plan)]
+
+
+def _copy_problems(listed: list[GuestShadowCopy], outcome: ShadowOutcome) -> list[str]:
+    """Return how Windows' list of the set differs from what DiskShadow said that it made."""
+    made = {copy.shadow_id: copy.volume_guid for copy in outcome.copies}
+    there = {copy.id.lower(): copy.volume_guid.lower() for copy in listed}
+    if there != made or {copy.set_id.lower() for copy in listed} != {outcome.set_id.lower()}:
+        windows = ", ".join(sorted(there))
+        return [f"DiskShadow made {', '.join(sorted(made))}, Windows has {windows}, or of other volumes"]
+    wrong = [
+        copy.id
+        for copy in listed
+        if not copy.persistent or copy.client_accessible or copy.no_writers or not _is_system_provider(copy.provider_id)
+    ]
+    names = ", ".join(wrong)
+    return [f"Windows does not list {names} as persistent, with writers, and of the System Provider"] if wrong else []
+
+
+def _is_system_provider(provider_id: str | None) -> bool:
+    return (provider_id or "").lower() == SYSTEM_PROVIDER
+
+
+def _storage_problems(shadow: Shadow, plan: ShadowPlan) -> list[str]:
+    """Return the problems of shadow storage outside the recovery point: without it, a shadow copy has no data."""
+    storage = {place.volume_guid.lower(): place.storage_guid.lower() for place in shadow.storage or []}
+    problems = []
+    for volume in plan.volumes:
+        name, home = volume.path or volume.volume_guid, storage.get(volume.volume_guid.lower())
+        if home is None:
+            problems.append(f"Windows does not say where the shadow storage of {name} is")
+        elif home not in plan.homes:
+            where = plan.elsewhere.get(home, home)
+            problems.append(f"the shadow storage of {name} is on {where}, which is not in the backup: it would be lost")
+    return problems
 
 
 def _ended_after_thaw(session: Session) -> bool:
     """Say whether DiskShadow ended after the after script, by the server's own clock, and so after the snapshots."""
     shadow, after = session.shadow, session.after
-    if shadow is None or after is None or shadow.copies_at_thaw is None:
+    if shadow is None or after is None or shadow.copies is None:
         return False
     return 0 < after.ended_ms < shadow.ended_ms
 
@@ -70,11 +107,46 @@ def evidence_problems(found: Verified | None, *, required: bool) -> list[str]:
     return [f"the shadow copies of {', '.join(without)} in the snapshots were made without writers"] if without else []
 
 
+def build_problems(found: Verified | None, *, required: bool) -> list[str]:
+    """Return why the volumes can't be built as of their shadow copies, if the policy requires that they can."""
+    if not required or (found and found.build and found.build.verdict == "buildable"):
+        return []
+    if found and found.build and found.build.verdict == "not buildable":
+        words = "not every volume can be built as of its shadow copy, and the policy requires that"
+        return [f"{words}: {found.build.reason}"]
+    why = found.build.reason if found and found.build else _why_not_shown(found)
+    return [f"it is not known whether the volumes can be built, and the policy requires that they can: {why}"]
+
+
+def at_backup_problems(state: RunState) -> list[str]:
+    """Return why a policy that wants volumes built at the backup did not get them; a recovery may still build them."""
+    if state.plan is None or state.plan.settings.revert != "at-backup" or state.revert:
+        return []
+    if state.revert_failure:
+        cause = cause_of(state.revert_failure)
+        return [f"the volumes were not built as of their shadow copies ({cause.error}: {cause.words})"]
+    found = evidence_of(state)
+    why = found.build.reason if found and found.build else _why_not_shown(found)
+    return [f"the volumes were not built as of their shadow copies: {why}"]
+
+
 def evidence_words(found: Verified | None) -> str:
     """Say whether Verify found shadow copies without problems in the snapshots, or why it did not."""
     if found and found.verdict == "present":
-        return "and they were read back out of the snapshots"
+        return f"and they were read back out of the snapshots{_build_words(found.build)}"
     return f"but it was not shown that the snapshots hold them: {_why_not_shown(found)}"
+
+
+def _build_words(build: Build | None) -> str:
+    if build is None:
+        return ""
+    match build.verdict:
+        case "buildable":
+            return "; every volume can be built as of its shadow copy"
+        case "not buildable":
+            return f"; not every volume can be built as of its shadow copy: {build.reason}"
+        case "not known":
+            return f"; it is not known whether every volume can be built as of its shadow copy: {build.reason}"
 
 
 def _why_not_shown(found: Verified | None) -> str:

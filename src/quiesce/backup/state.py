@@ -3,45 +3,28 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from quiesce.errors import LeaseLost
 from quiesce.executions import Crossing, Execution, Failure
-from quiesce.guest.answers import Session
+from quiesce.guest.sessions import Session, with_listing
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Snapshot, Source, Volume
 from quiesce.policy.target import TargetSettings
+from quiesce.revert.request import RevertRequest
+from quiesce.revert.state import Reverted
+from quiesce.vss.plan import ShadowPlan
 
 # Errors of Freeze that it raises only before it asks the server.
 NOTHING_ASKED = frozenset({LeaseLost.__name__})
 
 
-class ShadowVolume(Crossing):
-    """A Windows volume to make a shadow copy of; ``volume_id`` is its EBS volume, empty if the disk reports none."""
-
-    volume_guid: str
-    path: str
-    volume_id: str
-
-
-class ShadowPlan(Crossing):
-    """The shadow copies that VSS is asked for: of ``volumes``, with their storage on those of ``homes``.
-
-    ``homes`` are all volumes (GUID paths, in lower case) that lie on an EBS volume of the recovery point, ``elsewhere``
-    the others with their paths. Writers are given by id, in lower case, but ``known_writers``: the names of those that
-    took part in the policy's last good run on this server.
-    """
-
-    volumes: list[ShadowVolume]
-    homes: list[str]
-    elsewhere: dict[str, str] = {}
-    excluded_writers: list[str] = []
-    required_writers: list[str] = []
-    known_writers: list[str] = []
-
-
 class Plan(Crossing):
-    """What Plan decided: everything that later states need to know of policy and server."""
+    """What Plan decided: everything that later states need to know of policy and server.
+
+    ``documents`` has of each SSM document, by name, the version that the run sends; none if it asks no server.
+    ``nonce`` is stage's: the server asks for it to take the backup for good. No log, record or mail has it.
+    """
 
     run_id: str
     policy: str
@@ -58,8 +41,10 @@ class Plan(Crossing):
     excluded: list[Excluded]
     consistency: Consistency
     freezes: bool
+    documents: dict[str, str] = {}
     shadow: ShadowPlan | None = None
     no_shadow: str = ""
+    nonce: str = Field("", repr=False)
     overdue: list[str] = []
     notes: list[str]
     planned_at: datetime
@@ -69,10 +54,8 @@ class Plan(Crossing):
 class Freeze(Crossing):
     """The session of one attempt, once the application is frozen or the freeze has failed, and what follows from it.
 
-    ``session`` is None if the server did not answer.
-
-    ``go_on`` says whether snapshots are taken, ``retry`` whether another attempt is made after ``wait_s`` seconds,
-    ``retry_refused`` whether one is made if EC2 refuses the snapshots; ``known_at`` is when Freeze had the answer.
+    ``session`` is None without an answer, which came at ``known_at``. ``go_on``: snapshots are taken. ``retry``: there
+    is another attempt after ``wait_s`` seconds; ``retry_refused``: there is one if EC2 refuses the snapshots.
     """
 
     attempt: int
@@ -148,7 +131,14 @@ class Awaited(Crossing):
     calls: dict[str, int]
 
 
-Leaving = Plan | Freeze | SnapshotSet | Thaw | Awaited | Verified | Complete | ImageKept
+class VerifiedRun(Verified):
+    """What Verify found, and what it wants the revert machine to build, if ``to_build``."""
+
+    to_build: bool = False
+    request: RevertRequest | None = None
+
+
+Leaving = Plan | Freeze | SnapshotSet | Thaw | Awaited | VerifiedRun | Complete | ImageKept
 """What a state adds to the state document, with the AWS calls that it made."""
 
 
@@ -168,7 +158,8 @@ class RunState(BaseModel):
     snapshot: SnapshotSet | None = None
     thaw: Thaw | None = None
     await_snapshots: Awaited | None = None
-    verify: Verified | None = None
+    verify: VerifiedRun | None = None
+    revert: Reverted | None = None
     complete: Complete | None = None
     make_image: ImageKept | None = None
     retrying: Retrying | None = None
@@ -182,6 +173,7 @@ class RunState(BaseModel):
     thaw_failure: Failure | None = None
     retry_failure: Failure | None = None
     verify_failure: Failure | None = None
+    revert_failure: Failure | None = None
     complete_failure: Failure | None = None
     make_image_failure: Failure | None = None
 
@@ -209,12 +201,15 @@ class RunState(BaseModel):
     def session(self) -> Session | None:
         """The last attempt's session as the server last reported it, None if it reported none."""
         reported = [part.session for part in (self.complete, self.thaw, self.freeze) if part]
-        return next((session for session in reported if session and session.attempt == self.attempt), None)
+        last = next((session for session in reported if session and session.attempt == self.attempt), None)
+        return last and with_listing(last, self.thaw.session if self.thaw else None)
 
     @property
     def shadow(self) -> ShadowOutcome | None:
-        """The outcome of the last attempt's shadow copies, as Freeze judged it."""
-        return self.freeze.shadow if self.freeze and self.freeze.attempt == self.attempt else None
+        """The outcome of the last attempt's shadow copies, as Freeze judged it; with their storage after Thaw."""
+        outcome = self.freeze.shadow if self.freeze and self.freeze.attempt == self.attempt else None
+        told = self.session and self.session.shadow and self.session.shadow.storage
+        return outcome and outcome.stored(told or [])
 
     @property
     def snapshot_failure(self) -> Failure | None:

@@ -7,6 +7,7 @@ from quiesce.backup.shadow_problems import evidence_words
 from quiesce.backup.snapshot_verdict import Verdict
 from quiesce.backup.state import Plan
 from quiesce.points.parts import Consistency
+from quiesce.vss.known_writers import name_of
 
 HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
 MAYBE_HELD = "the application may still be held"
@@ -45,8 +46,10 @@ def _held_words(findings: Findings, plan: Plan) -> str:
     if not findings.says_vss or shadow is None:
         return HELD
     paths = ", ".join(copy.path or copy.volume_guid for copy in shadow.copies)
-    excluded = plan.shadow.excluded_writers if plan.shadow else []
-    words = f"the snapshots hold shadow copies of {paths}, made by VSS with its writers"
+    excluded = [name_of(writer) for writer in plan.shadow.excluded_writers] if plan.shadow else []
+    left_out = ", ".join(plan.shadow.left_out) if plan.shadow else ""
+    without = f" (not of {left_out}, which is as after a power failure, as the policy says)" if left_out else ""
+    words = f"the snapshots hold shadow copies of {paths}{without}, made by VSS with its writers"
     words += f" but for {', '.join(excluded)}, which the policy excludes" if excluded else ""
     scripts = "" if plan.settings.scripts == "off" else ", while the before script held the application"
     return f"{words}{scripts}, {evidence_words(findings.evidence)}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quiesce.backup.state import Plan
 from quiesce.errors import PolicyRefused, ServerRefused
 from quiesce.points.parts import Excluded, Volume
 from quiesce.policy.parts import VolumeChoice
@@ -53,6 +54,20 @@ def select(attached: Sequence[AttachedVolume], choice: VolumeChoice) -> Selectio
     _check(chosen, excluded, field, _list(attached))
     notes = [f"volumes.exclude: {s} fits no volume of the server; nothing was left out for it" for s in unmatched]
     return Selection(chosen, excluded, notes)
+
+
+def joined(plan: Plan, attached: Sequence[AttachedVolume], volume_ids: Sequence[str]) -> Plan:
+    """Return a plan that also backs up these volumes, which the policy leaves out."""
+    if not volume_ids:
+        return plan
+    there = {volume.volume_id: volume for volume in plan.volumes}
+    volumes = [a.volume for a in attached if a.volume.volume_id in {*there, *volume_ids}]
+    return plan.model_copy(
+        update={
+            "volumes": [there.get(volume.volume_id, volume) for volume in volumes],
+            "excluded": [volume for volume in plan.excluded if volume.volume_id not in volume_ids],
+        }
+    )
 
 
 def _check(chosen: list[Volume], excluded: list[Excluded], field: str, all_volumes: str) -> None:

@@ -3,7 +3,7 @@
 Decided from lists, bitmaps and a few blocks of NTFS: no other old data is read for it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -39,12 +39,17 @@ class Buildable:
     work: Work | None = None
 
 
-def judge(stores: Stores, copy: ShadowCopy) -> Buildable:
+def _without_limit() -> None:
+    """Let it take the time that it takes."""
+
+
+def judge(stores: Stores, copy: ShadowCopy, check_time: Callable[[], None] = _without_limit) -> Buildable:
     """Say whether a volume can be built as of its shadow copy.
 
     Args:
         stores: of all disks of the recovery point.
         copy: found on them, and ``present`` by its evidence.
+        check_time: called now and then while blocks are counted; raises ``NotRead`` if there is no time left.
 
     Returns:
         ``not known`` where something could not be read, also for want of time; never an exception for what is on the
@@ -58,7 +63,8 @@ def judge(stores: Stores, copy: ShadowCopy) -> Buildable:
         if copy.fault:
             raise copy.fault
         _check_at_rest(view)
-        return Buildable("buildable", "its lists are whole, and NTFS is at rest in it", view, work_of(Child([view])))
+        work = work_of(Child([view]), check_time)
+        return Buildable("buildable", "its lists are whole, and NTFS is at rest in it", view, work)
     except StructureError as error:
         return Buildable("not known" if isinstance(error, NotRead) else "not buildable", str(error), view)
 
@@ -97,10 +103,15 @@ def looked(views: Iterable[View]) -> set[tuple[str, int]]:
     return {(volume.disk, index) for volume in volumes for index in volume.extent.disk.blocks}
 
 
-def work_of(child: Child) -> Work:
-    """Return how many blocks a child takes at most: lists and bitmaps, the parent's, old data, and its own."""
+def work_of(child: Child, check_time: Callable[[], None] = _without_limit) -> Work:
+    """Return how many blocks a child takes at most: lists and bitmaps, the parent's, old data, and its own.
+
+    Raises:
+        NotRead: ``check_time`` says that there is no time left.
+    """
     written = old = 0
     for batch in child.batches():
+        check_time()
         written += len(batch)
         old += len(sources(batch))
     return Work(len(looked(child.views)) + written + old, written)

@@ -4,6 +4,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 
 from quiesce.disks.block_list import BITMAP_SPAN, SECTOR_BYTES, SECTORS, read_unprotected
@@ -89,12 +90,16 @@ def find_unprotected(view: View, ntfs: Ntfs) -> int | None:
     per_bitmap = BITMAP_SPAN * BLOCK_BYTES // ntfs.cluster_bytes
     exempt: list[tuple[int, int]] | None = None
     stored = read_unprotected(view.storages[0].extent, view.chain[0].entry, view.length)
-    for first, unprotected in zip(count(0, per_bitmap), stored, strict=False):
+    for first, bitmap in zip(count(0, per_bitmap), stored, strict=False):
+        allocated = bitmap and _allocated(ntfs, first, per_bitmap)
+        # What is behind the last cluster in use is most of many volumes, and cannot be doubtful.
+        last_block = -(-allocated.bit_length() * ntfs.cluster_bytes // BLOCK_BYTES)
+        unprotected = bitmap & ((1 << last_block) - 1)
         if not unprotected:
             continue
         if exempt is None:
             exempt = sorted(_exempt(ntfs))
-        doubtful = _in_clusters(unprotected, ntfs.cluster_bytes) & _allocated(ntfs, first, per_bitmap)
+        doubtful = _in_clusters(unprotected, ntfs.cluster_bytes) & allocated
         doubtful &= ~_bits(exempt, first, per_bitmap)
         while doubtful:
             lowest = doubtful & -doubtful
@@ -109,16 +114,23 @@ def _in_clusters(blocks: int, cluster_bytes: int) -> int:
     """Turn a bit for each block of 16 KiB into one for each cluster: set where it is for any block of the cluster."""
     if cluster_bytes == BLOCK_BYTES:
         return blocks
-    # Strings are how Python repeats and skips bits fast.
-    digits = f"{blocks:b}"
     if cluster_bytes < BLOCK_BYTES:
-        times = BLOCK_BYTES // cluster_bytes
-        return int(digits.replace("1", "1" * times).replace("0", "0" * times), 2)
+        of_byte = _repeated(BLOCK_BYTES // cluster_bytes)
+        packed = blocks.to_bytes(-(-blocks.bit_length() // 8), "little")
+        return int.from_bytes(b"".join(map(of_byte.__getitem__, packed)), "little")
     every, clusters = cluster_bytes // BLOCK_BYTES, 0
-    digits = digits.zfill(every)
+    # Strings are how Python skips bits fast.
+    digits = f"{blocks:b}".zfill(every)
     for offset in range(every):
         clusters |= int(digits[offset::every], 2)
     return clusters
+
+
+@cache
+def _repeated(times: int) -> tuple[bytes, ...]:
+    """Return what each byte becomes when every bit of it stands ``times`` times, the lowest first."""
+    spread = [sum(((1 << times) - 1) << bit * times for bit in range(8) if byte >> bit & 1) for byte in range(256)]
+    return tuple(bits.to_bytes(times, "little") for bits in spread)
 
 
 def _allocated(ntfs: Ntfs, first: int, most: int) -> int:

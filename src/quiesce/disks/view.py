@@ -8,9 +8,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from quiesce.disks.block_list import ALL_SECTORS, SECTOR_BYTES, SECTORS, OldBlock, read_block_list
+from quiesce.disks.block_list import ALL_SECTORS, SECTOR_BYTES, OldBlock, read_block_list
 from quiesce.disks.raw import NotBuildable, NotRead
 from quiesce.disks.shadow_copies import ShadowCopy, Storage, Stores, Volume
 from quiesce.disks.volsnap import BLOCK_BYTES
@@ -19,6 +19,8 @@ from quiesce.disks.volsnap import BLOCK_BYTES
 MAX_ENTRIES = 2_000_000
 # For lists, bitmaps and NTFS of one volume; a volume of 64 TiB has bitmaps of 512 MiB.
 MAX_LOOKED_BYTES = 4 << 30
+# Old data, whose parts are of the same kind.
+D = TypeVar("D", bytes, memoryview)
 
 
 class Piece(NamedTuple):
@@ -104,6 +106,9 @@ class View:
 
     def _pieces(self, first: int, after: int) -> list[Piece]:
         """Return the pieces of one block: of entries that have the same sectors the last one counts."""
+        last = self._sorted[after - 1] & 0xFFFFFFFF
+        if self._sectors[last] == ALL_SECTORS:
+            return [Piece(self.storages[self._stores[last]], self._offsets[last], ALL_SECTORS)]
         pieces, open_sectors = [], ALL_SECTORS
         for at in range(after - 1, first - 1, -1):
             entry = self._sorted[at] & 0xFFFFFFFF
@@ -141,7 +146,7 @@ class View:
                 self.put(data, offset, number, piece, piece.storage.extent.fetch(piece.offset, BLOCK_BYTES))
         return bytes(data)
 
-    def put(self, data: bytearray, at: int, number: int, piece: Piece, old: bytes) -> None:
+    def put(self, data: bytearray, at: int, number: int, piece: Piece, old: D) -> None:
         """Put a piece's sectors into bytes around or within the volume, and nothing outside of the volume.
 
         Args:
@@ -149,14 +154,20 @@ class View:
             at: where on the volume it begins, in bytes; may be negative.
             number: of the block that the piece is of.
             piece: says which sectors count.
-            old: the block's old data.
+            old: the block's old data; if all of its sectors count, that of the blocks after it may follow.
         """
+        for start, end, found in self.spans(at, len(data), number, piece, old):
+            data[start:end] = found
+
+    def spans(self, at: int, length: int, number: int, piece: Piece, old: D) -> Iterator[tuple[int, int, D]]:
+        """Yield what ``put`` puts: where it begins and ends in the ``length`` bytes at ``at``, and the data."""
         block_at = number * BLOCK_BYTES
-        for first, after in _runs(piece.sectors):
+        runs = ((0, len(old) // SECTOR_BYTES),) if piece.sectors == ALL_SECTORS else _runs(piece.sectors)
+        for first, after in runs:
             start = max(block_at + first * SECTOR_BYTES, at)
-            end = min(block_at + after * SECTOR_BYTES, at + len(data), self.length)
+            end = min(block_at + after * SECTOR_BYTES, at + length, self.length)
             if start < end:
-                data[start - at : end - at] = old[start - block_at : end - block_at]
+                yield start - at, end - at, old[start - block_at : end - block_at]
 
 
 def open_view(stores: Stores, copy: ShadowCopy) -> View:
@@ -185,9 +196,6 @@ def _anew(volume: Volume) -> Volume:
 
 def _runs(sectors: int) -> Iterator[tuple[int, int]]:
     """Yield the runs of set bits: the first one's number, and that after the last."""
-    if sectors == ALL_SECTORS:
-        yield 0, SECTORS
-        return
     first = 0
     while sectors >> first:
         rest = sectors >> first

@@ -1,150 +1,31 @@
 """The server's answer: the one line of JSON that every verb ends with, and the session in it."""
 
+import base64
+import json
+import zlib
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
-from quiesce.guest.scripts import Stage
+from quiesce.guest.manifest import Staged
+from quiesce.guest.sessions import GuestModel, Session
 
-Phase = Literal["created", "before", "frozen", "after", "thawed", "complete", "ended"]
 # The name of the error with which a server says that it can't report its inventory.
 INVENTORY_UNREADABLE = "InventoryUnreadable"
+# What the agent puts at the end of an output that it has cut, at 24,000 characters (appconfig/constants.go).
+CUT_MARK = "--output truncated--"
+# More than any real answer unpacks to: a larger one was crafted.
+MAX_DATA_BYTES = 16 * 1024 * 1024
 # How many characters of each stream an error quotes if there is no answer in it.
 MAX_QUOTED = 300
 
 Part = TypeVar("Part")
 
 
-class GuestModel(BaseModel):
-    """The base of all parts of an answer: camelCase in JSON, and an unknown field is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class ScriptResult(GuestModel):
-    """How one of the customer's scripts ended; times in ms since 1970 by the server's clock, no reason on success."""
-
-    succeeded: bool
-    reason: str
-    exit_code: int | None
-    argument: str
-    process_id: int
-    started_ms: int
-    ended_ms: int
-
-
-class GuestShadowCopy(GuestModel):
-    """One shadow copy of the session's set, as Win32_ShadowCopy reports it; None for what it does not report."""
-
-    id: str
-    set_id: str
-    volume_guid: str
-    device_object: str | None
-    provider_id: str | None
-    persistent: bool | None
-    client_accessible: bool | None
-    no_auto_release: bool | None
-    no_writers: bool | None
-
-
-class ShadowStorage(GuestModel):
-    """Where a volume's shadow copies keep overwritten blocks; sizes in bytes, None if the server reports none."""
-
-    volume_guid: str
-    storage_guid: str
-    used_bytes: int | None
-    allocated_bytes: int | None
-    max_bytes: int | None
-
-
-class Shadow(GuestModel):
-    """What became of a session's shadow copies; ``reason`` is empty while nothing failed.
-
-    ``created_ms`` is 0 unless DiskShadow reached the hold; ``copies_at_thaw`` are the ids that still existed after the
-    after script, None if the server did not look; ``deleted`` is whether none is left, None if it did not try.
-    """
-
-    reason: str
-    process_id: int
-    exit_code: int | None
-    started_ms: int
-    created_ms: int
-    ended_ms: int
-    set_id: str | None
-    copies: list[GuestShadowCopy]
-    storage: list[ShadowStorage] | None
-    copies_at_thaw: list[str] | None
-    storage_at_thaw: list[ShadowStorage] | None
-    deleted: bool | None
-
-
-class Session(GuestModel):
-    """One attempt's session, as its state file on the server has it."""
-
-    run: str
-    attempt: int
-    instance: str
-    phase: Phase
-    auto_thawed: bool
-    runner_lost: bool
-    created_ms: int
-    frozen_ms: int
-    ended_ms: int
-    before: ScriptResult | None
-    after: ScriptResult | None
-    complete: ScriptResult | None
-    shadow: Shadow | None
-
-
-class OverdueSession(GuestModel):
-    """A session that was open an hour past its limit; ``created_ms`` since 1970, by the server's clock."""
-
-    run: str
-    attempt: int
-    phase: Phase
-    created_ms: int
-
-    def __str__(self) -> str:
-        """Name it."""
-        return f"run {self.run}, attempt {self.attempt}"
-
-
-class StagedFile(GuestModel):
-    """A file of the run's folder, and the hash that it must have when it is used."""
-
-    name: str
-    sha256: str
-
-
-class Staged(GuestModel):
-    """The manifest of what stage put onto the server: a later stage of the same run answers with the first one's.
-
-    ``unsure`` says what the server cannot tell of a script before it runs; ``ignored`` names a file that Windows cannot
-    start, where there is no script; ``overdue`` are the sessions that stage has ended.
-    """
-
-    run: str
-    instance: str
-    policy: str
-    source: Literal["off", "bucket", "server"]
-    scripts: dict[Stage, str]
-    files: list[StagedFile]
-    shadow_script: str
-    limit_seconds: dict[str, int]
-    unsure: dict[Stage, str] = {}
-    ignored: dict[Stage, str] = {}
-    overdue: list[OverdueSession] = []
-
-    def missing(self) -> list[Stage]:
-        """Return the scripts that the server does not have."""
-        return [stage for stage, path in self.scripts.items() if not path]
-
-
-class Answer(GuestModel):
-    """The line: ``error`` is empty if ``ok``, else ``<name>: <words>`` or the name alone; each verb fills its own part.
+class Line(GuestModel):
+    """The one line of JSON that a server writes; ``data`` is JSON, gzipped, in base64: the answer's other parts.
 
     A server whose PowerShell is in constrained language mode can write no more than ``error``.
     """
@@ -155,12 +36,29 @@ class Answer(GuestModel):
     attempt: str = ""
     ok: bool
     error: str = ""
+    data: str = ""
+
+
+class Answer(GuestModel):
+    """An answer; ``error`` is empty if ``ok``, else ``<name>: <words>`` or the name alone; each verb has its own part.
+
+    ``disk_shadow_log`` has a character for each byte of DiskShadow's log; ``cut`` says that it is only the end of it.
+    """
+
+    quiesce: Literal[1]
+    verb: str = ""
+    run: str = ""
+    attempt: str = ""
+    ok: bool
+    error: str = ""
     staged: Staged | None = None
+    nonce: str | None = Field(None, repr=False)
     inventory: dict[str, object] | None = None
     collected: dict[str, object] | None = None
     disk_shadow_log: str | None = None
     disk_shadow_log_cut: bool = False
     session: Session | None = None
+    recovered: list[Session] | None = None
 
     @property
     def error_name(self) -> str:
@@ -193,14 +91,36 @@ def read_answer(stdout: str, stderr: str, question: Question) -> Answer:
     if len(lines) != 1:
         quoted = f"{stdout[:MAX_QUOTED]!r}, and on stderr {stderr[:MAX_QUOTED]!r}"
         raise AnswerUnreadable(f"the server's answer has {len(lines)} result lines instead of one: {quoted}")
+    if is_cut(stdout):
+        raise AnswerUnreadable(f"the agent has cut the server's answer at {len(stdout)} characters")
     try:
-        answer = Answer.model_validate_json(lines[0], strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise AnswerUnreadable(f"the server's answer is not what quiesce.ps1 writes: {error}") from error
+        answer = _unpacked(Line.model_validate_json(lines[0], strict=True, by_alias=True, by_name=False))
+    except (ValueError, zlib.error) as error:
+        raise AnswerUnreadable(f"the server's answer is not what the guest writes: {error}") from error
     if other := _other_than(question, answer):
         asked = f"{question.verb} of run {question.run}, attempt {question.attempt}, on {question.instance}"
         raise AnswerUnreadable(f"asked for {asked}, the server answers {other}")
     return answer
+
+
+def is_cut(stdout: str) -> bool:
+    """Say whether the agent has cut an output, because it was too long."""
+    return stdout.endswith(CUT_MARK)
+
+
+def _unpacked(line: Line) -> Answer:
+    """Return the answer in a line; raise ValueError or zlib.error if its data is not what the guest packs."""
+    parts: object = {}
+    if line.data:
+        unpacker = zlib.decompressobj(wbits=31)
+        data = unpacker.decompress(base64.b64decode(line.data, validate=True), MAX_DATA_BYTES)
+        if not unpacker.eof:
+            raise ValueError("its data is damaged")
+        parts = json.loads(data)
+    if not isinstance(parts, dict):
+        raise ValueError("its data has no parts")
+    text = json.dumps(parts | line.model_dump(exclude={"data"}))
+    return Answer.model_validate_json(text, strict=True, by_alias=True, by_name=False)
 
 
 def _lines(stdout: str) -> list[str]:
@@ -220,6 +140,15 @@ def session_of(answer: Answer) -> Session:
 def staged_of(answer: Answer) -> Staged:
     """Return the manifest of a successful answer; raises as ``session_of`` does."""
     return _needed(answer, answer.staged, "manifest")
+
+
+def recovered_of(answer: Answer) -> list[Session]:
+    """Return the run's sessions as a clone has them by now, by attempt; none if the run is not on its disk.
+
+    Raises as ``session_of`` does. They are the sessions of the server that was backed up: ``session.instance`` names
+    it, and ``session.cloned`` the clone.
+    """
+    return _needed(answer, answer.recovered, "sessions")
 
 
 def _needed(answer: Answer, part: Part | None, name: str) -> Part:
@@ -242,4 +171,10 @@ def _other_than(question: Question, answer: Answer) -> str:
         return f"with the session of run {session.run!r}, attempt {session.attempt}, on {session.instance!r}"
     if staged and (staged.run, staged.instance) != (question.run, question.instance):
         return f"with what was staged for run {staged.run!r} on {staged.instance!r}"
+    if others := sorted({*map(_run_of, answer.recovered or [])} - {question.run}):
+        return f"with sessions of run {', '.join(others)}"
     return ""
+
+
+def _run_of(session: Session) -> str:
+    return session.run

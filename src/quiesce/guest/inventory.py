@@ -6,7 +6,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
-from quiesce.guest.answers import Answer, GuestModel, OverdueSession, ShadowStorage
+from quiesce.guest.answers import Answer
+from quiesce.guest.manifest import OverdueSession, StrangeSessions
+from quiesce.guest.sessions import GuestModel, ShadowStorage
 
 # On Nitro a disk's serial number is the volume's id, without its dash (EC2's guide on NVMe disks of Windows).
 SERIAL = re.compile(r"vol-?([0-9a-f]{8}(?:[0-9a-f]{9})?)(?:_.*)?")
@@ -74,20 +76,17 @@ class Disk(BaseModel):
 
 
 class Inventory(GuestModel):
-    """The whole inventory; ``drives_omitted`` counts drives that did not fit into the answer.
-
-    ``disks`` are 40 at most, and none where Windows tells nothing of them; ``overdue`` are sessions of quiesce itself.
-    """
+    """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions."""
 
     windows: Windows
     powershell: PowerShell
     drives: list[Drive]
-    drives_omitted: int
     disks: list[Disk] = []
     program_data: str | None
     program_data_free_bytes: int | None
     shadow_storage: list[ShadowStorage] | None
     overdue: list[OverdueSession] = []
+    strange: StrangeSessions | None = None
 
 
 def inventory_of(answer: Answer) -> Inventory:
@@ -102,4 +101,4 @@ def inventory_of(answer: Answer) -> Inventory:
     try:
         return Inventory.model_validate(answer.inventory)
     except ValidationError as error:
-        raise AnswerUnreadable(f"the server's inventory is not what quiesce.ps1 writes: {error}") from error
+        raise AnswerUnreadable(f"the server's inventory is not what the guest writes: {error}") from error

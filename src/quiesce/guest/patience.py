@@ -8,10 +8,13 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
-# The server fetches three small objects.
+# The server fetches a small package.
 STAGE_S = 90
 # The server packs a few files and uploads them.
 COLLECT_S = 90
+# The server ends a session that a recovery point has found open.
+RECOVERED_S = 60
+LONGEST_SCRIPT_S = 600
 # Sweep needs the rest of a function's 900 s to look for snapshots, for the session's files and for its report.
 SWEEP_S = 420
 # Each look's delay lengthens the freeze; outside of it no application waits.
@@ -32,6 +35,14 @@ INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 
 COLLECT_PATIENCE = Patience(COLLECT_S + DELIVERY_S, LAZY_LOOK_S)
+
+
+def recovered_wait(*, thaw: bool) -> tuple[int, Patience]:
+    """Return how long they wait for recovered: for the after script, if it is asked for, at most its 600 s.
+
+    A runner that does not know whose server this is may have to end first.
+    """
+    return _wait(RECOVERED_S + (LONGEST_SCRIPT_S if thaw else 0), LAZY_LOOK_S)
 
 
 def freeze_wait(limits: SessionLimits) -> tuple[int, Patience]:

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 from quiesce.errors import PolicyRefused
+from quiesce.vss.writer_files import KINDS, Kind, file_name
 
 Stage = Literal["before", "after", "complete"]
+# The fields of a policy that the files of writers add to.
+FIELDS: dict[Kind, str] = {"exclude": "exclude_writers", "verify": "require_writers"}
 STAGES: tuple[Stage, ...] = ("before", "after", "complete")
 
 
@@ -25,6 +28,25 @@ def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) ->
     """
     known = list(keys)
     return {stage: _first(known, stage, places(owner, instance_id), policy) for stage in STAGES}
+
+
+def choose_writers_files(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) -> dict[Kind, str]:
+    """Choose the objects with the writers that a policy excludes and verifies, as ``choose`` does those of scripts.
+
+    Raises:
+        PolicyRefused: a folder has two objects that are the same file.
+    """
+    known, found = list(keys), dict[Kind, str]()
+    for kind in KINDS:
+        prefix = file_name(kind, policy).removesuffix(f"{policy}.txt")
+        name = re.compile(rf"(?i:{prefix}){re.escape(policy)}(?i:\.txt)", re.ASCII)
+        for folder in places(owner, instance_id):
+            fitting = [key for key in known if key.startswith(folder) and name.fullmatch(key.removeprefix(folder))]
+            if len(fitting) > 1:
+                words = f"{' and '.join(fitting)} are both the list of writers to {kind}"
+                raise PolicyRefused(f"vss.{FIELDS[kind]}", words, "leave one of them")
+            found |= {kind: fitting[0]} if fitting and kind not in found else {}
+    return found
 
 
 def _first(keys: list[str], stage: Stage, folders: tuple[str, str], policy: str) -> str | None:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from quiesce.guest.answers import OverdueSession, Phase, Staged
+from quiesce.guest.manifest import OverdueSession, Staged, StrangeSessions
+from quiesce.guest.sessions import Phase
 
 # Until the after script has ended, the application may be held.
 HELD: tuple[Phase, ...] = ("before", "frozen", "after")
-# guest/quiesce.ps1, $Startable.
+# guest/parts, $Startable.
 STARTABLE = ".ps1, .cmd, .bat, .exe and .com"
 
 
@@ -38,6 +39,23 @@ def staged_notes(staged: Staged, where: str) -> list[str]:
         *(
             f"the server has ended the session of {session}, which was open beyond its limit"
             for session in staged.overdue
+        ),
+        *strange_notes(staged.strange),
+        *(
+            f"the server could not remove the old run {kept.run}, and will try again: {kept.why}"
+            for kept in staged.kept
+        ),
+    ]
+
+
+def strange_notes(strange: StrangeSessions) -> list[str]:
+    """Return notes on sessions that nobody on the server can go on with."""
+    lost = "cannot be read (a hard stop while it was written?): see whether its application was held"
+    return [
+        *(f"the state of the session {name} {lost}" for name in strange.unreadable),
+        *(
+            f"the session {name} is of the server that this one is a copy of: nothing is done with it"
+            for name in strange.foreign
         ),
     ]
 

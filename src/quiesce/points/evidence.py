@@ -2,8 +2,22 @@
 
 from datetime import datetime
 
+from quiesce.disks.buildable import BuildVerdict
 from quiesce.disks.search import Verdict
 from quiesce.executions import Crossing
+
+
+class Build(Crossing):
+    """Whether a volume can be built as of its shadow copy, why not, and what building it takes at most.
+
+    Blocks are of 512 KiB, and ``dollars`` what the calls cost; None if it is not ``buildable``.
+    """
+
+    verdict: BuildVerdict
+    reason: str
+    blocks_read: int | None = None
+    blocks_written: int | None = None
+    dollars: float | None = None
 
 
 class VerifiedCopy(Crossing):
@@ -11,6 +25,7 @@ class VerifiedCopy(Crossing):
 
     ``volume_id`` is the EBS volume that it is a copy of, ``storage_volume_id`` the one that holds its storage.
     ``created_at`` is by the server's clock, and ``before_snapshot_s`` the seconds from then until the snapshot.
+    ``build`` is None if Verify did not look whether its volume can be built.
     """
 
     shadow_id: str
@@ -22,6 +37,7 @@ class VerifiedCopy(Crossing):
     created_at: datetime | None = None
     before_snapshot_s: float | None = None
     writers_involved: bool | None = None
+    build: Build | None = None
 
 
 class ReadSnapshot(Crossing):
@@ -34,10 +50,14 @@ class ReadSnapshot(Crossing):
 
 
 class Verified(Crossing):
-    """The evidence for a recovery point: the worst verdict of its shadow copies, None if there are none to look for."""
+    """The evidence for a recovery point: the worst verdict of its shadow copies, None if there are none to look for.
+
+    ``build`` is the worst of its volumes, with the sums of what all take; None if Verify did not look.
+    """
 
     verdict: Verdict | None
     reason: str
+    build: Build | None = None
     copies: list[VerifiedCopy] = []
     snapshots: list[ReadSnapshot] = []
     calls: dict[str, int] = {}

@@ -11,7 +11,10 @@ EITHER_BOOT_MODE = {"", "uefi-preferred"}
 
 @dataclass(frozen=True)
 class FoundImage:
-    """An image as EC2 describes it; ``by_backup`` if a backup made it, and not a person who then tagged it."""
+    """An image as EC2 describes it; ``by_backup`` if a backup made it, and not a person who then tagged it.
+
+    ``devices`` are those of which it holds a snapshot; EC2 shows them once the image is available.
+    """
 
     image_id: str
     created_at: datetime
@@ -22,6 +25,13 @@ class FoundImage:
     platform: str
     billing: str = ""
     by_backup: bool = False
+    product_codes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+    @property
+    def beside_root(self) -> tuple[str, ...]:
+        """The devices that it holds besides the root's."""
+        return tuple(device for device in self.devices if device != self.root_device)
 
     @property
     def traits(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """The parts of a recovery point: volumes, snapshots, shadow copies, and their consistency."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from quiesce.executions import Crossing
+from quiesce.guest.sessions import ShadowStorage
 
 
 class Volume(Crossing):
@@ -23,7 +25,12 @@ class Volume(Crossing):
 
 
 class Source(Crossing):
-    """The server without its volumes: what a recovery needs to launch another like it."""
+    """The server without its volumes: what a recovery needs to launch another like it.
+
+    What an older record does not have is empty: it is then not known, and a recovery lists it as the person's task.
+    ``usage_operation`` and ``product_codes`` are its licence, ``private_ip`` and ``public_ip`` its addresses at the
+    time, ``interfaces`` the ids of its further network interfaces.
+    """
 
     instance_type: str
     architecture: str
@@ -36,6 +43,17 @@ class Source(Crossing):
     security_group_ids: list[str]
     key_name: str | None = None
     instance_profile_arn: str | None = None
+    usage_operation: str = ""
+    product_codes: list[str] = []
+    private_ip: str = ""
+    public_ip: str = ""
+    tags: dict[str, str] = {}
+    metadata_options: dict[str, str | int] = {}
+    tenancy: str = ""
+    host_id: str = ""
+    placement_group: str = ""
+    cpu_options: dict[str, int] = {}
+    interfaces: list[str] = []
 
 
 class Excluded(Crossing):
@@ -81,11 +99,26 @@ class ShadowCopy(Crossing):
     storage_guid: str
 
 
+class ListedWriter(Crossing):
+    """A writer as Windows lists it after ``create``.
+
+    ``state`` is VSS's word for it, such as ``STABLE``; ``error`` is empty if it reports none. ``part``: took part with
+    all of its components (``whole``), with ``some``, with ``none``, or was ``excluded`` by the policy.
+    """
+
+    name: str
+    writer_id: str
+    state: str
+    error: str = ""
+    part: Literal["whole", "some", "none", "excluded"]
+
+
 class ShadowOutcome(Crossing):
     """What became of an attempt's shadow copies: ``good`` only if nothing speaks against them.
 
     ``wait_s`` is how long to wait before another attempt, by VSS's errors, None if waiting does not help.
-    ``gone_writers`` took part in the policy's last good run on this server and not in this one.
+    ``gone_writers`` took part in the policy's last good run on this server and not in this one; ``listed`` are all that
+    Windows has.
     """
 
     good: bool
@@ -97,7 +130,14 @@ class ShadowOutcome(Crossing):
     copies: list[ShadowCopy] = []
     writers: list[str] = []
     gone_writers: list[str] = []
+    listed: list[ListedWriter] = []
     notes: list[str] = []
+
+    def stored(self, places: Sequence[ShadowStorage]) -> Self:
+        """Return the outcome with where each copy keeps its blocks, as Windows says; unchanged if it says nothing."""
+        homes = {place.volume_guid.lower(): place.storage_guid.lower() for place in places}
+        copies = [copy.model_copy(update={"storage_guid": homes.get(copy.volume_guid, "")}) for copy in self.copies]
+        return self.model_copy(update={"copies": copies}) if places else self
 
 
 class FailedAttempt(Crossing):

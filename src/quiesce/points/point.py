@@ -1,11 +1,12 @@
 """Recovery points: what past runs left, as a recovery reads it out of their records."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from quiesce.points.parts import Consistency, Source, Volume
-from quiesce.points.record import Status
+from quiesce.points.record import BuiltSnapshot, Revert, Status
 
 
 class PointPart(BaseModel):
@@ -45,13 +46,21 @@ class PointCopy(PointPart):
 
     path: str
     shadow_id: str
+    volume_id: str = ""
 
 
 class PointShadow(PointPart):
     """What VSS made in the run: these copies hold the application-consistent state, if they are good."""
 
     good: bool
+    set_id: str = ""
     copies: list[PointCopy]
+
+
+class PointBuilt(BuiltSnapshot):
+    """A snapshot that the backup built, as a record of any version has it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class RecoveryPoint(PointPart):
@@ -59,15 +68,25 @@ class RecoveryPoint(PointPart):
 
     run_id: str
     status: Status
+    reason: str = ""
+    windows: str = ""
+    started_at: datetime | None = None
     consistency: PointConsistency
     instance_id: str
     instance_name: str
     source: PointSource | None = None
     shadow: PointShadow | None = None
+    revert: Revert = "at-recovery"
+    built: list[PointBuilt] = []
+    session: dict[str, Any] | None = None
+    attempts: list[Any] = []
+    failure: dict[str, Any] | None = None
     snapshots_at: datetime | None
     snapshots: list[PointSnapshot]
+    removed_at: datetime | None = None
+    removed_because: str = ""
 
     @property
-    def usable(self) -> bool:
-        """Whether the run left snapshots of all its volumes."""
-        return self.status != "Failed" and self.snapshots_at is not None
+    def froze(self) -> bool:
+        """Whether the run may have had a session on its server; of one that broke off it is not known."""
+        return bool(self.session or self.attempts or self.failure)

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Literal
 
 from quiesce.executions import Crossing
-from quiesce.guest.answers import Session
+from quiesce.guest.sessions import Session
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Source, Volume
 
+Revert = Literal["at-recovery", "at-backup", "off"]
 Status = Literal["Successful", "PartiallySuccessful", "Failed"]
 
 
@@ -39,6 +40,20 @@ class SnapshotRecord(Crossing):
     started_at: datetime
     completed_at: datetime | None
     volume: Volume | None
+
+
+class BuiltSnapshot(Crossing):
+    """A snapshot that was built from another one: the volumes at ``paths`` are as of their shadow copies of ``as_of``.
+
+    ``as_of`` is by the server's clock, None if its volumes only name no shadow copies any more.
+    """
+
+    snapshot_id: str
+    built_from: str
+    volume_id: str
+    device: str
+    paths: list[str]
+    as_of: datetime | None
 
 
 class FailureRecord(Crossing):
@@ -78,6 +93,8 @@ class Record(Crossing):
     attempts: list[FailedAttempt]
     shadow: ShadowOutcome | None
     evidence: Verified | None = None
+    revert: Revert = "at-recovery"
+    built: list[BuiltSnapshot] = []
     freeze_window: FreezeWindow | None
     logs: Logs | None
     initial_image: str = ""
@@ -86,4 +103,7 @@ class Record(Crossing):
     failure: FailureRecord | None
     calls: dict[str, int]
     execution: str
+    started_by: str = ""
     record: str
+    removed_at: datetime | None = None
+    removed_because: str = ""

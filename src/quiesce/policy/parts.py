@@ -1,4 +1,4 @@
-"""The parts of a policy: volumes, scripts, VSS and the initial AMI, each with its bounds."""
+"""The parts of a policy: volumes, scripts and the initial AMI, each with its bounds."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -16,26 +17,61 @@ from pydantic import (
     model_validator,
 )
 
+from quiesce.executions import STARTER_PATTERN
 from quiesce.validation import Form
-from quiesce.vss.script import GUID_PATTERN, MAX_EXCLUDED_WRITERS
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 INSTANCE_ID_PATTERN = r"i-(?:[0-9a-f]{17}|[0-9a-f]{8})"
 SELECTOR = re.compile(
     r"root|vol-(?:[0-9a-f]{17}|[0-9a-f]{8})|tag:[^=]{1,128}=.{0,256}|/dev/[a-z0-9/]{1,60}|xvd[a-z]{1,2}"
 )
+
+
+def tidy_id(value: Any) -> Any:
+    """Return what a person typed for a server without blanks around it, and an instance id in lower case."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return text.lower() if re.fullmatch(INSTANCE_ID_PATTERN, text.lower()) else text
+
+
+# Of a policy: its name, its file, its key in the bucket, or its s3:// URL.
+POLICY_PLACE = re.compile(r"(?:(?:s3://[^/]+/)?policies/)?(?P<name>[^/]+?)(?:\.ya?ml)?")
+
+
+def tidy_policy(value: Any) -> Any:
+    """Return the name of a policy that a person typed with blanks around it, or as its file, its key or its URL."""
+    found = POLICY_PLACE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return found["name"] if found else value
+
+
+def server_or_name(value: str) -> str:
+    """Return an instance id, or what may be a Name tag: anything that does not look like an id."""
+    if re.fullmatch(r"(?i)i-[0-9a-f]*", value) and not re.fullmatch(INSTANCE_ID_PATTERN, value):
+        raise ValueError("must be the id of a server, such as i-0123456789abcdef0, or its Name tag")
+    return value
+
+
 # Lambda ends a function after 900 s; what a function waits for must fit, with time left to answer.
 FUNCTION_LIMIT_S = 840
 # How long a command may take to reach the server and its session to start.
 DELIVERY_S = 120
+STARTER = Form(STARTER_PATTERN, "the ARN of a user, a role or its session: the command line sets it")
 NAME = Form(NAME_PATTERN, "1 to 40 letters, digits, '-' and '_', of which the first is a letter or a digit")
 INSTANCE_ID = Form(INSTANCE_ID_PATTERN, "the id of an EC2 instance, such as i-0123456789abcdef0")
-WRITER_ID = Form(GUID_PATTERN, "the id of a writer, such as {a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}")
+StarterArn = Annotated[str, Strict(), AfterValidator(STARTER)]
 Name = Annotated[str, Strict(), AfterValidator(NAME)]
-InstanceId = Annotated[str, Strict(), AfterValidator(INSTANCE_ID)]
+InstanceId = Annotated[str, Strict(), BeforeValidator(tidy_id), AfterValidator(INSTANCE_ID)]
+# EC2 takes tags of up to 256 characters.
+ServerName = Annotated[
+    str,
+    Strict(),
+    StringConstraints(min_length=1, max_length=256, strip_whitespace=True),
+    BeforeValidator(tidy_id),
+    AfterValidator(server_or_name),
+]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=128, strict=True)]
 TagValue = Annotated[str, StringConstraints(max_length=256, strict=True)]
-WriterId = Annotated[str, Strict(), AfterValidator(WRITER_ID), AfterValidator(str.lower)]
 ScriptLimit = Annotated[int, Field(ge=1, le=600, strict=True)]
 
 
@@ -110,35 +146,6 @@ class Scripts(PolicyModel):
 ScriptsOrOff = Annotated[
     Annotated[Scripts, Tag("scripts-on")] | Annotated[Literal["off"], Tag("scripts-off")],
     Discriminator(lambda value: "scripts-off" if value == "off" else "scripts-on"),
-]
-
-
-class Vss(PolicyModel):
-    """Shadow copies by VSS: the server's applications write their data to disk, then VSS freezes the volumes.
-
-    ``backup_type``: after a ``full`` backup applications may truncate their logs and count from it; a ``copy`` leaves
-    their own history of backups alone.
-    ``create_limit_s``: how long making the shadow copies may take, with all writers.
-    ``retries``, ``retry_wait_s``: Microsoft's advice is to wait ten minutes and try again, up to three times
-    (IVssBackupComponents::DoSnapshotSet).
-    ``retry_on``: ``vss-timeout`` tries again after an error of VSS that waiting helps with; ``any-failure`` also after
-    the before script failed or EC2 refused the snapshots.
-    ``exclude_writers``: ids of writers that take no part, so their applications are not frozen; ``require_writers``:
-    ids of writers that must have taken part, or the shadow copies count as failed.
-    """
-
-    backup_type: Literal["full", "copy"] = "full"
-    create_limit_s: ScriptLimit = 120
-    retries: Annotated[int, Field(ge=0, le=5, strict=True)] = 3
-    retry_wait_s: Annotated[int, Field(ge=1, le=1800, strict=True)] = 600
-    retry_on: Literal["vss-timeout", "any-failure"] = "vss-timeout"
-    exclude_writers: Annotated[list[WriterId], Field(max_length=MAX_EXCLUDED_WRITERS)] = []
-    require_writers: Annotated[list[WriterId], Field(max_length=20)] = []
-
-
-VssOrOff = Annotated[
-    Annotated[Vss, Tag("vss-on")] | Annotated[Literal["off"], Tag("vss-off")],
-    Discriminator(lambda value: "vss-off" if value == "off" else "vss-on"),
 ]
 
 

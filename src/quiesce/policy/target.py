@@ -13,9 +13,8 @@ from quiesce.policy.parts import (
     Scripts,
     ScriptsOrOff,
     VolumeChoice,
-    Vss,
-    VssOrOff,
 )
+from quiesce.policy.vss import Vss, VssOrOff
 
 # These must fit between the end of the before script and the thaw, each at its longest while nothing fails:
 # SSM's delivery of the answer that the application is frozen (Freeze looks every 0.3 s, and a look may hang);
@@ -56,6 +55,10 @@ class TargetSettings(PolicyModel):
     ``evidence``: shadow copies that Verify looked for in the snapshots and did not find never count. If Verify can't
     look, ``optional`` trusts the server, and ``required`` does not.
 
+    ``revert``: when volumes are built as of their shadow copies: by each recovery, right after the backup, or never.
+    ``buildable``: what Verify says of that. ``optional`` records it; with ``required`` a recovery point that can't be
+    built, or of which it is not known, is not application-consistent.
+
     ``freeze_limit_s``: the server thaws itself this many seconds after the before script has ended, asked or not.
     At least 60, the sum that is ``SHORTEST_FREEZE_S``; with VSS its ``create_limit_s`` must fit in as well. The default
     of 240 also allows for three of the 16 s pauses that Snapshot makes when EBS wants time between two snapshots.
@@ -70,6 +73,8 @@ class TargetSettings(PolicyModel):
     consistency: Literal["application-or-crash", "application", "crash"] = "application-or-crash"
     vss: VssOrOff = Vss()
     evidence: Literal["optional", "required"] = "optional"
+    revert: Literal["at-recovery", "at-backup", "off"] = "at-recovery"
+    buildable: Literal["optional", "required"] = "optional"
     freeze_limit_s: Annotated[int, Field(le=900, strict=True)] = 240
     initial_image: InitialImage = "once"
 
@@ -131,18 +136,46 @@ class TargetSettings(PolicyModel):
             problem = "'application' needs VSS or scripts to freeze the application, and there is neither"
             remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
-        if self.evidence == "required" and (self.vss == "off" or not self.freezes):
-            remedy = "leave VSS on, with agent ssm and consistency application-or-crash, or set evidence to optional"
+        return (
+            self._shadow_contradiction()
+            or self._writer_contradiction()
+            or (self._limit_contradiction() if self.freezes else None)
+        )
+
+    def _shadow_contradiction(self) -> Contradiction | None:
+        """Return the contradiction of what needs shadow copies where there would be none."""
+        vss_on = "leave VSS on, with agent ssm and consistency application-or-crash"
+        none = self.vss == "off" or not self.freezes
+        if self.evidence == "required" and none:
+            remedy = f"{vss_on}, or set evidence to optional"
             return Contradiction("evidence", "there would be no shadow copies to look for", remedy)
-        return self._writer_contradiction() or (self._limit_contradiction() if self.freezes else None)
+        if self.buildable == "required" and self.revert == "off":
+            remedy = "set revert to at-recovery, or buildable to optional"
+            return Contradiction("buildable", "revert is 'off': nobody would look whether volumes can be built", remedy)
+        if self.buildable == "required" and none:
+            remedy = f"{vss_on}, or set buildable to optional"
+            return Contradiction("buildable", "there would be no shadow copies to build from", remedy)
+        if self.revert == "at-backup" and none:
+            remedy = f"{vss_on}, or set revert to at-recovery"
+            return Contradiction("revert", "there would be no shadow copies to build from", remedy)
+        return None
 
     def _writer_contradiction(self) -> Contradiction | None:
         """Return the contradiction of writers that the policy both excludes and requires."""
-        both = [] if self.vss == "off" else sorted({*self.vss.exclude_writers} & {*self.vss.require_writers})
+        if self.vss == "off":
+            return None
+        remedy = "name it in one of the two lists only"
+        if self.vss.exclude_writers == "all":
+            if self.vss.require_writers:
+                return Contradiction("vss.require_writers", "exclude_writers is 'all'", "remove one of the two")
+            if self.consistency == "application":
+                problem = "vss.exclude_writers is 'all', so that VSS freezes no application"
+                return Contradiction("consistency", problem, "set it to application-or-crash, or name some writers")
+            return None
+        both = sorted({*self.vss.exclude_writers} & {*self.vss.require_writers})
         if not both:
             return None
-        problem = f"{', '.join(both)} is excluded, too"
-        return Contradiction("vss.require_writers", problem, "name it in one of the two lists only")
+        return Contradiction("vss.require_writers", f"{', '.join(both)} is excluded, too", remedy)
 
     def _limit_contradiction(self) -> Contradiction | None:
         """Return the contradiction of time limits that do not fit together."""

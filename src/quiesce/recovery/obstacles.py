@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from quiesce.errors import RecoveryRefused
 from quiesce.points.image import FoundImage, Needs, misfits, needs_of
 from quiesce.points.point import RecoveryPoint
+from quiesce.recovery.flaws import FoundSnapshot, flaws_of_snapshot
 from quiesce.recovery.plan import RecoveryPlan
 
 OTHER_IMAGE = "name another image in image_id"
 OTHER_POINT = "choose another recovery point"
-
-
-@dataclass(frozen=True)
-class FoundSnapshot:
-    """A snapshot as EC2 describes it; ``tier`` is ``standard`` or ``archive``."""
-
-    state: str
-    tier: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +20,7 @@ class FoundSubnet:
     subnet_id: str
     zone: str
     vpc_id: str
+    cidr: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,32 +59,31 @@ def choose_subnet(zone: str, vpc_id: str, subnets: Sequence[FoundSubnet]) -> str
     return found[0]
 
 
-def obstacles(plan: RecoveryPlan, found: Found, zone: str | None = None) -> list[RecoveryRefused]:
+def obstacles(
+    plan: RecoveryPlan, found: Found, zone: str | None = None, instead: str = OTHER_POINT
+) -> list[RecoveryRefused]:
     """Return each reason why the plan is impossible now, with its remedy; empty if there is none.
 
     Args:
         plan: the recovery's.
         found: what EC2 has of the plan's resources.
         zone: the zone that the input names, None if it names none.
+        instead: the remedy that names another recovery point.
     """
     return [
-        *_snapshot_obstacles(plan, found),
+        *_snapshot_obstacles(plan, found, instead),
         *_image_obstacles(plan, found),
         *_network_obstacles(plan, found),
         *_zone_obstacles(found, zone),
     ]
 
 
-def _snapshot_obstacles(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:
+def _snapshot_obstacles(plan: RecoveryPlan, found: Found, instead: str) -> Iterator[RecoveryRefused]:
     for volume in plan.volumes:
-        snapshot, name = found.snapshots.get(volume.snapshot_id), f"{volume.snapshot_id} of {volume.device}"
-        if snapshot is None:
-            yield RecoveryRefused("recovery_point", f"the snapshot {name} does not exist any more", OTHER_POINT)
-        elif snapshot.tier == "archive":
-            remedy = f"restore it (aws ec2 restore-snapshot-tier --snapshot-id {volume.snapshot_id}), or {OTHER_POINT}"
-            yield RecoveryRefused("recovery_point", f"the snapshot {name} is archived", remedy)
-        elif snapshot.state != "completed":
-            yield RecoveryRefused("recovery_point", f"the snapshot {name} is {snapshot.state}", OTHER_POINT)
+        name = f"{volume.snapshot_id} of {volume.device}"
+        for flaw in flaws_of_snapshot(name, volume.snapshot_id, found.snapshots.get(volume.snapshot_id)):
+            remedy = f"{flaw.remedy}, or {instead}" if flaw.remedy else instead
+            yield RecoveryRefused("recovery_point", flaw.problem, remedy)
 
 
 def _image_obstacles(plan: RecoveryPlan, found: Found) -> Iterator[RecoveryRefused]:

@@ -1,13 +1,18 @@
 """A recovery's plan: what it makes from which snapshots, where, and at which devices. Pure."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
 from quiesce.errors import RecoveryRefused
 from quiesce.executions import Crossing
-from quiesce.points.parts import Consistency, Volume
-from quiesce.points.point import PointSnapshot, RecoveryPoint
+from quiesce.points.parts import Consistency, Source, Volume
+from quiesce.points.point import PointBuilt, PointSnapshot, RecoveryPoint
 from quiesce.recovery.input import RecoveryRequest
+from quiesce.recovery.reverting import NOT_BUILT, FromBackup, build_request, consistent_copies
+from quiesce.revert.look import Looked
+from quiesce.revert.request import RevertRequest
+from quiesce.revert.state import BuiltChild
 
 # EC2 takes IOPS and throughput for these only (EC2 API reference, CreateVolume), and describes them for others, too.
 WITH_IOPS = {"gp3", "io1", "io2"}
@@ -15,9 +20,16 @@ WITH_THROUGHPUT = {"gp3"}
 
 
 class PlannedVolume(Crossing):
-    """A volume to make from a snapshot, and where to attach it."""
+    """A volume to make from a snapshot, and where to attach it.
+
+    ``snapshot_id`` is the raw one until the volume's child is built, then the child's, and empty if that is gone; the
+    child's from the start if the backup built it.
+    ``volume_id`` and ``drives`` are of the volume that was backed up.
+    """
 
     snapshot_id: str
+    volume_id: str = ""
+    drives: list[str] = []
     device: str
     root: bool
     size_gib: int
@@ -30,7 +42,11 @@ class PlannedVolume(Crossing):
 
 
 class RecoveryPlan(Crossing):
-    """Everything that later states need; kept under the recovery's id, so that a restart carries out the same plan."""
+    """Everything that later states need; kept under the recovery's id, so that a restart carries out the same plan.
+
+    ``build`` is what is to be built of the recovery point, None if nothing is; ``looked`` what can be. ``built`` is
+    what the backup built already, and the recovery uses.
+    """
 
     recovery_id: str
     recovery_point: str
@@ -56,17 +72,27 @@ class RecoveryPlan(Crossing):
     tags: dict[str, str]
     volumes: list[PlannedVolume]
     shadow_copies: list[str]
+    build: RevertRequest | None = None
+    looked: Looked | None = None
+    built: list[PointBuilt] = []
     left_aside: list[str] = []
+    passed_over: list[str] = []
+    nearest: str = ""
+    notes: list[str] = []
+    source: Source | None = None
+    cpu_options: dict[str, int] = {}
+    froze: bool = False
+    thaw_after_recovery: bool = False
 
     @property
     def caution(self) -> str:
         """Why the volumes are less consistent than the recovery point says, empty if they are not."""
-        if not self.shadow_copies:
+        if not self.shadow_copies or self.build or self.built:
             return ""
         copies = ", ".join(self.shadow_copies)
         return (
             "the volumes are as after a power failure: the application-consistent state is in the shadow copies inside "
-            f"them ({copies}), and the volumes have not been reverted to these yet (docs/use/recover.md says how)"
+            f"them ({copies}), and 'revert' is 'off' (docs/use/recover.md says how to go back to them by hand)"
         )
 
     @property
@@ -75,7 +101,13 @@ class RecoveryPlan(Crossing):
         return next(volume for volume in self.volumes if volume.root)
 
 
-def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, image_id: str | None) -> RecoveryPlan:
+def decide(
+    recovery_id: str,
+    request: RecoveryRequest,
+    point: RecoveryPoint,
+    image_id: str | None,
+    backup: FromBackup = NOT_BUILT,
+) -> RecoveryPlan:
     """Plan a recovery: the server as it was, but for what the request changes.
 
     Args:
@@ -83,6 +115,7 @@ def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, ima
         request: what the person wrote.
         point: the recovery point that it selects.
         image_id: the server's initial AMI, if one was found; the request's own takes precedence.
+        backup: the snapshots that the backup built, if they are used.
 
     Raises:
         RecoveryRefused: the recovery point has no root volume, or something is neither recorded nor in the request.
@@ -110,37 +143,32 @@ def decide(recovery_id: str, request: RecoveryRequest, point: RecoveryPoint, ima
         ),
         subnet_id=_needed("overrides.subnet_id", wanted.subnet_id or (source.subnet_id if source else None)),
         security_group_ids=_groups(request, point),
-        key_name=wanted.key_name or (source.key_name if source else None),
-        instance_profile_arn=wanted.instance_profile_arn or (source.instance_profile_arn if source else None),
+        key_name=_kept(wanted.key_name, source.key_name if source else None),
+        instance_profile_arn=_kept(wanted.instance_profile_arn, source.instance_profile_arn if source else None),
         private_ip=wanted.private_ip,
         tags=wanted.tags,
-        volumes=volumes,
-        shadow_copies=_shadow_copies(point),
+        volumes=_made_of(volumes, {each.built_from: each.snapshot_id for each in backup.built}),
+        shadow_copies=[f"{copy.path} {copy.shadow_id}".strip() for copy in consistent_copies(point)],
+        build=None if backup.built else build_request(recovery_id, request, point),
+        built=list(backup.built),
         # A volume that was attached after the backup's plan has a snapshot, and no place on the server.
+        froze=point.froze,
+        thaw_after_recovery=request.thaw_after_recovery,
         left_aside=[snapshot.snapshot_id for snapshot in point.snapshots if snapshot.volume is None],
     )
 
 
-def describe(plan: RecoveryPlan) -> list[str]:
-    """Describe the steps of a recovery in their order, for a person to read."""
-    new_ip = f", private address {plan.private_ip}" if plan.private_ip else ""
-    awaited = "Systems Manager hears from it" if plan.agent == "ssm" else "EC2's status checks are passed"
-    lines = [
-        f"Launch {plan.instance_type} from {plan.image_id} in {plan.subnet_id}{new_ip}, key {plan.key_name or 'none'}, "
-        f"profile {plan.instance_profile_arn or 'none'}, into a security group without traffic.",
-        "Stop it as soon as it runs.",
-        *(f"Create a volume of {_volume_words(volume)} from {volume.snapshot_id}." for volume in plan.volumes),
-        f"Detach the image's own volume from {plan.root_device}; it is deleted at the end.",
-        *(f"Attach the volume from {v.snapshot_id} at {v.device}, {_end_words(v)}." for v in plan.volumes),
-        f"Give it the security groups {', '.join(plan.security_group_ids)}, and start it.",
-        f"Wait until {awaited}.",
-        *(
-            f"Leave {snapshot_id} aside: its volume was attached while the backup ran."
-            for snapshot_id in plan.left_aside
-        ),
-        *([f"{plan.caution[0].upper()}{plan.caution[1:]}."] if plan.caution else []),
-    ]
-    return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
+def with_children(plan: RecoveryPlan, children: Sequence[BuiltChild]) -> RecoveryPlan:
+    """Return a plan that makes volumes of what was built; of no snapshot where one that it wants was not."""
+    planned = {child.snapshot_id for child in plan.looked.children} if plan.looked else set()
+    built = {child.snapshot_id: child.child_id for child in children}
+    source = {snapshot_id: built.get(snapshot_id, "") for snapshot_id in planned}
+    return plan.model_copy(update={"volumes": _made_of(plan.volumes, source)})
+
+
+def _made_of(volumes: Sequence[PlannedVolume], source: Mapping[str, str]) -> list[PlannedVolume]:
+    """Return volumes that are made of other snapshots than the raw ones, where ``source`` has some."""
+    return [v.model_copy(update={"snapshot_id": source.get(v.snapshot_id, v.snapshot_id)}) for v in volumes]
 
 
 def _volumes(request: RecoveryRequest, point: RecoveryPoint) -> list[PlannedVolume]:
@@ -163,6 +191,8 @@ def _volume(request: RecoveryRequest, snapshot: PointSnapshot, volume: Volume) -
     throughput = (wanted and wanted.throughput_mibps) or (volume.throughput_mibps if same else None)
     return PlannedVolume(
         snapshot_id=snapshot.snapshot_id,
+        volume_id=volume.volume_id,
+        drives=volume.drives,
         device=volume.device,
         root=volume.root,
         size_gib=snapshot.size_gib,
@@ -175,17 +205,16 @@ def _volume(request: RecoveryRequest, snapshot: PointSnapshot, volume: Volume) -
     )
 
 
-def _shadow_copies(point: RecoveryPoint) -> list[str]:
-    if point.shadow is None or not point.shadow.good or point.consistency.level != "application":
-        return []
-    return [f"{copy.path} {copy.shadow_id}".strip() for copy in point.shadow.copies]
-
-
 def _groups(request: RecoveryRequest, point: RecoveryPoint) -> list[str]:
     groups = request.overrides.security_group_ids or (point.source.security_group_ids if point.source else [])
     if not groups:
         _needed("overrides.security_group_ids", None)
     return list(groups)
+
+
+def _kept(wanted: str | None, recorded: str | None) -> str | None:
+    """Return what the input wants, none if that is empty, and what the server had if the input does not say."""
+    return recorded if wanted is None else wanted or None
 
 
 def _needed(field: str, value: str | None) -> str:
@@ -199,16 +228,3 @@ def _needed(field: str, value: str | None) -> str:
             problem, remedy = "is neither in the recovery point's record nor in the input", "add it to the input"
         raise RecoveryRefused(field, problem, remedy)
     return value
-
-
-def _volume_words(volume: PlannedVolume) -> str:
-    parts = [f"{volume.size_gib} GiB", volume.volume_type]
-    parts += [f"{volume.iops} IOPS"] if volume.iops else []
-    parts += [f"{volume.throughput_mibps} MiB/s"] if volume.throughput_mibps else []
-    parts += [f"key {volume.kms_key_id}"] if volume.kms_key_id else []
-    parts += [f"initialized at {volume.initialization_rate_mibps} MiB/s"] if volume.initialization_rate_mibps else []
-    return ", ".join(parts)
-
-
-def _end_words(volume: PlannedVolume) -> str:
-    return "deleted with the server" if volume.delete_on_termination else "kept when the server is terminated"

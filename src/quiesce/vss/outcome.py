@@ -34,7 +34,8 @@ FAILED_PREFIX = "VSS_WS_FAILED_"
 # Logs in English and in Chinese have these words.
 # If a log has none of them, only Win32_ShadowCopy shows the attributes.
 PERSISTENT = {"Persistent", "No_Auto_Release"}
-NOT_OURS = {"No_Writers", "Client_Accessible"}
+NO_WRITERS = "No_Writers"
+NOT_OURS = {NO_WRITERS, "Client_Accessible"}
 MAX_QUOTED = 300
 
 
@@ -52,15 +53,17 @@ class Outcome:
     wait_s: int | None = None
 
 
-def creation_of(log: Log, volumes: Sequence[str], excluded: Collection[str] = ()) -> Outcome:
+def creation_of(
+    log: Log, volumes: Sequence[str], excluded: Collection[str] = (), *, no_writers: bool = False
+) -> Outcome:
     """Judge the making of the shadow copies of these volumes (GUID paths), whatever came after it.
 
-    ``excluded`` are ids of writers that take no part: their states do not count.
+    ``excluded`` are ids of writers that take no part: their states do not count. With ``no_writers`` none was asked to.
     """
     checks: tuple[Callable[[], Outcome | None], ...] = (
         lambda: _commands(log),
-        lambda: _shadow_copies(log, volumes),
-        lambda: _writers(log, excluded),
+        lambda: _shadow_copies(log, volumes, NOT_OURS - {NO_WRITERS} if no_writers else NOT_OURS),
+        lambda: None if no_writers else _writers(log, excluded),
     )
     outcomes = (check() for check in checks)
     return next((outcome for outcome in outcomes if outcome), None) or _created(log)
@@ -108,7 +111,7 @@ def _failed(failure: Failure) -> Outcome:
     return Outcome("failed", f"{failure.command!r} failed: {hresult}", (hresult,), hresult.wait_s)
 
 
-def _shadow_copies(log: Log, volumes: Sequence[str]) -> Outcome | None:
+def _shadow_copies(log: Log, volumes: Sequence[str], not_ours: Collection[str]) -> Outcome | None:
     copies = log.shadow_copies
     sets = log.set_ids | {copy.set_id for copy in copies if copy.set_id}
     if len(sets) > 1:
@@ -119,7 +122,7 @@ def _shadow_copies(log: Log, volumes: Sequence[str]) -> Outcome | None:
     made, wanted = sorted(copy.volume.lower() for copy in copies), sorted(volume.lower() for volume in volumes)
     if made != wanted:
         return Outcome("wrong-volumes", f"shadow copies of {', '.join(made)} instead of {', '.join(wanted)}")
-    wrong = [f"the shadow copy {copy.shadow_id} {words}" for copy in copies if (words := _wrong_kind(copy))]
+    wrong = [f"the shadow copy {copy.shadow_id} {words}" for copy in copies if (words := _wrong_kind(copy, not_ours))]
     return Outcome("wrong-kind", "; ".join(wrong)) if wrong else None
 
 
@@ -127,10 +130,10 @@ def _whole(copy: ShadowCopy) -> bool:
     return all((copy.shadow_id, copy.set_id, copy.volume, copy.device, copy.provider, copy.attributes))
 
 
-def _wrong_kind(copy: ShadowCopy) -> str:
+def _wrong_kind(copy: ShadowCopy, not_ours: Collection[str]) -> str:
     if copy.provider != SYSTEM_PROVIDER:
         return f"is of another provider, {copy.provider}"
-    if wrong := copy.attributes & NOT_OURS:
+    if wrong := copy.attributes & set(not_ours):
         return f"is {', '.join(sorted(wrong))}"
     missing = PERSISTENT - copy.attributes
     return (

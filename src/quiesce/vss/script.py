@@ -15,12 +15,12 @@ SYSTEM_PROVIDER = "{b5946137-7b9f-4925-af80-51abd60b20d5}"
 METADATA = "writers.cab"
 # A batch file that ends with 0 when the backup has succeeded, else with another code: DiskShadow then stops at once.
 HOLD = "hold.cmd"
-# VSS takes 64; the document's parameter has room for the script of 32, and the answer for 40.
-MAX_VOLUMES = 32
-# The document's parameter has room for these next to 32 volumes.
-MAX_EXCLUDED_WRITERS = 5
-# In a script as sent to the server, these stand for the attempt's folder and for the end of a line.
-FOLDER_MARK, LINE_MARK = "*", "|"
+# VSS's own limit for a shadow set.
+MAX_VOLUMES = 64
+# More than a server has: about fifteen, and thirty more with all of Windows' roles.
+MAX_NAMED_WRITERS = 64
+# In a script as sent to the server, this stands for the attempt's folder.
+FOLDER_MARK = "*"
 
 GUID_PATTERN = r"\{[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}"
 GUID = re.compile(GUID_PATTERN)
@@ -33,13 +33,16 @@ ABOUT = "# quiesce: makes the shadow copies of one session, and keeps the writer
 LAST_LINE = "exit"
 
 
-def session_script(volumes: Sequence[str], *, copy_only: bool, excluded: Sequence[str] = ()) -> tuple[str, ...]:
+def session_script(
+    volumes: Sequence[str], *, copy_only: bool, excluded: Sequence[str] = (), no_writers: bool = False
+) -> tuple[str, ...]:
     r"""Return the lines of one session's script, with ``*`` in place of the attempt's folder.
 
     Args:
-        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 32, each once.
+        volumes: GUID paths, ``\\?\Volume{...}\``; 1 to 64, each once.
         copy_only: leave the applications' own backup history alone; their logs are not truncated then.
-        excluded: ids of at most 5 writers that take no part.
+        excluded: ids of at most 64 writers that take no part.
+        no_writers: no writer at all takes part, and no application is frozen.
 
     Raises:
         ServerRefused: the volumes or writers can't be put into a script, by form or by number; nothing was done.
@@ -50,7 +53,7 @@ def session_script(volumes: Sequence[str], *, copy_only: bool, excluded: Sequenc
     return (
         ABOUT,
         "set verbose on",
-        "set context persistent",
+        "set context persistent nowriters" if no_writers else "set context persistent",
         f"set metadata {FOLDER_MARK}\\{METADATA}",
         *(f"writer exclude {writer}" for writer in excluded),
         *([] if copy_only else ["begin backup"]),
@@ -61,11 +64,6 @@ def session_script(volumes: Sequence[str], *, copy_only: bool, excluded: Sequenc
         "end backup",
         LAST_LINE,
     )
-
-
-def script_parameter(lines: Sequence[str]) -> str:
-    """Return a session's script as the parameter ``ShadowScript`` of the guest's document: one line."""
-    return LINE_MARK.join(lines)
 
 
 def _check_volumes(volumes: Sequence[str]) -> None:
@@ -81,7 +79,7 @@ def _check_volumes(volumes: Sequence[str]) -> None:
 
 def _check_writers(writers: Sequence[str]) -> None:
     wrong = [writer for writer in writers if not GUID.fullmatch(writer)]
-    if wrong or len(writers) > MAX_EXCLUDED_WRITERS:
+    if wrong or len(writers) > MAX_NAMED_WRITERS:
         problem = f"{wrong[0]!r} is no writer's id" if wrong else f"{len(writers)} writers, more than can be excluded"
-        remedy = f"name at most {MAX_EXCLUDED_WRITERS} by their ids, as diskshadow lists them by 'list writers status'"
+        remedy = f"name at most {MAX_NAMED_WRITERS} by their ids, as diskshadow lists them by 'list writers status'"
         raise ServerRefused("vss.exclude_writers", problem, remedy)

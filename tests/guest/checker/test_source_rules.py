@@ -9,7 +9,7 @@ from tools.guest.checker.lexer import UnfinishedScriptError, kinds, only
 from tools.guest.checker.source_rules import SOURCE_RULES, source_findings
 
 PROJECT = Path(__file__).parents[3]
-GUEST = sorted((PROJECT / "guest").glob("*.ps1"))
+GUEST = sorted((PROJECT / "guest" / "parts").glob("*.ps1"))
 SAMPLES = YAML(typ="safe").load(PROJECT / "tools" / "guest" / "checker" / "source_samples.yaml")
 REFUSED = [(rule, script) for rule, samples in SAMPLES.items() for script in samples["refuse"]]
 ACCEPTED = [(rule, script) for rule, samples in SAMPLES.items() for script in samples["accept"]]

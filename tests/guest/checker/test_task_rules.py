@@ -14,7 +14,7 @@ WATCHDOG = r"""<?xml version="1.0" encoding="UTF-16"?>
     <Principal id="Author"><UserId>S-1-5-18</UserId><RunLevel>HighestAvailable</RunLevel></Principal>
   </Principals>
   <Settings>
-    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <MultipleInstancesPolicy>Parallel</MultipleInstancesPolicy>
     <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
     <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <StartWhenAvailable>true</StartWhenAvailable>
@@ -38,7 +38,7 @@ WRONG = [
     ("<DisallowStartIfOnBatteries>false", "<DisallowStartIfOnBatteries>true", "task-settings"),
     ("<StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>", "", "task-settings"),
     ("<StartWhenAvailable>true", "<StartWhenAvailable>false", "task-settings"),
-    (">IgnoreNew<", ">Parallel<", "task-settings"),
+    (">Parallel<", ">IgnoreNew<", "task-settings"),
     ("S-1-5-18", "SYSTEM", "task-principal"),
     ("HighestAvailable", "LeastPrivilege", "task-principal"),
     ("<RunLevel>", "<LogonType>ServiceAccount</LogonType><RunLevel>", "task-principal"),
@@ -81,4 +81,6 @@ def test_bytes_that_are_not_what_the_declaration_says_are_refused(definition: by
 
 def test_only_the_watchdog_needs_to_start_at_boot() -> None:
     runner = WATCHDOG.replace("<BootTrigger><Enabled>true</Enabled></BootTrigger>", "")
+    runner = runner.replace(">Parallel<", ">IgnoreNew<")
     assert task_findings(as_written(runner), watchdog=False) == []
+    assert task_findings(as_written(WATCHDOG), watchdog=False) != []

@@ -7,8 +7,9 @@ from quiesce.executions import Execution
 from quiesce.points.image import FoundImage
 from quiesce.points.point import RecoveryPoint
 from quiesce.recovery.account import Ending
+from quiesce.recovery.flaws import FoundSnapshot
 from quiesce.recovery.input import RecoveryRequest, read_recovery_request
-from quiesce.recovery.obstacles import Found, FoundSnapshot, FoundSubnet
+from quiesce.recovery.obstacles import Found, FoundSubnet
 from quiesce.recovery.plan import RecoveryPlan, decide
 from tests.support.factories.run import INSTANCE, NOW, a_volume, snapshot_id
 
@@ -66,7 +67,7 @@ def a_point(run_id: str = "run-1", hours: int = 0, volumes: int = 2, **changes: 
 
 def a_request(**fields: Any) -> RecoveryRequest:
     which = {} if "instance_id" in fields or "recovery_point" in fields else {"recovery_point": "run-1"}
-    return read_recovery_request({"image_id": IMAGE, **which, **fields})
+    return read_recovery_request({"image_id": IMAGE, **which, **fields}, "Europe/Berlin")
 
 
 def a_recovery_plan(point: RecoveryPoint | None = None, **fields: Any) -> RecoveryPlan:
@@ -78,7 +79,7 @@ def all_found(plan: RecoveryPlan, **changes: Any) -> Found:
     fields = {
         "snapshots": {v.snapshot_id: FoundSnapshot("completed", "standard") for v in plan.volumes},
         "image": an_image(),
-        "subnet": FoundSubnet(SUBNET, "eu-west-1a", VPC),
+        "subnet": FoundSubnet(SUBNET, "eu-west-1a", VPC, "10.0.1.0/24"),
         "group_vpcs": {GROUP: VPC},
     }
     return Found(**{**fields, **changes})

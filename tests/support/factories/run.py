@@ -1,5 +1,7 @@
 """Parts of a run, complete and good by default: a test states only what it is about."""
 
+import base64
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +10,7 @@ from quiesce.backup.planning import possible_consistency
 from quiesce.backup.state import Awaited, Complete, Freeze, Plan, RunState, SnapshotSet, Thaw
 from quiesce.backup.volumes import AttachedVolume
 from quiesce.executions import Execution, Failure
-from quiesce.guest.answers import ScriptResult, Session
+from quiesce.guest.sessions import ScriptResult, Session
 from quiesce.points.parts import Excluded, Snapshot, Volume
 from quiesce.points.record import Record
 from quiesce.policy.policy import Policy
@@ -135,6 +137,7 @@ def a_script(argument: str = "", *, succeeded: bool = True, **changes: Any) -> S
         "exit_code": int(not succeeded),
         "argument": argument,
         "process_id": 4711,
+        "started_ticks": 638_000_000_000_000_000,
         "started_ms": NOW_MS,
         "ended_ms": NOW_MS + 2000,
     }
@@ -187,6 +190,9 @@ def a_complete(session: Session | None, *, succeeded: bool = True) -> Complete:
     return Complete(session=session, succeeded=succeeded, calls={"ssm:SendCommand": 1})
 
 
+HEAD = ("quiesce", "verb", "run", "attempt", "ok", "error")
+
+
 def a_manifest(**changes: Any) -> dict[str, Any]:
     fields = {
         "run": "run-1",
@@ -195,7 +201,7 @@ def a_manifest(**changes: Any) -> dict[str, Any]:
         "source": "bucket",
         "scripts": {stage: f"{stage}_files-nightly.ps1" for stage in ("before", "after", "complete")},
         "files": [{"name": "quiesce.ps1", "sha256": "0" * 64}],
-        "shadowScript": "none",
+        "shadow": False,
         "limitSeconds": {"before": 60, "after": 60, "complete": 300, "freeze": 120, "session": 100800},
     }
     return {**fields, **changes}
@@ -213,8 +219,11 @@ def an_answer(verb: str = "freeze", **changes: Any) -> dict[str, Any]:
 
 
 def a_line(answer: dict[str, Any]) -> str:
-    """Return the line that the guest writes for an answer."""
-    return json.dumps(answer, separators=(",", ":"))
+    """Return the line that the guest writes for an answer: all but its head is one compressed field."""
+    head = {name: value for name, value in answer.items() if name in HEAD}
+    rest = {name: value for name, value in answer.items() if name not in HEAD}
+    data = base64.b64encode(gzip.compress(json.dumps(rest).encode(), mtime=0)).decode()
+    return json.dumps({**head, "data": data}, separators=(",", ":"))
 
 
 def a_failure(error: str = "OutcomeUnknown", words: str = "its answer was lost") -> Failure:

@@ -1,7 +1,10 @@
 """A snapshot's bytes, read through the EBS direct APIs by a real boto3 client."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -168,6 +171,33 @@ def test_a_block_that_never_has_its_checksum_is_not_read(ebs: Ebs) -> None:
     ebs.apis.damaged[SNAPSHOT, 2] = 99
     with pytest.raises(NotRead, match=f"block 2 came {TRIES} times without its checksum"):
         ebs.open().read(2 * BLOCK_BYTES, 8)
+
+
+def hash_of(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+def test_a_hash_that_is_told_is_the_blocks_and_its_bytes_count_for_nothing(ebs: Ebs) -> None:
+    ebs.apis.damaged[SNAPSHOT, 2] = 1
+    snapshot = ebs.open()
+    assert snapshot.telling(2)() == hash_of(ebs.disk.read(2 * BLOCK_BYTES, BLOCK_BYTES))
+    assert snapshot.telling(1)() == hash_of(ZEROS)
+    assert ebs.count("GetSnapshotBlock") == 1
+    assert number(snapshot.read(2 * BLOCK_BYTES, 8)) == 2
+    assert ebs.count("GetSnapshotBlock") == 2, "what was not checked is not kept"
+
+
+def test_a_hash_is_told_with_a_token_that_was_asked_for_anew(ebs: Ebs) -> None:
+    telling = ebs.open().telling(2)
+    ebs.now_s += BLOCK_TOKEN_S + 1
+    assert telling() == hash_of(ebs.disk.read(2 * BLOCK_BYTES, BLOCK_BYTES))
+
+
+def test_a_hash_of_another_kind_is_not_compared() -> None:
+    block = {"BlockData": BytesIO(ZEROS), "ChecksumAlgorithm": "CRC32", "Checksum": hash_of(ZEROS)}
+    client: Any = SimpleNamespace(list_snapshot_blocks=a_page(), get_snapshot_block=lambda **_: block)
+    with pytest.raises(NotRead, match="block 2 came with a checksum of another kind: CRC32"):
+        SnapshotBlocks(client, SNAPSHOT, Allowance(TIME)).telling(2)()
 
 
 NOT_READ = {

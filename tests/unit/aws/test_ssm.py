@@ -1,7 +1,7 @@
 """One verb to one server: the command that is sent, how long Guest waits, and how it reads what SSM answers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -19,12 +19,13 @@ from quiesce.errors import (
 )
 from quiesce.guest.agent import Agent
 from quiesce.guest.answers import Answer
+from quiesce.guest.documents import VERBS, Documents
 from quiesce.guest.patience import Patience
 from sandbox.aws.run_command import VISIBLE_AFTER_S, RunCommand
 from sandbox.windows.agent import Agent as SimulatedAgent
 from sandbox.windows.agent import Ended, Process
 from tests.support.factories.run import INSTANCE, a_line, an_answer
-from tests.support.scripted_ssm import COMMAND_ID, Refusal, ScriptedSsm
+from tests.support.scripted_ssm import COMMAND_ID, THE_DOCUMENT, Refusal, ScriptedSsm
 from tests.support.ssm import client_of, guest_document
 
 SESSION = {"RunId": "run-1", "Attempt": "1", "WaitSeconds": "90"}
@@ -75,6 +76,7 @@ def test_a_verb_is_sent_once_with_its_parameters_as_lists_of_text(ssm: ScriptedS
             "SendCommand",
             {
                 "DocumentName": "the-document",
+                "DocumentVersion": "3",
                 "InstanceIds": [INSTANCE],
                 "TimeoutSeconds": 60,
                 "Comment": "quiesce freeze run-1",
@@ -86,7 +88,7 @@ def test_a_verb_is_sent_once_with_its_parameters_as_lists_of_text(ssm: ScriptedS
 
 
 def test_a_verb_of_no_attempt_is_answered_by_the_documents_default(ssm: ScriptedSsm) -> None:
-    assert guest_document("bucket", "eu-central-1")["parameters"]["Attempt"]["default"] == FIRST_ATTEMPT
+    assert guest_document("act", "bucket", "eu-central-1")["parameters"]["Attempt"]["default"] == FIRST_ATTEMPT
     ssm.takes_the_command()
     ssm.says("GetCommandInvocation", an_invocation(StandardOutputContent=a_line(an_answer("stage"))))
     assert ssm.guest().ask("stage", {"RunId": "run-1"}, PATIENCE).staged
@@ -117,10 +119,76 @@ def test_the_longest_run_id_makes_a_comment_that_ssm_takes(ssm: ScriptedSsm) -> 
     assert len(ssm.sent[0][1]["Comment"]) == 100
 
 
+def test_a_verb_whose_documents_version_was_not_planned_is_not_sent(ssm: ScriptedSsm) -> None:
+    guest = replace(ssm.guest(), documents=THE_DOCUMENT.at({"another": "1"}))
+    with pytest.raises(CommandRefused, match=r"freeze was not sent: the plan names no version of the-document"):
+        guest.ask("freeze", SESSION, PATIENCE)
+    assert ssm.sent == []
+
+
+def test_of_several_documents_each_verb_goes_by_its_own_in_its_own_version(ssm: ScriptedSsm) -> None:
+    by_verb = dict.fromkeys(VERBS, "acts") | {"inventory": "looks", "collect": "looks"}
+    ssm.says("DescribeDocument", a_version("7"), a_version("12"))
+    ssm.says("SendCommand", Refusal("InvalidParameters"), Refusal("InvalidParameters"))
+    guest = replace(ssm.guest(), documents=Documents(by_verb)).with_latest_documents()
+    for verb in ("freeze", "inventory"):
+        with pytest.raises(CommandRefused):
+            guest.ask(verb, SESSION, PATIENCE)
+    described = [given for operation, given in ssm.sent if operation == "DescribeDocument"]
+    assert described == [{"Name": name, "DocumentVersion": "$LATEST"} for name in ("looks", "acts")]
+    sent = [(given["DocumentName"], given["DocumentVersion"]) for op, given in ssm.sent if op == "SendCommand"]
+    assert sent == [("acts", "12"), ("looks", "7")]
+
+
+# ---- Which version ---------------------------------------------------------------------------------------------------
+
+
+def a_version(version: str, status: str = "Active") -> dict[str, Any]:
+    """What DescribeDocument answers of ``$LATEST``; its default is an older one."""
+    return {"Document": {"DocumentVersion": version, "LatestVersion": version, "DefaultVersion": "1", "Status": status}}
+
+
+def test_the_latest_version_is_taken_by_its_number_and_sent_from_then_on(ssm: ScriptedSsm) -> None:
+    ssm.says("DescribeDocument", a_version("4"))
+    ssm.takes_the_command()
+    ssm.says("GetCommandInvocation", an_invocation())
+    guest = ssm.guest().with_latest_documents()
+    assert guest.documents.versions == {"the-document": "4"}
+    assert guest.ask("freeze", SESSION, PATIENCE).ok
+    assert ssm.sent[1][1]["DocumentVersion"] == "4"
+
+
+VERSION_ERRORS = {
+    "a document that is not there": (Refusal("InvalidDocument"), CommandRefused),
+    "one without any version": (Refusal("InvalidDocumentVersion"), CommandRefused),
+    "a version that SSM could not make": (a_version("2", "Failed"), CommandRefused),
+    "a document that is being deleted": (a_version("2", "Deleting"), CommandRefused),
+    "a version that SSM is making": (a_version("2", "Updating"), AwsUnavailable),
+    "a document that SSM is making": (a_version("1", "Creating"), AwsUnavailable),
+    "no number": (a_version("$LATEST"), AwsUnavailable),
+    "no status": ({"Document": {"DocumentVersion": "2"}}, AwsUnavailable),
+    "too many calls": (Refusal("ThrottlingException"), AwsThrottled),
+    "no right": (Refusal("AccessDeniedException"), AccessDenied),
+    "an answer that is lost": (NO_ANSWER, AwsUnavailable),
+    "what nobody has seen": (Refusal("InvalidRole"), ClientError),
+}
+
+
+@pytest.mark.parametrize(("answer", "error"), VERSION_ERRORS.values(), ids=VERSION_ERRORS)
+def test_a_version_that_is_not_known_or_not_ready_is_an_error_and_never_another_version(
+    ssm: ScriptedSsm, answer: Any, error: type[Exception]
+) -> None:
+    ssm.says("DescribeDocument", answer)
+    with pytest.raises(error):
+        ssm.guest().with_latest_documents()
+    assert len(ssm.sent) == 1
+
+
 SEND_ERRORS = {
     "a server that SSM does not know": (Refusal("InvalidInstanceId"), AgentUnreachable),
     "a server of another platform": (Refusal("UnsupportedPlatformType"), AgentUnreachable),
     "a document that is not there": (Refusal("InvalidDocument"), CommandRefused),
+    "a version that is not there any more": (Refusal("InvalidDocumentVersion"), CommandRefused),
     "parameters that it does not know": (Refusal("InvalidParameters"), CommandRefused),
     "more than 64 KB": (Refusal("MaxDocumentSizeExceeded"), CommandRefused),
     "too many calls": (Refusal("ThrottlingException"), AwsThrottled),
@@ -448,6 +516,9 @@ class Running(Process):
         return Ended(0, self.stdout) if now_s >= self.ends_s else None
 
 
+FIRST_VERSION = THE_DOCUMENT.at({"the-document": "1"})
+
+
 @dataclass
 class Simulated:
     """A server behind the sandbox's SSM: an agent, and a script that prints ``stdout`` after ``takes_s``."""
@@ -462,14 +533,14 @@ class Simulated:
         self.began_s = self.now_s
         self.agent = SimulatedAgent(self._start, delay_s=1.0)
         self.service = RunCommand({INSTANCE: self}, lambda _: "running", lambda: self.now_s)
-        self.service.put_document("the-document", guest_document("bucket", "eu-central-1"))
+        self.service.put_document("the-document", guest_document("act", "bucket", "eu-central-1"))
 
     def advance(self, now_s: float) -> None:
         self.agent.advance(now_s)
 
     def guest(self) -> Guest:
         return Guest(
-            client_of(self.service), "the-document", INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep)
+            client_of(self.service), FIRST_VERSION, INSTANCE, Clock(monotonic=lambda: self.now_s, sleep=self._sleep)
         )
 
     def _start(self, _script: str, now_s: float) -> Running:
@@ -511,6 +582,29 @@ def test_an_agent_that_is_restarted_runs_the_verb_again_and_answers() -> None:
 def test_an_answer_behind_24000_characters_is_cut_off_and_not_made_up() -> None:
     with pytest.raises(AnswerUnreadable, match="has 0 result lines"):
         asked(Simulated(stdout="x" * 24_000 + "\n" + a_line(an_answer())))
+    with pytest.raises(AnswerUnreadable, match="the agent has cut the server's answer at 24000 characters"):
+        asked(Simulated(stdout=a_line(an_answer()) + "x" * 24_000))
+
+
+CUT = a_line(an_answer())[:200] + "--output truncated--"
+
+
+def test_an_answer_that_is_too_long_is_asked_for_again_with_less_of_the_log(ssm: ScriptedSsm) -> None:
+    """The verb has done its work: a server answers the same verb at once."""
+    for output in (CUT, CUT, a_line(an_answer())):
+        ssm.takes_the_command()
+        ssm.says("GetCommandInvocation", an_invocation(StandardOutputContent=output))
+    assert ask(ssm, LogBytes="400000").ok
+    asked_for = [call["Parameters"]["LogBytes"] for operation, call in ssm.sent if operation == "SendCommand"]
+    assert asked_for == [["400000"], ["40000"], ["0"]]
+
+
+def test_an_answer_that_is_too_long_without_a_log_is_unreadable(ssm: ScriptedSsm) -> None:
+    for more in ({"LogBytes": "0"}, {}):
+        ssm.takes_the_command()
+        ssm.says("GetCommandInvocation", an_invocation(StandardOutputContent=CUT))
+        with pytest.raises(AnswerUnreadable, match="the agent has cut the server's answer"):
+            ask(ssm, **more)
 
 
 def test_a_command_that_somebody_cancels_is_lost() -> None:

@@ -1,4 +1,4 @@
-"""The initial AMI: when Backup makes one, when it deregisters an older one, and its request to EC2."""
+"""The initial AMI: when Backup makes one, and its request to EC2."""
 
 from datetime import timedelta
 from typing import Any
@@ -45,37 +45,14 @@ def test_another_one_is_made_as_often_as_the_policy_says(setting: Any, days: int
     assert (upkeep.make, upkeep.latest) == (made, "ami-1" if days < 100 else "ami-0")
 
 
-def test_an_older_image_goes_as_soon_as_a_newer_one_of_the_same_traits_is_available() -> None:
-    images = [an_image("ami-1", days=60), an_image("ami-2", days=30), an_image("ami-3")]
-    assert decide("once", images, {}, NOW).retired == ("ami-1", "ami-2")
-
-
-@pytest.mark.parametrize("trait", ["root_device", "architecture", "boot_mode", "platform", "billing"])
-def test_it_stays_where_recovery_points_may_need_it(trait: str) -> None:
-    """Recovery points from before the change need the older image."""
-    images = [an_image("ami-1", days=60, **{trait: "as it was"}), an_image("ami-2", days=30)]
-    assert decide("once", images, {}, NOW).retired == ()
-
-
-@pytest.mark.parametrize("state", ["pending", "failed"])
-def test_it_stays_while_the_newer_one_is_not_available(state: str) -> None:
-    assert decide("once", [an_image("ami-1", days=60), an_image("ami-2", state=state)], {}, NOW).retired == ()
-
-
-def test_an_image_that_a_person_made_and_tagged_is_used_and_never_deregistered() -> None:
+def test_an_image_that_a_person_made_and_tagged_is_used() -> None:
     images = [an_image("ami-1", days=60, by_backup=False), an_image("ami-2", state="failed", by_backup=False)]
-    upkeep = decide("once", [*images, an_image("ami-3", days=30)], {}, NOW)
-    assert (upkeep.retired, upkeep.failed) == ((), ())
     assert decide("once", images, {}, NOW).latest == "ami-1"
 
 
-def test_one_that_came_to_nothing_goes() -> None:
+def test_one_that_came_to_nothing_is_told_and_made_again() -> None:
     upkeep = decide("once", [an_image("ami-1", state="failed")], {}, NOW)
     assert (upkeep.failed, upkeep.make) == (("ami-1",), True)
-
-
-def test_two_of_the_same_moment_never_replace_each_other() -> None:
-    assert decide("once", [an_image("ami-1"), an_image("ami-2")], {}, NOW + timedelta(days=1)).retired == ()
 
 
 def test_the_image_holds_the_root_alone_and_nothing_is_rebooted() -> None:
@@ -119,6 +96,25 @@ def test_a_failure_is_a_note_with_its_true_name_and_words() -> None:
     kept = ImageKept(image_id="ami-1", notes=["a note"], calls={})
     assert image_notes(a_good_state(make_image=kept)) == ["a note"]
     assert image_notes(a_good_state()) == []
+
+
+def test_an_available_image_with_more_than_its_root_is_noted() -> None:
+    image = an_image("ami-1", devices=("/dev/sda1", "xvdf", "xvdg"))
+    [note] = notes_of(decide("once", [image], {}, NOW))
+    assert note.startswith("the initial AMI ami-1 holds xvdf, xvdg besides the root, although EC2 was asked to leave")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"devices": ("/dev/sda1",)},
+        {"devices": ("/dev/sda1", "xvdf"), "by_backup": False},
+        {"devices": ("/dev/sda1", "xvdf"), "state": "pending"},
+    ],
+    ids=["the root alone", "a person's", "pending"],
+)
+def test_any_other_image_is_not(changes: Any) -> None:
+    assert notes_of(decide("once", [an_image("ami-1", **changes)], {}, NOW)) == []
 
 
 MISFIT = ("boots by legacy-bios, not uefi",)

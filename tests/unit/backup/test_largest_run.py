@@ -5,12 +5,13 @@ from uuid import UUID
 
 from quiesce.backup.findings import gather
 from quiesce.backup.recording import Places, write
-from quiesce.backup.state import ShadowPlan, ShadowVolume
+from quiesce.backup.state import VerifiedRun
 from quiesce.backup.verdict import judge
-from quiesce.guest.answers import GuestShadowCopy, Session, Shadow, ShadowStorage
-from quiesce.points.evidence import ReadSnapshot, Verified, VerifiedCopy
+from quiesce.guest.sessions import GuestShadowCopy, Session, Shadow, ShadowStorage, without_listing
+from quiesce.points.evidence import Build, ReadSnapshot, VerifiedCopy
 from quiesce.points.parts import ShadowCopy, ShadowOutcome, Volume
-from quiesce.vss.script import MAX_VOLUMES
+from quiesce.vss.plan import ShadowPlan, ShadowVolume
+from quiesce.vss.script import MAX_VOLUMES, SYSTEM_PROVIDER
 from tests.support.environment import MAX_STATE_BYTES
 from tests.support.factories.run import (
     NOW,
@@ -55,22 +56,34 @@ def the_shadow() -> Shadow:
     kind = {"persistent": True, "client_accessible": False, "no_auto_release": True, "no_writers": False}
     copies = [
         GuestShadowCopy(
-            id=an_id(n), set_id=an_id(0), volume_guid=a_guid(n), device_object=device, provider_id=an_id(0), **kind
+            id=an_id(n),
+            set_id=an_id(0),
+            volume_guid=a_guid(n),
+            device_object=device,
+            provider_id=SYSTEM_PROVIDER,
+            **kind,
         )
         for n in range(MAX_VOLUMES)
     ]
     sizes = {"used_bytes": 1 << 30, "allocated_bytes": 1 << 34, "max_bytes": 1 << 40}
     storage = [ShadowStorage(volume_guid=a_guid(n), storage_guid=a_guid(n), **sizes) for n in range(MAX_VOLUMES)]
     times = {"started_ms": NOW_MS, "created_ms": NOW_MS, "ended_ms": NOW_MS}
-    fields = {"reason": "", "process_id": 1, "exit_code": 0, "set_id": an_id(0), "deleted": True, **times}
-    copy_ids = [copy.id for copy in copies]
-    return Shadow.model_validate(
-        {**fields, "copies": copies, "storage": storage, "copies_at_thaw": copy_ids, "storage_at_thaw": storage}
-    )
+    fields = {
+        "reason": "",
+        "process_id": 1,
+        "started_ticks": 1,
+        "exit_code": 0,
+        "set_id": an_id(0),
+        "deleted": True,
+        **times,
+    }
+    return Shadow.model_validate({**fields, "copies": copies, "storage": storage})
 
 
-def the_session(phase: str) -> Session:
-    return a_session(phase, shadow=the_shadow())
+def the_session(phase: str, *, asked: bool = True) -> Session:
+    """Return the session; Windows is ``asked`` about the shadow copies once it has thawed."""
+    shadow = the_shadow()
+    return a_session(phase, shadow=shadow if asked else shadow.model_copy(update={"copies": None, "storage": None}))
 
 
 def test_the_largest_run_that_goes_well_fits_into_the_state_document_and_so_does_its_record() -> None:
@@ -81,9 +94,11 @@ def test_the_largest_run_that_goes_well_fits_into_the_state_document_and_so_does
         for n, p in enumerate(paths)
     ]
     seen = {"verdict": "present", "reason": "it is listed, its store begins as it should, and writers were involved"}
-    more = {"created_at": NOW, "before_snapshot_s": 2.1, "writers_involved": True, **seen}
-    evidence = Verified(
+    build = Build(verdict="not known", reason="w" * 300, blocks_read=196_608, blocks_written=196_608, dollars=1.76947)
+    more = {"build": build, "created_at": NOW, "before_snapshot_s": 2.1, "writers_involved": True, **seen}
+    evidence = VerifiedRun(
         **seen,
+        build=build,
         copies=[
             VerifiedCopy(
                 shadow_id=c.shadow_id, path=c.path, volume_id=c.volume_id, storage_volume_id=c.volume_id, **more
@@ -95,7 +110,7 @@ def test_the_largest_run_that_goes_well_fits_into_the_state_document_and_so_does
             for n in range(VOLUMES)
         ],
     )
-    homes = [a_guid(n) for n in range(VOLUMES)]
+    homes = [a_guid(n) for n in range(max(VOLUMES, MAX_VOLUMES))]
     settings = some_settings(vss={}, scripts={"from": "bucket"})
     snapshots = [a_snapshot(n, progress="100%", completed_at=NOW) for n in range(VOLUMES)]
     made = ShadowOutcome(good=True, kind="created", reason="made", set_id=an_id(0), copies=copies)
@@ -109,13 +124,16 @@ def test_the_largest_run_that_goes_well_fits_into_the_state_document_and_so_does
                 "shadow": ShadowPlan(volumes=volumes, homes=homes),
             }
         ),
-        freeze=a_freeze(the_session("frozen"), shadow=made),
+        freeze=a_freeze(the_session("frozen", asked=False), shadow=made),
         snapshot=a_snapshot_set(*snapshots),
         thaw=a_thaw(the_session("thawed")),
         await_snapshots=an_awaited(*snapshots),
         verify=evidence,
-        complete=a_complete(the_session("ended")).model_copy(update={"ending": "completed"}),
+        complete=a_complete(without_listing(the_session("ended"), the_session("thawed"))).model_copy(
+            update={"ending": "completed"}
+        ),
     )
+    assert state.session == the_session("ended")
     findings = gather(state)
     verdict = judge(findings)
     assert verdict.status == "Successful"

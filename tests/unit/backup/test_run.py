@@ -108,3 +108,10 @@ def test_a_name_that_does_not_is_refused_in_words(name: str) -> None:
         f"execution name: {name!r} has characters other than letters, digits, '-' and '_'. "
         "Remedy: start it under another name."
     )
+
+
+@pytest.mark.parametrize("written", [" files ", "files.yaml", "policies/files.yml", "s3://bucket/policies/files.yaml"])
+def test_a_policy_may_be_written_as_its_file_its_key_or_its_url_and_the_run_is_the_same(written: str) -> None:
+    raw = {"policy": written, "instance_id": INSTANCE, "scheduled_time": "2026-03-14T01:30:00Z"}
+    assert read_request(raw).policy == "files"
+    assert identify(an_execution(), raw) == identify(an_execution(), {**raw, "policy": "files"})

@@ -4,9 +4,10 @@ import pytest
 
 from quiesce.backup.attempts import decide, earlier_attempts
 from quiesce.backup.session_problems import WORDS, script_problem, session_problems, was_asked, was_held
-from quiesce.backup.state import Plan, RunState, ShadowPlan, ShadowVolume
-from quiesce.guest.answers import ScriptResult, Session
+from quiesce.backup.state import Plan, RunState
+from quiesce.guest.sessions import ScriptResult, Session
 from quiesce.points.parts import ShadowOutcome
+from quiesce.vss.plan import ShadowPlan, ShadowVolume
 from tests.support.factories.run import (
     NOW,
     a_failure,
@@ -21,6 +22,19 @@ from tests.support.factories.run import (
 
 SCRIPTS = {"scripts": {}}
 FAILED = a_script(succeeded=False, exit_code=3)
+
+
+def test_what_the_server_could_not_end_is_a_problem() -> None:
+    [problem] = session_problems(a_session("thawed", alive=["runner", "before"]))
+    assert problem == "the server could not end runner, before, which may have run on beside what came after it"
+
+
+def test_a_complete_script_that_was_withheld_says_why_the_server_did_not_know_itself() -> None:
+    reason = "IdentityUnknown: no answer of the metadata service: timed out"
+    assert script_problem("complete", a_script(succeeded=False, reason=reason)) == (
+        "the complete script was not run: the server could not find out its own instance id "
+        "(no answer of the metadata service: timed out)"
+    )
 
 
 @pytest.mark.parametrize("consistency", ["application-or-crash", "application"])
@@ -205,7 +219,7 @@ def test_everything_that_went_wrong_up_to_the_thaw_is_told(session: Session | No
     assert session_problems(session) == problems
 
 
-# guest/quiesce.ps1 gives these reasons; Windows' own message follows NotStarted.
+# guest/parts gives these reasons; Windows' own message follows NotStarted.
 REASONS = [
     "ExitCode",
     "Missing",

@@ -11,6 +11,7 @@ from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.guest.answers import Answer
 from quiesce.guest.inventory import Inventory, inventory_of
+from quiesce.policy.target import TargetSettings
 from sandbox.windows.inventory import (
     ISCSI,
     POOL,
@@ -60,7 +61,6 @@ OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a folder with blanks": ({"programData": "D:\\Program Data"}, "DiskShadow might not read the folder's name"),
     "no folder known": ({"programData": None}, "DiskShadow might not read the folder's name"),
-    "drives left out": ({"drivesOmitted": 2}, "2 volumes did not fit"),
     "ReFS": (with_drive("D", fileSystem="ReFS"), "no shadow copy can be made of D: (ReFS)"),
     "a file system that nobody knows": (with_drive("D", fileSystem=None), "no shadow copy can be made of D:"),
     "no drive": ({"drives": []}, "0 NTFS volumes"),
@@ -92,20 +92,6 @@ def test_where_no_disk_says_which_volume_it_is_nothing_is_guessed_about_those_le
     drives = [{**d, "serial": None} for d in an_inventory().model_dump(by_alias=True)["drives"]]
     decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), an_inventory({"drives": drives}))
     assert decided.obstacle.startswith("the server can't tell which of its drives")
-
-
-def test_shadow_storage_outside_of_the_backup_is_named_before_anything_is_frozen() -> None:
-    drives = an_inventory(C=ROOT, D=DATA, E=OUT).drives
-    storage = {
-        "volumeGuid": drives[1].volume_guid,
-        "storageGuid": drives[2].volume_guid.upper(),
-        "usedBytes": 0,
-        "allocatedBytes": 0,
-        "maxBytes": None,
-    }
-    found = an_inventory({"shadowStorage": [storage]}, C=ROOT, D=DATA, E=OUT)
-    decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), found)
-    assert "the shadow storage of D: is on E:, which is not in the backup" in decided.notes
 
 
 # ---- Every chosen EBS volume: copied, empty, or named ----------------------------------------------------------------
@@ -304,3 +290,131 @@ def test_a_server_that_cannot_say_where_its_drives_lie_has_at_least_as_many_as_e
 )  # fmt: skip
 def test_a_device_name_has_the_target_of_the_table_in_ec2s_guide(device: str, target: int | None) -> None:
     assert target_of(device) == target
+
+
+# ---- Shadow storage elsewhere ----------------------------------------------------------------------------------------
+
+E = Drive("E:", volume_guid("e"), 2, SERIAL)
+
+
+def stored_on(volume: Drive, home: str) -> dict[str, Any]:
+    """What Windows says of the shadow storage of a volume."""
+    sizes = {"usedBytes": 0, "allocatedBytes": 0, "maxBytes": None}
+    return {"volumeGuid": volume.volume_guid, "storageGuid": home, **sizes}
+
+
+def test_an_ebs_volume_that_is_left_out_is_in_the_backup_if_it_has_the_shadow_storage_of_another() -> None:
+    storage = [stored_on(D, E.volume_guid.upper()), stored_on(E, D.volume_guid)]
+    found = windows([C, D, E], shadowStorage=storage)
+    decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), found)
+    assert decided.plan
+    assert decided.joining == (OUT,)
+    assert [v.path for v in decided.plan.volumes] == ["C:", "D:"], "it gets no shadow copy of its own"
+    assert E.volume_guid.lower() in decided.plan.homes
+    assert (decided.plan.elsewhere, decided.plan.left_out) == ({}, ["E:"])
+    assert decided.notes == (
+        f"xvdc {OUT} is in the backup, though the policy leaves it out: it has the shadow storage of D: (on E:), and a "
+        "shadow copy without its storage is lost. What else is on it is as after a power failure",
+    )
+
+
+def test_one_with_the_storage_of_a_volume_that_gets_no_shadow_copy_stays_out() -> None:
+    found = windows([C, D, E], shadowStorage=[stored_on(D, E.volume_guid)])
+    plan = a_whole_plan(settings=naming("C:"), excluded=[an_exclusion(2)])
+    decided = plan_shadow_copies(plan, found)
+    assert decided.plan
+    assert (decided.joining, decided.plan.left_out) == ((), ["D:"])
+    assert decided.plan.elsewhere == {E.volume_guid.lower(): "E:"}
+
+
+# ---- The volumes that the policy names -------------------------------------------------------------------------------
+
+
+def naming(*names: str) -> TargetSettings:
+    return TargetSettings.model_validate({"vss": {"volumes": list(names)}})
+
+
+MOUNTED = Drive("E:\\Logs\\", volume_guid("mounted"), 3, f"{volume_id(3).replace('-', '')}_00000001.")
+
+
+@pytest.mark.parametrize(
+    ("names", "copied", "left_out"),
+    [
+        (["D:"], ["D:"], ["C:", "E:", "E:\\Logs\\"]),
+        (["e:\\logs", "d:\\"], ["D:", "E:\\Logs\\"], ["C:", "E:"]),
+        (["C:", "D:", "E:", "E:\\Logs"], ["C:", "D:", "E:", "E:\\Logs\\"], []),
+    ],
+)
+def test_only_the_volumes_that_the_policy_names_get_a_shadow_copy(
+    names: list[str], copied: list[str], left_out: list[str]
+) -> None:
+    decided = plan_shadow_copies(a_whole_plan(4, settings=naming(*names)), windows([C, D, E, MOUNTED]))
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == copied
+    assert decided.plan.left_out == left_out
+    assert len(decided.plan.homes) == 4, "all are in the backup"
+    words = "vss.volumes does not name it, and it is as after a power failure"
+    noted = [note.removeprefix("no shadow copy of ").partition(" (")[0] for note in decided.notes if words in note]
+    assert noted == left_out
+
+
+@pytest.mark.parametrize("found", [found for found, _ in NAMED.values()], ids=NAMED)
+def test_an_ebs_volume_on_which_the_policy_names_no_volume_may_be_anything(found: Inventory) -> None:
+    decided = plan_shadow_copies(a_whole_plan(3, settings=naming("C:", "D:")), found)
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == ["C:", "D:"]
+    [note] = [note for note in decided.notes if f"xvdc {OUT}" in note]
+    assert note.endswith("vss.volumes does not name it, and it is as after a power failure")
+
+
+ON_E = a_whole_plan(3, settings=naming("D:", "E:"))
+E_OUT = a_whole_plan(2, settings=naming("D:", "E:"), excluded=[an_exclusion(2)])
+UNABLE: dict[str, tuple[Plan, Inventory, str]] = {
+    "no such volume": (
+        ON_E, windows([C, D]), "vss.volumes names E:, and the server has no such volume (it has C:, D:)",
+    ),
+    "no volume with a letter": (
+        ON_E, windows([hidden("NTFS")]), "names D:, and the server has no such volume (it has none with a letter or a",
+    ),
+    "another file system": (
+        ON_E, windows([C, D, replace(E, file_system="ReFS")]), "no shadow copy can be made of E: (ReFS)",
+    ),
+    "left out of the backup": (
+        E_OUT, windows([C, D, E]),
+        f"vss.volumes names E:, which is on xvdc {OUT}, which the policy's volumes leave out of the backup",
+    ),
+    "iSCSI": (
+        ON_E, windows([C, D, replace(E, disk_number=5, serial="0F00")], [*CD_DISKS, Disk(5, "0F00", ISCSI)]),
+        "vss.volumes names E:, which is on a disk that is no EBS volume of this server",
+    ),
+    "a storage pool": (
+        ON_E, windows([C, D, POOLED], [*CD_DISKS, Disk(7, "{5f3a}", POOL)]),
+        "vss.volumes names E:, which may be on several EBS volumes: a dynamic disk or a storage pool",
+    ),
+    "a dynamic disk": (
+        ON_E, windows([C, D, DYNAMIC], [*CD_DISKS, Disk(2, SERIAL, partitions=2)]),
+        "vss.volumes names E:, which may be on several EBS volumes: a dynamic disk or a storage pool",
+    ),
+    "a server that cannot say where its drives lie": (
+        E_OUT, windows([replace(drive, serial=None) for drive in (C, D, E)]), "the server can't tell which of its",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("plan", "found", "words"), UNABLE.values(), ids=UNABLE)
+def test_a_named_volume_that_can_have_no_shadow_copy_in_this_backup_keeps_vss_from_working(
+    plan: Plan, found: Inventory, words: str
+) -> None:
+    decided = plan_shadow_copies(plan, found)
+    assert decided.plan is None
+    assert words in decided.obstacle
+
+
+def test_where_no_disk_says_which_volume_it_is_the_volumes_that_are_not_named_are_noted() -> None:
+    drives = [on_xen(drive, None) for drive in (C, D)]
+    decided = plan_shadow_copies(a_whole_plan(2, settings=naming("D:")), windows(drives))
+    assert decided.plan
+    assert [v.path for v in decided.plan.volumes] == ["D:"]
+    assert decided.notes == (
+        "no shadow copy of C: (NTFS): vss.volumes does not name it, and it is as after a power failure",
+    )

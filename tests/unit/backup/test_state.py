@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from quiesce.backup.state import RunState
-from quiesce.guest.answers import Session
+from quiesce.guest.sessions import Session
 from quiesce.policy.parts import DELIVERY_S, FUNCTION_LIMIT_S
 from quiesce.policy.target import TargetSettings
 from tests.support.factories.run import (

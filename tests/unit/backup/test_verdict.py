@@ -14,7 +14,7 @@ from quiesce.backup.snapshot_verdict import SNAPSHOTS_INCOMPLETE, judge_snapshot
 from quiesce.backup.state import Awaited, Plan, RunState
 from quiesce.backup.verdict import HELD, MAYBE_HELD, RUN_IT, judge
 from quiesce.executions import Cause, Failure, cause_of
-from quiesce.guest.answers import ScriptResult, Session
+from quiesce.guest.sessions import ScriptResult, Session
 from quiesce.points.parts import Consistency
 from tests.support.factories.run import (
     NOW,

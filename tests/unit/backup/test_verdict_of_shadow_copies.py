@@ -8,11 +8,13 @@ import pytest
 
 from quiesce.backup.findings import gather
 from quiesce.backup.shadow_problems import has_good_shadow_copies
-from quiesce.backup.state import Retrying, RunState, ShadowPlan, ShadowVolume
+from quiesce.backup.state import Retrying, RunState, VerifiedRun
 from quiesce.backup.verdict import judge
-from quiesce.guest.answers import GuestShadowCopy, Session, Shadow
-from quiesce.points.evidence import Verified, VerifiedCopy
+from quiesce.guest.sessions import GuestShadowCopy, Session, Shadow, ShadowStorage
+from quiesce.points.evidence import Build, VerifiedCopy
 from quiesce.points.parts import ShadowCopy, ShadowOutcome
+from quiesce.vss.plan import ShadowPlan, ShadowVolume
+from quiesce.vss.script import SYSTEM_PROVIDER
 from tests.support.factories.run import (
     a_complete,
     a_failure,
@@ -43,7 +45,7 @@ def the_shadow(**changes: Any) -> Shadow:
         set_id=SET_ID,
         volume_guid=GUID,
         device_object=None,
-        provider_id=None,
+        provider_id=SYSTEM_PROVIDER,
         persistent=True,
         client_accessible=False,
         no_auto_release=True,
@@ -52,15 +54,14 @@ def the_shadow(**changes: Any) -> Shadow:
     fields = {
         "reason": "",
         "process_id": 1,
+        "started_ticks": 1,
         "exit_code": 0,
         "started_ms": 1,
         "created_ms": 1,
         "ended_ms": 1,
         "set_id": SET_ID,
         "copies": [copy],
-        "storage": [],
-        "copies_at_thaw": [SHADOW_ID],
-        "storage_at_thaw": [],
+        "storage": [ShadowStorage(volume_guid=GUID, storage_guid=GUID, used_bytes=1, allocated_bytes=2, max_bytes=3)],
         "deleted": True,
     }
     return Shadow.model_validate({**fields, **changes})
@@ -77,6 +78,8 @@ class Way:
     ending: str  # "completed", "not told"
     evidence: str = "present"  # a verdict, "without writers", "no answer", "nobody looked"
     required: bool = False
+    build: str = "buildable"  # a verdict, "nobody looked"
+    must_build: bool = False
 
 
 ALL = [
@@ -102,22 +105,40 @@ LOOKED = [
         (False, True),
     )
 ]
+BUILDS = [
+    Way(scripts, vss, "good", "asked", "completed", evidence, False, build, must_build)
+    for scripts, vss, evidence, build, must_build in product(
+        ("good", "before failed"),
+        ("good", "failed"),
+        ("present", "not verifiable", "no answer"),
+        ("buildable", "not buildable", "not known", "nobody looked"),
+        (False, True),
+    )
+]
 
 
-def the_evidence(seen: str) -> Verified | None:
+def the_build(way: Way) -> Build | None:
+    if way.build == "nobody looked":
+        return None
+    verdict: Any = way.build if way.evidence == "present" else "not known"
+    return Build(verdict=verdict, reason="D: it is")
+
+
+def the_evidence(way: Way) -> VerifiedRun | None:
+    seen = way.evidence
     verdict: Any = "present" if seen == "without writers" else seen
     if seen in ("no answer", "nobody looked"):
         return None
     copy = VerifiedCopy(
         shadow_id=SHADOW_ID, path="D:", verdict=verdict, reason="so", writers_involved=seen != "without writers"
     )
-    return Verified(verdict=verdict, reason="D: so", copies=[copy])
+    return VerifiedRun(verdict=verdict, reason="D: so", build=the_build(way), copies=[copy])
 
 
 def the_session(way: Way) -> Session:
     bad = a_script(succeeded=False)
     shadow = {
-        "gone at thaw": the_shadow(copies_at_thaw=[]),
+        "gone at thaw": the_shadow(copies=[]),
         "killed": the_shadow(reason="Lost"),
         "impossible": None,
     }.get(way.vss, the_shadow(reason="" if way.ending == "completed" else "EndTimedOut"))
@@ -134,7 +155,9 @@ def the_session(way: Way) -> Session:
 
 def the_run(way: Way) -> RunState:
     evidence = "required" if way.required else "optional"
-    settings = some_settings(vss={}, scripts="off" if way.scripts == "off" else {}, evidence=evidence)
+    buildable = "required" if way.must_build else "optional"
+    scripts: Any = "off" if way.scripts == "off" else {}
+    settings = some_settings(vss={}, scripts=scripts, evidence=evidence, buildable=buildable)
     possible = way.vss != "impossible"
     plan = a_plan(
         settings=settings, shadow=SHADOW_PLAN if possible else None, no_shadow="" if possible else "it is ReFS"
@@ -149,7 +172,7 @@ def the_run(way: Way) -> RunState:
         thaw=a_thaw(session),
         await_snapshots=an_awaited(*snapshots, adopted=way.snapshots == "adopted"),
         failure=a_failure() if way.snapshots == "adopted" else None,
-        verify=the_evidence(way.evidence),
+        verify=the_evidence(way),
         verify_failure=a_failure("AwsThrottled", "too fast") if way.evidence == "no answer" else None,
         retrying=Retrying(attempt=1) if way.thaw == "given up" else None,
     )
@@ -163,15 +186,18 @@ def the_run(way: Way) -> RunState:
 def is_consistent(way: Way) -> bool:
     held = way.vss == "good" and way.scripts != "before failed"
     shown = {"present": True, "absent": False, "damaged": False, "without writers": False}
-    return held and way.snapshots == "good" and way.thaw == "asked" and shown.get(way.evidence, not way.required)
+    built = not way.must_build or (way.evidence, way.build) == ("present", "buildable")
+    seen = shown.get(way.evidence, not way.required)
+    return held and way.snapshots == "good" and way.thaw == "asked" and seen and built
 
 
 def in_words(way: Way) -> str:
     seen = f"{way.evidence}, {'required' if way.required else 'optional'}"
-    return f"{way.scripts}|{way.vss}|{way.snapshots}|{way.thaw}|{way.ending}|{seen}"
+    build = f"{way.build}, {'required' if way.must_build else 'optional'}"
+    return f"{way.scripts}|{way.vss}|{way.snapshots}|{way.thaw}|{way.ending}|{seen}|{build}"
 
 
-@pytest.mark.parametrize("way", ALL + LOOKED, ids=in_words)
+@pytest.mark.parametrize("way", ALL + LOOKED + BUILDS, ids=in_words)
 def test_no_way_is_better_than_all_that_happened_on_it(way: Way) -> None:
     verdict = judge(gather(the_run(way)))
     smooth = is_consistent(way) and way.scripts in ("off", "good") and way.ending == "completed"
@@ -182,7 +208,7 @@ def test_no_way_is_better_than_all_that_happened_on_it(way: Way) -> None:
     assert verdict.consistency.reason
 
 
-@pytest.mark.parametrize("way", ALL + LOOKED, ids=in_words)
+@pytest.mark.parametrize("way", ALL + LOOKED + BUILDS, ids=in_words)
 def test_complete_gets_1_only_where_everything_before_it_went_well(way: Way) -> None:
     state = the_run(way)
     assert state.complete
@@ -197,7 +223,10 @@ def test_evidence_is_looked_for_where_nothing_else_is_left_to_show(way: Way) -> 
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        ("present", "and they were read back out of the snapshots"),
+        (
+            "present",
+            "and they were read back out of the snapshots; every volume can be built as of its shadow copy",
+        ),
         ("not verifiable", "but it was not shown that the snapshots hold them: D: so"),
         (
             "no answer",
@@ -210,6 +239,38 @@ def test_a_consistent_recovery_point_says_whether_its_shadow_copies_were_seen(se
     verdict = judge(gather(the_run(Way("off", "good", "good", "asked", "completed", seen))))
     assert verdict.consistency.level == "application"
     assert verdict.consistency.reason.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        ("not buildable", "; not every volume can be built as of its shadow copy: D: it is"),
+        ("not known", "; it is not known whether every volume can be built as of its shadow copy: D: it is"),
+        ("nobody looked", "and they were read back out of the snapshots"),
+    ],
+)
+def test_a_consistent_recovery_point_says_what_keeps_it_from_being_built(build: str, words: str) -> None:
+    verdict = judge(gather(the_run(Way("off", "good", "good", "asked", "completed", build=build))))
+    assert verdict.consistency.level == "application"
+    assert verdict.consistency.reason.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "build", "words"),
+    [
+        ("present", "not buildable", "not every volume can be built as of its shadow copy, and the policy"),
+        ("present", "not known", "it is not known whether the volumes can be built, and the policy"),
+        ("not verifiable", "buildable", "it is not known whether the volumes can be built, and the policy"),
+        ("no answer", "buildable", "Verify gave no answer (AwsThrottled: too fast)"),
+    ],
+)
+def test_a_policy_that_requires_a_buildable_recovery_point_says_why_this_one_is_not(
+    evidence: str, build: str, words: str
+) -> None:
+    way = Way("off", "good", "good", "asked", "completed", evidence, False, build, must_build=True)
+    verdict = judge(gather(the_run(way)))
+    assert (verdict.status, verdict.consistency.level) == ("PartiallySuccessful", "crash")
+    assert words in verdict.consistency.reason
 
 
 @pytest.mark.parametrize("seen", ["absent", "damaged", "without writers"])
@@ -267,6 +328,12 @@ SHOWN = {
         "good", "good", "good", "asked", "completed", "not verifiable"
     ),
     "The same; `evidence: required`": Way("good", "good", "good", "asked", "completed", "not verifiable", True),
+    "A volume can't be built, or it is not known; `buildable: optional`": Way(
+        "good", "good", "good", "asked", "completed", build="not buildable"
+    ),
+    "The same; `buildable: required`": Way(
+        "good", "good", "good", "asked", "completed", build="not buildable", must_build=True
+    ),
     "A snapshot fails": Way("good", "good", "one failed", "asked", "completed"),
 }
 

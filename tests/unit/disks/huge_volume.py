@@ -33,8 +33,8 @@ NTFS_BLOCKS = 1 << 17
 class _Bare(NtfsFiles):
     """NTFS with a bitmap of zeros, which takes no room: nothing is in use."""
 
-    def _bitmap(self, places: object) -> bytes:
-        return b""
+    def _bitmap(self, places: object) -> dict[int, int]:
+        return {}
 
 
 @dataclass

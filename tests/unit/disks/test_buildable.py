@@ -170,7 +170,7 @@ def test_a_forwarder_in_the_copy_or_in_a_newer_one_is_refused_and_one_in_an_olde
             ids[name] = disk.volume.add_shadow_copy(an_id(f"the {name}"), SET_ID, CREATED_AT)
         log_at = disk.files.places()["log"][0]
         disk.volume.write_to_copy(ids["C"], log_at, disk.files.log(clean=True))
-        disk.volume.stores[ids[marked]].list_entry(FILE[0], FILE[0] + BLOCK, 0, FORWARDER, 0)
+        disk.volume.stores[ids[marked]].forward(FILE[0] // BLOCK, FILE[0] // BLOCK + 1)
         judgement = judged(disk.read(), an_id("the C"))
         assert judgement.verdict == verdict, marked
         assert verdict == "buildable" or "the store's list has a forwarder" in judgement.reason
@@ -373,9 +373,9 @@ def test_old_data_is_read_in_its_own_order_so_that_each_block_is_needed_once() -
     (batch,) = child.batches()
     places.clear()
     list(child.read(batch))
-    old = places[: -len(batch)]
-    assert old == sorted(old)
-    assert len(old) > 40
+    old = [offset // BLOCK_BYTES for offset in places[: -len(batch)]]
+    assert old == sorted(set(old))
+    assert len(old) > 1
 
 
 # Several volumes of one disk, and volumes without a shadow copy.

@@ -22,11 +22,13 @@ def measured(entries: int, tib: int) -> dict[str, float]:
 
 def test_a_part_of_a_huge_volume_takes_its_part_of_the_memory() -> None:
     figures = measured(100_000, 6)
-    assert (figures["read"], figures["written"]) >= (200_000, 100_000)
+    # Old data that lies side by side is read at once: fewer blocks than are written, besides the parent's.
+    assert figures["read"] > figures["written"] >= 100_000
     assert figures["peak_mib"] - figures["before_mib"] < 256 / 10 + 16
 
 
+@pytest.mark.grid
 def test_a_volume_of_64_tib_with_a_million_entries_takes_256_mib(pytestconfig: pytest.Config) -> None:
     if pytestconfig.getoption("--sample"):
-        pytest.skip("make check runs it")
+        pytest.skip("make grids runs it")
     assert measured(1_000_000, 64)["peak_mib"] < 256

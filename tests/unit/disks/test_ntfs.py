@@ -10,7 +10,7 @@ from quiesce.disks.ntfs import ROOT, Ntfs
 from quiesce.disks.ntfs_records import Run, fixed_up
 from quiesce.disks.ntfs_state import NtfsState, read_state
 from quiesce.disks.raw import Extent, Malformed, NotRead, RawDisk
-from sandbox.disks.ntfs_structures import FIRST_FILE, RECORD, SEQUENCE
+from sandbox.disks.ntfs_structures import FIRST_FILE, FIRST_PART, RECORD, SEQUENCE
 from tests.unit.disks.ntfs_disks import FILE, MIB, NtfsDisk, an_ntfs_disk
 
 PARTS = [(FILE[0] + 2 * MIB, 2 * MIB), (FILE[0], 2 * MIB)]
@@ -105,7 +105,7 @@ def test_the_last_bytes_of_each_sector_come_from_the_records_array() -> None:
 def test_parts_of_a_file_that_do_not_follow_each_other_are_refused() -> None:
     disk = an_ntfs_disk(root={"two.txt": PARTS})
     # The first cluster of the second part.
-    patched(disk, in_record(disk, 48, 56 + 16), struct.pack("<Q", 7))
+    patched(disk, in_record(disk, FIRST_PART, 56 + 16), struct.pack("<Q", 7))
     with pytest.raises(Malformed, match="do not follow each other"):
         opened(disk).runs(FIRST_FILE)
 

@@ -3,7 +3,7 @@
 Only our own error is raised, nothing is read without end, and nothing outside of the volume changes. What could not be
 read gives the right child or none, and is not known, never not buildable.
 
-    python -m tests.unit.disks.view_fuzz [INPUTS]
+    python -m tests.unit.disks.view_fuzz [INPUTS [FIRST]]
 """
 
 import random
@@ -127,10 +127,10 @@ def try_one(point: Point, chance: random.Random, tally: Tally) -> None:
     tally.slowest_s = max(tally.slowest_s, time.perf_counter() - started)
 
 
-def fuzz(inputs: int, seed: int = SEED) -> Tally:
-    """Try ``inputs`` damaged recovery points; input n is the same on every run."""
+def fuzz(inputs: int, seed: int = SEED, first: int = 0) -> Tally:
+    """Try ``inputs`` damaged recovery points, from number ``first`` on; input n is the same on every run."""
     tally = Tally()
-    for number in range(inputs):
+    for number in range(first, first + inputs):
         chance = random.Random(f"view {seed} {number}")
         try:
             try_one(chance.choice(points()), chance, tally)
@@ -142,7 +142,7 @@ def fuzz(inputs: int, seed: int = SEED) -> Tally:
 
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else INPUTS
-    result = fuzz(count)
+    result = fuzz(count, first=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     sys.stdout.write(
         f"{count} views of damaged disks, none raised; the slowest took {result.slowest_s * 1000:.0f} ms\n"
     )

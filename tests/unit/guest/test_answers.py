@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quiesce.errors import MAX_CHARACTERS, AnswerUnreadable, GuestRefused
-from quiesce.guest.answers import Answer, Question, read_answer, session_of, staged_of
+from quiesce.guest.answers import (
+    MAX_DATA_BYTES,
+    Answer,
+    Question,
+    read_answer,
+    recovered_of,
+    session_of,
+    staged_of,
+)
+from quiesce.guest.sessions import owes_after
 from tests.support.factories.run import INSTANCE, a_freeze, a_line, a_manifest, a_script, a_session, a_state, an_answer
 from tests.support.project import ROOT
 
@@ -58,8 +67,10 @@ def with_numbers(recorded: Any) -> Any:
         return [with_numbers(each) for each in recorded]
     if not isinstance(recorded, dict):
         return recorded
-    unsure = {"processId", "startedMs", "endedMs", "createdMs", "frozenMs"}
-    return {k: int(v) if k in unsure else with_numbers(v) for k, v in recorded.items()}
+    unsure = {"processId", "startedMs", "endedMs", "createdMs", "frozenMs", "startedTicks"}
+    told = {k: int(bool(v)) if k in unsure else with_numbers(v) for k, v in recorded.items()}
+    words = {"nonce": "0" * 32, "why": "another process uses it"}
+    return told | {name: text for name, text in words.items() if name in told}
 
 
 @pytest.mark.parametrize("case", RECORDED)
@@ -68,8 +79,7 @@ def test_every_answer_that_the_real_guest_was_seen_to_give_is_read(case: str) ->
         answer = {"quiesce": 1, **with_numbers(recorded)}
         if isinstance(answer.get("diskShadowLog"), list):
             # Recorded as its lines, so that a change is read line by line.
-            lines = "".join(f"{line}\r\n" for line in answer["diskShadowLog"]).encode()
-            answer["diskShadowLog"] = base64.b64encode(gzip.compress(lines)).decode()
+            answer["diskShadowLog"] = "".join(f"{line}\r\n" for line in answer["diskShadowLog"])
         instance = (recorded.get("session") or recorded.get("staged") or {}).get("instance", INSTANCE)
         question = asked(answer.get("verb", ""), answer.get("run", ""), answer.get("attempt", ""), instance)
         assert read_answer(a_line(answer), "", question).ok == recorded["ok"]
@@ -95,7 +105,33 @@ def test_two_lines_are_no_answer_even_if_they_agree() -> None:
 
 @given(st.integers(min_value=len('{"quiesce":'), max_value=len(a_line(an_answer())) - 1))
 def test_a_line_cut_anywhere_is_no_answer(length: int) -> None:
-    assert "is not what quiesce.ps1 writes" in refusal_of(a_line(an_answer())[:length] + "--output truncated--")
+    assert "is not what the guest writes" in refusal_of(a_line(an_answer())[:length])
+    assert "the agent has cut the server's answer" in refusal_of(a_line(an_answer())[:length] + "--output truncated--")
+
+
+def with_data(data: str) -> str:
+    return json.dumps({**json.loads(a_line(an_answer())), "data": data})
+
+
+def test_data_that_unpacks_without_end_is_no_answer() -> None:
+    endless = gzip.compress(b'{"x": "' + b" " * (MAX_DATA_BYTES + 1) + b'"}')
+    assert "its data is damaged" in refusal_of(with_data(base64.b64encode(endless).decode()))
+
+
+@pytest.mark.parametrize("data", [b"[1]", b"5", b"nonsense", b'{"ok": true} x', b"\xff"])
+def test_data_of_another_shape_is_no_answer(data: bytes) -> None:
+    assert "is not what the guest writes" in refusal_of(with_data(base64.b64encode(gzip.compress(data)).decode()))
+
+
+@pytest.mark.parametrize("data", ["%%%", "AAAA", "x"])
+def test_data_that_is_not_packed_is_no_answer(data: str) -> None:
+    assert "is not what the guest writes" in refusal_of(with_data(data))
+
+
+def test_data_cannot_change_what_the_line_says_of_itself() -> None:
+    lying = gzip.compress(json.dumps({"ok": False, "run": "run-2", "error": "no"}).encode())
+    answer = read_answer(with_data(base64.b64encode(lying).decode()), "", asked())
+    assert (answer.ok, answer.run, answer.error) == (True, "run-1", "")
 
 
 def test_of_an_output_without_the_line_both_streams_are_quoted_in_part() -> None:
@@ -136,7 +172,7 @@ WRONG = {
 
 @pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
 def test_an_answer_of_another_shape_is_none(changes: dict[str, Any]) -> None:
-    assert "is not what quiesce.ps1 writes" in refusal_of(a_line(an_answer(**changes)))
+    assert "is not what the guest writes" in refusal_of(a_line(an_answer(**changes)))
 
 
 @given(st.text(max_size=60))
@@ -163,6 +199,10 @@ FOREIGN = {
     "with another server's session": (
         {"session": a_session_in_json(instance="i-0fedcba9876543210")},
         "with the session of run 'run-1', attempt 1, on 'i-0fedcba9876543210'",
+    ),
+    "with another run's recovered sessions": (
+        {"recovered": [a_session_in_json(), a_session_in_json(run="run-2")]},
+        "with sessions of run run-2",
     ),
     "with another run's files": (
         {"staged": a_manifest(run="run-2")},
@@ -204,6 +244,26 @@ def test_a_no_has_the_servers_words_and_nothing_else() -> None:
 def test_a_yes_without_its_matter_is_unreadable(part_of: Any, verb: str) -> None:
     with pytest.raises(AnswerUnreadable, match="successful answer has no"):
         part_of(read(an_answer(verb)))
+
+
+def test_a_clone_tells_the_sessions_of_the_other_server_with_where_they_ended() -> None:
+    cloned = {"instance": "i-0fedcba9876543210", "phase": "frozen"}
+    told = [a_session_in_json(phase="ended", cloned=cloned), a_session_in_json(attempt=2)]
+    answer = an_answer("recovered", recovered=told)
+    first, second = recovered_of(read(answer, asked("recovered", instance="i-0fedcba9876543210")))
+    assert (first.instance, first.cloned and first.cloned.phase) == (INSTANCE, "frozen")
+    assert second.cloned is None
+    assert recovered_of(read(an_answer("recovered", recovered=[]))) == []
+    with pytest.raises(AnswerUnreadable, match="successful answer has no sessions"):
+        recovered_of(read(an_answer("recovered")))
+
+
+def test_after_is_owed_only_if_before_has_succeeded_and_after_has_not_begun() -> None:
+    good, bad = a_script(), a_script(succeeded=False)
+    assert owes_after(a_session(before=good, after=None))
+    assert not owes_after(a_session(before=bad, after=None))
+    assert not owes_after(a_session(before=None, after=None))
+    assert not owes_after(a_session(before=good, after=bad))
 
 
 def test_the_manifest_says_which_scripts_the_server_has_not_got() -> None:

@@ -97,17 +97,12 @@ def test_little_room_for_the_sessions_files_is_told(free, low):
     assert [("511 MiB free" in note) for note in notes] == ([True] if low else [])
 
 
-def test_drives_that_did_not_fit_are_counted():
-    [remark] = remarks(the_volumes(), [], an_inventory(*on_nitro(C=ROOT_ID), drivesOmitted=3))
-    assert remark == "3 drives did not fit into the server's answer"
-
-
 def test_a_server_that_refuses_has_its_words():
     with pytest.raises(GuestRefused, match="ForeignServer"):
         inventory_of(Answer(quiesce=1, ok=False, error="ForeignServer: this is i-1"))
 
 
-@pytest.mark.parametrize("change", [{"drives": None}, {"windows": {}}, {"extra": 1}, {"drivesOmitted": "many"}])
+@pytest.mark.parametrize("change", [{"drives": None}, {"windows": {}}, {"extra": 1}, {"disks": "many"}])
 def test_an_inventory_that_the_guest_does_not_write_is_unreadable(change):
     with pytest.raises(AnswerUnreadable, match="is not what"):
         an_inventory(**change)

@@ -17,12 +17,14 @@ from quiesce.backup.parameters import (
     stage_parameters,
 )
 from quiesce.backup.state import Plan
+from quiesce.guest.documents import LOOK
 from quiesce.guest.patience import (
     COLLECT_PATIENCE,
     INVENTORY_PATIENCE,
     STAGE_PATIENCE,
     complete_wait,
     freeze_wait,
+    recovered_wait,
     sweep_wait,
     thaw_wait,
 )
@@ -32,11 +34,11 @@ from tests.support.project import resources
 from tests.support.ssm import guest_document
 
 LINK = (
-    "https://bucket.s3.eu-central-1.amazonaws.com/scripts/admin/before_files-nightly.ps1?versionId=1&X-Amz-Signature=0"
+    "https://bucket.s3.eu-central-1.amazonaws.com/packages/admin/before_files-nightly.ps1?versionId=1&X-Amz-Signature=0"
 )
 UPLOAD = "https://bucket.s3.eu-central-1.amazonaws.com/logs/i-0123456789abcdef0/run-1/1.zip?X-Amz-Signature=0"
-DECLARED = guest_document("bucket", "eu-central-1")["parameters"]
-EXECUTION_LIMIT_S = int(guest_document("bucket", "eu-central-1")["mainSteps"][0]["inputs"]["timeoutSeconds"])
+DECLARED = {kind: guest_document(kind, "bucket", "eu-central-1")["parameters"] for kind in ("look", "act")}
+EXECUTION_LIMIT_S = int(guest_document("act", "bucket", "eu-central-1")["mainSteps"][0]["inputs"]["timeoutSeconds"])
 # A call of SSM may hang for so long, and begin just before the patience ends.
 HANGING_S = HASTY.connect_timeout + HASTY.read_timeout  # type: ignore[attr-defined]
 
@@ -66,7 +68,7 @@ def parameters_of_verbs(plan: Plan) -> dict[str, dict[str, str]]:
     freeze, thaw, complete = (session_parameters(plan, 1, wait_s) for wait_s, _ in waits)
     return {
         "inventory": inventory_parameters(plan),
-        "stage": stage_parameters(plan, {"before": LINK}),
+        "stage": stage_parameters(plan, LINK, "0" * 64),
         "freeze": freeze,
         "thaw": thaw,
         "complete": complete | {"Succeeded": "true"},
@@ -77,8 +79,9 @@ def parameters_of_verbs(plan: Plan) -> dict[str, dict[str, str]]:
 @given(plans())
 def test_the_document_takes_what_every_verb_is_asked_with(plan: Plan) -> None:
     for verb, parameters in parameters_of_verbs(plan).items():
+        declared = DECLARED["look" if verb in LOOK else "act"]
         for name, value in ({"Verb": verb} | parameters).items():
-            assert re.fullmatch(DECLARED[name]["allowedPattern"], value), (verb, name, value)
+            assert re.fullmatch(declared[name]["allowedPattern"], value), (verb, name, value)
 
 
 @given(plans())
@@ -109,6 +112,14 @@ def test_each_wait_covers_everything_that_may_have_to_end_first() -> None:
     assert [patience.limit_s for _, patience in waits] == [161, 281, 581]
 
 
+def test_a_clone_has_time_for_after_where_it_is_asked_for_it() -> None:
+    assert recovered_wait(thaw=False)[0] == 90
+    wait_s, patience = recovered_wait(thaw=True)
+    assert 600 < wait_s < patience.limit_s
+    # A function may take 900 s.
+    assert patience.limit_s + 2 * HANGING_S < 900
+
+
 def test_while_the_application_is_held_each_look_counts_and_else_none_does() -> None:
     limits = some_settings(scripts={}).limits
     waits = [thaw_wait, complete_wait, sweep_wait]
@@ -117,18 +128,16 @@ def test_while_the_application_is_held_each_look_counts_and_else_none_does() -> 
     assert {patience.look_every_s for patience in free} == {2.0}
 
 
-def test_stage_hands_over_the_policys_limits_and_the_links_it_has() -> None:
+def test_stage_hands_over_the_policys_limits_and_the_link_to_the_package() -> None:
     scripts = {"from": "bucket", "before_limit_s": 1, "after_limit_s": 20, "complete_limit_s": 300}
     plan = a_plan(settings=some_settings(scripts=scripts, freeze_limit_s=90))
-    assert stage_parameters(plan, {"after": LINK}, "create|exit") == {
+    assert stage_parameters(plan, LINK, "0" * 64) == {
         "RunId": "run-1",
         "InstanceId": INSTANCE,
         "Policy": "files-nightly",
         "Scripts": "bucket",
-        "BeforeLink": "none",
-        "AfterLink": LINK,
-        "CompleteLink": "none",
-        "ShadowScript": "create|exit",
+        "PackageLink": LINK,
+        "PackageHash": "0" * 64,
         "BeforeTimeoutSeconds": "1",
         "CreateTimeoutSeconds": "1",
         "AfterTimeoutSeconds": "20",

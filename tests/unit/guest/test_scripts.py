@@ -3,7 +3,8 @@
 import pytest
 
 from quiesce.errors import PolicyRefused
-from quiesce.guest.scripts import STAGES, choose, places
+from quiesce.guest.scripts import STAGES, choose, choose_writers_files, places
+from quiesce.vss.writer_files import Kind
 from tests.support.factories.run import INSTANCE
 
 OTHER = "i-0fedcba9876543210"
@@ -85,3 +86,30 @@ def test_doubt_in_a_folder_that_is_not_used_does_not_matter() -> None:
 
 def test_an_empty_bucket_has_no_scripts() -> None:
     assert chosen() == NONE
+
+
+# ---- The files of writers --------------------------------------------------------------------------------------------
+
+
+def writers_files(*keys: str) -> dict[Kind, str]:
+    return choose_writers_files(keys, owner="admin", instance_id=INSTANCE, policy="SQL-nightly")
+
+
+def test_a_servers_own_file_of_writers_comes_before_the_owners() -> None:
+    own, owners = f"scripts/admin/{INSTANCE}/", "scripts/admin/"
+    exclude, verify = "vss_exclude_writers_SQL-nightly.txt", "VSS_Verify_Writers_SQL-nightly.TXT"
+    found = writers_files(owners + exclude, own + exclude, owners + verify, f"scripts/else/{exclude}")
+    assert found == {"exclude": own + exclude, "verify": owners + verify}
+
+
+@pytest.mark.parametrize(
+    "name", ["vss_exclude_writers_sql-nightly.txt", "vss_exclude_writers_SQL-nightly.txt.bak", "x"]
+)
+def test_what_is_called_otherwise_is_no_file_of_writers(name: str) -> None:
+    assert writers_files(f"scripts/admin/{name}") == {}
+
+
+def test_two_files_of_one_kind_in_a_folder_are_refused() -> None:
+    names = ("vss_exclude_writers_SQL-nightly.txt", "VSS_EXCLUDE_WRITERS_SQL-nightly.txt")
+    with pytest.raises(PolicyRefused, match="are both the list of writers to exclude"):
+        writers_files(*(f"scripts/admin/{name}" for name in names))

@@ -1,6 +1,7 @@
 """What a new user gets wrong, and the message for it: field, problem, remedy."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from quiesce.backup.input import EXAMPLE, choose_target, read_request
 from quiesce.errors import PolicyRefused
-from quiesce.policy.file import MAX_POLICY_BYTES, MAX_POLICY_DEPTH, read_policy, read_policy_file
+from quiesce.policy.file import MAX_POLICY_BYTES, read_policy, read_policy_file
 from quiesce.policy.parts import NAME, VolumeChoice
 from quiesce.policy.policy import Policy
+from quiesce.policy.yaml_text import MAX_POLICY_DEPTH
 from tests.support.factories.run import INSTANCE, a_policy, a_policy_document
 
 OTHER = "i-0fedcba9876543210"
@@ -26,6 +28,11 @@ def words_of_file(content: str | bytes) -> str:
     with pytest.raises(PolicyRefused) as refused:
         read_policy_file(data, "files", WHERE)
     return str(refused.value).removeprefix(WHERE)
+
+
+def words_without_place(content: str) -> str:
+    """Return the words of a field; where it stands is another test's."""
+    return re.sub(r"^, line \d+, column \d+", "", words_of_file(content))
 
 
 def words_of_input(raw: Any) -> str:
@@ -85,7 +92,8 @@ UNREADABLE = {
     ),
     "a day that is none": (
         "2026-02-31: x\n",
-        ": is not YAML: day is out of range for month. Remedy: save it as plain UTF-8 text.",
+        ", line 1, column 1: '2026-02-31': there is no such day: February 2026 has 28 days."
+        " Remedy: write a day that there is.",
     ),
     "too large": (
         GOOD + "#" * MAX_POLICY_BYTES,
@@ -108,9 +116,43 @@ UNREADABLE = {
         f", line 1, column {MAX_POLICY_DEPTH + 1}: is nested deeper than {MAX_POLICY_DEPTH}."
         " Remedy: write the value itself there.",
     ),
+    "a directive": (
+        "# of an old tool\n%YAML 1.1\n---\n" + GOOD,
+        ", line 2, column 1: has the directive '%YAML 1.1', which changes what values mean. Remedy: remove the line.",
+    ),
+    "a cron that begins with a star": (
+        GOOD + "schedules:\n- cron: */15 * * * ? *\n",
+        ", line 4, column 9: has a value that begins with '*', which is a sign of YAML's own."
+        ' Remedy: put it in double quotes: cron: "*/15 * * * ? *".',
+    ),
+    "a cron that begins with a star and a blank": (
+        GOOD + "schedules:\n- cron: * 2 * * ? *\n",
+        ", line 4, column 9: has a value that begins with '*', which is a sign of YAML's own."
+        ' Remedy: put it in double quotes: cron: "* 2 * * ? *".',
+    ),
+    "a cron that begins with a question mark": (
+        GOOD + "schedules:\n- cron: ? 2 * * * *\n",
+        ", line 4, column 9: has a value that begins with '?', which is a sign of YAML's own."
+        ' Remedy: put it in double quotes: cron: "? 2 * * * *".',
+    ),
+    "a cron in brackets that begins with a star": (
+        GOOD + "schedules: [{cron: * 2 * * ? *}]\n",
+        ", line 3, column 20: has a value that begins with '*', which is a sign of YAML's own."
+        ' Remedy: put it in double quotes: cron: "* 2 * * ? *".',
+    ),
+    "a drive letter without quotes": (
+        GOOD + "defaults:\n  vss:\n    volumes: D:, E:\n",
+        ", line 5, column 19: has the value 'D:, E:', and YAML reads its colon as its own."
+        ' Remedy: put it in double quotes: volumes: "D:, E:".',
+    ),
+    "a word for a cron": (
+        GOOD + "schedules:\n- cron: @daily\n",
+        ", line 4, column 9: has a value that begins with '@', which is a sign of YAML's own."
+        ' Remedy: put it in double quotes: cron: "@daily".',
+    ),
     "another name inside": (
         GOOD.replace("files", "other"),
-        ": name: is 'other', but the file is 'files.yaml'. Remedy: give both the same name.",
+        ", line 1, column 7: name: is 'other', but the file is 'files.yaml'. Remedy: give both the same name.",
     ),
 }
 
@@ -146,19 +188,20 @@ MISSPELLED = {
     ),
     "colour: red": (
         ": colour: is not a field that quiesce knows."
-        " Remedy: remove it; known here: name, owner, tags, defaults, targets."
+        " Remedy: remove it; known here: keep, at_least, partial_counts, keep_partial_days, timezone, name, owner,"
+        " tags, defaults, targets, exclude, missing, max_concurrency, schedules, except, latest_start."
     ),
 }
 
 
 @pytest.mark.parametrize(("line", "words"), MISSPELLED.items())
 def test_a_misspelled_field_is_told_what_its_own_level_knows(line: str, words: str) -> None:
-    assert words_of_file(GOOD + line + "\n") == words
+    assert words_without_place(GOOD + line + "\n") == words
 
 
 def test_a_misspelled_field_that_is_needed_is_named_and_not_what_is_missing() -> None:
-    assert words_of_file(f"name: files\ntargets:\n- instanceid: {INSTANCE}\n") == (
-        ": targets[0].instanceid: is not a field that quiesce knows (and 1 more). Remedy: write 'instance_id'."
+    assert words_without_place(f"name: files\ntargets:\n- instanceid: {INSTANCE}\n") == (
+        ": targets[0].instanceid: is not a field that quiesce knows. Remedy: write 'instance_id'."
     )
 
 
@@ -184,7 +227,21 @@ WRONG_VALUES = {
 
 @pytest.mark.parametrize(("content", "words"), WRONG_VALUES.items())
 def test_a_wrong_value_is_shown_with_its_field_and_what_to_do(content: str, words: str) -> None:
-    assert words_of_file(content + "\n") == words
+    assert words_without_place(content + "\n") == words
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ("schedules:\n- every: 6h\n- cron: 0 25 * * ? *\n", "line 5, column 9: schedules[1].cron: "),
+        ("schedules: [{every: 6h, from: tomorrow}]\n", "line 3, column 31: schedules[0].from: "),
+        ("defaults:\n  vss: {retries: 99}\n", "line 4, column 18: defaults.vss.retries: "),
+        ("defaults: {evidence: required, vss: 'off'}\n", "line 2, column 11: targets[0].evidence: "),
+        ("except:\n- Sun 22:00-04:00\n- Someday\n", "line 4, column 1: except: "),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_line_and_column(lines: str, place: str) -> None:
+    assert words_of_file(GOOD + lines).startswith(f", {place}")
 
 
 @given(st.binary(max_size=200) | st.text(alphabet="{}[]:-&*!|>'\"%@?#, \n\tabc019<", max_size=80).map(str.encode))
@@ -231,7 +288,8 @@ def test_an_inline_policy_is_read_like_a_file() -> None:
         ),
         (
             {"policy": "files", "instance_id": "i-123"},
-            f"instance_id: 'i-123': must be the id of an EC2 instance, such as i-0123456789abcdef0. Remedy: {BOUNDS}.",
+            "instance_id: 'i-123': must be the id of a server, such as i-0123456789abcdef0, or its Name tag. "
+            f"Remedy: {BOUNDS}.",
         ),
         (
             {"policy": "../x", "instance_id": INSTANCE},

@@ -11,9 +11,11 @@ from quiesce.backup.run import RUN_ID, identify
 from quiesce.errors import PolicyRefused
 from quiesce.policy import target
 from quiesce.policy.file import read_policy, read_policy_file
-from quiesce.policy.parts import Scripts, VolumeChoice, Vss
+from quiesce.policy.parts import Scripts, VolumeChoice
 from quiesce.policy.policy import Policy
+from quiesce.policy.selection import Selector
 from quiesce.policy.target import TargetSettings
+from quiesce.policy.vss import Vss
 from tests.support.factories.run import INSTANCE, a_policy, a_policy_document, an_execution, some_settings, volume_id
 from tests.support.project import ROOT, definition
 
@@ -75,11 +77,15 @@ def test_a_server_that_stands_there_twice_is_refused_by_its_id() -> None:
     assert f"{INSTANCE} is named more than once" in refusal_of(targets=twice)
 
 
-@pytest.mark.parametrize(
-    "instance_id", ["i-0123", "i-0123456789ABCDEF0", "mi-0123456789abcdef0", "i-0123456789abcdef0\n", ""]
-)
+@pytest.mark.parametrize("instance_id", ["i-0123", "mi-0123456789abcdef0", "i-0123456789abcdef0,", ""])
 def test_an_instance_id_that_ec2_could_not_have_given_is_refused(instance_id: str) -> None:
     assert "targets.0.instance_id" in refusal_of(targets=[{"instance_id": instance_id}])
+
+
+@pytest.mark.parametrize("instance_id", ["I-0123456789ABCDEF0", "  i-0123456789abcdef0\n"])
+def test_an_instance_id_may_be_in_any_case_and_have_blanks_around_it(instance_id: str) -> None:
+    policy = a_policy(targets=[{"instance_id": instance_id}])
+    assert policy.targets[0].instance_id == "i-0123456789abcdef0"
 
 
 def test_an_instance_id_of_the_short_old_form_is_taken() -> None:
@@ -107,8 +113,8 @@ def test_our_tags_and_the_policys_together_are_never_more_than_ec2_allows() -> N
     at_creation = tags.of_snapshot_set(
         stack="s", run_id="r", policy="p", owner="o", instance_id=INSTANCE, extra=a_policy(tags=most).tags
     )
-    assert len({*at_creation, tags.CONSISTENCY, tags.DEVICE}) == 50
-    assert "at most 43 items" in refusal_of(tags={**most, "one-more": "x"})
+    assert len({*at_creation, tags.CONSISTENCY, tags.DEVICE, tags.STATE}) == 50
+    assert "at most 42 items" in refusal_of(tags={**most, "one-more": "x"})
 
 
 def test_the_policys_tags_cannot_take_the_place_of_ours() -> None:
@@ -199,7 +205,7 @@ def test_a_target_may_take_back_a_default_exclusion_with_all() -> None:
 
 def test_defaults_and_targets_know_the_same_settings() -> None:
     policy_fields = set(Policy.model_fields["targets"].annotation.__args__[0].model_fields)  # type: ignore[union-attr]
-    assert policy_fields - {"instance_id"} == set(TargetSettings.model_fields)
+    assert policy_fields - set(Selector.model_fields) == set(TargetSettings.model_fields)
 
 
 def test_a_server_that_is_no_target_has_no_settings() -> None:
@@ -417,12 +423,46 @@ def test_a_contradiction_between_a_target_and_the_defaults_is_refused() -> None:
     assert words_of(defaults={"agent": "none"}, targets=targets).startswith("policy: targets[0].scripts: they can't")
 
 
+@pytest.mark.parametrize(
+    ("written", "volumes"),
+    [
+        ("all", "all"),
+        (" All", "all"),
+        ("D:", ["D:"]),
+        ("D:, E:, F:", ["D:", "E:", "F:"]),
+        (["d:\\", " E:"], ["D:", "E:"]),
+        ([r"d:\Mount Points\Logs, old" + "\\"], [r"D:\Mount Points\Logs, old"]),
+    ],
+)
+def test_volumes_for_shadow_copies_are_all_or_named_by_letter_or_folder(written: object, volumes: object) -> None:
+    vss = settings_of(vss={"volumes": written}).vss
+    assert vss.volumes == volumes
+    assert Vss.model_validate(vss.model_dump()) == vss
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ([], "vss.volumes: []: must have 1 or more entries"),
+        ("D", "vss.volumes[0]: 'D': must be a drive letter with its colon, as in 'D:', or the folder of a mount point"),
+        (["D:, E:"], "vss.volumes[0]: 'D:, E:': must be a drive letter"),
+        ([r"\\?\Volume{0}"], "must be a drive letter"),
+        (["D:", r"d:" + "\\"], "D: is named more than once"),
+        ([{"D": None}], 'YAML reads the colon as its own: write "D:", in double quotes'),
+        ([{"D": 1}], "must be text"),
+        ({"include": ["D:"]}, """must be 'all', or a list of volumes, as in ["D:", "E:"]"""),
+    ],
+)
+def test_what_names_no_volume_is_refused_in_words(written: object, words: str) -> None:
+    assert words in words_of(defaults={"vss": {"volumes": written}})
+
+
 WRITER = "{A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A}"
 
 
 def test_a_writers_id_is_taken_in_any_case_and_nothing_else_is() -> None:
     assert settings_of(vss={"exclude_writers": [WRITER]}).vss.exclude_writers == [WRITER.lower()]
-    words = words_of(defaults={"vss": {"exclude_writers": ["SqlServerWriter"]}})
+    words = words_of(defaults={"vss": {"exclude_writers": ["SqlWriter"]}})
     assert words.startswith("policy: defaults.vss.exclude_writers[0]: ")
 
 
@@ -465,3 +505,25 @@ def test_a_policy_that_asks_nobody_makes_sense(settings: dict[str, object]) -> N
 @pytest.mark.parametrize("path", sorted((ROOT / "policies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_example_policies_are_policies(path) -> None:
     assert read_policy_file(path.read_bytes(), path.stem, path.name).targets
+
+
+BUILDING = [
+    ({"buildable": "required", "revert": "off"}, "nobody would look whether volumes can be built"),
+    ({"buildable": "required", "vss": "off"}, "there would be no shadow copies to build from"),
+    ({"buildable": "required", "agent": "none"}, "there would be no shadow copies to build from"),
+    ({"buildable": "required", "consistency": "crash"}, "there would be no shadow copies to build from"),
+    ({"revert": "at-backup", "vss": "off"}, "there would be no shadow copies to build from"),
+    ({"revert": "at-backup", "consistency": "crash"}, "there would be no shadow copies to build from"),
+    ({"buildable": "required"}, ""),
+    ({"buildable": "required", "revert": "at-backup"}, ""),
+    ({"revert": "at-recovery", "vss": "off"}, ""),
+    ({"revert": "off", "agent": "none"}, ""),
+]
+
+
+@pytest.mark.parametrize(("settings", "problem"), BUILDING)
+def test_a_policy_that_could_not_build_what_it_wants_to_is_refused(settings: dict[str, str], problem: str) -> None:
+    found = TargetSettings.model_validate({"vss": {}, **settings}).contradiction()
+    assert (found.problem if found else "").endswith(problem)
+    assert bool(found) == bool(problem)
+    assert not found or found.field in settings

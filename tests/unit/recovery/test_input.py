@@ -9,12 +9,14 @@ from quiesce.recovery.input import EXAMPLE, read_recovery_request
 from tests.support.factories.run import INSTANCE
 
 REMEDY = f"Remedy: write it as docs/use/recover.md shows, for example {EXAMPLE}."
-A_TIME = "must be 'latest', 'latest whole', or a time with its zone, such as 2026-03-14T01:30:00Z. "
+A_TIME = (
+    "must be 'latest', 'latest whole', 'latest application', or a time with its zone, such as 2026-03-14T01:30:00Z. "
+)
 
 
 def refusal(raw: Any) -> str:
     with pytest.raises(RecoveryRefused) as refused:
-        read_recovery_request(raw)
+        read_recovery_request(raw, "Europe/Berlin")
     return str(refused.value)
 
 
@@ -54,8 +56,14 @@ def refusal(raw: Any) -> str:
             {"recovery_point": "run-1", "overrides": {"security_group_ids": ["sg-1"]}},
             "overrides.security_group_ids[0]: 'sg-1': must be an id of EC2, such as sg-0123456789abcdef0. ",
         ),
-        ({"instance_id": INSTANCE, "at": "yesterday"}, f"at: 'yesterday': {A_TIME}"),
-        ({"instance_id": INSTANCE, "at": "2026-03-14T01:30:00"}, f"at: '2026-03-14T01:30:00': {A_TIME}"),
+        (
+            {"recovery_point": "run-1", "overrides": {"instance_profile_arn": "none"}},
+            "overrides.instance_profile_arn: 'none': must be the ARN of an instance profile, or '' for none. ",
+        ),
+        (
+            {"instance_id": "i-0123", "at": "latest"},
+            "instance_id: 'i-0123': must be the id of a server, such as i-0123456789abcdef0, or its Name tag. ",
+        ),
         ({"instance_id": INSTANCE, "at": ["latest"]}, f"at: ['latest']: {A_TIME}"),
         ("latest", "input: must be an object. "),
         (None, "input: must be an object. "),
@@ -72,7 +80,8 @@ def test_an_input_that_cannot_be_used_is_refused_with_its_field(raw: Any, words:
         (
             {"recovery_point": "run-1", "colour": "red"},
             "colour: is not a field that quiesce knows. Remedy: remove it; known here: recovery_point, instance_id, "
-            "at, recovery_id, mode, on_failure, agent, image_id, overrides.",
+            "at, recovery_id, mode, on_failure, agent, revert, image_id, overrides, beside_the_old_one, "
+            "thaw_after_recovery, started_by.",
         ),
         (
             {"recovery_point": "run-1", "overrides": {"subnet": "x"}},
@@ -94,6 +103,22 @@ def test_an_input_that_cannot_be_used_is_refused_with_its_field(raw: Any, words:
             {"recovery_point": "run-1", "mode": "dryrun"},
             "mode: 'dryrun': must be 'instance' or 'dry-run'. Remedy: write 'dry-run'.",
         ),
+        (
+            {"recovery_point": "run-1", "subnet": "subnet-0123456789abcdef0"},
+            "subnet: is not a field that quiesce knows. Remedy: write 'overrides.subnet_id'.",
+        ),
+        (
+            {"recovery_point": "run-1", "dryrun": True},
+            "dryrun: is not a field that quiesce knows. Remedy: write 'mode': 'dry-run'.",
+        ),
+        (
+            {"recovery_point": "run-1", "cleanup": True},
+            "cleanup: is not a field that quiesce knows. Remedy: write 'on_failure': 'clean-up'.",
+        ),
+        (
+            {"recovery_point": "run-1", "on_failure": "cleanup"},
+            "on_failure: 'cleanup': must be 'keep' or 'clean-up'. Remedy: write 'clean-up'.",
+        ),
         ({"recovery_point": 17}, "recovery_point: 17: must be text. Remedy: write it in quotes."),
     ],
 )
@@ -102,17 +127,17 @@ def test_what_was_probably_meant_is_the_remedy(raw: Any, words: str) -> None:
 
 
 def test_a_recovery_point_may_name_its_server() -> None:
-    request = read_recovery_request({"recovery_point": "run-1", "instance_id": INSTANCE})
+    request = read_recovery_request({"recovery_point": "run-1", "instance_id": INSTANCE}, "Europe/Berlin")
     assert (request.recovery_point, request.instance_id, request.at) == ("run-1", INSTANCE, None)
 
 
 def test_what_is_left_out_is_what_is_safe() -> None:
-    request = read_recovery_request({"instance_id": INSTANCE, "at": "latest"})
+    request = read_recovery_request({"instance_id": INSTANCE, "at": "latest"}, "Europe/Berlin")
     assert (request.mode, request.on_failure, request.agent) == ("instance", "keep", "ssm")
 
 
 def test_a_time_needs_its_zone_and_is_a_moment() -> None:
-    request = read_recovery_request({"instance_id": INSTANCE, "at": "2026-03-14T01:30:00Z"})
+    request = read_recovery_request({"instance_id": INSTANCE, "at": "2026-03-14T01:30:00Z"}, "Europe/Berlin")
     assert request.moment is not None
     assert request.moment.isoformat() == "2026-03-14T01:30:00+00:00"
-    assert read_recovery_request({"instance_id": INSTANCE, "at": "latest whole"}).moment is None
+    assert read_recovery_request({"instance_id": INSTANCE, "at": "latest whole"}, "Europe/Berlin").moment is None

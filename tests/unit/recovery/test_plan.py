@@ -11,8 +11,10 @@ from quiesce.points.image import FoundImage
 from quiesce.points.parts import Consistency
 from quiesce.points.point import PointCopy, PointShadow
 from quiesce.recovery.account import recovered
-from quiesce.recovery.obstacles import FoundSnapshot, FoundSubnet, choose_image, choose_subnet, obstacles
-from quiesce.recovery.plan import describe
+from quiesce.recovery.describing import describe
+from quiesce.recovery.flaws import FoundSnapshot
+from quiesce.recovery.obstacles import FoundSubnet, choose_image, choose_subnet, obstacles
+from quiesce.recovery.requests import launch_request
 from tests.support.factories.recovery import (
     GROUP,
     IMAGE,
@@ -82,6 +84,21 @@ def test_what_the_input_wants_otherwise_stands_over_what_the_source_had() -> Non
     assert (same.subnet_id, same.instance_type, same.key_name) == (SUBNET, "m5.large", "admins")
 
 
+@pytest.mark.parametrize("field", ["key_name", "instance_profile_arn"])
+def test_what_the_input_empties_the_server_does_not_get(field: str) -> None:
+    """The key pair may be gone, and a drill may be meant to run without the role of the server that it copies."""
+    source = a_source(key_name="admins", instance_profile_arn="arn:aws:iam::123456789012:instance-profile/x")
+    both = a_recovery_plan(a_point(source=source))
+    emptied = a_recovery_plan(a_point(source=source), overrides={field: ""})
+    assert emptied == both.model_copy(update={field: None})
+    asked = launch_request(emptied, "quiesce", ["sg-0123456789abcdef0"])
+    argument = {"key_name": "KeyName", "instance_profile_arn": "IamInstanceProfile"}[field]
+    assert launch_request(both, "quiesce", ["sg-0123456789abcdef0"]).keys() - asked.keys() == {argument}
+    words = {"key_name": "key none", "instance_profile_arn": "profile none"}[field]
+    assert words in describe(emptied)[0]
+    assert words not in describe(both)[0]
+
+
 def test_a_recovery_point_without_the_root_is_refused() -> None:
     with pytest.raises(RecoveryRefused, match="no snapshot of the root volume: no server can boot from it"):
         a_recovery_plan(a_point(of_volumes=[a_volume(1), a_volume(2)]))
@@ -146,10 +163,10 @@ SHADOW = PointShadow(good=True, copies=[PointCopy(path="D:", shadow_id="{1}"), P
 
 def test_whoever_recovers_hears_that_the_consistent_state_is_in_the_shadow_copies() -> None:
     consistent = Consistency(level="application", reason="VSS")
-    plan = a_recovery_plan(a_point().model_copy(update={"shadow": SHADOW, "consistency": consistent}))
+    plan = a_recovery_plan(a_point().model_copy(update={"shadow": SHADOW, "consistency": consistent}), revert="off")
     assert "as after a power failure" in describe(plan)[-1]
     assert "(D: {1}, {2})" in describe(plan)[-1]
-    assert plan.caution in recovered(an_ending(), plan, "i-1", []).reason
+    assert plan.caution in recovered(an_ending(), plan, "i-1", []).consistency
 
 
 @pytest.mark.parametrize(
@@ -166,9 +183,9 @@ def test_and_nothing_of_it_where_there_is_no_such_state(level: str, shadow: Poin
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"snapshots": {}}, f"the snapshot {snapshot_id(0)} of /dev/sda1 does not exist any more"),
+        ({"snapshots": {}}, f"the snapshot {snapshot_id(0)} of /dev/sda1 was deleted"),
         ({"snapshots": {snapshot_id(0): FoundSnapshot("completed", "archive")}}, "is archived. Remedy: restore it"),
-        ({"snapshots": {snapshot_id(0): FoundSnapshot("error", "standard")}}, "is error"),
+        ({"snapshots": {snapshot_id(0): FoundSnapshot("error", "standard")}}, "is in error"),
         ({"image": None}, f"{IMAGE} does not exist, or was deregistered"),
         ({"image": an_image(state="pending")}, "is pending, not available. Remedy: wait until it is available, or"),
         ({"image": an_image(root_device="/dev/xvda")}, "has its root at /dev/xvda, not /dev/sda1"),

@@ -79,6 +79,7 @@ def test_the_text_says_what_happened_and_where_to_read_on() -> None:
         "Policy:      files-nightly",
         "Status:      Failed",
         "Error:       ServerBusy",
+        "Next:        wait for the other run or stop it, then start again",
         "Reason:      no",
         f"Consistency: crash ({record.consistency.reason})",
         "Note:        one",

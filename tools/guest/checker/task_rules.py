@@ -19,7 +19,6 @@ SETTINGS = (
     ("DisallowStartIfOnBatteries", "false", "a server on its UPS would not be backed up"),
     ("StopIfGoingOnBatteries", "false", "a power failure would end the session"),
     ("StartWhenAvailable", "true", "a deadline that passes while the server is down would be lost"),
-    ("MultipleInstancesPolicy", "IgnoreNew", "two runners would run the scripts twice"),
 )
 # The order of a trigger's elements in the schema.
 TRIGGER_ORDER = ("Enabled", "StartBoundary", "EndBoundary", "Repetition", "ExecutionTimeLimit", "Delay", "RandomDelay")
@@ -43,7 +42,12 @@ def task_findings(definition: bytes, *, watchdog: bool) -> list[Finding]:
         task = ElementTree.fromstring(text.removeprefix(DECLARATION))
     except (UnicodeDecodeError, ElementTree.ParseError) as error:
         return [Finding(1, "task-xml", str(error))]
-    found = [*_encoding(definition, text), *_principal(task), *_settings(task), *_triggers(task, watchdog=watchdog)]
+    found = [
+        *_encoding(definition, text),
+        *_principal(task),
+        *_settings(task, watchdog=watchdog),
+        *_triggers(task, watchdog=watchdog),
+    ]
     return [*found, *_action(task)]
 
 
@@ -61,8 +65,9 @@ def _principal(task: ElementTree.Element) -> Iterator[Finding]:
         yield Finding(1, "task-principal", "the schema has no LogonType for SYSTEM")
 
 
-def _settings(task: ElementTree.Element) -> Iterator[Finding]:
-    for name, value, why in SETTINGS:
+def _settings(task: ElementTree.Element, *, watchdog: bool) -> Iterator[Finding]:
+    instances = ("Parallel", "one that hangs would keep the next away") if watchdog else ("IgnoreNew", "one is enough")
+    for name, value, why in (*SETTINGS, ("MultipleInstancesPolicy", *instances)):
         if _text(task, f"Settings/{name}") != value:
             yield Finding(1, "task-settings", f"{name} must be {value}: {why}")
 

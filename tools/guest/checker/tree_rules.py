@@ -11,6 +11,7 @@ from tools.guest.checker.source_rules import Finding
 from tools.guest.checker.tree import Node, Tree
 from tools.guest.checker.windows_powershell import COMMANDS, COMMON_VALUES, METHODS, SYNTAX, TYPES, Command
 
+STREAMS = ("RedirectStandardOutput", "RedirectStandardError")
 HEXADECIMAL = re.compile(r"[^{}]*(?:\{[0-9]:x[0-9]?\}[^{}]*)+")
 
 
@@ -86,11 +87,25 @@ def cim_method(tree: Tree) -> Iterator[Finding]:
             yield Finding(node.line, "cim-method", f"{node.text}: only StdRegProv's GetStringValue")
 
 
-def process_handle(tree: Tree) -> Iterator[Finding]:
-    """Refuse a started process whose handle the script does not read: 5.1 leaves its ExitCode empty."""
+def process_start(tree: Tree) -> Iterator[Finding]:
+    """Refuse Start-Process, which holds no handle in 5.1, and a process that keeps the caller's stdout or stderr."""
     for node, name in _calls(tree):
-        if name == "Start-Process" and not _reads_handle(_function(node), tree):
-            yield Finding(node.line, "process-handle", "read .Handle while the process lives, or ExitCode is empty")
+        if name == "Start-Process":
+            words = "5.1 looks the process up later: of a quick one it knows neither start nor exit code"
+            yield Finding(node.line, "process-start", words)
+    for node in tree.of_kind("InvokeMemberExpressionAst"):
+        if node["Expression"]["TypeName"] == "Diagnostics.Process" and node["Member"]["Value"] == "Start":
+            missing = {"UseShellExecute", *STREAMS} - _members(_function(node), tree)
+            if missing:
+                words = f"set {', '.join(sorted(missing))}: a child with the agent's pipes keeps the SSM command open"
+                yield Finding(node.line, "process-start", words)
+
+
+def tls(tree: Tree) -> Iterator[Finding]:
+    """Refuse a download that leaves TLS to Windows: 5.1 on 2012 R2 and 2016 offers S3 only what it no longer takes."""
+    for node, name in _calls(tree):
+        if name == "Invoke-WebRequest" and "SecurityProtocol" not in _members(_function(node), tree):
+            yield Finding(node.line, "tls", "set [Net.ServicePointManager]::SecurityProtocol in the same function")
 
 
 def type_name(tree: Tree) -> Iterator[Finding]:
@@ -164,7 +179,8 @@ TREE_RULES: Mapping[str, Callable[[Tree], Iterator[Finding]]] = {
     "parameter": parameter,
     "required": required,
     "cim-method": cim_method,
-    "process-handle": process_handle,
+    "process-start": process_start,
+    "tls": tls,
     "type": type_name,
     "number-format": number_format,
     "member": member,
@@ -217,9 +233,10 @@ def _function(node: Node) -> Node | None:
     return node
 
 
-def _reads_handle(function: Node | None, tree: Tree) -> bool:
-    reads = [node for node in tree.of_kind("MemberExpressionAst") if node["Member"]["Value"] == "Handle"]
-    return any(_function(node) is function for node in reads)
+def _members(function: Node | None, tree: Tree) -> set[str]:
+    """Return the names of the properties that a function mentions; those outside of functions for None."""
+    named = tree.of_kind("MemberExpressionAst")
+    return {str(node["Member"]["Value"]) for node in named if _function(node) is function}
 
 
 def _script_block_parameters(node: Node) -> set[str]:

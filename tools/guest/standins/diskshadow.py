@@ -5,9 +5,11 @@ It writes what the model does not know to the machine's journal as ``refused``, 
 
 import fcntl
 import json
+import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,11 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2]))
+sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[2] / "src")]
 from sandbox.windows.diskshadow import DiskShadow, Unseen  # noqa: E402
 from sandbox.windows.vss import Server, ShadowCopy, ShadowStorage  # noqa: E402
 from tests.guest import shadows  # noqa: E402
-from tools.guest.standins.batch import UnknownLine, run_batch  # noqa: E402
 
 MACHINE = Path(os.environ["FAKE_WINDOWS"])
 STATE, CIM = MACHINE / "vss.json", MACHINE / "shadows.json"
@@ -69,15 +70,26 @@ class Tool:
         self.new_id, self.issued = self.server.new_id, 0
         self.server.new_id = self.issue
         self.tool = DiskShadow(self.server)
+        self.printed = 0
 
     def issue(self) -> str:
         """Return a new id."""
         self.issued += 1
         return self.new_id()
 
+    def write(self) -> None:
+        """Write the log; with the fault ``log in blocks`` it comes in blocks of 4 KB, and on stdout line by line."""
+        text = self.tool.text()
+        if (MACHINE / "faults" / "log in blocks").exists():
+            sys.stdout.buffer.write(text[self.printed :])
+            sys.stdout.flush()
+            self.printed = len(text)
+            text = text[: len(text) // 4096 * 4096]
+        self.log.write_bytes(text)
+
     def keep(self) -> None:
         """Save the log, and what this process has made and deleted, on top of what others did meanwhile."""
-        self.log.write_bytes(self.tool.text())
+        self.write()
         with locked():
             now, issued = load(), json.loads(STATE.read_text())["issued"]
             ours = self.server.shadow_copies
@@ -92,6 +104,8 @@ class Tool:
     def run(self) -> int:
         """Run the script to its end."""
         text = self.script.read_bytes().decode("ascii").replace(str(MACHINE), "C:").replace("/", "\\")
+        for set_id in re.findall(r"delete shadows set \{(\S+)\}", text):
+            refuse_if_held(set_id.lower())
         steps, answer = self.tool.steps(text.encode()), None
         while True:
             try:
@@ -101,21 +115,43 @@ class Tool:
             self.keep()
             answer = self.wait(words)
         self.keep()
-        sys.stdout.buffer.write(self.tool.text())
+        self.log.write_bytes(self.tool.text())
+        sys.stdout.buffer.write(self.tool.text()[self.printed :])
         return self.server.failure_exit_code if self.tool.failed else 0
 
     def wait(self, words: list[str]) -> int:
         """Take a line's time, and return its exit code."""
-        if (words[0] == "create" and self.server.create_s) or (words[0] == "end" and self.server.end_s):
+        wait_s = {"create": self.server.create_s, "end": self.server.end_s}.get(words[0])
+        if wait_s is None:
+            return self.hold(words)
+        if math.isinf(wait_s):
             signal.pause()
-        if words[0] in ("create", "end"):
-            return 0
-        return run_batch(here(words[0]), words[1:], lambda: time.sleep(0.1))
+        time.sleep(wait_s)
+        return 0
+
+    def hold(self, words: list[str]) -> int:
+        """Run the batch file as a process of its own, which a DiskShadow that is killed leaves behind."""
+        set_id = "".join(words[1:2])
+        holding = MACHINE / f"holding.{set_id.strip('{}').lower()}"
+        if set_id.startswith("{"):
+            holding.write_text(str(os.getpid()))
+        batch = [sys.executable, "-IS", HERE / "batch.py", here(words[0]), *words[1:]]
+        done = subprocess.run(batch, stderr=subprocess.PIPE, text=True, check=False)
+        if done.stderr:
+            raise Unseen(done.stderr)
+        return done.returncode
 
 
 def here(path: str) -> Path:
     """Return the file here for a path on the machine's C:."""
     return MACHINE / path.removeprefix("C:\\").replace("\\", "/")
+
+
+def refuse_if_held(set_id: str) -> None:
+    """Refuse to delete a set while the DiskShadow that made it still runs: nobody has seen what that does."""
+    holding = MACHINE / f"holding.{set_id}"
+    if holding.exists() and Path(f"/proc/{holding.read_text()}").exists():
+        raise Unseen(f"delete of {set_id} while its DiskShadow runs")
 
 
 def refuse(why: str) -> int:
@@ -131,7 +167,7 @@ def main(arguments: list[str]) -> int:
         case ["/s", script, "/l", log] if re.fullmatch(r"\w+\.txt", script) and re.fullmatch(r"\w+\.log", log):
             try:
                 return Tool(script, log).run()
-            except (Unseen, UnknownLine) as error:
+            except Unseen as error:
                 return refuse(str(error))
     return refuse(f"{arguments}")
 

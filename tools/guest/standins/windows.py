@@ -9,17 +9,16 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
 MACHINE = Path(os.environ["FAKE_WINDOWS"])
-# What a new folder in ProgramData inherits (users may write), and what each of the guest's grants adds.
-INHERITED = (
-    "O:BAG:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)(A;OICIIOID;GA;;;CO)(A;OICIID;0x1200a9;;;BU)(A;CIID;DCLCRPCR;;;BU)"
-)
+# What each of the guest's grants adds.
 GRANTS = {"*S-1-5-18:(OI)(CI)F": "(A;OICI;FA;;;SY)", "*S-1-5-32-544:(OI)(CI)F": "(A;OICI;FA;;;BA)"}
 FOLDER = "\\Quiesce\\"
 EVENTS = re.compile(
@@ -54,10 +53,21 @@ def fault(name: str) -> bool:
 
 
 def icacls(arguments: list[str]) -> int:
-    """``icacls FOLDER /inheritance:r /grant:r *SID:(OI)(CI)F ...``: learn.microsoft.com, icacls."""
+    """``icacls FOLDER /inheritance:r /grant:r *SID:(OI)(CI)F ...`` and ``icacls PATH /reset /t``: learn.microsoft.com.
+
+    With the fault ``plant`` a user puts a file into the folder while its rights are reset.
+    """
     folder, *rest = arguments
     if fault("icacls"):
         return 5
+    if rest == ["/reset", "/t"]:
+        for path in (Path(folder), *Path(folder).rglob("*")):
+            reset_rights(path)
+        if fault("plant") and Path(folder).is_dir():
+            planted = Path(folder) / "planted.ps1"
+            planted.touch()
+            (MACHINE / "acl" / str(planted.stat().st_ino)).write_text("O:S-1-5-21-1-2-3-1001G:SYD:AI(A;ID;FA;;;SY)")
+        return 0
     if rest[:2] != ["/inheritance:r", "/grant:r"] or not all(grant in GRANTS for grant in rest[2:]):
         return refuse("icacls", arguments, "only the two grants of the guest are known")
     number = Path(folder).stat().st_ino
@@ -65,10 +75,27 @@ def icacls(arguments: list[str]) -> int:
     return 0
 
 
-def get_acl(arguments: list[str]) -> int:
-    """Print the folder's security descriptor, for the Get-Acl of the stand-in module."""
-    known = MACHINE / "acl" / str(Path(arguments[0]).stat().st_ino)
-    sys.stdout.write(known.read_text() if known.exists() else INHERITED)
+def reset_rights(path: Path) -> None:
+    """Give a file or folder the rights of our folder, and leave it its owner."""
+    known = MACHINE / "acl" / str(path.stat().st_ino)
+    owner = (known if known.exists() else MACHINE / "acl" / "inherited").read_text().partition("G:")[0]
+    known.write_text(f"{owner}G:SYD:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)")
+
+
+def open_files(arguments: list[str]) -> int:
+    """Print a path below a folder that a process of the machine has open, or works in: Windows does not delete it."""
+    below = f"{arguments[0]}/"
+    mark = f"FAKE_WINDOWS={MACHINE}\0".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark not in (process / "environ").read_bytes():
+                continue
+            for link in (process / "cwd", *(process / "fd").iterdir()):
+                if f"{link.readlink()}/".startswith(below):
+                    sys.stdout.write(str(link.readlink()))
+                    return 0
+        except OSError:
+            continue  # it has ended, or belongs to another user
     return 0
 
 
@@ -101,6 +128,12 @@ def start_task(name: str) -> None:
     file = MACHINE / "tasks" / name
     command, arguments = json.loads(file.read_text())["command"]
     words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
+    if (MACHINE / "scheduler").exists():
+        with socket.socket(socket.AF_UNIX) as scheduler:
+            scheduler.connect(str(MACHINE / "scheduler"))
+            scheduler.sendall(json.dumps([name, *words]).encode() + b"\n")
+            scheduler.recv(1)  # once it is started
+        return
     environment = json.loads((MACHINE / "environment.json").read_text())
     process = subprocess.Popen(
         words,
@@ -127,10 +160,8 @@ def create_task(name: str, file: str) -> int:
 
 
 def run_task(name: str) -> int:
-    """Start a task on demand."""
-    if not (MACHINE / "tasks" / name).exists():
-        return refuse("schtasks", [name], "no such task")
-    if fault("run"):
+    """Start a task on demand; 1 if there is none: "the system cannot find the file specified"."""
+    if fault("run") or not (MACHINE / "tasks" / name).exists():
         return 1
     if not fault("start"):
         start_task(name)
@@ -146,6 +177,8 @@ def delete_task(name: str) -> int:
 
 def schtasks(arguments: list[str]) -> int:
     """``/create /tn NAME /xml FILE /f``, ``/run /tn NAME``, ``/delete /tn NAME /f``: learn.microsoft.com, schtasks."""
+    if fault("schtasks hangs"):
+        signal.pause()
     match arguments:
         case ["/create", "/tn", name, "/xml", file, "/f"] if name.startswith(FOLDER):
             return create_task(name.removeprefix(FOLDER), file)
@@ -169,14 +202,33 @@ def children(process_id: int) -> list[int]:
     return found
 
 
+def goes_on_later() -> bool:
+    """Return False at once, and True in a process that goes on a second later."""
+    if os.fork():
+        return False
+    for stream in (0, 1, 2):
+        os.close(stream)
+    time.sleep(1)
+    with (MACHINE / "application.log").open("a") as log:
+        log.write("gone\n")
+    return True
+
+
 def taskkill(arguments: list[str]) -> int:
-    """``taskkill /T /F /PID NUMBER``: learn.microsoft.com, taskkill. 128 if there is no such process."""
+    """``taskkill /T /F /PID NUMBER``: learn.microsoft.com, taskkill. 128 if there is no such process.
+
+    With the fault ``taskkill`` it waits for WMI, with ``taskkill slow`` the processes are gone a moment after its end.
+    """
+    if fault("taskkill"):
+        signal.pause()
     if arguments[:3] != ["/T", "/F", "/PID"] or not arguments[3].isdigit():
         return refuse("taskkill", arguments, "unknown")
     process_id = int(arguments[3])
     if process_id == 0 or not Path(f"/proc/{process_id}").exists():
         return 128
-    for each in reversed(children(process_id)):
+    if fault("taskkill slow") and not goes_on_later():
+        return 0
+    for each in children(process_id):
         try:
             os.kill(each, signal.SIGKILL)
         except ProcessLookupError:
@@ -219,7 +271,7 @@ def vssadmin(arguments: list[str]) -> int:
     return 0
 
 
-PROGRAMS = {"icacls": icacls, "get-acl": get_acl, "schtasks": schtasks, "taskkill": taskkill, "cmd": cmd}
+PROGRAMS = {"icacls": icacls, "open-files": open_files, "schtasks": schtasks, "taskkill": taskkill, "cmd": cmd}
 PROGRAMS |= {"wevtutil": wevtutil, "vssadmin": vssadmin}
 
 if __name__ == "__main__":

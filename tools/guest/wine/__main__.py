@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from guest.document import guest_text
+
 HERE = Path(__file__).parent
-GUEST = HERE.parents[2] / "guest" / "quiesce.ps1"
 POWERSHELL = Path("drive_c/Program Files/PowerShell/7/pwsh.exe")
 WINE = ("wine64", "/usr/lib/wine/wine64", "wine")
 LIMIT_S = 300
@@ -40,11 +41,12 @@ def main() -> int:
         print(f"wine: not run, no Wine or no {prefix / POWERSHELL}")  # noqa: T201
         return 0
     with tempfile.TemporaryDirectory(dir=prefix / "drive_c", prefix="quiesce-") as folder:
-        for file in (*HERE.glob("*.ps1"), GUEST):
+        for file in HERE.glob("*.ps1"):
             shutil.copy(file, folder)
+        (Path(folder) / "quiesce.ps1").write_text(guest_text())
         inside = f"C:\\{Path(folder).name}"
         output = run(wine, prefix, [f"{inside}\\windows.ps1"])
-        output += run(wine, prefix, [f"{inside}\\guest.ps1", "-Guest", f"{inside}\\{GUEST.name}"])
+        output += run(wine, prefix, [f"{inside}\\guest.ps1", "-Guest", f"{inside}\\quiesce.ps1"])
     not_held = set(re.findall(r"^NOT held +(.+): expected ", output, re.MULTILINE))
     problems = [f"wine: no longer held: {name}" for name in sorted(not_held - set(WINE_LIMITS))]
     problems += [f"wine: now held, though {WINE_LIMITS[name]}: {name}" for name in sorted(set(WINE_LIMITS) - not_held)]

@@ -11,7 +11,9 @@ from quiesce.backup.shadow_copies import ending_words, log_of
 from quiesce.backup.state import Complete
 from quiesce.clock import Clock
 from quiesce.guest.answers import session_of
+from quiesce.guest.documents import documents_of
 from quiesce.guest.patience import complete_wait
+from quiesce.guest.sessions import without_listing
 from quiesce.settings import Settings
 from quiesce.steps.backup.entry import enter, leave
 from quiesce.telemetry import logger
@@ -45,8 +47,12 @@ class CompleteStep:
         plan = state.needed_plan()
         wait_s, patience = complete_wait(plan.settings.limits)
         parameters = session_parameters(plan, state.attempt, wait_s) | {"Succeeded": str(succeeded).lower()}
-        guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+        if succeeded and plan.nonce:
+            parameters["Nonce"] = plan.nonce
+        documents = documents_of(self.settings, plan.documents)
+        guest = Guest(self.ssm, documents, run.instance_id, self.clock)
         answer = guest.ask("complete", parameters, patience)
         session, ending = session_of(answer), ending_words(log_of(answer))
         logger.info("completed", succeeded=succeeded, complete=session.complete and session.complete.succeeded)
+        session = without_listing(session, state.thaw.session if state.thaw else None)
         return leave(Complete(session=session, succeeded=succeeded, ending=ending, calls={}))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws import topic
 from quiesce.aws.bucket import Bucket, record_key
-from quiesce.aws.clients import ANY_REFUSAL
+from quiesce.aws.policies.policy_runs import PolicyRuns
+from quiesce.aws.retention.points import Points
 from quiesce.aws.runs import Runs
 from quiesce.aws.snapshots import tag_snapshots
 from quiesce.aws.ssm import Guest
@@ -16,12 +17,14 @@ from quiesce.backup.run import RunIdentity, identity_of
 from quiesce.backup.state import RunState
 from quiesce.backup.verdict import judge
 from quiesce.clock import Clock
+from quiesce.guest.documents import documents_of
 from quiesce.points.record import Record
-from quiesce.report.mail import mail_of
+from quiesce.policy_run.summing import end_of
+from quiesce.report.mail import mail_of, remark_of
 from quiesce.settings import Settings
 from quiesce.steps.backup.collect import collect
 from quiesce.steps.backup.look import LateLook
-from quiesce.telemetry import count_run, logger
+from quiesce.telemetry import count_run, logger, measure
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -54,13 +57,19 @@ class EndingStep:
         return Runs(self.dynamodb, self.settings.table_name)
 
     @property
+    def points(self) -> Points:
+        """The list of recovery points."""
+        return Points(self.dynamodb, self.settings.table_name)
+
+    @property
     def bucket(self) -> Bucket:
         """The stack's bucket."""
         return Bucket(self.s3, self.links, self.settings.bucket_name)
 
-    def guest(self, run: RunIdentity) -> Guest:
-        """Return the run's server."""
-        return Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+    def guest(self, state: RunState) -> Guest:
+        """Return the run's server, with the documents' versions that Plan took."""
+        documents = documents_of(self.settings, state.plan.documents if state.plan else {})
+        return Guest(self.ssm, documents, identity_of(state).instance_id, self.clock)
 
     def end(self, state: RunState, guest: Guest, now: datetime) -> Record:
         """End a run, or return the record that it already has; a repetition after a crash loses nothing.
@@ -78,6 +87,8 @@ class EndingStep:
             record = self._judge(state, run, guest, now)
             self.runs.keep_judged(run, record)
             record = self._keep(record, run)
+        # Last, and again whenever the end is repeated: what is not listed is not removed.
+        self.points.put(record)
         self.release(run, record)
         return record
 
@@ -88,6 +99,9 @@ class EndingStep:
     def release(self, run: RunIdentity, record: Record) -> None:
         """Keep a record's status and writers for the policy's next run, and release the server's lease."""
         self.runs.keep_last_status(run, record.status)
+        if run.policy_run:
+            policy_runs = PolicyRuns(self.dynamodb, self.settings.table_name)
+            policy_runs.end_target(run.policy_run, end_of(record, remark_of(record)))
         if record.shadow and record.shadow.good:
             self.runs.keep_writers(run, record.shadow.writers)
         self.runs.release_lease(run)
@@ -109,20 +123,20 @@ class EndingStep:
         if not self.runs.end_run(run, published):
             # Report and sweep ran at once, in a run stopped during Report: the first record counts, everywhere.
             return self._publish(Record.model_validate_json(self.runs.run(run)["record"]), run)
-        count_run(published.status, auto_thawed=published.session is not None and published.session.auto_thawed)
+        auto_thawed = published.session is not None and published.session.auto_thawed
+        stack, ended_at = self.settings.stack_name, published.ended_at
+        count_run(published.status, stack=stack, ended_at=ended_at, auto_thawed=auto_thawed)
+        held_ms = published.freeze_window.total_ms if published.freeze_window else None
+        freeze = {} if held_ms is None else {"FreezeMilliseconds": float(held_ms)}
+        attempts = {"Attempts": float(len(published.attempts) + 1)}
+        measure({**freeze, **attempts}, stack=stack, at=ended_at, policy=published.policy)
         logger.info("run ended", status=published.status, reason=published.reason)
         return published
 
     def _mail(self, record: Record, run: RunIdentity) -> str:
         """Send the mail about a run, if it needs one; return why it was not sent, as a note, else nothing."""
-        mail = mail_of(record, self.runs.last_status(run))
-        try:
-            if mail:
-                topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
-        except ANY_REFUSAL as error:
-            logger.exception("the mail was not sent")
-            return f"the mail was not sent: {error}"
-        return ""
+        mail = mail_of(record, self.runs.last_status(run), told_by_policy_run=bool(run.policy_run))
+        return topic.publish_or_note(self.sns, self.settings.topic_arn, mail.subject, mail.text) if mail else ""
 
     def _publish(self, record: Record, run: RunIdentity) -> Record:
         """Tag the snapshots with the verdict and write the record, with what could not be tagged, into the bucket."""

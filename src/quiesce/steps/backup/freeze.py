@@ -13,6 +13,7 @@ from quiesce.backup.state import Freeze
 from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable
 from quiesce.guest.answers import session_of
+from quiesce.guest.documents import documents_of
 from quiesce.guest.patience import freeze_wait
 from quiesce.settings import Settings
 from quiesce.steps.backup.entry import enter, leave
@@ -49,7 +50,8 @@ class FreezeStep:
         runs = Runs(self.dynamodb, self.settings.table_name)
         runs.begin_attempt(run, attempt, now, now + timedelta(seconds=ASKING_LEASE_S))
         wait_s, patience = freeze_wait(plan.settings.limits)
-        guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+        documents = documents_of(self.settings, plan.documents)
+        guest = Guest(self.ssm, documents, run.instance_id, self.clock)
         # Once the server has thawed by itself, another answer is worth nothing.
         patience = replace(patience, again_s=plan.settings.freeze_limit_s)
         session, shadow = None, None

@@ -1,10 +1,10 @@
-"""MakeImage: create the server's initial AMI if it needs one, and deregister replaced ones; never wait for one."""
+"""MakeImage: create the server's initial AMI if it needs one; never wait for it, and deregister none."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from quiesce.aws.images import create_image, deregister, find_images
+from quiesce.aws.images import create_image, find_images
 from quiesce.aws.servers import describe_server
 from quiesce.backup import initial_image
 from quiesce.backup.requests import image_request
@@ -46,10 +46,8 @@ class MakeImageStep:
         if upkeep.make:
             server = describe_server(self.ec2, run.instance_id, self.ec2.meta.region_name)
             image_id = create_image(self.ec2, image_request(run, plan, server.root_device, server.mapped))
-        # Last: a server without an image is worse than one with two.
-        problems = [note for old in (*upkeep.retired, *upkeep.failed) for note in deregister(self.ec2, old)]
-        logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make, retired=upkeep.retired)
-        return leave(ImageKept(image_id=image_id, notes=[*initial_image.notes_of(upkeep), *problems], calls={}))
+        logger.info("looked after the initial AMI", image_id=image_id, made=upkeep.make)
+        return leave(ImageKept(image_id=image_id, notes=initial_image.notes_of(upkeep), calls={}))
 
 
 def upkeep_of(ec2: "EC2Client", stack: str, plan: Plan, now: datetime) -> initial_image.Upkeep:

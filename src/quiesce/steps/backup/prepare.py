@@ -1,28 +1,46 @@
 """Plan's last part: check whether the server can be asked to freeze, and stage the files that its session needs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from quiesce.aws.bucket import Bucket
+from quiesce.aws.bucket import Bucket, package_key
 from quiesce.aws.ssm import Guest
 from quiesce.backup.drives import remarks, with_drives
-from quiesce.backup.parameters import NO_SCRIPT, inventory_parameters, stage_parameters
+from quiesce.backup.parameters import inventory_parameters, stage_parameters
 from quiesce.backup.planning import without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
+from quiesce.backup.volumes import AttachedVolume, joined
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
 from quiesce.guest.inventory import inventory_of
+from quiesce.guest.package import pack
 from quiesce.guest.scripts import Stage, choose, places
-from quiesce.guest.staging import overdue_notes, staged_notes
+from quiesce.guest.staging import overdue_notes, staged_notes, strange_notes
 from quiesce.vss import script
 
 
-def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = ()) -> Plan:
-    """Stage a run on its server, or plan a crash-consistent backup where that can't be done.
+@dataclass(frozen=True)
+class Looked:
+    """What Plan found before it asks the server.
 
-    ``writers`` are the names of those that took part in the policy's last good run on this server.
+    ``attached`` are the server's EBS volumes: one that the policy leaves out is in the plan if shadow copies have their
+    storage there. ``writers`` are the names of those that took part in the policy's last good run on this server.
+    ``keys`` are those in the bucket's folders of scripts, None if nobody has looked.
+    """
+
+    attached: Sequence[AttachedVolume] = ()
+    writers: Sequence[str] = ()
+    keys: Sequence[str] | None = None
+
+
+NOTHING = Looked()
+
+
+def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) -> Plan:
+    """Stage a run on its server, or plan a crash-consistent backup where that can't be done.
 
     Raises:
         ServerRefused: it can't be done, and the policy requires application consistency.
@@ -34,17 +52,19 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, writers: Sequence[str] = (
         return without_asking(plan, reason)
     known = plan
     try:
-        known = _known(guest, plan, writers)
+        guest = guest.with_latest_documents()
+        known = plan.model_copy(update={"documents": dict(guest.documents.versions)})
+        known = _known(guest, known, looked)
         if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
             return without_asking(known, known.no_shadow)
-        return _staged(guest, bucket, known)
+        return _staged(guest, bucket, known, looked.keys)
     except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
         return without_asking(known, str(error))
     except GuestRefused as error:
         return without_asking(known, f"the server refused: {error}")
 
 
-def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
+def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     """Add the server's inventory; a server that can't report one is backed up all the same."""
     answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
@@ -54,42 +74,47 @@ def _known(guest: Guest, plan: Plan, writers: Sequence[str]) -> Plan:
     inventory = inventory_of(answer)
     windows = f"{inventory.windows.name or 'Windows'} {inventory.windows.version or ''}".strip()
     overdue = inventory.overdue
-    notes = [*plan.notes, *overdue_notes(overdue), *remarks(plan.volumes, plan.excluded, inventory)]
-    volumes = with_drives(plan.volumes, inventory)
-    found = {"windows": windows, "volumes": volumes, "notes": notes, "overdue": [str(each) for each in overdue]}
+    strange = strange_notes(inventory.strange) if inventory.strange else []
+    notes = [*plan.notes, *overdue_notes(overdue), *strange, *remarks(plan.volumes, plan.excluded, inventory)]
+    found = {"windows": windows, "notes": notes, "overdue": [str(each) for each in overdue]}
     known = plan.model_copy(update=found)
-    if plan.settings.vss == "off":
-        return known
-    shadow = plan_shadow_copies(known, inventory, writers)
-    update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*notes, *shadow.notes]}
-    return known.model_copy(update=update)
+    if plan.settings.vss != "off":
+        shadow = plan_shadow_copies(known, inventory, looked.writers)
+        update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*notes, *shadow.notes]}
+        known = joined(known.model_copy(update=update), looked.attached, shadow.joining)
+    return known.model_copy(update={"volumes": with_drives(known.volumes, inventory)})
 
 
-def _staged(guest: Guest, bucket: Bucket, plan: Plan) -> Plan:
-    """Have the server fetch the files that its session needs."""
+def _staged(guest: Guest, bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> Plan:
+    """Pack what the run's sessions need on the server, and have the server fetch it."""
     source = "off" if plan.settings.scripts == "off" else plan.settings.scripts.source
-    links = _links(bucket, plan) if source == "bucket" else {}
-    parameters = stage_parameters(plan, links, _shadow_script(plan))
-    staged = staged_of(guest.ask("stage", parameters, patience.STAGE_PATIENCE))
+    package = pack(plan.policy, _scripts(bucket, plan, keys) if source == "bucket" else {}, _shadow_script(plan))
+    key = package_key(plan.instance_id, plan.run_id, package.sha256)
+    bucket.write_package(key, package.content)
+    parameters = stage_parameters(plan, bucket.link_to_package(key), package.sha256)
+    answer = guest.ask("stage", parameters, patience.STAGE_PATIENCE)
+    staged = staged_of(answer)
     where = "in the bucket" if source == "bucket" else "on the server"
     looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if source == "bucket" else ""
-    notes = [*plan.notes, *staged_notes(staged, f"{where}{looked}")]
+    notes = list(dict.fromkeys([*plan.notes, *staged_notes(staged, f"{where}{looked}")]))
     # Inventory may have been unreadable, or have come a moment too early.
     overdue = dict.fromkeys([*plan.overdue, *map(str, staged.overdue)])
-    return plan.model_copy(update={"notes": notes, "overdue": list(overdue)})
+    return plan.model_copy(update={"notes": notes, "overdue": list(overdue), "nonce": answer.nonce or ""})
 
 
-def _links(bucket: Bucket, plan: Plan) -> dict[Stage, str]:
-    """Return a link to each script that the bucket has."""
-    keys = bucket.list_scripts(places(plan.owner, plan.instance_id))
+def _scripts(bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> dict[Stage, bytes]:
+    """Return the content of each script that the bucket has."""
+    if keys is None:
+        keys = bucket.list_scripts(places(plan.owner, plan.instance_id))
     found = choose(keys, owner=plan.owner, instance_id=plan.instance_id, policy=plan.policy)
-    return {stage: bucket.link_to_script(key) for stage, key in found.items() if key}
+    return {stage: bucket.read_script(key) for stage, key in found.items() if key}
 
 
-def _shadow_script(plan: Plan) -> str:
+def _shadow_script(plan: Plan) -> Sequence[str]:
     if plan.shadow is None or plan.settings.vss == "off":
-        return NO_SCRIPT
+        return ()
     volumes = [volume.volume_guid for volume in plan.shadow.volumes]
-    copy_only, excluded = plan.settings.vss.backup_type == "copy", plan.shadow.excluded_writers
-    lines = script.session_script(volumes, copy_only=copy_only, excluded=excluded)
-    return script.script_parameter(lines)
+    shadow, copy_only = plan.shadow, plan.settings.vss.backup_type == "copy"
+    return script.session_script(
+        volumes, copy_only=copy_only, excluded=shadow.excluded_writers, no_writers=shadow.no_writers
+    )

@@ -26,8 +26,8 @@ class ReportStep(EndingStep):
         Raises:
             RunAlreadyStarted: the run is another execution's; nothing was changed; not retried.
         """
-        state, run = enter("report", document)
-        return self.end(state, self.guest(run), self.clock.now()).model_dump(mode="json")
+        state, _ = enter("report", document)
+        return self.end(state, self.guest(state), self.clock.now()).model_dump(mode="json")
 
     def looked(self, state: RunState, run: RunIdentity) -> RunState:
         """Look at the snapshots where AwaitSnapshots could not; a look that fails leaves them as they were known."""

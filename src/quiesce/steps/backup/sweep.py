@@ -71,7 +71,8 @@ class SweepStep(EndingStep):
             return
         self.runs.bar(run)
         item = self.runs.run(run)
-        state, guest = left_by(detail, item), self.guest(run)
+        state = left_by(detail, item)
+        guest = self.guest(state)
         if "judged" in item:
             self.end(state, guest, now)
             return

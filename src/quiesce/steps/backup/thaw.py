@@ -10,6 +10,7 @@ from quiesce.backup.state import Thaw
 from quiesce.clock import Clock
 from quiesce.errors import NotThawed
 from quiesce.guest.answers import session_of
+from quiesce.guest.documents import documents_of
 from quiesce.guest.patience import thaw_wait
 from quiesce.settings import Settings
 from quiesce.steps.backup.entry import enter, leave
@@ -46,7 +47,8 @@ class ThawStep:
         parameters = session_parameters(plan, state.attempt, wait_s)
         if state.given_up:
             parameters["AbortShadowCopies"] = "true"
-        guest = Guest(self.ssm, self.settings.document_name, run.instance_id, self.clock)
+        documents = documents_of(self.settings, plan.documents)
+        guest = Guest(self.ssm, documents, run.instance_id, self.clock)
         session = session_of(guest.ask("thaw", parameters, patience))
         logger.info("thawed", auto_thawed=session.auto_thawed, after=session.after and session.after.succeeded)
         if state.is_retrying and (problem := failed_after(session)):

@@ -1,4 +1,4 @@
-"""Verify: look for the shadow copies in the snapshots, before any log is truncated."""
+"""Verify: are the shadow copies in the snapshots, and can their volumes be built? Before any log is truncated."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from quiesce.aws.snapshot_blocks import Allowance, SnapshotBlocks
-from quiesce.aws.snapshots import describe_snapshots
+from quiesce.aws.snapshot_blocks import Allowance
 from quiesce.backup.awaiting import known_snapshots
 from quiesce.backup.findings import gather
-from quiesce.backup.state import RunState
-from quiesce.disks.raw import NotRead
+from quiesce.backup.requests import revert_request
+from quiesce.backup.state import RunState, VerifiedRun
 from quiesce.disks.search import Evidence, ExpectedCopy, examine, worst
-from quiesce.disks.shadow_copies import Disk, read_disk, unread_disk
-from quiesce.points.evidence import NOTHING_TO_VERIFY, ReadSnapshot, Verified, VerifiedCopy
+from quiesce.disks.shadow_copies import Disk, Stores
+from quiesce.errors import AwsThrottled, AwsUnavailable
+from quiesce.points.evidence import NOTHING_TO_VERIFY, Build, ReadSnapshot, Verified, VerifiedCopy
 from quiesce.points.parts import ShadowCopy, Snapshot
+from quiesce.revert.verified import look_at, together
 from quiesce.steps.backup.entry import enter, leave
+from quiesce.steps.snapshot_disks import OpenDisk, open_disks
 from quiesce.telemetry import logger
 
 if TYPE_CHECKING:
@@ -25,15 +27,8 @@ if TYPE_CHECKING:
 
 # For one shadow copy or snapshot: a state document of 256 KiB has room for 160 of them, besides everything else.
 MAX_WORDS = 300
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A snapshot with what was read of it; ``blocks`` is None if it could not be opened."""
-
-    snapshot: Snapshot
-    disk: Disk
-    blocks: SnapshotBlocks | None
+# For lists, bitmaps and NTFS of one volume; the function's time is the closer bound.
+BUILD_CALLS = 20_000
 
 
 @dataclass(frozen=True)
@@ -60,9 +55,10 @@ class VerifyStep:
         verified = NOTHING_TO_VERIFY
         if gather(state).awaits_evidence:
             verified = verify(self.ec2, self.ebs, state, remaining_ms)
+        wanted = revert_request(state, verified)
         blocks = {read.snapshot_id: read.blocks for read in verified.snapshots}
         logger.info("verified", verdict=verified.verdict, reason=verified.reason, blocks=blocks)
-        return leave(verified)
+        return leave(VerifiedRun(**dict(verified), to_build=wanted is not None, request=wanted))
 
 
 def verify(
@@ -70,7 +66,8 @@ def verify(
 ) -> Verified:
     """Look for each shadow copy of a run in all of its snapshots: its store may be on any.
 
-    A shadow copy that an unreadable snapshot may hold is `not verifiable`.
+    A shadow copy that an unreadable snapshot may hold is `not verifiable`. Unless the policy's ``revert`` is ``off``,
+    say then of each one that is present whether its volume can be built, as far as the time allows.
 
     Raises:
         AwsThrottled, AwsUnavailable: retried by the state machine.
@@ -78,34 +75,50 @@ def verify(
     shadow, snapshots = state.shadow, known_snapshots(state)
     if shadow is None or not shadow.copies:
         return NOTHING_TO_VERIFY
-    now = {s.snapshot_id: s for s in describe_snapshots(ec2_client, [s.snapshot_id for s in snapshots])}
     allowance = Allowance(remaining_ms)
-    opened = [_open(ebs_client, snapshot, now.get(snapshot.snapshot_id), allowance) for snapshot in snapshots]
-    evidence = examine([each.disk for each in opened], _expected(state, shadow.copies, snapshots))
+    opened = open_disks(ec2_client, ebs_client, [snapshot.snapshot_id for snapshot in snapshots], allowance)
+    disks = [each.disk for each in opened]
+    evidence = examine(disks, _expected(state, shadow.copies, snapshots))
     by_id = {snapshot.snapshot_id: snapshot for snapshot in snapshots}
     copies = [_verified_copy(found, copy, by_id) for found, copy in zip(evidence, shadow.copies, strict=True)]
+    build = None
+    if state.needed_plan().settings.revert != "off":
+        copies = _with_builds(disks, evidence, copies, allowance)
+        build = together([(copy.path or copy.shadow_id, copy.build) for copy in copies if copy.build])
     decisive = copies[evidence.index(worst(evidence) or evidence[0])]
-    reason = f"{decisive.path or decisive.shadow_id} {decisive.verdict}: {decisive.reason}"
-    return Verified(verdict=decisive.verdict, reason=reason, copies=copies, snapshots=[_read(each) for each in opened])
+    return Verified(
+        verdict=decisive.verdict,
+        reason=f"{decisive.path or decisive.shadow_id} {decisive.verdict}: {decisive.reason}",
+        build=build and _in_bounds(build),
+        copies=copies,
+        snapshots=[_read(each, by_id[each.snapshot_id]) for each in opened],
+    )
 
 
-def _open(client: "EBSClient", snapshot: Snapshot, now: Snapshot | None, allowance: Allowance) -> _Opened:
+def _with_builds(
+    disks: Sequence[Disk], evidence: Sequence[Evidence], copies: Sequence[VerifiedCopy], allowance: Allowance
+) -> list[VerifiedCopy]:
+    """Add whether each volume can be built: last, so that the evidence is there if the time does not suffice."""
+    stores = Stores(disks)
+    builds = []
+    for found in evidence:
+        allowance.renew(BUILD_CALLS)
+        builds.append(_build(stores, found, allowance))
+    return [copy.model_copy(update={"build": build}) for copy, build in zip(copies, builds, strict=True)]
+
+
+def _build(stores: Stores, evidence: Evidence, allowance: Allowance) -> Build:
+    if evidence.verdict != "present" or evidence.found is None:
+        return Build(verdict="not known", reason=f"the evidence for its shadow copy is '{evidence.verdict}'")
     try:
-        _check_at_hand(now)
-        blocks = SnapshotBlocks(client, snapshot.snapshot_id, allowance)
-    except NotRead as fault:
-        return _Opened(snapshot, unread_disk(snapshot.snapshot_id, fault), None)
-    return _Opened(snapshot, read_disk(snapshot.snapshot_id, blocks.read, blocks.size_bytes), blocks)
+        return _in_bounds(look_at(stores, evidence.found, allowance.check_time))
+    except (AwsThrottled, AwsUnavailable) as error:
+        # To look once more, from the start, could cost the evidence as well.
+        return _in_bounds(Build(verdict="not known", reason=f"{type(error).__name__}: {error}"))
 
 
-def _check_at_hand(now: Snapshot | None) -> None:
-    """Refuse a snapshot that the EBS direct APIs do not serve: their answer is undocumented and could be misread."""
-    if now is None:
-        raise NotRead("EC2 does not know it any more")
-    if now.state != "completed":
-        raise NotRead(f"it is {now.state} by now")
-    if now.archived:
-        raise NotRead("it is archived: its blocks can't be read")
+def _in_bounds(build: Build) -> Build:
+    return build.model_copy(update={"reason": _bounded(build.reason)})
 
 
 def _expected(state: RunState, copies: Sequence[ShadowCopy], snapshots: Sequence[Snapshot]) -> list[ExpectedCopy]:
@@ -135,13 +148,12 @@ def _verified_copy(evidence: Evidence, copy: ShadowCopy, snapshots: Mapping[str,
     return verified.model_copy(update=facts)
 
 
-def _read(opened: _Opened) -> ReadSnapshot:
-    faults = [opened.disk.fault, *(volume.fault for volume in opened.disk.volumes)]
+def _read(opened: OpenDisk, snapshot: Snapshot) -> ReadSnapshot:
     return ReadSnapshot(
-        snapshot_id=opened.snapshot.snapshot_id,
-        volume_id=opened.snapshot.volume_id,
+        snapshot_id=opened.snapshot_id,
+        volume_id=snapshot.volume_id,
         blocks=opened.blocks.fetched if opened.blocks else 0,
-        problem=_bounded("; ".join(str(fault) for fault in faults if fault)),
+        problem=_bounded(opened.problem),
     )
 
 

@@ -10,6 +10,7 @@ from quiesce.aws import recovery_changes
 from quiesce.aws.recovery_changes import CHANGES_PER_TRY, tag_of
 from quiesce.errors import NotReady
 from quiesce.recovery.account import Remains
+from quiesce.steps.recovery.children import delete_children, find_children
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -28,6 +29,9 @@ def remains(client: "EC2Client", recovery_id: str, stack: str) -> list[Remains]:
         found.append(
             Remains(kind="security group", resource_id=group.group_id, state="available", what="without traffic")
         )
+    for child in find_children(client, recovery_id, stack):
+        what = f"built from {child.tags.get(tags.BUILT_FROM, tags.BUILT_FOR)}"
+        found.append(Remains(kind="snapshot", resource_id=child.snapshot_id, state=child.state, what=what))
     return found
 
 
@@ -49,6 +53,7 @@ def clean_up(client: "EC2Client", recovery_id: str, stack: str) -> None:
     ours = [v.volume_id for v in found if tag_of(v, tags.RECOVERING) and v.state in ("available", "error")]
     for volume_id in ours[:CHANGES_PER_TRY]:
         recovery_changes.delete_volume(client, volume_id)
+    delete_children(client, recovery_id, stack, CHANGES_PER_TRY - len(ours))
     if group := recovery_changes.find_group(client, recovery_id, stack):
         recovery_changes.delete_group(client, group.group_id)
     if left := remains(client, recovery_id, stack):

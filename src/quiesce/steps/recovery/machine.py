@@ -1,6 +1,7 @@
 """The recover machine: every state is one step of one function, in the order of the machine.
 
-plan (``plan``), launch, stop, make_volumes, swap, start, await_online (``moves``), finish and account (``account``).
+plan (``plan``), weigh (``weigh``), launch, stop, make_volumes, swap, start, await_online (``moves``), end_session
+(``session``), finish and account (``account``).
 """
 
 from collections.abc import Callable
@@ -8,17 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.recoveries import Recoveries
+from quiesce.aws.retention.points import Points
 from quiesce.aws.ssm import Guest
 from quiesce.clock import Clock
-from quiesce.errors import NotReady
+from quiesce.errors import NotReady, QuiesceError
 from quiesce.executions import Crossing, input_of
-from quiesce.recovery.input import id_of
-from quiesce.recovery.state import Launched, RecoveryState
+from quiesce.guest.documents import documents_of
+from quiesce.recovery.account import Account
+from quiesce.recovery.input import id_of, is_dry_run
+from quiesce.recovery.state import Launched, RecoveryState, SessionEnded
 from quiesce.settings import Settings
 from quiesce.steps.recovery.account import Accounts
 from quiesce.steps.recovery.moves import Recovering
-from quiesce.steps.recovery.plan import plan
+from quiesce.steps.recovery.plan import Planner
+from quiesce.steps.recovery.progress import ProgressTeller
 from quiesce.steps.recovery.report import RecoveryEnd
+from quiesce.steps.recovery.session import SessionStep
+from quiesce.steps.recovery.weigh import weigh
 from quiesce.telemetry import begin, logger
 
 if TYPE_CHECKING:
@@ -61,25 +68,39 @@ class RecoverStep:
             return None
         state = RecoveryState.model_validate({**event["document"], "step": event["step"]})
         begin(f"recover.{state.step}", recovery_id=id_of(state.input, state.execution.name))
-        answer = self._answer(state).model_dump(mode="json")
-        logger.info("took a step", reason=answer.get("reason", ""))
-        return answer
+        try:
+            answer = self._answer(state)
+        except QuiesceError as error:
+            self._progress.waits(state, error)
+            raise
+        self._progress.answered(state, answer)
+        told = answer.model_dump(mode="json")
+        logger.info("took a step", reason=told.get("reason", ""))
+        return told
 
     def _answer(self, state: RecoveryState) -> Crossing:
         match state.step:
             case "plan":
-                return plan(self.ec2, self._recoveries, state, self.settings.stack_name)
+                points = Points(self.dynamodb, self.settings.table_name)
+                planner = Planner(self.ec2, self.ssm, self._recoveries, self.settings, points, self.clock.now())
+                return self._progress.with_past(planner.plan(state))
+            case "weigh":
+                return weigh(self._recoveries, state, self.clock.now())
             case "account":
-                return self._accounts.account(state, self.clock.now())
+                return self._ended(self._accounts.account(state, self.clock.now()), state)
             case "finish":
                 self._recovering(state).finish(state.needed_server())
-                return self._accounts.finish(state, self.clock.now())
-            case "launch":
-                return Launched(instance_id=self._recovering(state).launch())
+                return self._ended(self._accounts.finish(state, self.clock.now()), state)
             case _:
                 return self._move(state)
 
-    def _move(self, state: RecoveryState) -> Launched:
+    def _move(self, state: RecoveryState) -> Launched | SessionEnded:
+        if state.step == "launch":
+            return Launched(instance_id=self._recovering(state).launch(), ended_at=self.clock.now())
+        if state.step == "end_session":
+            step = SessionStep(self.ssm, self.settings, self.clock)
+            leftovers = step.take(state.needed_plan(), state.needed_server())
+            return SessionEnded(leftovers=leftovers, ended_at=self.clock.now())
         recovering, server = self._recovering(state), state.needed_server()
         moves: dict[str, Callable[[str], None]] = {
             "stop": recovering.stop,
@@ -89,26 +110,46 @@ class RecoverStep:
             "await_online": recovering.check_status if state.needed_plan().agent == "none" else self._check_agent,
         }
         moves[state.step](server)
-        return Launched(instance_id=server)
+        return Launched(instance_id=server, ended_at=self.clock.now())
+
+    def _ended(self, account: Account, state: RecoveryState) -> Account:
+        if account.status == "Recovered":
+            self._progress.keep_durations(state)
+        if not is_dry_run(state.input):
+            self._progress.ended(account)
+        return account
 
     def _check_agent(self, instance_id: str) -> None:
-        agent = Guest(self.ssm, self.settings.document_name, instance_id, self.clock).describe_agent()
+        agent = Guest(self.ssm, documents_of(self.settings), instance_id, self.clock).describe_agent()
         if agent is None or not agent.online:
-            raise NotReady(f"Systems Manager does not hear from {instance_id}")
+            raise NotReady(
+                f"Systems Manager does not hear from {instance_id}; look whether its subnet has a way there, and its "
+                "profile the rights; Windows Server 2016 and 2019 may keep routes to the metadata service through the "
+                "gateway of their old subnet (docs/use/recover.md, The drill)"
+            )
 
     def _sweep(self, detail: dict[str, Any]) -> None:
         begin("recover.sweep", recovery_id=id_of(input_of(detail), detail["name"]))
         account = self._accounts.sweep(detail, self.clock.now())
+        if account:
+            self._progress.ended(account)
         logger.info("swept", reason=account.reason if account else "nothing to sweep")
 
     def _recovering(self, state: RecoveryState) -> Recovering:
-        return Recovering(self.ec2, self.settings.stack_name, state.needed_plan())
+        return Recovering(self.ec2, self.settings.stack_name, state.needed_plan(), state.execution.started_at)
 
     @property
     def _recoveries(self) -> Recoveries:
         return Recoveries(self.dynamodb, self.settings.table_name)
 
     @property
+    def _progress(self) -> ProgressTeller:
+        return ProgressTeller(self._end.bucket, self._recoveries, self.clock.now())
+
+    @property
+    def _end(self) -> RecoveryEnd:
+        return RecoveryEnd(self.s3, self.sns, self._recoveries, self.settings)
+
+    @property
     def _accounts(self) -> Accounts:
-        end = RecoveryEnd(self.s3, self.sns, self._recoveries, self.settings)
-        return Accounts(self.ec2, self._recoveries, end, self.settings.stack_name)
+        return Accounts(self.ec2, self._recoveries, self._end, self.settings.stack_name)

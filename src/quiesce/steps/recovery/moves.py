@@ -5,6 +5,7 @@ So each may be repeated, and a recovery that was stopped anywhere goes on under 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from quiesce import tags
@@ -12,24 +13,31 @@ from quiesce.aws import recovery_changes
 from quiesce.aws.recovered import RecoveredServer, RecoveredVolume
 from quiesce.aws.recovery_changes import CHANGES_PER_TRY, tag_of
 from quiesce.aws.recovery_looks import status_checks
-from quiesce.errors import NotReady, RecoveryBroken, RecoveryUsedUp
+from quiesce.errors import ChangeRefused, NotReady, RecoveryBroken, RecoveryUsedUp
 from quiesce.recovery.account import OTHER_ID
 from quiesce.recovery.plan import RecoveryPlan
 from quiesce.recovery.requests import launch_request, volume_request
+from quiesce.recovery.state import is_healthy
+from quiesce.steps.recovery.children import delete_children
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 TERMINATED = {"terminated", "shutting-down"}
+START_REMEDY = (
+    "if volumes are encrypted, let the function's role use their keys by the keys' policies (docs/use/recover.md, "
+    "Rights), and start it again under the same recovery_id"
+)
 
 
 @dataclass(frozen=True)
 class Recovering:
-    """A recovery in progress."""
+    """A recovery in progress; ``began_at`` is when the execution that goes on with it began, in UTC."""
 
     ec2: "EC2Client"
     stack: str
     plan: RecoveryPlan
+    began_at: datetime
 
     def launch(self) -> str:
         """Launch the server into a security group without traffic, once, and return its id.
@@ -60,13 +68,15 @@ class Recovering:
         """Create the volumes from the snapshots, each once.
 
         Raises:
-            RecoveryUsedUp: a volume's state is ``error``: EC2 gives no reason, such as a key that can't be used.
+            RecoveryUsedUp: a volume is in ``error``, for which EC2 gives no reason, or gone with what it was made of.
         """
         if _has_ended(self._server(instance_id)):
             return
         made = self._made()
         _refuse_failed(made)
         missing = [volume for volume in self.plan.volumes if volume.device not in made]
+        if gone := [volume.device for volume in missing if not volume.snapshot_id]:
+            raise RecoveryUsedUp(f"the snapshot that was built for {gone[0]} is gone, and so is its volume; {OTHER_ID}")
         for volume in missing[:CHANGES_PER_TRY]:
             recovery_changes.create_volume(self.ec2, volume_request(self.plan, self.stack, volume))
         if missing:
@@ -97,22 +107,29 @@ class Recovering:
         recovery_changes.set_groups(self.ec2, instance_id, self.plan.security_group_ids)
 
     def start(self, instance_id: str) -> None:
-        """Start the server from its own volumes."""
+        """Start the server from its own volumes.
+
+        Raises:
+            ChangeRefused: EC2 gave up a start of this execution, as where a volume's key can't be used. An earlier
+                execution's counts for nothing: the key may be mended by now.
+        """
         server = self._server(instance_id)
         if server.state == "running" or _has_ended(server):
             return
         if server.state == "stopped":
+            if server.given_up and server.launched_at >= self.began_at:
+                raise ChangeRefused("ec2:StartInstances", f"EC2 took it, and {server.standing}", START_REMEDY)
             recovery_changes.start_server(self.ec2, instance_id)
-        raise NotReady(f"{instance_id} is {server.state}, and has to be running")
+        raise NotReady(f"{server.standing}, and has to be running")
 
     def check_status(self, instance_id: str) -> None:
         """Wait until the server has passed EC2's two status checks."""
         checks = status_checks(self.ec2, instance_id)
-        if set(checks.values()) != {"ok"}:
+        if not is_healthy(checks):
             raise NotReady(f"EC2's status checks of {instance_id} are {checks or 'not there yet'}")
 
     def finish(self, instance_id: str) -> None:
-        """Delete what only the recovery needed, and hand the server over: nothing deletes it from now on."""
+        """Delete what only the recovery needed, also what was built, and hand the server over for good."""
         server, made = self._server(instance_id), self._made()
         if not _has_ended(server):
             if unlisted := [volume.device for volume in self.plan.volumes if volume.device not in made]:
@@ -124,6 +141,7 @@ class Recovering:
         # In one call: if only its volumes were handed over, the recovery could still delete the server.
         ids: dict[str, RecoveredServer | RecoveredVolume] = {volume.volume_id: volume for volume in made.values()}
         ids |= {instance_id: server}
+        delete_children(self.ec2, self.plan.recovery_id, self.stack, CHANGES_PER_TRY)
         if held := [name for name, resource in ids.items() if tag_of(resource, tags.RECOVERING) is not None]:
             recovery_changes.end_recovering(self.ec2, held)
 

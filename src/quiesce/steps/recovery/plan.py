@@ -1,65 +1,149 @@
 """Plan: choose the recovery point, and check everything before anything is created."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from quiesce.aws.images import find_images
+from quiesce import tags
+from quiesce.aws.point_looks import find_snapshots
 from quiesce.aws.recoveries import Recoveries
-from quiesce.aws.recovery_looks import find_instances, find_subnets, look, try_changes
+from quiesce.aws.recovery_changes import find_volumes, tag_of
+from quiesce.aws.recovery_looks import find_subnets, look, try_changes
+from quiesce.aws.retention.points import Points
+from quiesce.aws.surroundings import look_around, type_limits
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
-from quiesce.recovery.choice import choose, only_server
+from quiesce.recovery.choice import shortened
+from quiesce.recovery.describing import describe
 from quiesce.recovery.input import ID_PATTERN, RecoveryRequest, id_of, read_recovery_request
-from quiesce.recovery.obstacles import choose_image, choose_subnet, obstacles
-from quiesce.recovery.plan import RecoveryPlan, decide, describe
+from quiesce.recovery.instants import instants, standing
+from quiesce.recovery.obstacles import choose_subnet, obstacles
+from quiesce.recovery.plan import RecoveryPlan, decide
+from quiesce.recovery.reverting import FromBackup, from_backup
 from quiesce.recovery.state import Planned, RecoveryState
+from quiesce.recovery.surroundings import awaits_status_checks, notes_around, problems_around
+from quiesce.recovery.volume_rules import attachment_problems, cpu_options, volume_problems
+from quiesce.settings import Settings
+from quiesce.steps.recovery.find import Finder
+from quiesce.steps.recovery.image import ImageFinder
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ssm import SSMClient
 
 
-def plan(client: "EC2Client", recoveries: Recoveries, state: RecoveryState, stack: str) -> Planned:
-    """Plan a recovery, or return the plan that the table keeps under its id.
-
-    Returns:
-        The plan, and what EC2 would refuse now: only a dry run may have any.
-
-    Raises:
-        RecoveryRefused: the input, its recovery point or what EC2 has do not allow it; not retried.
-    """
-    request = read_recovery_request(state.input)
-    recovery_id = id_of(state.input, state.execution.name)
-    if not re.fullmatch(ID_PATTERN, recovery_id):
-        problem = f"{recovery_id!r} has characters other than letters, digits, '-' and '_'"
-        raise RecoveryRefused("execution name", problem, "start it under another name, or give a recovery_id")
-    kept = recoveries.plan(recovery_id, request) if request.mode == "instance" else None
-    if kept:
-        return Planned(plan=kept, possible=True, steps=describe(kept), problems=[])
-    decided, problems = _decide(client, recoveries, recovery_id, request, stack)
-    if request.mode == "instance":
-        if problems:
-            more = f" (and {len(problems) - 1} more; mode 'dry-run' lists them)" if problems[1:] else ""
-            raise RecoveryRefused(problems[0].field, problems[0].problem + more, problems[0].remedy)
-        decided = recoveries.keep(decided, request)
-    words = [str(problem) for problem in problems]
-    return Planned(plan=decided, possible=not problems, steps=describe(decided), problems=words)
+# Longer than the recover machine may run, and than its look; a test compares them.
+LEASE = timedelta(hours=26)
+LOOK_LEASE = timedelta(hours=3)
 
 
-def _decide(
-    client: "EC2Client", recoveries: Recoveries, recovery_id: str, request: RecoveryRequest, stack: str
-) -> tuple[RecoveryPlan, list[RecoveryRefused]]:
-    instance_id = request.instance_id
-    if instance_id is None:
-        run_id = request.recovery_point or ""
-        instance_id = only_server(run_id, find_instances(client, stack, run_id))
-    point = choose(request, recoveries.points(instance_id))
-    image_id = choose_image(find_images(client, stack, instance_id), point)
-    decided = decide(recovery_id, _placed(client, request, point), point, image_id)
-    found = look(client, decided)
-    if found.subnet:
-        decided = decided.model_copy(update={"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id})
-    # With obstacles there is nothing to try: EC2 would only refuse the same, in its own words.
-    return decided, obstacles(decided, found, request.overrides.zone) or try_changes(client, decided, stack)
+@dataclass(frozen=True)
+class Planner:
+    """What is needed to plan a recovery."""
+
+    ec2: "EC2Client"
+    ssm: "SSMClient"
+    recoveries: Recoveries
+    settings: Settings
+    points: Points
+    now: datetime
+
+    def plan(self, state: RecoveryState) -> Planned:
+        """Plan a recovery, or return the plan that the table keeps under its id.
+
+        Returns:
+            The plan, and what EC2 would refuse now: only a dry run may have any.
+
+        Raises:
+            RecoveryRefused: the input, its recovery point or what EC2 has do not allow it; not retried.
+        """
+        request = read_recovery_request(state.input, self.settings.timezone)
+        recovery_id = id_of(state.input, state.execution.name)
+        if not re.fullmatch(ID_PATTERN, recovery_id):
+            problem = f"{recovery_id!r} has characters other than letters, digits, '-' and '_'"
+            raise RecoveryRefused("execution name", problem, "start it under another name, or give a recovery_id")
+        kept = self.recoveries.plan(recovery_id, request) if request.mode == "instance" else None
+        if kept:
+            is_made = _is_made(self.ec2, kept, self.settings.stack_name)
+            if not is_made:
+                self._lease(kept.from_instance_id, kept.recovery_point, recovery_id, request)
+            return _planned(kept, [], is_made=is_made).model_copy(update={"goes_on": True})
+        decided, problems = self._decide(recovery_id, request)
+        if request.mode == "instance":
+            if problems:
+                more = f" (and {len(problems) - 1} more; mode 'dry-run' lists them)" if problems[1:] else ""
+                raise RecoveryRefused(problems[0].field, problems[0].problem + more, problems[0].remedy)
+            decided = self.recoveries.keep(decided, request)
+        return _planned(decided, problems)
+
+    def _decide(self, recovery_id: str, request: RecoveryRequest) -> tuple[RecoveryPlan, list[RecoveryRefused]]:
+        client, stack = self.ec2, self.settings.stack_name
+        choice = Finder(client, self.recoveries, self.points, stack).find(request)
+        point = choice.point
+        self._lease(point.instance_id, point.run_id, recovery_id, request)
+        image_id, said = ImageFinder(client, self.ssm, stack).find(request.image_id, point)
+        backup = self._from_backup(request, point)
+        decided = decide(recovery_id, _placed(client, request, point), point, image_id, backup)
+        found = look(client, decided)
+        update: dict[str, Any] = {
+            "passed_over": shortened(choice.passed_over),
+            "nearest": choice.nearest,
+            "notes": [note for note in (said, backup.note) if note],
+            **({"zone": found.subnet.zone, "vpc_id": found.subnet.vpc_id} if found.subnet else {}),
+        }
+        limits = type_limits(client, decided.instance_type)
+        update |= {"source": point.source, "cpu_options": cpu_options(decided, point, limits)}
+        decided = decided.model_copy(update=update)
+        around = look_around(client, decided, stack)
+        problems = [
+            *obstacles(decided, found, request.overrides.zone, choice.instead),
+            *volume_problems(decided, request),
+            *attachment_problems(decided, limits),
+            *problems_around(decided, request, found.subnet, around),
+        ]
+        notes = [*decided.notes, *notes_around(decided, point, around)]
+        agent = "none" if awaits_status_checks(decided, point, around) else decided.agent
+        decided = decided.model_copy(update={"notes": notes, "agent": agent})
+        # With obstacles there is nothing to try: EC2 would only refuse the same, in its own words.
+        return decided, problems or try_changes(client, decided, stack)
+
+    def _from_backup(self, request: RecoveryRequest, point: RecoveryPoint) -> FromBackup:
+        found = find_snapshots(self.ec2, (each.snapshot_id for each in point.built)) if point.built else {}
+        return from_backup(request, point, found)
+
+    def _lease(self, instance_id: str, run_id: str, recovery_id: str, request: RecoveryRequest) -> None:
+        """Keep the recovery point from being removed until the recovery has ended, before anything of it is read.
+
+        Raises:
+            RecoveryRefused: its removal has begun; not retried.
+        """
+        until = self.now + (LEASE if request.mode == "instance" else LOOK_LEASE)
+        if not self.points.lease(instance_id, run_id, f"recovery {recovery_id}", self.now, until):
+            problem = f"'{run_id}' is being removed, because no rule of its policy keeps it"
+            raise RecoveryRefused("recovery_point", problem, "choose another; a dry run without it shows what there is")
+
+
+def _is_made(client: "EC2Client", plan: RecoveryPlan, stack: str) -> bool:
+    """Return whether a recovery has all of its volumes: what they were made of is needed no more, and may be gone."""
+    made = {tag_of(volume, tags.DEVICE) for volume in find_volumes(client, plan.recovery_id, stack)}
+    return {volume.device for volume in plan.volumes} <= made
+
+
+def _planned(decided: RecoveryPlan, problems: Sequence[RecoveryRefused], *, is_made: bool = False) -> Planned:
+    return Planned(
+        plan=decided,
+        consistency=standing(decided),
+        passed_over=decided.passed_over,
+        volumes=instants(decided),
+        to_look=decided.build is not None and decided.looked is None,
+        to_build=decided.mode == "instance" and bool(decided.looked and decided.looked.children) and not is_made,
+        notes=decided.notes,
+        possible=not problems,
+        steps=describe(decided),
+        problems=[str(problem) for problem in problems],
+    )
 
 
 def _placed(client: "EC2Client", request: RecoveryRequest, point: RecoveryPoint) -> RecoveryRequest:

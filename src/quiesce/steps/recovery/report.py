@@ -28,10 +28,10 @@ class RecoveryEnd:
     recoveries: Recoveries
     settings: Settings
 
-    def ending(self, recovery_id: str, execution: Execution, now: datetime) -> Ending:
-        """Return which execution ends, and where its account will be."""
+    def ending(self, recovery_id: str, execution: Execution, now: datetime, took: str = "") -> Ending:
+        """Return which execution ends, how long its states took, and where its account will be."""
         key = account_key(recovery_id, execution.name)
-        return Ending(recovery_id, execution, now, self._bucket.place(key))
+        return Ending(recovery_id, execution, now, self.bucket.place(key), took)
 
     def has_account(self, recovery_id: str, execution_id: str) -> bool:
         """Return whether an execution has its account."""
@@ -54,7 +54,7 @@ class RecoveryEnd:
             if kept.status == account.status and (kept.status == "Recovered" or kept.execution == account.execution):
                 return kept
         key = account_key(account.recovery_id, execution_name)
-        self._bucket.write_json(key, account.model_dump_json(indent=2))
+        self.bucket.write_json(key, account.model_dump_json(indent=2))
         # Mail first, then keep the account: a crash in between sends two mails, never none.
         mail = mail_of_recovery(account)
         topic.publish(self.sns, self.settings.topic_arn, mail.subject, mail.text)
@@ -63,6 +63,7 @@ class RecoveryEnd:
         return account
 
     @property
-    def _bucket(self) -> Bucket:
+    def bucket(self) -> Bucket:
+        """The stack's bucket."""
         # Recoveries make no links.
         return Bucket(self.s3, self.s3, self.settings.bucket_name)

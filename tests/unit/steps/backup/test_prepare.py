@@ -1,5 +1,8 @@
 """Plan's last part: it stages the session on a server that it can ask; for any other, Plan records the obstacle."""
 
+import hashlib
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +21,6 @@ INVENTORY = {
     "windows": {"version": "10.0.20348", "name": "Windows Server 2022", "installation": "Server", "productType": 3},
     "powershell": {"version": "5.1.20348.1", "languageMode": "FullLanguage"},
     "drives": [],
-    "drivesOmitted": 0,
     "programData": "C:\\ProgramData",
     "programDataFreeBytes": 10**10,
     "shadowStorage": [],
@@ -32,21 +34,30 @@ class Store:
 
     keys: dict[Stage, str | None] = field(default_factory=lambda: dict(KEYS))
     looked: int = 0
+    packages: dict[str, bytes] = field(default_factory=dict)
 
     def list_scripts(self, _folders: Sequence[str]) -> list[str]:
         self.looked += 1
         return [key for key in self.keys.values() if key]
 
-    def link_to_script(self, key: str) -> str:
+    def read_script(self, key: str) -> bytes:
+        return f"# {key}".encode()
+
+    def write_package(self, key: str, content: bytes) -> None:
+        self.packages[key] = content
+
+    def link_to_package(self, key: str) -> str:
+        assert key in self.packages
         return f"https://bucket/{key}?signed"
 
 
-def a_ssm(*, agent: Any = ONLINE, inventory: Any = None, stage: Any = None) -> ScriptedSsm:
+def a_ssm(*, agent: Any = ONLINE, document: Any = None, inventory: Any = None, stage: Any = None) -> ScriptedSsm:
     """SSM that knows this agent, with the server's answers to inventory and stage; a Refusal is SSM's error instead."""
     ssm = ScriptedSsm()
     if not isinstance(agent, Refusal):
         agent = {"InstanceInformationList": [agent] if agent else []}
     ssm.says("DescribeInstanceInformation", agent)
+    ssm.always_says("DescribeDocument", document or {"Document": {"DocumentVersion": "3", "Status": "Active"}})
     for verb, answer in (("inventory", inventory), ("stage", stage)):
         answers(
             ssm,
@@ -80,14 +91,20 @@ def sent(ssm: ScriptedSsm) -> list[str]:
 
 def test_a_server_that_can_be_asked_says_what_it_is_and_is_staged() -> None:
     ssm = a_ssm()
-    plan = prepared(ssm)
+    store = Store()
+    plan = prepared(ssm, store=store)
     assert (plan.freezes, plan.consistency.level, plan.notes) == (True, "application", [])
     assert plan.windows == "Windows Server 2022 10.0.20348"
     assert sent(ssm) == ["inventory", "stage"]
     staged = next(body for operation, body in ssm.sent[::-1] if operation == "SendCommand")["Parameters"]
-    assert [staged[f"{stage.capitalize()}Link"] for stage in STAGES] == [
-        [f"https://bucket/{KEYS[s]}?signed"] for s in STAGES
-    ]
+    [(key, content)] = store.packages.items()
+    [sha256] = staged["PackageHash"]
+    assert (sha256, staged["PackageLink"]) == (hashlib.sha256(content).hexdigest(), [f"https://bucket/{key}?signed"])
+    assert key == f"packages/{INSTANCE}/{plan.run_id}/{sha256}.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    assert packed.pop("quiesce.ps1").startswith(b"# quiesce's session on a server.")
+    assert packed == {f"{stage}_files-nightly.ps1": f"# {KEYS[stage]}".encode() for stage in STAGES}
 
 
 def test_a_script_that_is_missing_is_noted_and_staged_as_missing() -> None:
@@ -166,6 +183,11 @@ OBSTACLES = {
     "offline": ({"agent": {**ONLINE, "PingStatus": "ConnectionLost"}}, "has lost its connection"),
     "too old": ({"agent": {**ONLINE, "AgentVersion": "2.3.1319.0"}}, "2.3.1319.0 is older than 3.0.502"),
     "gone meanwhile": ({"inventory": Refusal("InvalidInstanceId")}, "SSM refuses a command for"),
+    "a document that is gone": ({"document": Refusal("InvalidDocument")}, "SSM does not have the-document"),
+    "a version that could not be made": (
+        {"document": {"Document": {"DocumentVersion": "4", "Status": "Failed"}}},
+        "version 4 of the-document is Failed in SSM. Deploy the stack again",
+    ),
     "no such document": ({"inventory": Refusal("InvalidDocument")}, "SSM refuses inventory with the-document"),
     "a clone": ({"inventory": an_answer("inventory", ok=False, error=CLONE)}, f"the server refused: {CLONE}"),
     "constrained": (
@@ -174,11 +196,11 @@ OBSTACLES = {
     ),
     "an inventory of another kind": (
         {"inventory": an_answer("inventory", inventory={"windows": 11})},
-        "is not what quiesce.ps1 writes",
+        "is not what the guest writes",
     ),
     "no way to the bucket": (
-        {"stage": an_answer("stage", ok=False, error="ScriptNotFetched: before: timed out", staged=None)},
-        "the server refused: ScriptNotFetched: before: timed out",
+        {"stage": an_answer("stage", ok=False, error="PackageNotFetched: timed out", staged=None)},
+        "the server refused: PackageNotFetched: timed out",
     ),
     "a yes without a manifest": (
         {"stage": an_answer("stage", staged=None)},
@@ -232,7 +254,7 @@ def test_an_error_of_a_longer_name_is_another_one() -> None:
     assert plan.consistency.reason.endswith("the server refused: InventoryUnreadableByUs: ask later")
 
 
-@pytest.mark.parametrize("verb", ["inventory", "stage"])
+@pytest.mark.parametrize("verb", ["document", "inventory", "stage"])
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from quiesce.points.parts import ShadowCopy, ShadowOutcome
+from quiesce.steps import snapshot_disks
 from quiesce.steps.backup import verify
 from quiesce.steps.backup.verify import MAX_WORDS
 from tests.support.environment import MAX_STATE_BYTES
@@ -40,7 +41,7 @@ def test_what_verify_says_of_snapshots_that_nobody_may_read_fits_into_the_state(
     snapshots = [a_snapshot(n) for n in range(VOLUMES)]
     copies = [a_copy(n) for n in range(VOLUMES)]
     shadow = ShadowOutcome(good=True, kind="created", reason="made", set_id=f"{{{UUID(int=99)}}}", copies=copies)
-    monkeypatch.setattr(verify, "describe_snapshots", lambda *_: snapshots)
+    monkeypatch.setattr(snapshot_disks, "describe_snapshots", lambda *_: snapshots)
     state = a_state(plan=a_plan(VOLUMES), freeze=a_freeze(shadow=shadow), await_snapshots=an_awaited(*snapshots))
     client: Any = SimpleNamespace(list_snapshot_blocks=deny)
     verified = verify.verify(client, client, state, lambda: 180_000)

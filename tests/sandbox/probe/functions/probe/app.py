@@ -15,6 +15,10 @@ def handler(event, context):
         raise ServerBusy(event["raise"])
     if event.get("sleep_s"):
         time.sleep(event["sleep_s"])
+    if event.get("crash"):
+        os._exit(137)  # as the kernel ends a process that has used up its memory
+    if event.get("variables"):
+        return {"variables": {name: os.environ[name] for name in event["variables"] if name in os.environ}}
     if event.get("import"):
         return {"imported": _can_import(event["import"])}
     if event.get("call"):

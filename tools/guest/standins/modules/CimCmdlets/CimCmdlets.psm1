@@ -43,6 +43,10 @@ function Get-CimInstance {
     if (Test-Fault 'cim') { throw 'The service cannot be started' }
     if ((Test-Fault 'storage') -and $Namespace -ceq 'root/Microsoft/Windows/Storage') { throw 'Invalid namespace' }
     if ((Test-Fault 'volumes') -and $ClassName -ceq 'Win32_Volume') { throw 'Provider load failure' }
+    # Nothing is asked about a session's shadow copies while the application is held: CIM may take its time, or hang.
+    if (($ClassName -ceq 'Win32_ShadowCopy') -and (Test-Path -LiteralPath (Join-Path $env:FAKE_WINDOWS 'application.frozen'))) {
+        Deny "$ClassName while the application is held"
+    }
     $types = $Properties["${Namespace}:$ClassName"]
     if ($null -eq $types) { Deny "${Namespace}:$ClassName" }
     $file = if ($ClassName.StartsWith('Win32_Shadow')) { 'shadows.json' } else { 'cim.json' }

@@ -1,0 +1,66 @@
+"""The policies in the bucket."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import NamedTuple
+
+from quiesce.aws.bucket import Bucket
+from quiesce.aws.items import Items
+from quiesce.aws.pages.records import SIDE_BY_SIDE
+from quiesce.aws.policies.policies_in_force import POLICIES
+from quiesce.aws.policies.policy_files import FOLDER, PolicyFiles
+from quiesce.aws.servers import find_candidates
+from quiesce.policy_run.resolving import Resolved, resolve
+from quiesce_cli.answers.policies import Judged, judge
+from quiesce_cli.aws.stack import client
+
+ENDING = ".yaml"
+
+
+def key_of(name: str) -> str:
+    """Return where a policy lies in the bucket."""
+    return f"{FOLDER}{name}{ENDING}"
+
+
+def files(bucket: Bucket) -> PolicyFiles:
+    """Return the folder of the policies' files."""
+    return PolicyFiles(bucket.client, bucket.name)
+
+
+def read_policies(bucket: Bucket) -> list[Judged]:
+    """Return the policies in the bucket, those that can't be read among them."""
+    names, _, _ = files(bucket).list_files()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return list(pool.map(lambda name: judge(*bucket.read_policy(name), name), sorted(names)))
+
+
+def servers_of(policies: Sequence[Judged]) -> dict[str, Resolved]:
+    """Return which servers each policy means now, by the policy's name, as the policy machine resolves them."""
+    read = [policy for _, policy in policies if policy]
+    candidates = find_candidates(client("ec2")) if read else []
+    return {policy.name: resolve(policy, candidates) for policy in read}
+
+
+class Scheduled(NamedTuple):
+    """A policy by whose schedules EventBridge Scheduler goes.
+
+    ``judged`` is the text in force, else the file's. ``starts`` is when each interval first ran, by its schedule's key.
+    """
+
+    judged: Judged
+    in_force: bool
+    starts: dict[str, datetime]
+
+
+def read_scheduled(bucket: Bucket, table: str, name: str) -> Scheduled:
+    """Return a policy as its schedules go."""
+    items = Items(client("dynamodb"), table)
+    text = items.read(POLICIES, f"in-force#{name}").get("text", "")
+    judged = judge(text.encode(), bucket.place(key_of(name)), name) if text else judge(*bucket.read_policy(name), name)
+    starts: dict[str, datetime] = {}
+    for schedule in judged.policy.schedules if judged.policy else []:
+        key = schedule.key(schedule.timezone or judged.policy.timezone) if judged.policy else ""
+        if schedule.every and (kept := items.read(POLICIES, f"start#{name}#{key}").get("start")):
+            starts[key] = datetime.fromisoformat(kept)
+    return Scheduled(judged, bool(text), starts)

@@ -1,0 +1,62 @@
+# ---- The inventory of the server ------------------------------------------------------------------------------------
+
+function Get-Windows {
+    $system = Read-Cim 'Win32_OperatingSystem'
+    if ($null -eq $system) { $system = @{ Version = $null; Caption = $null; ProductType = $null } }
+    $installation = Read-Fact 'InstallationType' {
+        # The registry, through CIM like all the rest; the number is HKEY_LOCAL_MACHINE.
+        $key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+        $value = @{ hDefKey = [uint32]2147483650; sSubKeyName = $key; sValueName = 'InstallationType' }
+        $found = Invoke-CimMethod -Namespace 'root/cimv2' -ClassName 'StdRegProv' -MethodName 'GetStringValue' `
+            -Arguments $value -OperationTimeoutSec 20
+        $found.sValue
+    }
+    [ordered]@{
+        version = $system.Version; name = $system.Caption; installation = $installation
+        productType = $system.ProductType
+    }
+}
+
+$StorageApi = 'root/Microsoft/Windows/Storage'
+
+function Get-Drives($Disks) {
+    # Every volume of a fixed disk. The volume's GUID path links it to its disk.
+    $diskOf = @{}
+    $serialOf = @{}
+    $targetOf = @{}
+    foreach ($partition in Read-Cim 'MSFT_Partition' $StorageApi) {
+        foreach ($path in $partition.AccessPaths) { $diskOf[$path] = $partition.DiskNumber }
+    }
+    foreach ($disk in $Disks) { $serialOf["$($disk.Number)"] = $disk.SerialNumber }
+    foreach ($disk in Read-Cim 'Win32_DiskDrive') { $targetOf["$($disk.Index)"] = $disk.SCSITargetId }
+    foreach ($volume in Read-Cim 'Win32_Volume') {
+        if ($volume.DriveType -ne 3) { continue }
+        $path = "$($volume.DriveLetter)"
+        if (-not $path -and ($volume.Name -cne $volume.DeviceID)) { $path = $volume.Name }
+        $disk = $diskOf[$volume.DeviceID]
+        [ordered]@{
+            path = $path; volumeGuid = $volume.DeviceID; fileSystem = $volume.FileSystem
+            sizeBytes = $volume.Capacity; freeBytes = $volume.FreeSpace
+            diskNumber = $disk; serial = $serialOf["$disk"]; scsiTarget = $targetOf["$disk"]
+        }
+    }
+}
+
+function Invoke-Inventory {
+    Assert-Own $InstanceId
+    $windows = Get-Windows
+    $disks = @(Read-Cim 'MSFT_Disk' $StorageApi)
+    $drives = @(Get-Drives $disks | Sort-Object -Property { -not $_.path }, { $_.path })
+    if (-not $windows.version -and ($drives.Count -eq 0)) { throw 'InventoryUnreadable: CIM answers nothing' }
+    $mode = "$($ExecutionContext.SessionState.LanguageMode)"
+    [ordered]@{
+        windows = $windows; powershell = [ordered]@{ version = "$($PSVersionTable.PSVersion)"; languageMode = $mode }
+        programData = $env:ProgramData; shadowStorage = @(Read-Storage)
+        overdue = @(Read-Fact 'overdue' { Get-Overdue $InstanceId } | Where-Object { $null -ne $_ })
+        strange = Read-Fact 'strange' { Get-Strange $InstanceId }
+        drives = $drives
+        disks = @($disks | Select-Object -Property Number, SerialNumber, BusType, IsOffline, NumberOfPartitions,
+            AllocatedSize)
+        programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
+    }
+}

@@ -1,0 +1,86 @@
+# ---- One script of the customer -------------------------------------------------------------------------------------
+
+function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
+    # At most once: the state records the script before it starts, and as interrupted until it has ended.
+    # Only after runs even if the state cannot be written: a full disk must not keep an application frozen. On a clone
+    # nothing is frozen, and it does not.
+    $record = New-Record 'Interrupted' $Argument
+    $Session.State.$Stage = $record
+    $Session.State.phase = $Stage
+    $must = ($Stage -ceq 'after') -and ($Verb -cne 'recovered')
+    if (-not (Save-State $Session) -and -not $must) { throw "StateNotWritten: $Stage was not run" }
+    $path = $Session.Manifest.scripts.$Stage
+    if ($path -and ($Session.Manifest.source -ceq 'bucket')) { $path = Join-Path $Session.Folder $path }
+    if ($Session.Manifest.source -ceq 'off') { $record.succeeded = $true; $record.reason = 'Off' }
+    elseif (-not $path -or -not (Test-Path -LiteralPath $path -PathType Leaf)) { $record.reason = 'Missing' }
+    else { Watch-Script $Session $Stage $path $record }
+    $record.endedMs = Get-Milliseconds
+    Write-Log $Session "$Stage has ended: $($record.succeeded), exit code $($record.exitCode), $($record.reason)"
+}
+
+function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
+    Write-Log $Session "$Stage $($Record.argument) starts: $Path"
+    # One that did not start has not run: what kept it, such as a scanner or a lack of memory, may pass.
+    $begun = @{ Process = $null }
+    $null = Wait-Until 6 {
+        try { $begun.Process = Start-Script $Session $Stage $Path $Record.argument }
+        catch {
+            $why = "NotStarted: $($_.Exception.Message)"
+            if ($Record.reason -cne $why) { Write-Log $Session "$Stage $why" }
+            $Record.reason = $why
+        }
+        $null -ne $begun.Process
+    }
+    $process = $begun.Process
+    if ($null -eq $process) { return }
+    $Record.reason = 'Interrupted'
+    $Record.processId = $process.Id
+    $Record.startedTicks = Get-StartTicks $process
+    $null = Save-State $Session
+    if (Wait-Program $process $Session.Copies $Session.Manifest.limitSeconds.$Stage) {
+        $Record.exitCode = $process.ExitCode
+        $Record.succeeded = ($process.ExitCode -eq 0)
+        $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
+    } else {
+        Stop-Tree $Session $Stage $process
+        $Record.reason = 'TimedOut'
+    }
+}
+
+function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
+    # Output goes to files of the session: a process that the script leaves behind would hold a pipe of the agent open.
+    $program = $Path
+    $arguments = $Argument
+    switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
+        '\A\.ps1\z' {
+            $program = Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'
+            $arguments = Get-PowerShellArguments $Path $Argument
+        }
+        '\A\.(cmd|bat)\z' {
+            $program = Get-SystemFile 'cmd.exe'
+            $arguments = "/d /s /c `"`"$Path`" $Argument`""
+        }
+    }
+    $process = Start-Program $program $arguments $Session.Folder
+    $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$Stage.out") `
+        (Join-Path $Session.Folder "$Stage.err")
+    $process
+}
+
+function Close-Script($Session, [string]$Stage, [int]$Seconds) {
+    # The runner died while this script ran. The script is not run again; its process has these seconds to end.
+    $record = $Session.State.$Stage
+    foreach ($left in Get-LeftProcess $record) {
+        Write-Log $Session "$Stage still runs and has $Seconds s to end"
+        if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $Session $Stage $left }
+    }
+    if ($record.endedMs -eq 0) { $record.endedMs = Get-Milliseconds }
+    Write-Log $Session "$Stage was interrupted"
+}
+
+function New-Record([string]$Reason, [string]$Argument) {
+    [pscustomobject]@{
+        succeeded = $false; reason = $Reason; exitCode = $null; argument = $Argument
+        processId = 0; startedTicks = 0; startedMs = Get-Milliseconds; endedMs = 0
+    }
+}

@@ -1,0 +1,1 @@
+"""What retention reads and changes: recovery points in the table, rules, and snapshots in EC2."""

@@ -1,0 +1,1 @@
+"""Which recovery points stay, and why: pure decisions that delete nothing."""

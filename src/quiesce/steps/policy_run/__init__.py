@@ -1,0 +1,1 @@
+"""The states of the policy machine, one module each."""

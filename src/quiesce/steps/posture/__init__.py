@@ -1,0 +1,1 @@
+"""The looks at the posture: the regular one, and the weekly list."""

@@ -1,0 +1,1 @@
+"""The steps of the retention machine: plan, mark, finish and tell."""

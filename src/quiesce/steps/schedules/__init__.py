@@ -1,0 +1,1 @@
+"""Make EventBridge Scheduler hold what the policies' files say."""

@@ -1,0 +1,26 @@
+"""The run's package in the cases' bucket, as Plan puts it there."""
+
+from collections.abc import Mapping
+
+from quiesce.guest.package import Package, pack
+from quiesce.guest.scripts import STAGES
+
+# What a case says of the package itself; these are no parameters of the document.
+PACKAGE_FIELDS = {"ShadowScript": "none", "PackageBytes": "0"}
+
+
+def package_of(changes: Mapping[str, str], policy: str, scripts: Mapping[str, bytes], session_script: bytes) -> Package:
+    """Return the package of a stage.
+
+    Args:
+        changes: the case's: ``ShadowScript`` has DiskShadow's lines, joined by ``|``; ``PackageBytes`` is how large the
+            package is at least.
+        policy: its name.
+        scripts: the bucket's, by stage.
+        session_script: the session's own.
+    """
+    fields = PACKAGE_FIELDS | {name: str(value) for name, value in changes.items() if name in PACKAGE_FIELDS}
+    lines = [] if fields["ShadowScript"] == "none" else fields["ShadowScript"].split("|")
+    found = {stage: scripts[stage] for stage in STAGES if stage in scripts}
+    package = pack(policy, found, lines, session_script)
+    return Package(package.content.ljust(int(fields["PackageBytes"]), b"\0"))

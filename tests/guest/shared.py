@@ -1,0 +1,125 @@
+"""A PowerShell that many contract cases share: to start one takes a second of a processor, to use it again hardly any.
+
+Each verb, or task, gets a runspace and its own environment in it (shared.ps1). Nothing can be killed in here but all of
+it, and no pipe is inherited: cases that need either have processes of their own (``machine.Machine``).
+"""
+
+import json
+import os
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from threading import Condition, Thread
+from typing import Any
+
+HOST = Path(__file__).with_name("shared.ps1")
+START_S = 120
+
+
+class PowerShellEndedError(Exception):
+    """The shared PowerShell has ended by itself: what ran in it is not known, and has to be run again."""
+
+
+class SharedPowerShell:
+    """One PowerShell process; ``environment`` is what it starts with."""
+
+    def __init__(self, pwsh: str, environment: dict[str, str]) -> None:
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self.answers: dict[int, dict[str, Any]] = {}
+        self.running: set[int] = set()
+        self.changed, self.last_id, self.ended = Condition(), 0, False
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = str(server.getsockname()[1])
+            self.process = subprocess.Popen(
+                [pwsh, "-NoProfile", "-NonInteractive", "-File", HOST, "-Port", port],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self.printed,
+                stderr=self.printed,
+            )
+            server.settimeout(START_S)
+            self.connection, _ = server.accept()
+        Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with self.connection.makefile(encoding="utf-8") as lines:
+            for line in lines:
+                answer = json.loads(line)
+                with self.changed:
+                    self.running.discard(answer["id"])
+                    self.answers[answer["id"]] = answer
+                    self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def _send(self, asked: dict[str, Any]) -> None:
+        try:
+            self.connection.sendall(json.dumps(asked).encode() + b"\n")
+        except OSError as error:
+            raise PowerShellEndedError from error
+
+    def start(self, command: str, environment: dict[str, str]) -> int:
+        """Start a command; return its number."""
+        with self.changed:
+            self.last_id += 1
+            number = self.last_id
+            self.running.add(number)
+        self._send({"id": number, "command": command, "environment": environment})
+        return number
+
+    def wait(self, number: int, timeout_s: float) -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr of a command.
+
+        Raises:
+            TimeoutError: it still runs.
+            PowerShellEndedError: the process has ended meanwhile.
+        """
+        with self.changed:
+            self.changed.wait_for(lambda: number in self.answers or self.ended, timeout_s)
+            if number in self.answers:
+                answer = self.answers.pop(number)
+                return answer["code"], answer["output"] + self._printed(), answer["errors"]
+        raise PowerShellEndedError if self.ended else TimeoutError
+
+    def _printed(self) -> str:
+        """Return what programs have printed that inherited this process' stdout: it was to be the command's."""
+        self.printed.seek(0)
+        text = self.printed.read().decode(errors="replace")
+        self.printed.seek(0)
+        self.printed.truncate()
+        return text
+
+    def is_running(self, number: int) -> bool:
+        """Return whether a command has not ended yet."""
+        return number in self.running and not self.ended
+
+    def stop(self, numbers: list[int], timeout_s: float = 10) -> bool:
+        """Stop commands; return whether they have ended in time."""
+        for number in numbers:
+            self._send({"id": number, "stop": True})
+        with self.changed:
+            return self.changed.wait_for(lambda: self.ended or not self.running & {*numbers}, timeout_s)
+
+    def close(self) -> None:
+        """End the process."""
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+        self.printed.close()
+
+
+def base_environment(modules: Path) -> dict[str, str]:
+    """Return what a shared PowerShell starts with: nothing of a machine's but where its modules are."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PSModulePath": str(modules),
+        "LC_ALL": "C.UTF-8",
+        "POWERSHELL_TELEMETRY_OPTOUT": "1",
+        "POWERSHELL_UPDATECHECK": "Off",
+        "NO_COLOR": "1",
+        "DOTNET_TC_CallCounting": "0",  # nothing here lives long enough to be worth a second compilation
+        "DOTNET_EnableDiagnostics": "0",
+    }

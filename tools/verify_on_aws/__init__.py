@@ -1,0 +1,1 @@
+"""Look on a real account at what the project believes of AWS, and write a report: ``make verify-on-aws``."""
