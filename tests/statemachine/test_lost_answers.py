@@ -53,6 +53,7 @@ REPORT_OF_A_FAILURE = [
     ("sns:Publish", 1),
     ("dynamodb:PutItem", 1),
     ("dynamodb:PutItem", 2),
+    ("dynamodb:PutItem", 3),
     ("dynamodb:DeleteItem", 1),
 ]
 REPEATABLE = [*PLAN, *AWAIT, *MAKE_IMAGE, *REPORT]

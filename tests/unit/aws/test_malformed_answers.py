@@ -30,6 +30,7 @@ from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
 from quiesce.aws.items import Items
+from quiesce.aws.pages.page_files import PageFiles
 from quiesce.aws.policies.policy_files import PolicyFiles
 from quiesce.aws.policies.policy_run_files import PolicyRunFiles
 from quiesce.aws.policies.schedules import Schedules
@@ -104,6 +105,7 @@ class Policies(Bucket):
 CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "bucket.read_policy": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_policy("files")),
     "bucket.lines_with": ("s3", lambda s3: Policies(s3, s3, "bucket").lines_with("x")),
+    "bucket.list_objects": ("s3", lambda s3: Bucket(s3, s3, "bucket").list_objects("records/")),
     "bucket._keys": ("s3", lambda s3: Bucket(s3, s3, "bucket").list_scripts(["scripts/admin/"])),
     "bucket.read_script": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_script("scripts/admin/before_files")),
     "bucket.read_writers_file": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_writers_file("scripts/admin/x.txt")),
@@ -221,6 +223,9 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "surroundings._holder": ("ec2", lambda ec2: surroundings._holder(ec2, "10.0.1.7", "subnet-1")),
     "surroundings._endpoints": ("ec2", lambda ec2: surroundings._endpoints(ec2, "vpc-1")),
     "surroundings._route_tables": ("ec2", lambda ec2: surroundings._route_tables(ec2, {"vpc-id": "vpc-1"})),
+    "page_files.read_record": ("s3", lambda s3: PageFiles(s3, "bucket").read_record("records/x.json")),
+    "page_files.write_page": ("s3", lambda s3: PageFiles(s3, "bucket").write_page("records/x.html", "<p>")),
+    "page_files._log_file": ("s3", lambda s3: PageFiles(s3, "bucket")._log_file("logs/x/", "session.log")),
     "topic.publish": ("sns", lambda sns: topic.publish(sns, "arn:aws:sns:eu-central-1:1:topic", "subject", "text")),
 }
 # Changes whose answer has nothing that is read: the next look shows what they did.
@@ -231,6 +236,7 @@ VOID = {
     *("removing.mark", "removing.delete"),
     *("schedules.put", "schedules._update", "schedules.delete"),
     *("bucket.write_package", "bucket.write_text", "policy_run_files._write_file", "server_lists.write_servers"),
+    "page_files.write_page",
     *(f"recovery_changes.{name}" for name in ("make_group", "silence_group", "delete_volume", "delete_group")),
     *(f"recovery_changes.{name}" for name in ("stop_server", "start_server", "terminate_server", "end_recovering")),
     *(f"recovery_changes.{name}" for name in ("attach", "detach", "set_delete_on_termination", "set_groups")),
@@ -238,6 +244,7 @@ VOID = {
 # What these read is an object's own content: a person's, or what we kept.
 CONTENTS = {"bucket.read_policy", "bucket.lines_with", "bucket.read_json", "bucket.read_script"}
 CONTENTS |= {"bucket.read_writers_file"}
+CONTENTS |= {"page_files.read_record", "page_files._log_file"}
 CONTENTS |= {"policy_run_files._read_file", "policy_files.read_file", "server_lists.read_servers"}
 PUTS = {
     "bucket.write_json",
@@ -247,6 +254,7 @@ PUTS = {
     "bucket.write_package",
     "policy_run_files._write_file",
     "server_lists.write_servers",
+    "page_files.write_page",
 }
 DRY_RUNS = {"recovery_looks._try", "snapshots.try_create_snapshots"}
 Body = Callable[[OperationModel], bytes]

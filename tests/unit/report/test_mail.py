@@ -87,6 +87,7 @@ def test_the_text_says_what_happened_and_where_to_read_on() -> None:
         "Started:     2026-03-14 01:30:00 UTC",
         "Snapshots:   0",
         "Record:      s3://bucket/records/r.json",
+        "Page:        beside it as .html, in some seconds; to look at it: quiesce report run-1 --open",
         f"Execution:   {record.execution}",
     ]
 

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from quiesce.aws.bucket import Bucket
-from quiesce.aws.clients import repeatable
 from quiesce.aws.pages.records import SIDE_BY_SIDE, Kept, Unread, list_records, read_records
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
 from quiesce.aws.policies.policy_files import PolicyFiles
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 RECOVERIES = "recoveries/"
 # More than five weeks of a hundred servers; the page says from when on its runs are whole.
 MOST_RECORDS, MOST_ACCOUNTS = 4000, 10
+NOT_READ = "not shown, because this release of quiesce can't read it; a newer one may have written it: update the stack"
 
 # Returns what is in records of the bucket, in their order.
 Read = Callable[[Bucket, Sequence[Kept]], list[Record | Unread]]
@@ -68,7 +68,10 @@ class OverviewLooks:
         candidates = find_candidates(self.ec2) if names else []
         kept, whole_since = self._kept(now)
         read = self.read(self.bucket, kept)
-        posture = self._known_posture()
+        posture, unread = self._known_posture()
+        accounts, unread_accounts = self._accounts()
+        unread += unread_accounts
+        unread += [f"{self.bucket.place(each.kept.key)}: {each.why}" for each in read if isinstance(each, Unread)]
         return Found(
             stack=self.stack,
             region=self.region,
@@ -77,11 +80,11 @@ class OverviewLooks:
             policies=[self._policy(name, candidates) for name in sorted(names)],
             records=[each for each in read if isinstance(each, Record)],
             whole_since=whole_since,
-            recoveries=self._accounts(),
+            recoveries=accounts,
             unprotected=_unprotected(posture) if posture else None,
             unprotected_at=posture.looked_at if posture else None,
             paused=paused,
-            problems=[f"{self.bucket.place(each.kept.key)}: {each.why}" for each in read if isinstance(each, Unread)],
+            problems=unread,
         )
 
     def _kept(self, now: datetime) -> tuple[Sequence[Kept], datetime | None]:
@@ -121,25 +124,23 @@ class OverviewLooks:
         except PolicyRefused as refused:
             return None, f"{refused.field}: {refused.problem}; {refused.remedy}"
 
-    def _known_posture(self) -> Posture | None:
-        """Return the newest look at all servers; None before the first, or if a newer release wrote it."""
+    def _known_posture(self) -> tuple[Posture | None, list[str]]:
+        """Return the newest look at all servers, None before the first; and a problem if it can't be read."""
         text = self.bucket.read_json(POSTURE_KEY)
         try:
-            return Posture.model_validate_json(text) if text else None
+            return Posture.model_validate_json(text) if text else None, []
         except ValidationError:
-            return None
+            return None, [f"{self.bucket.place(POSTURE_KEY)}: {NOT_READ}"]
 
-    def _accounts(self) -> list[Account]:
-        """Return the newest accounts of recoveries; what can't be read is left out, as a newer release's may be."""
-        with repeatable("s3:ListBucket"):
-            pages = self.bucket.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket.name, Prefix=RECOVERIES
-            )
-            found = [each for page in pages for each in page.get("Contents", []) if each["Key"].endswith(".json")]
-        newest = sorted(found, key=lambda each: each["LastModified"], reverse=True)[:MOST_ACCOUNTS]
+    def _accounts(self) -> tuple[list[Account], list[str]]:
+        """Return the newest accounts of recoveries, and a problem for each that can't be read."""
+        found = self.bucket.list_objects(RECOVERIES)
+        keys = [key for _, key in sorted(found, reverse=True) if key.endswith(".json")][:MOST_ACCOUNTS]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            texts = pool.map(self.bucket.read_json, [each["Key"] for each in newest])
-        return [account for text in texts if text and (account := _account(text))]
+            texts = list(pool.map(self.bucket.read_json, keys))
+        read = {key: _account(text) for key, text in zip(keys, texts, strict=True) if text}
+        unread = [f"{self.bucket.place(key)}: {NOT_READ}" for key, account in read.items() if account is None]
+        return [account for account in read.values() if account], unread
 
 
 def _unprotected(posture: Posture) -> list[Unprotected]:

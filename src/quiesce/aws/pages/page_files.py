@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from quiesce.aws.clients import ANY_REFUSAL, code_of, repeatable
+from quiesce.aws.clients import code_of, repeatable
+from quiesce.errors import AccessDenied
 from quiesce.pages.run_page import LogFile
 from quiesce.points.record import Record
 
@@ -69,7 +70,7 @@ class PageFiles:
             with repeatable("s3:GetObject"):
                 found = self.client.get_object(Bucket=self.bucket, Key=f"{folder}{name}", Range=f"bytes=-{MOST_BYTES}")
                 content = found["Body"].read()
-        except ANY_REFUSAL as error:
+        except (AccessDenied, ClientError) as error:
             return LogFile(name, "", missing=f"could not be read: {error}")
         whole = int(found.get("ContentRange", f"/{len(content)}").rpartition("/")[2])
         cut = (

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from quiesce.aws.bucket import Bucket
-from quiesce.aws.clients import repeatable
 from quiesce.points.record import Record
 
 FOLDER = "records/"
@@ -33,17 +32,14 @@ class Unread(NamedTuple):
 
 def list_records(bucket: Bucket, instance_id: str = "") -> list[Kept]:
     """Return the records of a server, or of all, the newest first; a call of S3 for each thousand."""
-    with repeatable("s3:ListBucket"):
-        folder = f"{FOLDER}{instance_id}/" if instance_id else FOLDER
-        pages = bucket.client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=folder)
-        found = [kept for page in pages for each in page.get("Contents", []) if (kept := _kept(each))]
+    listed = bucket.list_objects(f"{FOLDER}{instance_id}/" if instance_id else FOLDER)
+    found = [kept for written_at, key in listed if (kept := _kept(key, written_at))]
     return sorted(found, key=lambda kept: (kept.written_at, kept.key), reverse=True)
 
 
-def _kept(listed: Any) -> Kept | None:
-    key, written = listed["Key"], listed["LastModified"]
+def _kept(key: str, written_at: datetime) -> Kept | None:
     server, _, name = key.removeprefix(FOLDER).rpartition("/")
-    return Kept(key, server, name.removesuffix(".json"), written) if server and name.endswith(".json") else None
+    return Kept(key, server, name.removesuffix(".json"), written_at) if server and name.endswith(".json") else None
 
 
 def read_records(bucket: Bucket, wanted: Sequence[Kept]) -> list[Record | Unread]:
