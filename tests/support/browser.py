@@ -4,10 +4,11 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,14 @@ def find_chromium() -> str:
 
 @dataclass
 class Browser:
-    """One page in a running Chromium; ``told`` is what it complained about since the page was opened."""
+    """One page in a running Chromium; ``told`` is what it complained about since the page was opened.
+
+    ``words`` is a file with what Chromium says of itself.
+    """
 
     to: Any
     out: Any
+    words: Path
     session: str = ""
     told: list[str] = field(default_factory=list)
     loaded: bool = False
@@ -82,7 +87,7 @@ class Browser:
         text = bytearray()
         while (byte := self.out.read(1)) != b"\0":
             if not byte:
-                raise AssertionError("Chromium has ended")
+                raise AssertionError(f"Chromium has ended: {self.words.read_text(errors='replace')[-2000:]}")
             text += byte
         message: dict[str, Any] = json.loads(text)
         self._note(message.get("method", ""), message.get("params", {}))
@@ -148,27 +153,36 @@ class Browser:
 
 @contextmanager
 def chromium(path: str) -> Iterator[Browser]:
-    """Run a Chromium with a profile of its own, and end it."""
+    """Run a Chromium with a home of its own, and end it with all of its processes."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
-    with tempfile.TemporaryDirectory() as profile:
+    # Its sockets lie below TMPDIR, and Linux takes 107 characters for one: a longer place ends Chromium without a word.
+    short = "/tmp" if os.path.isdir("/tmp") else None  # noqa: S108 - mkdtemp makes the folder
+    with tempfile.TemporaryDirectory(dir=short, ignore_cleanup_errors=True) as home:
         # A shell puts the two ends where Chromium looks for them.
         command = f'exec "$@" {LISTENS}<&{to_read} {SPEAKS}>&{from_write}'
-        process = subprocess.Popen(
-            ["bash", "-c", command, "bash", path, *OPTIONS, f"--user-data-dir={profile}"],
-            pass_fds=(to_read, from_write),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        words = Path(home, "words")
+        with words.open("wb") as stderr:
+            process = subprocess.Popen(
+                ["bash", "-c", command, "bash", path, *OPTIONS, f"--user-data-dir={home}/profile"],
+                pass_fds=(to_read, from_write),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env={**os.environ, "HOME": home, "TMPDIR": home},
+                start_new_session=True,
+            )
         os.close(to_read)
         os.close(from_write)
         try:
             with os.fdopen(to_write, "wb") as to, os.fdopen(from_read, "rb") as out:
-                browser = Browser(to, out)
+                browser = Browser(to, out, words)
                 browser.attach()
                 yield browser
                 browser.session = ""
                 browser.call("Browser.close")
         finally:
-            process.terminate()
+            # Its group has processes that outlive the first one for a moment, and write into its profile.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait(20)
