@@ -103,6 +103,10 @@ class Template:
         """Say whether it can start no more."""
         return self._ended.is_set()
 
+    def is_idle(self) -> bool:
+        """Say whether none of its processes runs."""
+        return not self._running
+
     def close(self) -> None:
         """End it and all that it has started."""
         with suppress(OSError):  # it has ended before
@@ -139,6 +143,13 @@ def template(runtime: Path, layers: tuple[str, ...], variables: dict[str, str]) 
         if key not in _templates:
             _templates[key] = Template(runtime, layers, variables)
         return _templates[key]
+
+
+def end_idle() -> None:
+    """End the templates of which no process runs; a function that needs one gets another."""
+    with _lock:
+        for key in [key for key, each in _templates.items() if each.is_idle()]:
+            _templates.pop(key).close()
 
 
 def end_all() -> None:

@@ -9,7 +9,9 @@ HOOKS = {
     "ministack.app": "app SERVICE_HANDLERS",
     "ministack.core.iam_actions": ("access_denied_response extract_iam_action identity_denial_message"),
     "ministack.core.iam_evaluator": "_gather_role_policies evaluate enforce AuthError EvalResult",
-    "ministack.core.lambda_runtime": "ProvidedWorker _worker_class_for execution_credentials reset subprocess",
+    "ministack.core.lambda_runtime": (
+        "ProvidedWorker _worker_class_for execution_credentials invalidate_worker reset subprocess"
+    ),
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "_KNOWN_AWS_SERVICE_NAMES extract_access_key_id",
     "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS _physical_name _sfn_definition",

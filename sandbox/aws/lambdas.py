@@ -16,8 +16,9 @@ from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import provisioners
 
-from sandbox.aws.forks import Fork, end_all, template
+from sandbox.aws.forks import Fork, end_all, end_idle, template
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME, make_runtime_folder
 
 # The variables that Lambda sets; a function gets these and its own, and no others of this process.
@@ -44,6 +45,8 @@ _running = threading.BoundedSemaphore(AT_ONCE)
 _ended = threading.Event()
 _starting = threading.Lock()
 END_TIMEOUT_S = 10
+_FUNCTION = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+_delete_function = _FUNCTION["delete"]
 
 
 # Lambda developer guide, "Deleting layers": a function goes on with a layer that was deleted.
@@ -121,12 +124,21 @@ def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str,
     return result
 
 
+def _delete(function_name: str, properties: dict[str, Any]) -> None:
+    """Delete a stack's function, and end its environments: MiniStack leaves them running, and their threads too."""
+    _delete_function(function_name, properties)
+    lambda_runtime.invalidate_worker(function_name)
+    with _starting:
+        end_idle()
+
+
 def install(runtime_folder: Path) -> None:
     """Run every Python function of MiniStack this way."""
     _ended.clear()
     RuntimeClientWorker.runtime_folder = make_runtime_folder(runtime_folder)
     lambda_runtime._worker_class_for = lambda _config: RuntimeClientWorker
     lambda_svc._execute_function_warm = _execute
+    _FUNCTION["delete"] = _delete
     lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _start})
 
 

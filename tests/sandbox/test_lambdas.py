@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from sandbox.executions import follow, wait_for
+from tests.support.deployment import deploy
 
 
 def test_an_exception_keeps_its_name(probe):
@@ -88,3 +89,38 @@ def test_an_execution_that_outlives_the_sandbox_starts_no_function(probe, monkey
     monkeypatch.setattr(lambdas.Path, "read_text", lambda _path: bootstrap)
     with pytest.raises(OSError, match="the sandbox has ended"):
         lambdas._start(["bootstrap"], env={})
+
+
+ONE_FUNCTION = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Runtime: {Type: String}, Architecture: {Type: String}}
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: code
+      Handler: app.handler
+      Runtime: !Ref Runtime
+      Architectures: [!Ref Architecture]
+      Environment: {Variables: {STACK: !Ref AWS::StackName}}
+Outputs: {FunctionName: {Value: !Ref Function}}
+"""
+
+
+def test_a_stack_that_is_deleted_leaves_no_process_and_no_thread(aws, tmp_path):
+    from sandbox.aws import forks
+
+    (tmp_path / "template.yaml").write_text(ONE_FUNCTION)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").write_text("def handler(event, context):\n    return 7\n")
+    name = deploy(aws, tmp_path, "goes")["FunctionName"]
+    assert aws.client("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read() == b"7"
+    assert [made for (_, variables), made in forks._templates.items() if '"goes"' in variables]
+    [pump] = [thread for thread in threading.enumerate() if thread.name == f"provided-log-{name}"]
+    cloudformation = aws.client("cloudformation")
+    cloudformation.delete_stack(StackName="goes")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="goes", WaiterConfig={"Delay": 0.05})
+    pump.join(10)
+    assert not pump.is_alive()
+    assert not [made for (_, variables), made in forks._templates.items() if '"goes"' in variables]

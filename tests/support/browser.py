@@ -157,7 +157,7 @@ def chromium(path: str) -> Iterator[Browser]:
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
     # Its sockets lie below TMPDIR, and Linux takes 107 characters for one: a longer place ends Chromium without a word.
-    short = "/tmp" if os.path.isdir("/tmp") else None  # noqa: S108 - mkdtemp makes the folder
+    short = "/tmp" if os.path.isdir("/tmp") else None
     with tempfile.TemporaryDirectory(dir=short, ignore_cleanup_errors=True) as home:
         # A shell puts the two ends where Chromium looks for them.
         command = f'exec "$@" {LISTENS}<&{to_read} {SPEAKS}>&{from_write}'

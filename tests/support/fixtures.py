@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,15 @@ PROJECT = Path(__file__).parents[2]
 SWEEP_LOOKS, SWEEP_LOOK_S = 600, 0.2
 
 
+# Has the sandbox of this process while it runs.
+SANDBOX = ExitStack()
+
+
 @pytest.fixture(scope="session")
 def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The sandbox, started once per process; its state machines do not wait."""
-    with Sandbox(tmp_path_factory.mktemp("sandbox"), wait_scale=0) as aws:
-        yield aws
+    with SANDBOX:
+        yield SANDBOX.enter_context(Sandbox(tmp_path_factory.mktemp("sandbox"), wait_scale=0))
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.fixtures import SANDBOX
+
 # By level, those that take longest first: what is left for the end is short, and no process waits long for another.
 ORDER = ("tests/e2e/test_demo", "tests/e2e", "tests/sandbox", "tests/statemachine", "tests/guest", "tests/functions")
 DEMO, ON_ONE_AWS, BY_TEST = "tests/e2e/test_demo", ("tests/e2e/", "tests/sandbox/"), "tests/statemachine/"
@@ -35,6 +37,12 @@ class ByUnit(LoadScopeScheduling):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests into the order of their levels."""
     items.sort(key=lambda item: rank(item.nodeid))
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End the sandbox after the last test on it: its threads and what it holds would slow down all that follow."""
+    if nextitem and not nextitem.nodeid.startswith(ON_ONE_AWS):
+        SANDBOX.close()
 
 
 @pytest.hookimpl(optionalhook=True)
