@@ -99,7 +99,7 @@ class Bucket:
             # A folder without objects has no Contents, an answer that is cut off no KeyCount.
             return [found["Key"] for page in pages if page["KeyCount"] for found in page.get("Contents", [])]
 
-    def list_objects(self, folder: str) -> list[tuple[datetime, str]]:
+    def list_below(self, folder: str) -> list[tuple[datetime, str]]:
         """Return when each object below a folder was written, in UTC, and its key; a call of S3 for each thousand."""
         with repeatable("s3:ListBucket"):
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=folder)

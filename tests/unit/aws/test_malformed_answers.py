@@ -105,7 +105,7 @@ class Policies(Bucket):
 CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "bucket.read_policy": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_policy("files")),
     "bucket.lines_with": ("s3", lambda s3: Policies(s3, s3, "bucket").lines_with("x")),
-    "bucket.list_objects": ("s3", lambda s3: Bucket(s3, s3, "bucket").list_objects("records/")),
+    "bucket.list_below": ("s3", lambda s3: Bucket(s3, s3, "bucket").list_below("records/")),
     "bucket._keys": ("s3", lambda s3: Bucket(s3, s3, "bucket").list_scripts(["scripts/admin/"])),
     "bucket.read_script": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_script("scripts/admin/before_files")),
     "bucket.read_writers_file": ("s3", lambda s3: Bucket(s3, s3, "bucket").read_writers_file("scripts/admin/x.txt")),

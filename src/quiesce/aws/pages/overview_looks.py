@@ -134,7 +134,7 @@ class OverviewLooks:
 
     def _accounts(self) -> tuple[list[Account], list[str]]:
         """Return the newest accounts of recoveries, and a problem for each that can't be read."""
-        found = self.bucket.list_objects(RECOVERIES)
+        found = self.bucket.list_below(RECOVERIES)
         keys = [key for _, key in sorted(found, reverse=True) if key.endswith(".json")][:MOST_ACCOUNTS]
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             texts = list(pool.map(self.bucket.read_json, keys))

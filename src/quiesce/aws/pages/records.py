@@ -32,7 +32,7 @@ class Unread(NamedTuple):
 
 def list_records(bucket: Bucket, instance_id: str = "") -> list[Kept]:
     """Return the records of a server, or of all, the newest first; a call of S3 for each thousand."""
-    listed = bucket.list_objects(f"{FOLDER}{instance_id}/" if instance_id else FOLDER)
+    listed = bucket.list_below(f"{FOLDER}{instance_id}/" if instance_id else FOLDER)
     found = [kept for written_at, key in listed if (kept := _kept(key, written_at))]
     return sorted(found, key=lambda kept: (kept.written_at, kept.key), reverse=True)
 
