@@ -72,8 +72,10 @@ def vss_words(record: Record) -> str:
     """Say what became of VSS."""
     if record.shadow is None:
         return "VSS was not asked, or did not answer in the last attempt."
-    codes = f" ({', '.join(record.shadow.hresults)})" if record.shadow.hresults else ""
-    return f"{sentence(record.shadow.reason).rstrip('.')}{codes}." if record.shadow.reason else ""
+    reason = record.shadow.reason
+    # The reason names most codes itself, with what they mean.
+    codes = ", ".join(code for code in record.shadow.hresults if code not in reason)
+    return f"{sentence(reason).rstrip('.')}{f' ({codes})' if codes else ''}." if reason else ""
 
 
 def evidence_rows(record: Record, zone: ZoneInfo) -> Evidence | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from quiesce.guest.sessions import Session
+from quiesce.guest.sessions import Session, Shadow
 from quiesce.pages.words import seconds
 from quiesce.points.record import FreezeWindow
 
@@ -62,7 +62,9 @@ def timeline(session: Session | None, window: FreezeWindow | None) -> Timeline |
     note = (
         f"{known}Times are by the server's clock; when AWS knew and asked is by the clock of AWS." if parts else known
     )
-    bars = [*_of_server(session, window.total_ms, scale), *_divided(parts, scale)]
+    zero = session.before.ended_ms
+    scripts = [(each.started_ms - zero, each.ended_ms - zero) for each in (session.before, session.after)]
+    bars = [*_of_server(scripts, session.shadow, zero, scale), *_divided(parts, scale)]
     return Timeline(
         total=held,
         begins=scale.x(0),
@@ -103,13 +105,13 @@ class _Scale:
             at += step
 
 
-def _of_server(session: Session, total_ms: int, scale: _Scale) -> Iterator[Bar]:
-    before, after, shadow = session.before, session.after, session.shadow
-    if before is None or after is None:
-        return
-    zero = before.ended_ms
-    yield scale.bar((0, "script", "", "before script"), before.started_ms - zero, 0)
-    yield scale.bar((0, "script", "", "after script"), total_ms, after.ended_ms - zero)
+def _of_server(
+    scripts: Sequence[tuple[float, float]], shadow: Shadow | None, zero: int, scale: _Scale
+) -> Iterator[Bar]:
+    """Return what ran on the server; ``zero`` is the end of the before script by its clock."""
+    (began, _), (_, ended) = scripts
+    yield scale.bar((0, "script", "", "before script"), began, 0)
+    yield scale.bar((0, "script", "", "after script"), scale.total_ms, ended)
     if shadow and shadow.created_ms:
         begins, ends = shadow.started_ms - zero, shadow.created_ms - zero
         yield scale.bar((1, "vss", "", "VSS makes the shadow copies"), begins, ends)

@@ -55,7 +55,7 @@ def _of_server(stands: Stands, found: Found) -> Trouble:
     elif stands.records:
         do, command = LOOK_AT_SCHEDULE, f"quiesce policy next {policy}"
     else:
-        do, command = START_BY_HAND, f"quiesce run {policy} --server {stands.server.instance_id}"
+        do, command = START_BY_HAND, f"quiesce run {policy} {stands.server.instance_id}"
     zone = zone_for(stands.policy, found)
     return Trouble(
         name=stands.name,

@@ -75,11 +75,11 @@ def ago(at: datetime, now: datetime) -> str:
 
 def seconds(value: float) -> str:
     """Write a duration in seconds for a person."""
-    if value < 1:
+    if round(value * 1000) < 1000:  # noqa: PLR2004 - milliseconds of a second
         return f"{value * 1000:.0f} ms"
-    if value < SECONDS_OF_MINUTE:
+    if round(value, 1) < SECONDS_OF_MINUTE:
         return f"{value:.1f} s"
-    minutes, rest = divmod(int(value), SECONDS_OF_MINUTE)
+    minutes, rest = divmod(round(value), SECONDS_OF_MINUTE)
     if minutes < SECONDS_OF_MINUTE:
         return f"{minutes} min {rest} s"
     return f"{minutes // SECONDS_OF_MINUTE} h {minutes % SECONDS_OF_MINUTE} min"
