@@ -32,6 +32,8 @@ UNKNOWN_KEYS = {
 }
 # Calls that change something: the reader's policy does not have them.
 CHANGING = {"states:StartExecution", "s3:PutObject", "s3:DeleteObject", "ec2:CreateTags", "ec2:DeleteTags"}
+# Neither of the stack's two policies has these: who gets mails is the choice of whoever deploys it.
+OF_DEPLOYERS = {"sns:Subscribe"}
 
 
 class Trouble(Exception):
@@ -91,6 +93,8 @@ def _of_ours(error: QuiesceError) -> Trouble:
 
 def missing_right(action: str) -> NotReachable:
     """Return the trouble of a person who may not do something, with the policy of the stack that allows it."""
+    if action in OF_DEPLOYERS:
+        return NotReachable(f"you may not {action}", "have it done by whoever deploys the stack")
     policy = "OperatorPolicyArn" if action in CHANGING else "ReaderPolicyArn"
     remedy = f"have the managed policy of the stack's output {policy} attached to your user or role"
     return NotReachable(f"you may not {action}", remedy)

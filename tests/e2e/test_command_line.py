@@ -7,10 +7,13 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from quiesce_cli.aws.alarms import Subscriber
+from quiesce_cli.aws.stack import Stack
 from quiesce_cli.screen import Screen
 
 from quiesce.points.record import SnapshotRecord
@@ -362,7 +365,7 @@ AMONG_MANY = {
     "show many-a-0000": ({"ListObjectsV2": 10, "GetObject": 1}, 20),
     "explain many-a-0000": ({"ListObjectsV2": 10, "GetObject": 1}, 20),
     "cost --limit 10": ({"ListObjectsV2": 10, "GetObject": 10}, 80),
-    "doctor": ({"ListObjectsV2": 11, "GetObject": 1}, 20),
+    "doctor": ({"ListObjectsV2": 12, "GetObject": 1}, 20),
 }
 BYTES_OF_A_NAME = 400
 
@@ -637,6 +640,86 @@ def test_doctor_names_the_server_that_is_gone_and_who_gets_mails(aws, morning):
     assert (doctor.code, bad) == (1, {"servers": f"policy shop: left out, EC2 does not know it: {lost}"})
     assert "ops@example.com is confirmed" in good
     assert any(server.instance_id in words and "is online" in words for words in good)
+
+
+LATER = {"now": lambda: datetime.now(UTC) + timedelta(minutes=20)}
+
+
+def in_force(aws, morning, name):
+    key = {"pk": {"S": "policies"}, "sk": {"S": f"in-force#{name}"}}
+    return aws.client("dynamodb").get_item(TableName=morning.outputs["TableName"], Key=key).get("Item"), key
+
+
+def test_doctor_puts_a_policy_again_of_which_the_stack_has_not_heard(aws, morning, asked):
+    server = aws.servers.add("SERVER1")
+    morning.put_policy("lost", server)
+    until(lambda: in_force(aws, morning, "lost")[0])
+    aws.client("dynamodb").delete_item(TableName=morning.outputs["TableName"], Key=in_force(aws, morning, "lost")[1])
+    assert not [check for check in type_here("doctor --json").data["checks"] if check["fix"]]
+    [bad] = [check for check in type_here("doctor --json", **LATER).data["checks"] if check["fix"]]
+    assert bad["words"] == "lost is not in force as its file says: the stack has not heard of the file"
+    # Nobody agrees, so nothing is done.
+    assert "✓ done" not in type_here("doctor --fix", **LATER).out
+    put = f"Put s3://{morning.bucket}/policies/lost.yaml again as it is, so that the stack hears of it"
+    assert asked.questions == [f"{bad['words']}. {put}"]
+    assert in_force(aws, morning, "lost")[0] is None
+    asked.yes = True
+    said = type_here("doctor --fix", **LATER)
+    assert (said.code, "✓ done: Put s3://" in said.out) == (1, True)
+    until(lambda: in_force(aws, morning, "lost")[0])
+    assert not [check for check in type_here("doctor --json", **LATER).data["checks"] if check["fix"]]
+
+
+def test_doctor_has_a_new_link_sent_to_an_address_that_has_not_confirmed(aws, morning, monkeypatch):
+    sns, address = aws.client("sns"), "late@example.com"
+    monkeypatch.setattr("quiesce_cli.commands.doctor.subscribers", lambda _topic: [Subscriber(address, False)])
+
+    def heard():
+        found = sns.list_subscriptions_by_topic(TopicArn=morning.topic)["Subscriptions"]
+        return [each["SubscriptionArn"] for each in found if each["Endpoint"] == address]
+
+    unasked = type_here("doctor --fix --json")
+    assert (unasked.code, unasked.out, "add --yes" in unasked.err, heard()) == (2, "", True, [])
+    [check] = [check for check in type_here("doctor --fix --yes --json").data["checks"] if check["fix"]]
+    assert (check["good"], check["fixed"]) == (False, True)
+    assert check["fix"] == f"Have AWS send {address} a mail with a new link"
+    [arn] = heard()
+    sns.unsubscribe(SubscriptionArn=arn)
+
+
+def test_doctor_subscribes_the_stacks_address_that_sns_has_forgotten_and_says_where_nothing_can_be_mended(
+    aws, morning, monkeypatch
+):
+    nothing = type_here("doctor --fix --yes")
+    assert (nothing.code, "Nothing of this can be mended from here." in nothing.out) == (1, True)
+    found = Stack.found
+    monkeypatch.setattr(Stack, "found", lambda chosen: replace(found(chosen), mail="ops@example.com"))
+    [check] = [check for check in type_here("doctor --fix --yes --json").data["checks"] if check["fix"]]
+    assert check["fixed"]
+    assert check["words"] == "ops@example.com is the stack's MailAddress, and is not subscribed"
+    [there] = aws.client("sns").list_subscriptions_by_topic(TopicArn=morning.topic)["Subscriptions"]
+    aws.client("sns").unsubscribe(SubscriptionArn=there["SubscriptionArn"])
+
+
+def test_an_operator_hears_that_a_subscription_is_the_deployers_and_a_policy_is_put_again_by_an_operator_alone(
+    aws, morning, person, monkeypatch
+):
+    morning.put_policy("lost", aws.servers.add("SERVER1"))
+    until(lambda: in_force(aws, morning, "lost")[0])
+    aws.client("dynamodb").delete_item(TableName=morning.outputs["TableName"], Key=in_force(aws, morning, "lost")[1])
+    monkeypatch.setattr("quiesce_cli.commands.doctor.subscribers", lambda _topic: [Subscriber("x@example.com", False)])
+    policies = [morning.outputs[f"{kind}PolicyArn"] for kind in ("Reader", "Operator")]
+    remedies = {}
+    for name, arns in (("reads", policies[:1]), ("operates", policies)):
+        checks = type_here(f"doctor --fix --yes --json {person(name, *arns)}", **LATER).data["checks"]
+        remedies[name] = {check["name"]: (check["fixed"], check["remedy"]) for check in checks if check["fix"]}
+    fixed, remedy = remedies["reads"]["policy"]
+    assert not fixed
+    assert "you may not s3:PutObject; have the managed policy of the stack's output OperatorPolicyArn" in remedy
+    assert remedies["operates"]["policy"][0]
+    for name in remedies:
+        denied = "it could not be mended: you may not sns:Subscribe; have it done by whoever deploys the stack"
+        assert remedies[name]["mails"] == (False, denied)
 
 
 def test_what_is_mistyped_is_a_usage_error_with_the_command_that_helps(morning):

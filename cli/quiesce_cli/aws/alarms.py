@@ -14,6 +14,7 @@ class Subscriber(NamedTuple):
 
     address: str
     confirmed: bool
+    protocol: str = "email"
 
 
 def alarms_on(stack: str) -> list[AlarmStatus]:
@@ -38,7 +39,13 @@ def subscribers(topic_arn: str) -> list[Subscriber]:
     with repeatable("sns:ListSubscriptionsByTopic"):
         pages = client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
         return [
-            Subscriber(each["Endpoint"], each["SubscriptionArn"] != PENDING)
+            Subscriber(each["Endpoint"], each["SubscriptionArn"] != PENDING, each["Protocol"])
             for page in pages
             for each in page["Subscriptions"]
         ]
+
+
+def subscribe(topic_arn: str, address: str) -> None:
+    """Have SNS send an address a mail with a link; whoever is subscribed already stays so."""
+    with repeatable("sns:Subscribe"):
+        client("sns").subscribe(TopicArn=topic_arn, Protocol="email", Endpoint=address)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from quiesce.aws.bucket import Bucket
+from quiesce.aws.clients import repeatable
 from quiesce.aws.items import Items
 from quiesce.aws.pages.records import SIDE_BY_SIDE
 from quiesce.aws.policies.policies_in_force import POLICIES
@@ -40,6 +41,25 @@ def servers_of(policies: Sequence[Judged]) -> dict[str, Resolved]:
     read = [policy for _, policy in policies if policy]
     candidates = find_candidates(client("ec2")) if read else []
     return {policy.name: resolve(policy, candidates) for policy in read}
+
+
+def put_policy(bucket: Bucket, name: str, content: bytes) -> str:
+    """Put a policy's file into the bucket, and return its place; EventBridge then tells the stack of it."""
+    with repeatable("s3:PutObject"):
+        bucket.client.put_object(Bucket=bucket.name, Key=key_of(name), Body=content, ContentType="application/yaml")
+    return bucket.place(key_of(name))
+
+
+def not_in_force(bucket: Bucket, table: str, names: Sequence[str], before: datetime) -> list[str]:
+    """Return which policies' files were written before a time and are not in force as they are."""
+    items, written = Items(client("dynamodb"), table), {key: at for at, key in bucket.list_below(FOLDER)}
+    old = [name for name in names if key_of(name) in written and written[key_of(name)] < before]
+
+    def in_force(name: str) -> bool:
+        content, _ = bucket.read_policy(name)
+        return bool(items.read(POLICIES, f"in-force#{name}").get("text", "") == content.decode("utf-8-sig"))
+
+    return [name for name in old if not in_force(name)]
 
 
 class Scheduled(NamedTuple):

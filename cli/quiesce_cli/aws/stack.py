@@ -25,13 +25,17 @@ NEEDED = ("BucketName", "BackupMachineArn", "RecoverMachineArn", "TopicArn")
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack of quiesce: what it is called, where it is, how CloudFormation left it, its outputs and its time zone."""
+    """A stack of quiesce: what it is called, where it is, how CloudFormation left it, and its outputs.
+
+    ``timezone`` and ``mail`` are its parameters; ``mail`` is empty if nobody shall get mails.
+    """
 
     name: str
     region: str
     status: str
     outputs: "Mapping[str, str]"
     timezone: str = "UTC"
+    mail: str = ""
 
     @classmethod
     def found(cls, chosen: Chosen) -> Self:
@@ -63,7 +67,7 @@ class Stack:
             )
             raise NotReachable(problem, "name another one with --stack, or deploy it again if its update failed")
         given = {each["ParameterKey"]: each["ParameterValue"] for each in described.get("Parameters", [])}
-        return cls(chosen.stack, region, status, outputs, given.get("Timezone", "UTC"))
+        return cls(chosen.stack, region, status, outputs, given.get("Timezone", "UTC"), given.get("MailAddress", ""))
 
     def output(self, name: str) -> str:
         """Return an output that older stacks lack.

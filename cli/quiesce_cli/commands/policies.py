@@ -10,7 +10,7 @@ from quiesce_cli.answers.next_runs import coming
 from quiesce_cli.answers.policies import Judged, judge
 from quiesce_cli.answers.shapes import NextRuns, Policies
 from quiesce_cli.app import Answer, Desk, app, command
-from quiesce_cli.aws.policies import ENDING, files, key_of, read_policies, read_scheduled
+from quiesce_cli.aws.policies import ENDING, files, key_of, put_policy, read_policies, read_scheduled
 from quiesce_cli.troubles import Usage
 from quiesce_cli.views import next_runs as next_view
 from quiesce_cli.views import policies as view
@@ -40,11 +40,8 @@ def put(desk: Desk, paths: Files) -> Answer:
     if not all(file.policy for file, _ in judged):
         return _answer(shape)
     bucket = desk.stack.bucket
-    keys = [key_of(file.shape.name) for file, _ in judged]
-    for key, (_, content) in zip(keys, judged, strict=True):
-        with repeatable("s3:PutObject"):
-            bucket.client.put_object(Bucket=bucket.name, Key=key, Body=content, ContentType="application/yaml")
-    return _answer(shape.model_copy(update={"put": [bucket.place(key) for key in keys]}))
+    places = [put_policy(bucket, file.shape.name, content) for file, content in judged]
+    return _answer(shape.model_copy(update={"put": places}))
 
 
 @command(group, "list")

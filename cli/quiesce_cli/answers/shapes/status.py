@@ -113,6 +113,8 @@ class Check(Shape):
     good: Annotated[bool, field("whether it is as it should be")]
     words: Annotated[str, field("what was found")]
     remedy: Annotated[str, field("what to do; empty if it is good")]
+    fix: Annotated[str, field("what `--fix` does about it, or has done; empty where it can't do anything")] = ""
+    fixed: Annotated[bool, field("whether `--fix` has done that")] = False
 
 
 class Health(Shape):
