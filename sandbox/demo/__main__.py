@@ -14,6 +14,7 @@ from typing import Any
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME
 from sandbox.aws.snapshots import RULES
 from sandbox.demo.commands import commands
+from sandbox.demo.pages import keep_pages
 from sandbox.demo.policy import play_policy
 from sandbox.demo.recovery import play_recovery, show_hand_over
 from sandbox.demo.terminal import BOLD, DIM, GREEN, RED, YELLOW, done, paint, run, say, table
@@ -79,18 +80,21 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-def _play(home: Path, seed: int, act: Callable[[Sandbox, dict[str, str], Server], None]) -> None:
+def _play(home: Path, seed: int, act: Callable[[Sandbox, dict[str, str], Server], Path | None]) -> None:
     say(paint("\nA Windows server, backed up and recovered on a local AWS\n", BOLD))
     started = time.monotonic()
     with Sandbox(home, seed=seed, wait_scale=WAIT_SCALE) as aws:
         done("local AWS", f"{aws.endpoint}, in this process", time.monotonic() - started)
         outputs = _deploy(aws)
         server = _prepare(aws, outputs["BucketName"])
-        act(aws, outputs, server)
+        overview = act(aws, outputs, server)
     _show_what_next(seed)
+    if overview:
+        _show_where_to_look(overview)
+    say()
 
 
-def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
+def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> Path:
     crash = _back_up(aws, outputs["BackupMachineArn"], server, "files-nightly")
     torn = _examine(aws, crash)
     _show_torn(torn)
@@ -101,7 +105,10 @@ def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
     _stop_while_frozen(aws, outputs, server)
     handed = _recover(aws, outputs, server)
     play_policy(aws, outputs)
+    say()
+    overview = keep_pages(aws, outputs["BucketName"])
     show_hand_over(handed)
+    return overview
 
 
 def _recovery(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
@@ -367,7 +374,12 @@ def _show_what_next(seed: int) -> None:
         ("make deploy", "the same template, to your AWS account"),
     ):
         say(f"  {command:42} {paint(purpose, DIM)}")
-    say()
+
+
+def _show_where_to_look(overview: Path) -> None:
+    python = sys.executable.removeprefix(f"{Path.cwd()}{os.sep}")
+    say(f"\n{paint('Look', BOLD)} at the overview, as the stack has written it: {overview}")
+    say(f"  {python} -m webbrowser {overview.as_uri()}")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,8 @@ After a change that shall be seen, look at the new pictures and check them in: `
 them. CI has Debian's Chromium and its fonts; where letters are a little different, the comparison lets that pass.
 """
 
-import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,22 +14,12 @@ from quiesce.pages.found import Found
 from quiesce.pages.render import apology_html, overview_html, run_html
 from tests.support.browser import Browser, chromium, find_chromium
 from tests.support.factories.pages import HOSTILE, SAMPLES
-from tests.support.project import ROOT
+from tests.support.looking import LOOKS, faults, opened
 
-AXE = ROOT / ".tools/axe-core/node_modules/axe-core/axe.min.js"
 PICTURES = Path(__file__).parent / "pictures"
-# The window in CSS pixels; paper is A4 without its margins.
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"width": 1280},
-    "dark": {"width": 1280, "dark": True},
-    "phone": {"width": 390},
-    "print": {"width": 718, "printed": True},
-}
 PICTURED = ("run-partial", "overview-troubled")
 # The part of the pixels that may differ: letters of another version of a font do, a moved table does more.
 TOLERANCE = 0.02
-# .ci/run sets it: there, the pages have to be opened.
-REQUIRED = "QUIESCE_PAGES_REQUIRED"
 
 
 def html_of(name: str) -> str:
@@ -45,17 +32,10 @@ def html_of(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    if not path or not AXE.exists():
-        assert REQUIRED not in os.environ, "apt-get install chromium; make .tools/axe-core/ready"
-        pytest.skip("pages were not opened: there is no Chromium here, or no axe-core")
-    with chromium(path) as browser:
+    with opened() as browser:
+        if browser is None:
+            pytest.skip("pages were not opened: there is no Chromium here, or no axe-core")
         yield browser
-
-
-@cache
-def axe() -> str:
-    return AXE.read_text()
 
 
 @pytest.mark.parametrize("name", [*SAMPLES, "apology"])
@@ -64,22 +44,7 @@ def test_a_page_asks_for_nothing_overflows_nowhere_and_is_accessible(
 ) -> None:
     path = tmp_path / f"{name}.html"
     path.write_text(html_of(name), encoding="utf-8")
-    browser.open(path)
-    browser.run(axe())
-    for look, settings in LOOKS.items():
-        browser.look(**settings)
-        assert browser.run("document.documentElement.scrollWidth - innerWidth") <= 0, f"{look}: it scrolls sideways"
-        if look != "print":
-            assert violations(browser) == [], look
-    assert browser.told == []
-    # What came from outside is text: no element of it exists, and none of it ran.
-    assert browser.run("[...document.querySelectorAll('script, img, iframe, object, [onerror]')].length") == 0
-
-
-def violations(browser: Browser) -> list[str]:
-    """Return what axe-core finds, each with the first element that it is about."""
-    found = browser.run("axe.run().then(r => r.violations.map(v => [v.id, v.help, v.nodes[0].html.slice(0, 200)]))")
-    return [": ".join(each) for each in found]
+    assert faults(browser, path) == []
 
 
 def test_a_hostile_text_is_shown_as_it_is(browser: Browser, tmp_path: Path) -> None:

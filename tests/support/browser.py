@@ -120,9 +120,9 @@ class Browser:
         while not self.loaded:
             self._hear()
 
-    def look(self, *, width: int, dark: bool = False, printed: bool = False) -> None:
-        """Set the window's width in CSS pixels, the colour scheme, and whether it is for paper."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=0.5, mobile=False)
+    def look(self, *, width: int, dark: bool = False, printed: bool = False, scale: float = 0.5) -> None:
+        """Set the window's width in CSS pixels, the colour scheme, whether it is for paper, and a picture's scale."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=scale, mobile=False)
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", media="print" if printed else "", features=features)
 
@@ -133,10 +133,13 @@ class Browser:
             raise AssertionError(found["exceptionDetails"]["exception"].get("description", found["exceptionDetails"]))
         return found["result"].get("value")
 
-    def picture(self) -> bytes:
-        """Return the whole page as a PNG."""
+    def picture(self, to: str = "html") -> bytes:
+        """Return the page as a PNG, to the end of the first element that a selector finds."""
         # Asking waits for the layout, which a change of the window or of the medium has just made anew.
-        width, height = self.run("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
+        width = self.run("document.documentElement.clientWidth")
+        height = self.run(
+            f"Math.ceil(document.querySelector({json.dumps(to)}).getBoundingClientRect().bottom + scrollY)"
+        )
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         return base64.b64decode(taken["data"])

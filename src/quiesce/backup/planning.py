@@ -13,6 +13,9 @@ from quiesce.points.parts import Consistency, Source
 from quiesce.policy.policy import Policy
 from quiesce.policy.target import TargetSettings
 
+# How the reason begins of a run that asked no application, because it could not.
+NOT_FROZEN = "the application could not be frozen: "
+
 
 @dataclass(frozen=True)
 class Server:
@@ -88,5 +91,5 @@ def without_asking(plan: Plan, obstacle: str) -> Plan:
     if plan.settings.consistency == "application":
         remedy = "mend it, or set consistency to application-or-crash in the policy"
         raise ServerRefused("consistency", f"the policy wants application consistency, and {obstacle}", remedy)
-    reason = f"the application could not be frozen: {obstacle}"
+    reason = f"{NOT_FROZEN}{obstacle}"
     return plan.model_copy(update={"freezes": False, "consistency": Consistency(level="crash", reason=reason)})

@@ -92,12 +92,20 @@ def overview_view(found: Found) -> OverviewView:
         by_hand=[policy.name for policy in policies if not any(each.enabled for each in policy.schedules)],
         paused=found.paused,
         running=[(run.kind, run.name, moment(run.started_at, found.zone).utc) for run in found.running or ()],
-        unprotected=found.unprotected,
+        unprotected=without_policy(found),
         unprotected_at=moment(found.unprotected_at, found.zone).utc if found.unprotected_at else "",
         recoveries=_recoveries(found.recoveries, found.zone),
         storage=storage.chart(found.records, calendar.span_of(found.now, found.zone)),
         remarks=_remarks(found),
     )
+
+
+def without_policy(found: Found) -> Sequence[Unprotected] | None:
+    """Return the servers that no policy covered at the last look, without those that one means now."""
+    if found.unprotected is None:
+        return None
+    meant = {server.instance_id for policy in found.policies for server in policy.servers}
+    return [each for each in found.unprotected if each.instance_id not in meant]
 
 
 def _verdict(stands: Sequence[Stands], troubles: Sequence[Trouble], found: Found) -> tuple[Mark, str, str]:
@@ -121,7 +129,7 @@ def _verdict(stands: Sequence[Stands], troubles: Sequence[Trouble], found: Found
 def _facts(stands: Sequence[Stands], found: Found) -> list[tuple[str, str]]:
     ran = [record for record in found.records if record.ended_at > found.now - timedelta(hours=24)]
     good = sum(1 for record in ran if record.status == "Successful")
-    without = found.unprotected
+    without = without_policy(found)
     return [
         ("Servers in a policy", f"{len({each.server.instance_id for each in stands}):,}"),
         ("Runs in 24 hours", f"{len(ran):,}, {good:,} good" if ran else "none"),

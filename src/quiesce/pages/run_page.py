@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -117,7 +117,7 @@ def run_view(found: RunFound) -> RunView:
         level_reason=sentence(record.consistency.reason),
         removed=_removed(record),
         # Of a Successful run, only that nobody asked an application: its verdict says so already.
-        causes=[] if good else causes_of(record),
+        causes=[] if good else [_in_sentences(cause) for cause in causes_of(record)],
         facts=_facts(record),
         taken=moment(taken, zone),
         taken_word="Point in time" if record.snapshots_at else "Started",
@@ -145,6 +145,10 @@ def run_view(found: RunFound) -> RunView:
         to_paste=_to_paste(record) if words.possible else "",
         command=f"quiesce recover {record.run_id} --server {record.instance_id}" if words.possible else "",
     )
+
+
+def _in_sentences(cause: Why) -> Why:
+    return replace(cause, what=sentence(cause.what), do=sentence(cause.do))
 
 
 def _headline(record: Record) -> str:

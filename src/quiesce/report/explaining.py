@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from quiesce.backup.planning import NOT_FROZEN
 from quiesce.backup.session_problems import script_problem
 from quiesce.guest.sessions import Session
 from quiesce.points.record import Record
 from quiesce.vss.hresults import TABLE
 
 RUNBOOK, CONSISTENCY, REFERENCE = "docs/operate/runbook.md", "docs/use/consistency.md", "docs/reference/reference.md"
-SCRIPTS = "docs/use/scripts.md"
+SCRIPTS, PARTIAL = "docs/use/scripts.md", f"{RUNBOOK}#partially-successful"
 BY_HEX = {f"0x{code:08X}": hresult for code, hresult in TABLE.items()}
 
 
@@ -41,8 +42,17 @@ def _causes(record: Record) -> Iterator[Why]:
         do = "leave out 'vss: off' in the policy, or give it scripts, if an application must be consistent"
         yield Why(what=what, source="the record's consistency", do=do, page=CONSISTENCY)
     elif not found:
-        do = "look the words up in the runbook; 'quiesce show' has the notes and the files of the session"
-        yield Why(what=record.reason, source="the record's reason", do=do, page=f"{RUNBOOK}#partially-successful")
+        yield Why(what=record.reason, source="the record's reason", do=_by_reason(record), page=PARTIAL)
+
+
+def _by_reason(record: Record) -> str:
+    """Return what to do where the record's reason is all there is."""
+    unasked = "or write 'agent: none' for it in the policy"
+    if record.reason == f"{NOT_FROZEN}the server was stopped":
+        return f"start the server before its backup, {unasked}"
+    if record.reason.startswith(NOT_FROZEN):
+        return f"mend that on the server, in its instance profile or its network; {unasked}"
+    return "look the words up in the runbook; 'quiesce show' has the notes and the files of the session"
 
 
 def _failure(record: Record) -> Iterator[Why]:

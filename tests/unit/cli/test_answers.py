@@ -10,13 +10,13 @@ from quiesce_cli.answers.points import shapes
 from quiesce_cli.answers.prices import STORED_GIB_MONTH
 from quiesce_cli.answers.standing import standing
 
-from quiesce.backup.planning import possible_consistency
+from quiesce.backup.planning import possible_consistency, without_asking
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, ShadowOutcome
 from quiesce.points.record import FailureRecord, Record
 from quiesce.recovery.flaws import FoundSnapshot
 from tests.project.test_links import anchors
-from tests.support.factories.run import INSTANCE, NOW, a_record, a_script, a_session, snapshot_id, some_settings
+from tests.support.factories.run import INSTANCE, NOW, a_plan, a_record, a_script, a_session, snapshot_id, some_settings
 from tests.support.project import ROOT
 from tests.unit.cli.test_views import a_snapshot_record
 
@@ -104,6 +104,21 @@ def test_a_writers_timeout_is_explained_with_microsofts_advice() -> None:
     [why] = explain(CAUSES["VSS"]).causes
     assert "wait ten minutes" in why.do
     assert why.page == "docs/operate/runbook.md#vss-failed"
+
+
+def test_a_server_that_could_not_be_asked_is_explained_with_what_to_do_about_it() -> None:
+    whole = a_plan()
+    for obstacle, words in {
+        "the server was stopped": "start the server before its backup, or write 'agent: none'",
+        "Systems Manager does not know the server": "mend that on the server, in its instance profile or its network;",
+    }.items():
+        reason = without_asking(whole, obstacle).consistency.reason
+        [why] = explain(a_record(status="PartiallySuccessful", reason=reason)).causes
+        assert (why.what, why.do.startswith(words), why.page) == (
+            reason,
+            True,
+            "docs/operate/runbook.md#partially-successful",
+        )
 
 
 def test_a_run_that_is_as_good_as_can_be_needs_no_explanation() -> None:

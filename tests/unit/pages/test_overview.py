@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from quiesce.pages.found import Found, PolicyFound, RunningFound, ServerFound
+from quiesce.pages.found import Found, PolicyFound, RunningFound, ServerFound, Unprotected
 from quiesce.pages.overview import OverviewView, overview_view
 from quiesce.pages.render import overview_html
 from quiesce.pages.storage import chart
@@ -104,6 +104,14 @@ def test_what_nobody_has_looked_at_is_said_and_never_called_good() -> None:
     looked = overview_html(a_good_stack())
     assert "A policy covers every Windows server" in looked
     assert "Alarms were not looked at" not in looked
+
+
+def test_a_server_that_a_policy_means_by_now_is_not_shown_as_one_without() -> None:
+    """The look for such servers comes once an hour, and a policy may be newer."""
+    unprotected = [Unprotected(ONE, "SHOP-DB1", "no policy means it"), Unprotected(server_id(30), "PRINT01")]
+    view = overview_view(a_good_stack(unprotected=unprotected))
+    assert [each.name for each in view.unprotected or ()] == ["PRINT01"]
+    assert ("Servers without one", "1") in view.facts
 
 
 def test_a_stack_without_a_policy_says_how_to_begin() -> None:

@@ -53,6 +53,12 @@ def test_the_verdict_is_in_words(record: Record, word: str, headline: str, level
     assert bool(view.causes) == (record.status != "Successful")
 
 
+def test_a_cause_and_what_to_do_about_it_are_sentences() -> None:
+    [cause] = view_of(a_failed_run()).causes
+    assert cause.what.endswith("detach it from one server.")
+    assert cause.do == "Do what the message says, then start a new run."
+
+
 def test_what_the_policy_wanted_is_no_warning() -> None:
     assert view_of(a_good_run(consistency=CRASH)).level_mark.tone == "calm"
     assert view_of(a_partial_run()).level_mark.tone == "warn"
