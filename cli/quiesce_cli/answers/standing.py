@@ -4,25 +4,31 @@ from collections.abc import Sequence
 
 from quiesce.points.record import Record
 from quiesce.report import standing as report
+from quiesce.report.explaining import causes_of
 from quiesce_cli.answers.points import brief
 from quiesce_cli.answers.shapes import ServerStatus
 
 
-def standing(instance_id: str, policy: str, records: Sequence[Record]) -> ServerStatus:
+def standing(instance_id: str, policy: str, records: Sequence[Record], name: str = "") -> ServerStatus:
     """Return how a server stands in a policy.
 
     Args:
         instance_id: the server.
         policy: its name.
         records: the server's newest, of all its policies, in any order.
+        name: as EC2 has it now; without one, that of the newest run is taken.
     """
     found = report.standing(policy, records)
+    newest = max(records, key=lambda record: record.started_at, default=None)
+    causes = causes_of(found.newest) if found.newest and found.problem else []
     return ServerStatus(
         instance_id=instance_id,
-        name=next((r.instance_name for r in sorted(records, key=lambda r: r.started_at, reverse=True)), ""),
+        name=name or (newest.instance_name if newest else ""),
         policy=policy,
         good=bool(found.newest) and not found.problem,
         newest=brief(found.newest) if found.newest else None,
         newest_good=brief(found.newest_good) if found.newest_good else None,
         problem=found.problem,
+        since=found.since if found.problem else None,
+        do=causes[0].do if causes else "",
     )

@@ -36,11 +36,19 @@ def read_policies(bucket: Bucket) -> list[Judged]:
         return list(pool.map(lambda name: judge(*bucket.read_policy(name), name), sorted(names)))
 
 
-def servers_of(policies: Sequence[Judged]) -> dict[str, Resolved]:
-    """Return which servers each policy means now, by the policy's name, as the policy machine resolves them."""
+class Meant(NamedTuple):
+    """Which servers each policy means now, by its name, and the names of all servers by their ids."""
+
+    by_policy: dict[str, Resolved]
+    names: dict[str, str]
+
+
+def servers_of(policies: Sequence[Judged]) -> Meant:
+    """Return which servers the policies mean now, as the policy machine resolves them."""
     read = [policy for _, policy in policies if policy]
     candidates = find_candidates(client("ec2")) if read else []
-    return {policy.name: resolve(policy, candidates) for policy in read}
+    names = {each.instance_id: each.tags.get("Name", "") for each in candidates}
+    return Meant({policy.name: resolve(policy, candidates) for policy in read}, names)
 
 
 def put_policy(bucket: Bucket, name: str, content: bytes) -> str:

@@ -189,7 +189,7 @@ def _alarms(stack: Stack) -> Iterator[Finding]:
 
 
 def _servers(policies: Sequence[Judged]) -> Iterator[Finding]:
-    meant, asked = servers_of(policies), {policy.name: policy for _, policy in policies if policy}
+    meant, asked = servers_of(policies).by_policy, {policy.name: policy for _, policy in policies if policy}
     for name, resolved in meant.items():
         for words in [*resolved.warnings, *(note for note in resolved.notes if note.startswith(LEFT_OUT))]:
             yield _bad("servers", f"policy {name}: {words}", "mend the policy's targets, or the servers' tags")

@@ -20,14 +20,17 @@ AT_ONCE, AT_MOST = 2, 12
 
 @command(app, "status")
 def status(desk: Desk) -> Answer:
-    """Say whether all is good, what is not, since when."""
+    """Say whether all is good, what is not, since when, what to do."""
     stack, now = desk.stack, desk.clock.now()
     policies = read_policies(stack.bucket)
-    meant = servers_of(policies)
+    meant, names = servers_of(policies)
     wanted = [(server.instance_id, policy) for policy, resolved in meant.items() for server in resolved.targets]
     warnings = [f"{policy}: {words}" for policy, resolved in meant.items() for words in resolved.warnings]
     records, unread = _newest(stack, wanted)
-    servers = [standing(server, policy, records.get(server, [])) for server, policy in sorted(set(wanted))]
+    servers = [
+        standing(server, policy, records.get(server, []), names.get(server, ""))
+        for server, policy in sorted(set(wanted))
+    ]
     shape = Status(
         stack=stack.name,
         region=stack.region,

@@ -63,8 +63,8 @@ def _block(point: PointShape, local: Local) -> Group:
     head = Text.assemble((f"{STAR} " if point.recommended else "", "bold"), (utc(point.at), "bold"))
     head.append(f" ({here(point.at, local)})", style="dim")
     about = Text.assemble(coloured(point.consistency), ", ", coloured(point.status))
-    words = [] if point.root else ["without the root volume"]
-    words += [] if point.there else ["no server can be recovered from it"]
+    words = [] if point.root or not point.snapshots else ["without the root volume"]
+    words += [] if point.there else [f"no server can be recovered from it: {point.flaw}"]
     words += ["built"] if point.built else []
     more = f"{point.name} {point.instance_id}, {point.policy}, {point.size_gib} GiB".strip()
     return Group(

@@ -53,7 +53,13 @@ def _server(server: ServerStatus, now: datetime, local: Local) -> Iterator[Rende
     if server.newest and not server.good:
         run = server.newest
         yield field("newest", Text.assemble(coloured(run.status), f", {ago(run.at, now)}, {utc(run.at)}"))
+        if server.since and server.since.date() != run.at.date():
+            yield field("not good", Text(f"since {utc(server.since)}, {ago(server.since, now)}"))
+        if server.do:
+            yield field("do", Text(server.do))
         yield field("look", Text(f"quiesce explain {run.run_id}"))
+    elif not server.good:
+        yield field("do", Text(f"quiesce run {server.policy} {server.instance_id}"))
     good = server.newest_good
     if good is None:
         yield field("last good", Text("none among the newest runs" if server.newest else "never", style="yellow"))

@@ -15,6 +15,7 @@ from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, ShadowOutcome
 from quiesce.points.record import FailureRecord, Record
 from quiesce.recovery.flaws import FoundSnapshot
+from quiesce.report.explaining import causes_of
 from tests.project.test_links import anchors
 from tests.support.factories.run import INSTANCE, NOW, a_plan, a_record, a_script, a_session, snapshot_id, some_settings
 from tests.support.project import ROOT
@@ -56,7 +57,16 @@ def test_a_server_stands_as_its_newest_run_of_that_policy_ended() -> None:
     assert stands.newest is not None
     assert stands.newest_good is not None
     assert (stands.newest.run_id, stands.newest_good.run_id) == ("new", "old")
-    assert standing(INSTANCE, "files-nightly", [old]).good
+    assert (stands.since, stands.do) == (new.ended_at, causes_of(new)[0].do)
+    good = standing(INSTANCE, "files-nightly", [old])
+    assert (good.good, good.since, good.do) == (True, None, "")
+
+
+def test_a_server_is_called_as_ec2_calls_it_now_and_else_as_its_newest_run_did() -> None:
+    runs = [a_record(), a_record(run_id="old", instance_name="OLD", started_at=NOW - timedelta(days=1))]
+    assert standing(INSTANCE, "files-nightly", runs, "RENAMED").name == "RENAMED"
+    assert standing(INSTANCE, "files-nightly", runs).name == "FILES01"
+    assert standing(INSTANCE, "files-nightly", []).name == ""
 
 
 def test_a_server_without_a_run_of_that_policy_is_not_good() -> None:

@@ -284,6 +284,34 @@ def test_good_news_is_one_line() -> None:
     assert "No policy names a server yet." in printed(status_view.lines(good, local), None)
 
 
+def test_status_says_of_a_server_that_is_not_good_since_when_and_what_to_type() -> None:
+    run = a_record(status="Failed", reason="no agent", started_at=NOW, snapshots_at=None, ended_at=NOW)
+    bad = ServerStatus(
+        instance_id=INSTANCE,
+        name="DB1",
+        policy="orders",
+        good=False,
+        newest=brief(run),
+        newest_good=None,
+        problem="no agent",
+        since=NOW - timedelta(days=2),
+        do="start the agent",
+    )
+    never = bad.model_copy(update={"newest": None, "since": None, "do": ""})
+    text = printed(status_view.lines(STATUS.model_copy(update={"servers": [bad, never]}), local), NARROW)
+    assert "since 2026-03-12 01:30 UTC, 5 days ago" in text
+    assert "do            start the agent" in text
+    assert f"quiesce run orders {INSTANCE}" in text
+
+
+def test_a_point_that_cannot_be_recovered_from_says_why_where_there_is_room() -> None:
+    failed = a_record(status="Failed", reason="SnapshotRefused: it is attached twice", snapshots=[])
+    points = Points(points=shapes([failed], {}), more=0, left_out=0, problems=[])
+    text = " ".join(printed(points_view.lines(points, local), NARROW).split())
+    assert "no server can be recovered from it: its run failed: SnapshotRefused: it is attached twice" in text
+    assert "root" not in text
+
+
 def test_a_time_ago_is_as_exact_as_a_person_wants_to_know() -> None:
     passed = [timedelta(seconds=5), timedelta(minutes=5), timedelta(hours=47), timedelta(days=9, hours=5)]
     assert [ago(NOW - each, NOW) for each in passed] == ["just now", "5 min ago", "47 h ago", "9 days ago"]

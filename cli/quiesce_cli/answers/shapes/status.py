@@ -20,12 +20,16 @@ class ServerStatus(Shape):
     """How one server stands in one policy."""
 
     instance_id: Annotated[str, field("the server")]
-    name: Annotated[str, field("its name at its newest run; empty if there was none")]
+    name: Annotated[str, field("its tag Name, without one that of its newest run; empty if there is neither")]
     policy: Annotated[str, field("the policy that names it")]
     good: Annotated[bool, field("whether its newest run was Successful")]
     newest: Annotated[RunBrief | None, field("its newest run; null before the first")]
     newest_good: Annotated[RunBrief | None, field("its newest Successful run among those that were looked at")]
     problem: Annotated[str, field("what is not good, in words; empty if all is")]
+    since: Annotated[
+        datetime | None, field("when the first run ended of those in a row that are not good; null without one")
+    ] = None
+    do: Annotated[str, field("what to do about the newest run; empty if it is good, or there is none")] = ""
 
 
 class AlarmStatus(Shape):
