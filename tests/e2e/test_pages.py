@@ -56,6 +56,26 @@ def test_a_hostile_text_is_shown_as_it_is(browser: Browser, tmp_path: Path) -> N
     assert "{{7*7}}" in shown
 
 
+FOCUSED = """(() => {
+  const on = document.activeElement, style = getComputedStyle(on), box = on.getBoundingClientRect();
+  return [on.tagName + ' ' + (on.getAttribute('href') || ''), style.outlineStyle !== 'none' && box.width > 1];
+})()"""
+
+
+def test_a_page_is_walked_through_by_the_keyboard_and_shows_where_one_is(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "keys.html"
+    path.write_text(html_of("overview-troubled"), encoding="utf-8")
+    browser.look(**LOOKS["light"])
+    browser.open(path)
+    links = browser.run("[...document.links].map(a => 'A ' + a.getAttribute('href'))")
+    assert links[0] == "A #main"
+    for link in links:
+        browser.press_tab()
+        assert browser.run(FOCUSED) == [link, True]
+    browser.press_tab()
+    assert browser.run(FOCUSED) == ["SUMMARY ", True]
+
+
 @pytest.mark.parametrize("name", PICTURED)
 def test_a_page_looks_as_it_did_when_somebody_looked_at_it(name: str, browser: Browser, tmp_path: Path) -> None:
     for look, taken in list(take(browser, name, tmp_path)):

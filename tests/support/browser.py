@@ -126,6 +126,11 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", media="print" if printed else "", features=features)
 
+    def press_tab(self) -> None:
+        """Go on by the keyboard to what takes it next."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+
     def run(self, expression: str) -> Any:
         """Return what an expression of JavaScript comes to, a promise's value included."""
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
