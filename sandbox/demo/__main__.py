@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME
 from sandbox.aws.snapshots import RULES
-from sandbox.demo.commands import commands
+from sandbox.demo.commands import commands, to_look
 from sandbox.demo.pages import keep_pages
 from sandbox.demo.policy import play_policy
 from sandbox.demo.recovery import play_recovery, show_hand_over
@@ -126,7 +126,7 @@ def _open(aws: Sandbox, outputs: dict[str, str], server: Server) -> None:
     say(f"\n{paint('In another terminal:', BOLD)}")
     for name, value in credentials(aws.endpoint).items():
         say(f"  export {name}={value}")
-    for command in commands(outputs, server.instance_id):
+    for command in [*commands(outputs, server.instance_id), *to_look(sys.executable, PROJECT)]:
         say(f"  {command}")
     say(f"{paint('Ctrl-C', BOLD)} ends it.")
     threading.Event().wait()

@@ -1,6 +1,7 @@
 """What to try on the deployed stack, as commands to type."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 TRY = "try-1"
@@ -17,6 +18,16 @@ def commands(outputs: dict[str, str], instance_id: str) -> list[str]:
         _start(recover, {**point, "recovery_id": TRY}),
         f"aws s3 cp s3://{outputs['BucketName']}/recoveries/{TRY}/progress.txt -",
         f"aws stepfunctions list-executions --state-machine-arn {recover}",
+    ]
+
+
+def to_look(python: str, project: Path) -> list[str]:
+    """Return how to look at the stack with the project's own command line, in the terminal and in a browser."""
+    quiesce = f"{python} -m quiesce_cli"
+    return [
+        f"export PYTHONPATH={project}/src:{project}/cli",
+        f"{quiesce} status",
+        f"{quiesce} serve --allow-start",
     ]
 
 

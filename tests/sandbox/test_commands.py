@@ -15,6 +15,7 @@ from sandbox.demo import __main__ as demo
 from sandbox.demo.commands import commands
 from tests.support.factories.run import INSTANCE
 from tests.support.project import ROOT
+from tests.unit.cli.test_commands_on_pages import parse
 
 OUTPUTS = {"BackupMachineArn": "arn:backup", "RecoverMachineArn": "arn:recover", "BucketName": "bucket"}
 
@@ -75,3 +76,7 @@ def test_make_sandbox_deploys_by_itself_prints_the_commands_to_try_and_stays_unt
     said = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert f"export AWS_ENDPOINT_URL={PretendedSandbox.endpoint}" in said
     assert [line for line in said if line.startswith("aws ")] == commands(OUTPUTS, INSTANCE)
+    asked = [line.partition(" -m quiesce_cli ")[2] for line in said if line.startswith(sys.executable)]
+    assert asked == ["status", "serve --allow-start"]
+    for line in asked:
+        parse(f"quiesce {line}")
