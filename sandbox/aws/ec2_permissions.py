@@ -164,6 +164,7 @@ RULES: dict[str, Callable[[Any, dict[str, str]], Iterator[Permission]]] = {
     "CreateTags": _named("CreateTags", "ResourceId"),
     "DeleteTags": _named("DeleteTags", "ResourceId"),
     "DeleteSnapshot": _named("DeleteSnapshot", "SnapshotId"),
+    "LockSnapshot": _named("LockSnapshot", "SnapshotId"),
     "DescribeSnapshotAttribute": _named("DescribeSnapshotAttribute", "SnapshotId"),
     "RunInstances": _run_instances,
     "CreateVolume": _creating("CreateVolume", ("volume",), ("SnapshotId",)),

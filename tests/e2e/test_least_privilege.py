@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws.keys import KEYS
+from sandbox.aws.snapshot_use import LOCKS
 from sandbox.aws.snapshots import RULES
 from sandbox.executions import wait_for
 from tests.support.reverting import request_of
@@ -120,7 +121,7 @@ def recovered_without_an_image(aws, quiesce, record):
 
 
 def removed(aws, quiesce, server):
-    """Remove recovery points by their ids, one of them with built snapshots, and an image; one is held."""
+    """Remove recovery points by their ids, one of them with built snapshots, and an image; one is held, one locked."""
     images = sorted((i for i in aws.servers.backend().amis.values() if i.instance_id), key=lambda i: i.creation_date)
     for days, image in zip((9, 5), images, strict=False):
         image.creation_date -= timedelta(days=days)
@@ -128,6 +129,14 @@ def removed(aws, quiesce, server):
     record, with_built = json.loads(quiesce.back_up(server)["output"]), aws.servers.add("BUILT")
     whole = json.loads(quiesce.back_up(with_built, defaults={"vss": {}, "revert": "at-backup"})["output"])
     assert whole["built"]
+    lock = "name: files-nightly\nlock: {{mode: governance, days: 1}}\ntargets: [{{instance_id: {}}}]\n"
+    quiesce.put_policy("files-nightly", lock.format(with_built.instance_id))
+    assert json.loads(quiesce.retain(instance_id=with_built.instance_id)["output"])["locked"] == 1
+    assert {snapshot_id for snapshot_id, *_ in LOCKS.asked} == {
+        each["snapshot_id"] for each in [*whole["snapshots"], *whole["built"]]
+    }
+    aws.client("s3").delete_object(Bucket=quiesce.outputs["BucketName"], Key="policies/files-nightly.yaml")
+    LOCKS.reset()  # A person ends them.
 
     def remove(of, run_id):
         return quiesce.retain(instance_id=of.instance_id, remove=run_id, confirm=run_id)
@@ -254,6 +263,39 @@ def test_a_function_asks_by_our_document_alone_and_not_at_all_without_the_manage
     finally:
         iam.attach_role_policy(RoleName=role, PolicyArn=policy)
     assert refusal(ours) == "InvalidParameters"
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_the_pruner_locks_what_a_run_or_its_build_made_and_is_not_going_and_ends_no_lock(aws, quiesce):
+    server = aws.servers.add("SERVER1")
+    pruner, ec2 = quiesce.client_of("RetentionFunction", "ec2"), aws.client("ec2")
+
+    def is_denied(tags):
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+        given = {"TagSpecifications": [{"ResourceType": "snapshot", "Tags": pairs}]} if pairs else {}
+        snapshot_id = ec2.create_snapshot(VolumeId=server.volumes["C:"], **given)["SnapshotId"]
+        try:
+            pruner.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "UnauthorizedOperation"
+        with pytest.raises(ClientError, match="UnauthorizedOperation"):
+            pruner.unlock_snapshot(SnapshotId=snapshot_id)
+        return False
+
+    stack, run = {"quiesce:stack": "quiesce"}, {"quiesce:run": "run-1"}
+    built = {"quiesce:built-for": "run-1"}
+    for tags in (
+        {},
+        stack,
+        run,
+        {"quiesce:stack": "other", **run},
+        {**stack, **run, "quiesce:removing": "yes"},
+        {**stack, **built, "quiesce:recovery": "drill-7"},
+        {**stack, **built, "quiesce:removing": "yes"},
+    ):
+        assert is_denied(tags), tags
+    assert not is_denied({**stack, **run})
+    assert not is_denied({**stack, **built})
 
 
 @pytest.mark.usefixtures("set_aside")

@@ -372,6 +372,15 @@ def test_a_zone_whose_sign_is_the_opposite_is_remarked_on(cloud, files, look):
     assert "Etc/GMT+2 is UTC-2" in cloud.mails()[0][1]
 
 
+def test_what_a_lock_costs_beyond_the_rule_is_told_once(cloud, files, look):
+    files.put(f"{NIGHTLY}keep: {{daily: 14}}\nlock: {{mode: governance, days: 30}}\n")
+    look("orders")
+    look("orders")
+    [(subject, mail)] = cloud.mails()
+    assert subject == "Policy taken, with notes: orders"
+    assert "they stay 16 days longer, and each GiB that only they hold costs $0.03 more ($0.05 a month)" in mail
+
+
 def test_a_bad_file_without_a_text_in_force_leaves_the_schedules_that_are_there(cloud, files, look, schedules):
     """As after an update of the stack that refuses what an older one took."""
     files.put(NIGHTLY)

@@ -27,17 +27,17 @@ def test_each_step_of_the_function_is_one_state():
     assert {state["Parameters"]["step"] for state in TASKS.values()} == set(get_args(Step))
 
 
-def test_nothing_is_marked_or_deleted_in_a_dry_run_or_before_a_plan():
+def test_nothing_is_locked_marked_or_deleted_in_a_dry_run_or_before_a_plan():
     assert STATES["Servers"]["ItemProcessor"]["StartAt"] == "Plan"
     assert INNER["Plan"]["Next"] == "DryRun?"
     [choice] = INNER["DryRun?"]["Choices"]
     assert choice == {"Variable": "$.list.dry_run", "BooleanEquals": True, "Next": "Ended"}
-    leading = [name for name, state in INNER.items() if "Mark" in (state.get("Next"), state.get("Default"))]
-    assert leading == ["DryRun?"]
+    for later, leading in (("Lock", "DryRun?"), ("Mark", "Lock")):
+        assert [name for name, each in INNER.items() if later in (each.get("Next"), each.get("Default"))] == [leading]
     assert [name for name, state in INNER.items() if state.get("Next") == "Finish"] == ["Mark"]
 
 
-@pytest.mark.parametrize("state", ["Plan", "Mark", "Finish"])
+@pytest.mark.parametrize("state", ["Plan", "Lock", "Mark", "Finish"])
 def test_one_servers_failure_ends_in_its_own_item(state):
     assert INNER[state]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "GiveUp"}]
     assert INNER["GiveUp"]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Ended"}]

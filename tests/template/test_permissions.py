@@ -226,6 +226,18 @@ def test_retention_deletes_snapshots_with_our_runs_tag_and_its_mark_that_nobody_
     assert rights["MarkWhatBackupsBuilt"]["Condition"] == OURS | {"Null": free | built} | keys
 
 
+def test_retention_locks_what_a_run_or_its_build_made_and_is_not_going_and_nothing_can_end_a_lock():
+    rights = {s["Sid"]: s for s in statements("RetentionFunction") if "ec2:LockSnapshot" in listed(s["Action"])}
+    stays = {"aws:ResourceTag/quiesce:removing": "true"}
+    built = {"aws:ResourceTag/quiesce:built-for": "false", "aws:ResourceTag/quiesce:recovery": "true"}
+    assert {sid: each["Condition"] for sid, each in rights.items()} == {
+        "LockOurRecoveryPoints": OURS | {"Null": stays | {"aws:ResourceTag/quiesce:run": "false"}},
+        "LockWhatBackupsBuilt": OURS | {"Null": stays | built},
+    }
+    assert [p.function for p in permissions() if "ec2:LockSnapshot" in p.actions] == ["RetentionFunction"] * 2
+    assert "Unlock" not in TEXT.replace("UnlockSnapshot is granted nowhere", "")
+
+
 def test_a_recovery_may_change_only_what_a_recovery_of_this_stack_makes_at_the_time():
     ours = {
         "StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}},

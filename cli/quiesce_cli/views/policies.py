@@ -37,6 +37,8 @@ def _policy(policy: PolicyShape) -> Iterator[RenderableType]:
         yield field("server", Text(f"{target.servers}: {_how(target)}"))
     if (more := len(policy.targets) - NAMED_TARGETS) and more > 0:
         yield field("", Text(f"and {more} more"))
+    for remark in policy.remarks:
+        yield field("remark", Text(remark))
 
 
 def _how(target: PolicyTarget) -> str:

@@ -12,6 +12,7 @@ from quiesce.policy.alert import Alert
 from quiesce.policy.blackout import Blackout, read_blackout
 from quiesce.policy.keep import KeepSettings
 from quiesce.policy.local_times import local_time_text, read_span
+from quiesce.policy.lock import Lock
 from quiesce.policy.parts import Name, TagKey, TagValue
 from quiesce.policy.schedule import Schedule
 from quiesce.policy.selection import Candidate, Selector, meaning
@@ -35,7 +36,7 @@ class Policy(KeepSettings):
 
     ``schedules``: when EventBridge Scheduler starts it; none means by hand alone. ``except``: times at which they start
     nothing. ``latest_start``: a start that comes later than this after its time is left out.
-    With ``keep``, older recovery points go; ``timezone`` is the whole policy's.
+    With ``keep``, older recovery points go; ``timezone`` is the whole policy's. With ``lock``, EBS keeps whole ones.
     With ``alert``, people are told of each server that has no good recovery point for too long.
 
     ``exclude``: servers that are left out, whatever ``targets`` says. ``missing``: what is done about targets that
@@ -55,6 +56,7 @@ class Policy(KeepSettings):
     blackouts: Annotated[list[BlackoutText], Field(max_length=100)] = Field([], alias="except")
     latest_start: str = "1h"
     alert: Alert | None = None
+    lock: Lock | None = None
 
     @field_validator("tags")
     @classmethod

@@ -37,6 +37,7 @@ class Known:
     leased_until: datetime | None = None
     leased_by: str = ""
     removing: bool = False
+    locked: bool = False
 
 
 def point_of(

@@ -10,7 +10,7 @@ from quiesce.executions import Crossing, Execution, Failure
 from quiesce.policy.parts import InstanceId, Name
 from quiesce.validation import Advice, Form, validated
 
-Step = Literal["list", "plan", "mark", "finish", "give_up", "tell"]
+Step = Literal["list", "plan", "lock", "mark", "finish", "give_up", "tell"]
 PLAN_ID = Form(r"[0-9a-f]{16}|[A-Za-z0-9][A-Za-z0-9_-]{0,79}", "the id of a plan, or of the recovery point to remove")
 POLICY_RUN = Form(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}", "the id of a policy run")
 # By this Step Functions' console links an execution with the one that started it.
@@ -92,6 +92,13 @@ class Servers(Crossing):
     dry_run: bool
 
 
+class Locked(Crossing):
+    """The recovery points that are locked since now, and why some are not."""
+
+    locked: list[str]
+    problems: list[str]
+
+
 class Marked(Crossing):
     """The recovery points whose removal has begun now, and why some did not."""
 
@@ -100,11 +107,12 @@ class Marked(Crossing):
 
 
 class Finished(Crossing):
-    """What an execution removed of one server until ``at``, and what it could not; ``at`` is in UTC."""
+    """What an execution locked and removed of one server until ``at``, and what it could not; ``at`` is in UTC."""
 
     execution: str
     at: datetime
     instance_id: str
+    locked: list[str] = []
     removed: list[str]
     images: list[str]
     notes: list[str]
@@ -115,6 +123,7 @@ class Told(Crossing):
     """The whole execution in a few lines: its output."""
 
     servers: int
+    locked: int
     removed: int
     would_go: int
     problems: list[str]
@@ -131,6 +140,7 @@ class RetentionState(Crossing):
     list: Servers | None = None
     server: str = ""
     plan: ServerPlan | None = None
+    lock: Locked | None = None
     mark: Marked | None = None
     failure: Failure | None = None
 

@@ -36,7 +36,7 @@ from quiesce.aws.policies.policy_run_files import PolicyRunFiles
 from quiesce.aws.policies.schedules import Schedules
 from quiesce.aws.posture import stored
 from quiesce.aws.recovered import RecoveredGroup
-from quiesce.aws.retention import looks, removing
+from quiesce.aws.retention import locks, looks, removing
 from quiesce.aws.retention.server_lists import ServerLists
 from quiesce.aws.snapshot_blocks import Allowance, SnapshotBlocks
 from quiesce.aws.ssm import Guest
@@ -45,6 +45,7 @@ from quiesce.clock import Clock
 from quiesce.disks.raw import BLOCK_BYTES
 from quiesce.errors import AwsUnavailable, NotReady, OutcomeUnknown
 from quiesce.points.record import Record
+from quiesce.policy.lock import Lock
 from tests.support.factories.recovery import a_recovery_plan
 from tests.support.factories.run import INSTANCE, a_record, a_snapshot, snapshot_id
 from tests.support.project import ROOT
@@ -52,6 +53,7 @@ from tests.support.scripted_ssm import THE_DOCUMENT
 
 RUN = RunIdentity("run-1", "files", INSTANCE)
 PLAN = a_recovery_plan()
+LOCK = Lock(mode="governance", days=30)
 NIGHTLY: dict[str, Any] = {
     "ScheduleExpression": "cron(0 2 * * ? *)",
     "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -197,7 +199,8 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "looks.find_server": ("ec2", lambda ec2: looks.find_server(ec2, INSTANCE)),
     "looks._described": ("ec2", lambda ec2: looks.existing(ec2, "stack", INSTANCE)),
     "looks._in_images": ("ec2", lambda ec2: looks._in_images(ec2, [snapshot_id(0)])),
-    "looks._locked": ("ec2", lambda ec2: looks._locked(ec2, [snapshot_id(0)])),
+    "locks.locked": ("ec2", lambda ec2: locks.locked(ec2, [snapshot_id(0)])),
+    "locks.lock_snapshot": ("ec2", lambda ec2: locks.lock_snapshot(ec2, snapshot_id(0), LOCK, 30)),
     "looks._shared": ("ec2", lambda ec2: looks._shared(ec2, [snapshot_id(0)])),
     "stored.stored_snapshots": ("ec2", lambda ec2: list(stored.stored_snapshots(ec2, "stack"))),
     "stored.stored_images": ("ec2", lambda ec2: stored.stored_images(ec2, "stack")),
@@ -233,7 +236,7 @@ VOID = {
     *("bucket.keep_json", "child_blocks._call", "child_snapshots.complete_child"),
     *("child_snapshots.tag_child", "child_snapshots.delete_snapshot"),
     *("images.deregister", "items._write", "snapshots.tag_snapshots", "bucket.write_session_file", "bucket.write_json"),
-    *("removing.mark", "removing.delete"),
+    *("removing.mark", "removing.delete", "locks.lock_snapshot"),
     *("schedules.put", "schedules._update", "schedules.delete"),
     *("bucket.write_package", "bucket.write_text", "policy_run_files._write_file", "server_lists.write_servers"),
     "page_files.write_page",

@@ -43,6 +43,13 @@ def test_in_a_pipe_it_is_plain_and_no_line_is_cut(file: Path) -> None:
     ]
 
 
+def test_a_check_says_what_a_lock_costs_beyond_the_rule_and_is_good(file: Path) -> None:
+    file.write_text(f"{POLICY}keep: {{daily: 14}}\nlock: {{mode: governance, days: 30}}\n")
+    ended = started(file, stdout=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "remark 'lock' holds each recovery point for 30 days, and by 'keep' some" in " ".join(ended.stdout.split())
+
+
 @pytest.mark.parametrize("option", [(), ("--json",)])
 def test_a_reader_that_has_seen_enough_is_no_error(file: Path, option: tuple[str, ...]) -> None:
     read, write = os.pipe()

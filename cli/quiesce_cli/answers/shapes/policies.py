@@ -25,6 +25,7 @@ class PolicyShape(Shape):
     good: Annotated[bool, field("whether the file is a policy")]
     problem: Annotated[str, field("what is wrong, and what to write instead; empty if nothing is")]
     targets: Annotated[list[PolicyTarget], field("its entries of targets")]
+    remarks: Annotated[list[str], field("what a person should know of a good policy: what its lock costs")] = []
 
 
 class Policies(Shape):

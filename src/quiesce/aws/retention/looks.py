@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from quiesce import tags
 from quiesce.aws.clients import code_of, repeatable, tags_of
+from quiesce.aws.retention.locks import locked
 from quiesce.policy.selection import Candidate
 from quiesce.retention.gather import Existing
 
@@ -34,7 +35,7 @@ def uses(client: "EC2Client", snapshot_ids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(snapshot_ids), FILTER_VALUES):
         some = list(snapshot_ids[start : start + FILTER_VALUES])
-        found |= _shared(client, some) | _locked(client, some) | _in_images(client, some)
+        found |= _shared(client, some) | locked(client, some) | _in_images(client, some)
     return found
 
 
@@ -85,23 +86,6 @@ def _in_images(client: "EC2Client", snapshot_ids: Sequence[str]) -> dict[str, st
             for mapping in mappings
             if mapping.get("Ebs", {}).get("SnapshotId") in snapshot_ids
         }
-
-
-def _locked(client: "EC2Client", snapshot_ids: Sequence[str]) -> dict[str, str]:
-    # A lock that has expired no longer holds its snapshot.
-    filters: Any = [{"Name": "lock-state", "Values": ["compliance", "governance", "compliance-cooloff"]}]
-    found: dict[str, str] = {}
-    token: dict[str, Any] = {}
-    with repeatable("ec2:DescribeLockedSnapshots"):
-        while True:
-            answer = client.describe_locked_snapshots(Filters=filters, MaxResults=1000, **token)
-            for lock in answer["Snapshots"]:
-                if lock["SnapshotId"] in snapshot_ids:
-                    until = f" until {lock['LockExpiresOn']:%Y-%m-%d}" if "LockExpiresOn" in lock else ""
-                    found[lock["SnapshotId"]] = f"locked{until}"
-            if not answer.get("NextToken"):
-                return found
-            token = {"NextToken": answer["NextToken"]}
 
 
 def _shared(client: "EC2Client", snapshot_ids: Sequence[str]) -> dict[str, str]:

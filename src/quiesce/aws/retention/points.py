@@ -34,6 +34,7 @@ class Truth:
     leased_by: str
     removing: bool
     removed: bool
+    locked: bool
 
 
 class Points:
@@ -100,7 +101,7 @@ class Points:
 
     def truths(self, points: Sequence[ListedPoint]) -> dict[str, Truth]:
         """Return what the runs' own items say now, by run id."""
-        names = ("status", "leased_until", "leased_by", "removing_at", "removed_at")
+        names = ("status", "leased_until", "leased_by", "removing_at", "removed_at", "locked_until")
         keys = {point.run_id: (point.instance_id, f"run#{point.run_id}") for point in points}
         items = self._items.read_many(list(keys.values()), *names)
         return {run_id: _truth(items.get(key, {})) for run_id, key in keys.items()}
@@ -118,6 +119,11 @@ class Points:
             return True
         item = self._items.read(instance_id, f"run#{run_id}", "status", "leased_until", "removing_at")
         return "removing_at" not in item and int(item.get("leased_until", 0)) > now.timestamp()
+
+    def keep_locked(self, point: ListedPoint, until: datetime) -> None:
+        """Keep that a recovery point was locked, so that no execution does it again."""
+        key, values = (point.instance_id, f"run#{point.run_id}"), {":until": until.isoformat()}
+        self._items.update(*key, "SET locked_until = :until", "attribute_exists(#record)", values)
 
     def begin_removal(self, point: ListedPoint, because: str, now: datetime) -> bool:
         """Mark a recovery point before its first deletion; False if it is leased, or its removal has begun."""
@@ -179,6 +185,7 @@ def _truth(item: Mapping[str, str]) -> Truth:
         leased_by=item.get("leased_by", ""),
         removing="removing_at" in item,
         removed="removed_at" in item,
+        locked="locked_until" in item,
     )
 
 

@@ -1,6 +1,7 @@
 """The retention machine: every state is one step of one function, in the order of the machine.
 
-list and give_up (here), plan (``plan``), mark and finish (``remove``), tell (``tell``). Each step may be repeated.
+list and give_up (here), plan (``plan``), lock (``lock``), mark and finish (``remove``), tell (``tell``). Each step
+may be repeated.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from quiesce.errors import NotReady, PruningBusy
 from quiesce.executions import Cause, Crossing, cause_of
 from quiesce.retention.state import Finished, RetentionState, ServerPlan, Servers
 from quiesce.settings import Settings
+from quiesce.steps.retention.lock import Locker
 from quiesce.steps.retention.plan import Planner
 from quiesce.steps.retention.remove import Remover
 from quiesce.steps.retention.tell import Teller
@@ -72,8 +74,9 @@ class RetentionStep:
                 return self._plan(state)
             case "mark":
                 return self._remover.mark(state, now)
-            case "finish":
-                return self._remover.finish(state, remaining_ms, now)
+            case "lock" | "finish":
+                act = self._remover.finish if state.step == "finish" else Locker(self.ec2, self._planner).lock
+                return act(state, remaining_ms, now)
             case "give_up":
                 return self._give_up(state)
             case "tell":

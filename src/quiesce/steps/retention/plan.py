@@ -111,7 +111,12 @@ class Planner:
                 self.points.forget(listed)
             else:
                 known[listed.run_id] = Known(
-                    listed, truth.status, truth.leased_until, truth.leased_by, removing=truth.removing
+                    listed,
+                    truth.status,
+                    truth.leased_until,
+                    truth.leased_by,
+                    removing=truth.removing,
+                    locked=truth.locked,
                 )
         clock = clock_problem(now, theirs) if theirs else NO_DATE
         return Gathered(known, existing(self.ec2, self.stack, instance_id), server, clock)

@@ -106,10 +106,11 @@ class Remover:
             execution=state.execution.id,
             at=now,
             instance_id=state.server,
+            locked=state.lock.locked if state.lock else [],
             removed=[],
             images=[],
             notes=[],
-            problems=list(state.mark.problems) if state.mark else [],
+            problems=[problem for each in (state.lock, state.mark) if each for problem in each.problems],
         )
         waiting = []
         for known in begun:

@@ -44,9 +44,14 @@ class Teller:
         if problems:
             text = "\n".join([*problems[:TOLD], "", "docs/operate/runbook.md, Recovery points are not removed."])
             topic.publish(self.sns, self.topic_arn, "quiesce: recovery points were not removed", text)
-        removed = sum(len(each.removed) for each in mine)
         return Told(
-            servers=len(servers), removed=removed, would_go=0, problems=problems[:TOLD], notes=notes[:TOLD], plans=[]
+            servers=len(servers),
+            locked=sum(len(each.locked) for each in mine),
+            removed=sum(len(each.removed) for each in mine),
+            would_go=0,
+            problems=problems[:TOLD],
+            notes=notes[:TOLD],
+            plans=[],
         )
 
     def _tell_plans(self, state: RetentionState, servers: list[str], mine: list[Finished]) -> Told:
@@ -60,7 +65,13 @@ class Teller:
         problems += [f"{server}: {failed.get(server, unknown)}" for server in servers if server not in planned]
         would = sum(group.going for group in groups)
         return Told(
-            servers=len(servers), removed=0, would_go=would, problems=problems[:TOLD], notes=[], plans=texts[:TOLD]
+            servers=len(servers),
+            locked=0,
+            removed=0,
+            would_go=would,
+            problems=problems[:TOLD],
+            notes=[],
+            plans=texts[:TOLD],
         )
 
     def _servers(self, state: RetentionState) -> list[str]:
