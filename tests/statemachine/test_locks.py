@@ -3,6 +3,7 @@
 import pytest
 
 from quiesce.aws.items import Items
+from quiesce.steps.retention import lock
 from sandbox.aws.snapshot_use import LOCKS
 from tests.statemachine.generations import DAY_S, Generations
 from tests.support.wire import answer_lost, dies_after, dies_before, refused
@@ -20,7 +21,7 @@ def generations(machine, cloud, server, monkeypatch):
 
 
 def asked() -> list[tuple[str, int, int]]:
-    return [lock[1:] for lock in LOCKS.asked]
+    return [each[1:] for each in LOCKS.asked]
 
 
 def locked(generations) -> set[str]:
@@ -33,12 +34,12 @@ def locked(generations) -> set[str]:
     return {run_id for run_id, states in found.items() if states == {True}}
 
 
-@pytest.mark.parametrize(("lock", "hours"), [(GOVERNANCE, 0), (COMPLIANCE, 24)])
-def test_a_whole_recovery_point_is_locked_raw_and_built_snapshots_alike(generations, lock, hours):
-    generations.put_policy(lock=lock)
+@pytest.mark.parametrize(("of_policy", "hours"), [(GOVERNANCE, 0), (COMPLIANCE, 24)])
+def test_a_whole_recovery_point_is_locked_raw_and_built_snapshots_alike(generations, of_policy, hours):
+    generations.put_policy(lock=of_policy)
     night = generations.night(built=True)
     assert generations.prune().output["locked"] == 1
-    assert asked() == [(lock["mode"], 30, hours)] * 6
+    assert asked() == [(of_policy["mode"], 30, hours)] * 6
     assert locked(generations) == {night}
 
 
@@ -46,8 +47,8 @@ def test_a_policy_without_keep_locks_too_and_one_without_lock_locks_nothing(gene
     cloud.put_policy({"targets": [{"instance_id": generations.server.instance_id}], "name": "nightly"})
     generations.nights(2)
     assert generations.prune().output["locked"] == 0
-    lock = {"name": "nightly", "lock": GOVERNANCE}
-    cloud.put_policy({"targets": [{"instance_id": generations.server.instance_id}], **lock})
+    targets = [{"instance_id": generations.server.instance_id}]
+    cloud.put_policy({"targets": targets, "name": "nightly", "lock": GOVERNANCE})
     assert generations.prune().output["locked"] == 2
 
 
@@ -77,7 +78,7 @@ def test_a_lock_that_a_person_made_is_left_alone(generations):
     first, *others = generations.snapshot_ids(night)
     LOCKS.held[first] = ("governance", generations.machine.clock.now_s + 900 * DAY_S)
     assert generations.prune().output["locked"] == 1
-    assert sorted(lock[0] for lock in LOCKS.asked) == sorted(others)
+    assert sorted(each[0] for each in LOCKS.asked) == sorted(others)
 
 
 def test_a_policy_that_locks_late_locks_for_the_days_that_are_left(generations):
@@ -172,11 +173,10 @@ FAULTS = [(call, fault) for call in ("ec2:LockSnapshot", "dynamodb:UpdateItem")
           for fault in (answer_lost, dies_before, dies_after)]  # fmt: skip
 
 
-@pytest.mark.parametrize("lock", [GOVERNANCE, COMPLIANCE, {"mode": "compliance", "days": 30, "i_know": True}])
+@pytest.mark.parametrize("of_policy", [GOVERNANCE, COMPLIANCE, {"mode": "compliance", "days": 30, "i_know": True}])
 @pytest.mark.parametrize(("call", "fault"), FAULTS)
-def test_a_lock_that_was_cut_off_anywhere_is_made_once(generations, call, fault, lock):
-    """Also where EC2 refuses the repeated call: that lock is there, and nobody is told of a problem."""
-    generations.put_policy(lock=lock)
+def test_a_lock_that_was_cut_off_anywhere_is_made_once(generations, call, fault, of_policy):
+    generations.put_policy(lock=of_policy)
     nights = generations.nights(3)
     ends = {generations.machine.clock.now_s + days * DAY_S for days in (28, 29, 30)}
     generations.machine.wire.on(call, fault, nth=2, times=2)
@@ -192,8 +192,27 @@ def test_a_lock_that_was_cut_off_anywhere_is_made_once(generations, call, fault,
 def test_an_accepted_call_is_no_lock(generations, monkeypatch):
     generations.night()
     with monkeypatch.context() as patched:
-        patched.setattr("quiesce.steps.retention.lock.lock_snapshot", lambda *_: "")
+        patched.setattr(lock, "lock_snapshot", lambda *_: "")
         assert generations.prune().output["locked"] == 0
+    assert generations.prune().output["locked"] == 1
+
+
+def test_a_refused_call_is_no_problem_where_the_lock_is_there(generations, monkeypatch):
+    """By an answer that was lost, or another execution at the same time."""
+    generations.night()
+    made = lock.lock_snapshot
+    with monkeypatch.context() as patched:
+        patched.setattr(lock, "lock_snapshot", lambda *given: made(*given) or f"{given[1]} is not locked: refused")
+        told = generations.prune().output
+    assert (told["locked"], told["problems"]) == (1, [])
+
+
+def test_what_one_call_has_no_time_for_the_next_execution_locks(generations):
+    generations.night()
+    generations.machine.remaining_ms = lock.RESERVE_MS
+    told = generations.prune().output
+    assert (told["locked"], told["problems"], LOCKS.asked) == (0, [], [])
+    generations.machine.remaining_ms = lock.RESERVE_MS + 1
     assert generations.prune().output["locked"] == 1
 
 

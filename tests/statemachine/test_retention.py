@@ -1,8 +1,13 @@
 """Recovery points are removed by the rule, and nothing else ever is: whole executions, and what exists after them."""
 
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
 import pytest
 
 from quiesce.aws.items import Items
+from quiesce.aws.retention.points import Points
+from quiesce.steps.retention.remove import RESERVE_MS
 from sandbox.aws.recycle_bin import BIN
 from sandbox.aws.snapshot_use import LOCKS
 from tests.statemachine.generations import DAY_S, Generations
@@ -10,6 +15,17 @@ from tests.support.wire import answer_lost, dies_after, dies_before, refused
 
 CHANGES = ("ec2:DeleteSnapshot", "ec2:CreateTags", "dynamodb:UpdateItem", "s3:PutObject")
 THROTTLED = "RequestLimitExceeded"
+
+
+def once_done(wire, action):
+    """Let somebody do this before the request takes effect."""
+
+    def fault(_request, effect):
+        with wire.listen(on=False):
+            action()
+        return effect()
+
+    return fault
 
 
 @pytest.fixture
@@ -409,6 +425,25 @@ def test_two_policies_on_one_server_each_go_by_their_own_rule(generations):
     assert set(generations.left()) == {*nightly[1:], weekly[-1]}
 
 
+@pytest.mark.parametrize("kept", ["held", "locked"])
+def test_a_hold_or_a_lock_counts_for_its_recovery_point_alone_with_two_policies_on_one_server(generations, kept):
+    """The other policy's of the same night goes by its own rule, and both share the server's volumes."""
+    generations.put_policy(name="weekly", keep={"last": 1})
+    generations.nights(1)
+    generations.nights(1, policy="weekly")
+    generations.settle()
+    nightly, weekly = generations.nights(4), generations.nights(3, policy="weekly")
+    if kept == "held":
+        generations.tag(weekly[0], hold="anna: the audit")
+    else:
+        locked = generations.snapshot_ids(weekly[0])[0]
+        LOCKS.held[locked] = ("governance", generations.machine.clock.now_s + 99 * DAY_S)
+    assert generations.prune().output["removed"] == 2 + 2
+    assert generations.left() == dict.fromkeys([*nightly[1:], weekly[0], weekly[-1]], 3)
+    text = generations.prune(mode="dry-run", instance_id=generations.server.instance_id).output["plans"][0]
+    assert " ".join(text.split()).count(f" keep {kept}") == 1
+
+
 @pytest.mark.parametrize("which", [-1, 0])
 def test_a_person_removes_one_by_its_id_also_the_last(five, which):
     generations, nights = five
@@ -430,6 +465,130 @@ def test_a_person_cannot_remove_what_is_held(five):
     held = generations.snapshot_ids(nights[0])[:1]
     generations.cloud.ec2.delete_tags(Resources=held, Tags=[{"Key": "quiesce:hold"}])
     assert generations.prune(instance_id=server, remove=nights[0], confirm=nights[0]).output["removed"] == 1
+
+
+@pytest.mark.parametrize("why", ["unknown", "clock", "leased meanwhile"])
+def test_what_a_person_asks_for_and_is_not_possible_is_told_and_nothing_is_removed(five, why):
+    generations, nights = five
+    server, machine, run_id = generations.server.instance_id, generations.machine, nights[0]
+    before, points = generations.left(), Points(generations.cloud.dynamodb, "quiesce-table")
+    words = f"'{run_id}' is in use by now. Remedy: remove it when that has ended"
+    match why:
+        case "unknown":
+            run_id, words = "nightly-999", f"{server} has no recovery point 'nightly-999'"
+        case "clock":
+            machine.clock.aws_ahead_s, words = 600, "the function's clock says"
+        case "leased meanwhile":
+            until = datetime.fromtimestamp(machine.clock.now_s + 3600, UTC)
+            lease = lambda: points.lease(server, run_id, "drill", until - timedelta(hours=1), until)  # noqa: E731
+            machine.wire.on("ec2:DescribeImages", once_done(machine.wire, lease), nth=2)
+    told = generations.prune(instance_id=server, remove=run_id, confirm=run_id).output
+    assert told["removed"] == 0
+    assert words in str(told["problems"])
+    assert generations.left() == before
+    # The server is free for others at once.
+    machine.clock.aws_ahead_s = 0
+    assert generations.prune().output["removed"] >= 2
+
+
+def test_a_plan_that_changes_between_its_showing_and_its_doing_waits_for_the_next_run(five):
+    generations, nights = five
+    machine = generations.machine
+
+    def one_more():
+        if machine._state == "Mark":
+            generations.night()
+        else:
+            machine.before("retention", one_more)
+
+    machine.before("retention", one_more)
+    told = generations.prune().output
+    assert told["removed"] == 0
+    assert "policy nightly: its recovery points changed meanwhile; the next run looks" in str(told["problems"])
+    assert set(nights) <= set(generations.left())
+    assert generations.prune().output["removed"] == 4
+
+
+def test_one_that_is_leased_between_the_plan_and_its_mark_stays_and_is_told(five, monkeypatch):
+    generations, nights = five
+    begin = Points.begin_removal
+    refuse = lambda points, point, *rest: point.run_id != nights[0] and begin(points, point, *rest)  # noqa: E731
+    with monkeypatch.context() as patched:
+        patched.setattr(Points, "begin_removal", refuse)
+        told = generations.prune().output
+    assert told["removed"] == 2
+    assert f"{nights[0]} is in use by now, or being removed" in str(told["problems"])
+    assert generations.left()[nights[0]] == 3
+
+
+def test_what_one_call_has_no_time_for_another_call_removes(five):
+    generations, nights = five
+    generations.machine.remaining_ms = RESERVE_MS - 1
+    told = generations.prune().output
+    assert told["removed"] == 0
+    assert f"{nights[0]} has to wait for another call" in str(told["problems"])
+    generations.machine.remaining_ms = RESERVE_MS
+    generations.machine.clock.now_s += 3600
+    assert generations.prune().output["removed"] == 3
+
+
+def test_snapshots_that_somebody_deletes_first_are_gone_and_no_problem(five):
+    generations, nights = five
+    machine, first = generations.machine, generations.snapshot_ids(nights[0])
+    for call in ("ec2:CreateTags", "ec2:DeleteSnapshot"):
+        gone = first.pop()
+        delete = partial(generations.cloud.ec2.delete_snapshot, SnapshotId=gone)
+        machine.wire.on(call, once_done(machine.wire, delete))
+    told = generations.prune().output
+    assert (told["removed"], told["problems"]) == (3, [])
+    assert set(generations.left()) == set(nights[2:])
+
+
+def test_a_mark_that_ec2_refuses_keeps_every_snapshot_of_its_recovery_point(five):
+    """What a recovery may still choose must be whole."""
+    generations, nights = five
+    generations.machine.wire.on("ec2:CreateTags", refused("UnauthorizedOperation", 403), nth=2)
+    told = generations.prune().output
+    assert told["removed"] == 2
+    assert " can't be marked: " in str(told["problems"])
+    assert [generations.left().get(night, 3) for night in generations.made] == [3] * 6
+    assert generations.prune().output["removed"] == 1
+    assert set(generations.left()) == set(nights[2:])
+
+
+def test_an_image_that_ec2_does_not_let_go_is_told_and_tried_again(five, monkeypatch):
+    generations, _ = five
+    with monkeypatch.context() as patched:
+        patched.setattr("quiesce.steps.retention.remove.retired", lambda *_: ["ami-0123456789abcdef0"])
+        generations.machine.wire.on("ec2:DeregisterImage", refused("UnauthorizedOperation", 403))
+        told = generations.prune().output
+    assert told["removed"] == 3
+    assert "ami-0123456789abcdef0: " in str(told["problems"])
+
+
+def test_a_run_whose_record_is_gone_from_the_table_is_no_recovery_point_any_more(five):
+    """Its snapshots were being removed when it went: they go, and there is nothing to write into."""
+    generations, nights = five
+    machine, server = generations.machine, generations.server.instance_id
+
+    def without_record():
+        if machine._state == "Finish":
+            key = {"pk": {"S": server}, "sk": {"S": f"run#{nights[0]}"}}
+            generations.cloud.dynamodb.update_item(
+                TableName="quiesce-table",
+                Key=key,
+                UpdateExpression="SET #record = :bad",
+                ExpressionAttributeNames={"#record": "record"},
+                ExpressionAttributeValues={":bad": {"S": "{"}},
+            )
+        else:
+            machine.before("retention", without_record)
+
+    machine.before("retention", without_record)
+    told = generations.prune().output
+    assert (told["removed"], told["problems"]) == (3, [])
+    item = generations.cloud.items()[server, f"run#{nights[0]}"]
+    assert (item["record"], "removed_at" in item) == ("{", True)
 
 
 def test_a_server_with_many_runs_is_listed_by_its_points_and_not_by_its_records(five, monkeypatch):

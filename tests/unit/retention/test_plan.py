@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quiesce.retention.listing import describe
 from quiesce.retention.plan import Former, Group, clock_problem, idle_parts, make_plan
-from tests.unit.retention.histories import NOW, a_point, a_rule, nights
+from tests.unit.retention.histories import NOW, a_point, a_rule, histories, nights, rules, second_reading
 
 GROUP = Group("i-0123456789abcdef0", "orders")
 
@@ -43,6 +45,50 @@ def test_a_changed_rule_removes_for_three_days_nothing_that_the_former_one_keeps
         "n001",
         "n000",
     ]
+
+
+# The rules before, each with the hours since it was replaced; None: every recovery point stayed.
+FORMERS = st.lists(st.tuples(st.none() | rules(), st.integers(0, 100)), max_size=3)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(histories(), rules(), FORMERS)
+def test_a_changed_rule_removes_only_what_no_rule_of_the_last_three_days_keeps(points, rule, changes) -> None:
+    formers = [Former(old, NOW - timedelta(hours=hours)) for old, hours in changes]
+    plan = make_plan(GROUP, points, rule, NOW, formers=formers)
+    stays = second_reading(points, rule, NOW)
+    for old, hours in changes:
+        if hours < 72:
+            kept = second_reading(points, old, NOW) if old else {p.run_id for p in points if not p.removing}
+            stays |= kept
+    assert set(going(plan)) == {point.run_id for point in points} - stays
+    confirmed = make_plan(GROUP, points, rule, NOW, formers=formers, confirmed=plan.plan_id)
+    assert set(going(confirmed)) == {p.run_id for p in points} - second_reading(points, rule, NOW)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=30),
+    st.lists(rules(), min_size=4, max_size=4),
+    st.integers(1, 3),
+)
+def test_over_any_changes_of_the_rule_nothing_goes_that_a_rule_of_these_days_keeps_nor_by_a_second_look(
+    in_force, choice, looks
+) -> None:
+    """Night by night with a new recovery point; in the end the last rule alone decides, however often it was looked."""
+    formers, left, before = [], [], choice[in_force[0]]
+    for number, night in enumerate(nights(len(in_force) + 4)):
+        rule = choice[in_force[min(number, len(in_force) - 1)]]
+        if rule != before:
+            formers.append(Former(before, night.at))
+        before, recent = rule, [former.rule for former in formers if night.at < former.changed_at + timedelta(days=3)]
+        left.append(night)
+        must = set().union(*(second_reading(left, each, night.at) for each in [rule, *recent]))
+        for _ in range(looks):
+            gone = going(make_plan(GROUP, left, rule, night.at, formers=formers))
+            left = [point for point in left if point.run_id not in gone]
+        assert must <= {point.run_id for point in left}
+    assert {point.run_id for point in left} == second_reading(left, before, left[-1].at)
 
 
 def test_a_person_ends_these_days_with_this_very_plan_and_with_no_other() -> None:
