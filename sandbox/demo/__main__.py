@@ -14,6 +14,7 @@ from typing import Any
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME
 from sandbox.aws.snapshots import RULES
 from sandbox.demo.commands import commands, to_look
+from sandbox.demo.month import play_month
 from sandbox.demo.pages import keep_pages
 from sandbox.demo.policy import play_policy
 from sandbox.demo.recovery import play_recovery, show_hand_over
@@ -107,6 +108,8 @@ def _everything(aws: Sandbox, outputs: dict[str, str], server: Server) -> Path:
     play_policy(aws, outputs)
     say()
     overview = keep_pages(aws, outputs["BucketName"])
+    # Each record that says of its removal gets a page anew: nobody waits for those.
+    play_month(aws, outputs, server, held)
     show_hand_over(handed)
     return overview
 

@@ -49,9 +49,9 @@ def test_the_demo_deploys_backs_up_shows_the_torn_data_recovers_and_leaves_pages
     ]
     assert "PartiallySuccessful: the server thawed by itself" in stopped
     assert "thawed by    the server itself" in stopped
-    recoveries, policy = last.split("Policy started with")
+    recoveries, after = last.split("Policy started with")
     assert_recovered(*recoveries.split("Recovery started with")[1:])
-    assert_summed_up_and_handed_over(*policy.split("Hand-over of the recovered server"))
+    assert_what_follows_a_recovery(*re.split("A month of nights|Hand-over of the recovered server", after))
     assert not running_with(str(PROJECT / ".sandbox"))
     assert_it_ends_with_pages_to_look_at(said)
 
@@ -77,9 +77,35 @@ def assert_it_ends_with_pages_to_look_at(said: str) -> None:
             assert faults(browser, page) == [], page
 
 
-def assert_summed_up_and_handed_over(policy: str, last: str) -> None:
-    """Check what the demo ends with."""
+def assert_what_follows_a_recovery(policy: str, month: str, handed_over: str) -> None:
     assert_summed_up(policy)
+    assert_pruned(month)
+    assert_handed_over(handed_over)
+
+
+def assert_pruned(month: str) -> None:
+    """Check that the table has a reason for each of 31 nights, and that what it says went is gone."""
+    rows = re.findall(
+        r"^  \d{4}-\d\d-\d\d 02:00 +nights-\d{8} +\w+ +application +(keep|remove) +(\S.*)$", month, re.MULTILINE
+    )
+    assert len(rows) == 31
+    reasons = {words for keep, words in rows if keep == "keep"}
+    assert any(
+        words.startswith("newest, newest successful, newest application, at_least 1 of 3, daily 1 of 7")
+        for words in reasons
+    )
+    for part in ("daily 7 of 7", "weekly 4 of 4", "monthly 2 of 2", "held: anna: the audit"):
+        assert any(part in words for words in reasons), part
+    going = {words for keep, words in rows if keep == "remove"}
+    assert {words.partition(", and ")[0] for words in going} == {"no rule keeps it", "not whole"}
+    assert "go only with a person's word" in month
+    removed, left = re.findall(r"Removed (\d+) recovery points; (\d+) are left", month)[0]
+    kept = sum(keep == "keep" for keep, _ in rows)
+    assert (int(removed), int(left)) == (31 - kept, kept)
+
+
+def assert_handed_over(last: str) -> None:
+    """Check what the demo ends with."""
     last = last.partition("Try next")[0]
     assert re.search(r"^  server +SERVER1 \(i-[0-9a-f]{17}\), [0-9.]+; ", last, re.MULTILINE)
     assert re.search(r"^  session +https://", last, re.MULTILINE)
