@@ -189,7 +189,7 @@ MISSPELLED = {
     "colour: red": (
         ": colour: is not a field that quiesce knows."
         " Remedy: remove it; known here: keep, at_least, partial_counts, keep_partial_days, timezone, name, owner,"
-        " tags, defaults, targets, exclude, missing, max_concurrency, schedules, except, latest_start, alert."
+        " tags, defaults, targets, exclude, missing, max_concurrency, schedules, except, latest_start, alert, lock."
     ),
 }
 
