@@ -11,6 +11,7 @@ from quiesce.errors import Refused
 from quiesce.policy.alert import Alert
 from quiesce.policy.file import read_policy
 from quiesce.policy.keep import Keep
+from quiesce.policy.lock import Lock
 from quiesce.policy.parts import ImageRenewal, Scripts, VolumeChoice
 from quiesce.policy.policy import Policy, Target
 from quiesce.policy.schedule import Schedule
@@ -40,6 +41,7 @@ PLACES: dict[type[BaseModel], Place] = {
     Policy: Place("policy: ", lambda part: {**a_policy_document(), **part}),
     Keep: Place("policy: keep.", lambda part: {**a_policy_document(), "keep": part}, {"daily": 1}),
     Alert: Place("policy: alert.", lambda part: a_policy_document(alert=part), {"no_good_point_for": "26h"}),
+    Lock: Place("policy: lock.", lambda part: a_policy_document(lock=part), {"mode": "governance", "days": 30}),
     TargetSettings: Place("policy: defaults.", lambda part: a_policy_document(defaults=part)),
     Target: Place("policy: targets[0].", lambda part: a_policy_document(targets=[{"instance_id": INSTANCE, **part}])),
     Selector: Place("policy: exclude[0].", lambda part: a_policy_document(exclude=[part]), {"tag_key": "Backup"}),
