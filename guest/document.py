@@ -18,7 +18,7 @@ FOLDER = HERE / "parts"
 # In this order: the parameters first, then what happens, in its order, then what that is made of; the call comes last.
 BASE = ("state", "identity", "programs", "text")
 MAKING = ("session", "clone", "saving", "tasks", "invoking", "files")
-LOOK = ("look_parameters", "setup", "look", "inventory", "collect", "cim", *BASE, "answer")
+LOOK = ("look_parameters", "setup", "look", "examine", "inventory", "collect", "cim", *BASE, "answer")
 ACTING = ("act", "stage", "judging", "folder", "requests", "recovered")
 ACT = ("act_parameters", "setup", *ACTING, *MAKING, *BASE, "answer")
 WATCHING = ("runner", "scripts", "shadow_copies", "cim", "processes")
@@ -51,10 +51,10 @@ Parameters = dict[str, tuple[str | None, str, str]]
 COMMON: Parameters = {
     "RunId": (None, "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", "The run of the backup."),
     "Attempt": ("1", "^[1-9][0-9]?$", "The attempt within the run."),
-    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "inventory, stage, recovered: the server."),
+    "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "The server that is meant."),
 }
 LOOK_PARAMETERS: Parameters = {
-    "Verb": (None, "^(inventory|collect)$", "The verb for the server."),
+    "Verb": (None, "^(inventory|examine|collect)$", "The verb for the server."),
     **COMMON,
     "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
     "CollectOutput": ("false", "^(true|false)$", "collect: send the scripts' output, too."),
@@ -112,16 +112,20 @@ def joined(names: Iterable[str], texts: Mapping[str, str]) -> str:
     return "\n".join(texts[name] for name in names)
 
 
+def parts_of_scripts() -> dict[str, tuple[str, ...]]:
+    """Return the names of the parts of each script: ``look``, ``act`` and ``quiesce``."""
+    return {document.file.stem: document.parts for document in DOCUMENTS} | {SESSION_SCRIPT.stem: SESSION}
+
+
 def scripts(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the three scripts, before anything is left out of them: ``look``, ``act`` and ``quiesce``."""
-    parts = {document.file.stem: document.parts for document in DOCUMENTS} | {SESSION_SCRIPT.stem: SESSION}
-    return {name: joined(names, texts) for name, names in parts.items()}
+    return {name: joined(names, texts) for name, names in parts_of_scripts().items()}
 
 
 def place(script: str, line: int) -> str:
     """Return the part, and the line in it, of a line of one of the three scripts: ``runner.ps1:12``."""
     texts = read_parts()
-    for name in {document.file.stem: document.parts for document in DOCUMENTS}.get(script, SESSION):
+    for name in parts_of_scripts()[script]:
         lines = texts[name].count("\n") + 1
         if line <= lines:
             return f"{name}.ps1:{line}"

@@ -34,6 +34,7 @@ STEPS = (
     "revert",
     "recover",
     "retention",
+    "doctor",
     "resolve",
     "summarize",
     "schedule",

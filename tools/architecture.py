@@ -27,7 +27,7 @@ LAYERS = (
     "points",
     "revert",
     "backup policy_run recovery retention schedules",
-    "posture",
+    "posture doctor",
     "report",
     "pages",
     "aws",

@@ -2,7 +2,7 @@
 
 function Read-Program([string]$Name, [string]$Arguments) {
     # What a Windows program prints, byte for byte, in the server's language and code page.
-    $tail = @{ Bytes = @(); Mark = 'unreadable-' }
+    $tail = @{ Bytes = @(); Mark = 'unreadable-'; Why = '' }
     try {
         $process = Start-Program (Get-SystemFile $Name) $Arguments ''
         $memory = New-Object IO.MemoryStream
@@ -11,7 +11,10 @@ function Read-Program([string]$Name, [string]$Arguments) {
         if ($process.ExitCode -ne 0) { throw "exit code $($process.ExitCode)" }
         $tail.Bytes = $memory.ToArray()
         $tail.Mark = ''
-    } catch { [Console]::Error.WriteLine("${Name}: $($_.Exception.Message)") }
+    } catch {
+        $tail.Why = "${Name}: $($_.Exception.Message)"
+        [Console]::Error.WriteLine($tail.Why)
+    }
     $tail
 }
 

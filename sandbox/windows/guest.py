@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.windows.answers import LANGUAGE_MODE, Request, with_log
 from sandbox.windows.collection import Put, collect
+from sandbox.windows.examination import Condition, examination
 from sandbox.windows.host import ForeignServerError, Host, Json, Runner
 from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.recovered import Closing
@@ -69,6 +70,8 @@ class Guest:
     """Those of the drives unless they are given."""
     vss: Server = field(default_factory=lambda: Server({}, [VssWriter.of_windows()]))
     """The server's VSS; its volumes are the drives if it has none of its own."""
+    condition: Condition = field(default_factory=Condition)
+    """What else decides how it can be backed up."""
     locked: set[str] = field(default_factory=set)
     """Files of sessions that another process has open."""
     runs: dict[str, Run] = field(default_factory=dict)
@@ -119,8 +122,11 @@ class Guest:
             return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
         no_session: dict[str, Json] = {}
         try:
-            if parameters["Verb"] == "inventory":
-                return self._at_once({**base, "ok": True, "error": ""} | self._inventory(parameters, now_s), now_s)
+            if parameters["Verb"] == "examine":
+                no_session = {"examined": self._examined(now_s)}
+            if parameters["Verb"] in ("inventory", "examine"):
+                found = no_session | self._inventory(parameters, now_s)
+                return self._at_once({**base, "ok": True, "error": ""} | found, now_s)
             if parameters["Verb"] in ("stage", "recovered"):
                 begin = self._begin_stage if parameters["Verb"] == "stage" else self._begin_recovered
                 return begin(parameters, base, now_s)
@@ -173,6 +179,12 @@ class Guest:
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
         rest |= {"strange": self._strange(parameters["InstanceId"])}
         return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
+
+    def _examined(self, now_s: float) -> Json:
+        identity = self.instance_id if self.metadata_answers else ""
+        by_cim = {"services", "providers", "storage", "encrypted", "defender", "groupPolicy", "pendingReboot"}
+        unanswered = set() if self.cim_answers else by_cim
+        return examination(self.condition, self.vss, now_s, identity, unanswered)
 
     def _overdue(self, owner: str, now_s: float) -> list[Session]:
         sessions = self.sessions() if self.folder_trusted else []

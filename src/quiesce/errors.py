@@ -163,6 +163,10 @@ class RetentionRefused(Refused):
     """The input of a retention, or the recovery point that it names, does not allow what it asks for."""
 
 
+class DoctorRefused(Refused):
+    """The input of the doctor names no server, or too many."""
+
+
 class PruningBusy(QuiesceError):
     """Another execution is removing recovery points of this server; nothing was changed."""
 

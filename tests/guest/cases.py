@@ -25,10 +25,10 @@ ENDED_WITH_ITS_HOLD = re.compile(
 )
 FILE = Path(__file__).with_name("cases.yaml")
 # What differs from run to run.
-VARYING = ("Ms", ".processId", ".nonce", ".why", ".programDataFreeBytes", "powershell.version")
+VARYING = ("Ms", ".processId", ".nonce", ".why", ".programDataFreeBytes", "powershell.version", ".fileVersion")
 # The product's scripts of DiskShadow, for the volumes of a server with these disks.
 SHADOW_SCRIPTS = {"VSS": "nvme", "VSS of 64": "64 drives"}
-VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect", "recovered")
+VERBS = ("inventory", "examine", "stage", "freeze", "thaw", "complete", "collect", "recovered")
 # In these the text after the colon is another program's.
 FOREIGN_TEXT = (
     "PackageNotFetched",

@@ -2,9 +2,9 @@
 """Run the contract cases on the real guest in a real PowerShell, and record its answers.
 
 ``python -m tests.guest.contracts`` runs all and compares with the recordings; ``--record`` writes them; further
-arguments choose cases by a part of their name. ``--changed`` runs those whose recording was made with another guest,
-other stand-ins or other steps, and a sample of the rest (docs/decisions/0009-contracts-by-key.md), with ``--seed`` a
-third of that sample, chosen by the seed.
+arguments choose cases by a part of their name. ``--changed`` runs those whose recording was made with other scripts
+of the guest, other stand-ins or other steps, and a sample of the rest (docs/decisions/0009-contracts-by-key.md), with
+``--seed`` a third of that sample, chosen by the seed.
 Without ``pwsh`` on the PATH it says so and changes nothing.
 """
 
@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from guest.document import made, read_parts, scripts
+from quiesce.guest.documents import LOOK
 from tests.guest import cases
 from tests.guest.cases import Case, Json
 from tests.guest.machine import STANDINS
@@ -28,22 +29,32 @@ RECORDINGS = Path(__file__).with_name("recordings.json")
 
 
 @cache
-def surroundings() -> bytes:
-    """Return the SHA-256 over the guest's three scripts and the stand-ins."""
+def surroundings(names: frozenset[str]) -> bytes:
+    """Return the SHA-256 over these of the guest's scripts, and the stand-ins."""
     digest = hashlib.sha256()
     standins = sorted(path for path in STANDINS.rglob("*") if path.suffix in (".py", ".psm1"))
-    for script in scripts(read_parts()).values():
-        digest.update(script.encode())
+    for name, script in scripts(read_parts()).items():
+        if name in names:
+            digest.update(script.encode())
     for file in standins:
         digest.update(file.read_bytes())
     return digest.digest()
 
 
+def scripts_of(case: Case) -> frozenset[str]:
+    """Return which of the guest's scripts a case runs; a session's own comes with the document that acts."""
+    together = [each for step in case.steps for each in step.get("together", ())]
+    names = {str(step[name]) if name == "begin" else name for step in [*case.steps, *together] for name in step}
+    verbs = names & {*cases.VERBS}
+    looks, acts = verbs & {*LOOK}, verbs - {*LOOK}
+    return frozenset([*(["look"] if looks else []), *(["act", "quiesce"] if acts or not looks else [])])
+
+
 def key_of(case: Case) -> str:
-    """Return the key of a case's recording: a short hash over its steps, the guest and the stand-ins."""
+    """Return the key of a case's recording: a short hash over its steps, its scripts of the guest and the stand-ins."""
     steps = {name: value for name, value in asdict(case).items() if name not in ("sample", "alone", "takes_s")}
     text = json.dumps(steps, sort_keys=True)
-    return hashlib.sha256(surroundings() + text.encode()).hexdigest()[:16]
+    return hashlib.sha256(surroundings(scripts_of(case)) + text.encode()).hexdigest()[:16]
 
 
 def recorded() -> dict[str, Json]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
-from tests.guest import hardware
+from tests.guest import conditions, hardware
 from tests.guest.machine import PROTECTED, ContractBrokenError, Machine
 
 HOUR_MS = 3_600_000
@@ -315,6 +315,10 @@ class Incidents:
     def drives(self, name: str) -> None:
         """Give the machine other disks."""
         hardware.install(self.machine.home, name)
+
+    def condition(self, name: str) -> None:
+        """Let the machine lack what it lacks in this condition."""
+        conditions.install(self.machine.home, name)
 
     def vanish(self, drive: str) -> None:
         """Delete the session's shadow copies of a drive, as Windows does for lack of space."""

@@ -55,6 +55,7 @@ DEFAULTS = {
     "complete": {"WaitSeconds": "120", "Succeeded": "true", "LogBytes": "400000"},
     "recovered": {"InstanceId": CLONE, "WaitSeconds": "120", "ThawAfterRecovery": "false"},
     "inventory": {"InstanceId": INSTANCE},
+    "examine": {"InstanceId": INSTANCE},
     "collect": {"CollectOutput": "true"},
 }
 # As in the agent's source, appconfig/constants_windows.go.
@@ -157,6 +158,7 @@ class Machine:
             "FAKE_WINDOWS": str(home),
             "SystemRoot": str(home / "Windows"),
             "ProgramData": str(home / "ProgramData"),
+            "ProgramFiles": str(home / "ProgramFiles"),
             "PSModulePath": str(STANDINS / "modules"),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin(self.name),
             "HOME": os.environ.get("HOME", "/"),

@@ -2,13 +2,14 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from threading import Lock
 from urllib.parse import urlsplit
 
 from sandbox.windows.guest import Guest
 from sandbox.windows.host import Outcome
-from tests.guest import hardware, shadows, uploads
+from tests.guest import conditions, hardware, shadows, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script
 from tests.guest.machine import DEFAULTS, INSTANCE
@@ -86,6 +87,7 @@ class ModelServer:
         self.scripts = CaseScripts(case)
         self.guest = Guest(INSTANCE, self.scripts, self.put, hardware.HARDWARE["nvme"])
         self.guest.vss = shadows.server(hardware.volumes("nvme"))
+        self.step_condition("ready")
         self.uploads: dict[str, bytes] = {}
         self.faults: set[str] = set()
 
@@ -238,6 +240,7 @@ class ModelServer:
             self.guest.vss.has_diskshadow = well
         elif name in UNREADABLE:
             self.guest.locked |= UNREADABLE[name]
+            self.guest.condition.unanswered |= {"writers"} if name == "vssadmin" else set()
         elif name in shadows.FAULTS:
             self.faults ^= {name}
             self.break_vss()
@@ -293,6 +296,8 @@ class ModelServer:
     def step_plant(self, how: str) -> None:
         """Put a link or another's folder in the guest's place, or an administrator's, which is taken over."""
         self.guest.folder_trusted = how in ("administrator", "open")
+        folder = {"open": (True, False)}.get(how, (False, False))
+        self.guest.condition = replace(self.guest.condition, folder=folder)
 
     def step_swap(self, how: str) -> None:
         """Give the folder other rights."""
@@ -319,6 +324,12 @@ class ModelServer:
         """Give the server other disks."""
         self.guest.drives, self.guest.disks = hardware.HARDWARE[name], hardware.disks(name)
         self.guest.vss = shadows.server(hardware.volumes(name))
+
+    def step_condition(self, name: str) -> None:
+        """Let the server lack what it lacks in this condition."""
+        own = any(script for script in self.case.scripts) and self.case.source == "server"
+        folder = (True, True) if own else None
+        self.guest.condition = replace(conditions.CONDITIONS[name], folder=folder)
 
     def step_lock(self, name: str) -> None:
         """Let another process open a file exclusively."""

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.guest import hardware, uploads
+from tests.guest import conditions, hardware, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.incidents import Incidents
 from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Limit, Machine, Sharing
@@ -16,7 +16,7 @@ from tools.guest.checker.task_rules import task_findings
 # The result of stage, by its inputs: most cases begin with the same stage, which takes PowerShell a second.
 STAGED: dict[str, tuple[str, dict[str, bytes]]] = {}
 ARCHIVE = "session.zip"
-LEAVE_NO_TRACE = ("inventory", "collect")
+LEAVE_NO_TRACE = ("inventory", "examine", "collect")
 
 
 def _phase(file: Path) -> str:
@@ -46,6 +46,7 @@ class RealServer:
         self.begun: list[subprocess.Popen[str]] = []
         self.nonces: dict[str, str] = {}
         hardware.install(home, "nvme")
+        conditions.install(home, "ready")
         for script in case.scripts.values():
             self.machine.add_script(script, case.source)
 

@@ -8,6 +8,7 @@ from tests.guest import cases, contracts
 from tests.guest.contracts import chosen_cases, key_of, recorded
 
 KNOWN = cases.load()
+PARTS = contracts.read_parts()
 PLAIN = next(case for case in KNOWN if not case.sample)
 
 
@@ -38,8 +39,28 @@ def test_a_case_that_was_never_recorded_is_asked() -> None:
 
 
 def test_every_case_is_asked_again_when_the_guest_or_a_stand_in_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contracts, "surroundings", lambda: b"another guest")
+    monkeypatch.setattr(contracts, "surroundings", lambda _: b"another guest")
     assert chosen_cases(KNOWN, [], changed=True) == KNOWN
+
+
+def test_a_change_of_what_looks_does_not_ask_cases_again_that_only_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {name: f"{text}# changed" if name == "look" else text for name, text in contracts.scripts(PARTS).items()}
+    monkeypatch.setattr(contracts, "scripts", lambda _: texts)
+    contracts.surroundings.cache_clear()
+    looking = {case.name for case in KNOWN if any({"inventory", "examine", "collect"} & {*step} for step in case.steps)}
+    assert {case.name for case in KNOWN if key_of(case) != recorded()["keys"][case.name]} == looking
+    contracts.surroundings.cache_clear()
+    assert "before fails" not in looking
+
+
+def test_a_change_of_a_sessions_script_asks_each_case_with_a_session_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {name: f"{text}# changed" if name == "quiesce" else text for name, text in contracts.scripts(PARTS).items()}
+    monkeypatch.setattr(contracts, "scripts", lambda _: texts)
+    contracts.surroundings.cache_clear()
+    same = {case.name for case in KNOWN if key_of(case) == recorded()["keys"][case.name]}
+    contracts.surroundings.cache_clear()
+    sessions = {"begin", "together", "stage", "freeze", "thaw", "complete", "recovered"}
+    assert same == {case.name for case in KNOWN if not any(sessions & {*step} for step in case.steps)}
 
 
 def test_each_verb_is_in_the_sample() -> None:

@@ -60,6 +60,7 @@ OF_OTHERS = {
     "ResolveFunction",
     "SummarizeFunction",
     "RetentionFunction",
+    "DoctorFunction",
     "ScheduleFunction",
     "PostureFunction",
     "PageFunction",

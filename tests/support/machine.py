@@ -141,6 +141,11 @@ class Machine:
         machine = one_by_one(definition("RetentionMachine"))
         return self._run(machine, data or {}, name or f"retention-{uuid.uuid4().hex[:12]}")
 
+    def examine(self, data: Any = None, name: str | None = None) -> Run:
+        """Run an execution of the doctor machine to its end, server after server."""
+        machine = one_by_one(definition("DoctorMachine"))
+        return self._run(machine, data or {}, name or f"doctor-{uuid.uuid4().hex[:12]}")
+
     def run_policy(self, data: Any, name: str | None = None) -> Run:
         """Run an execution of the policy machine to its end, its servers one after the other."""
         return self._run(one_by_one(definition("PolicyMachine")), data, name or f"policy-{uuid.uuid4().hex[:12]}")

@@ -42,8 +42,8 @@ def made(kind):
 def test_every_role_has_the_boundary_those_that_sam_generates_too():
     roles = made("AWS::IAM::Role")
     machines = resources("AWS::Serverless::StateMachine")
-    # Those of the schedules, of two daily looks, of the hourly and the weekly one, and of the policy machine's rule.
-    assert len(roles) == len(FUNCTIONS) + len(machines) + 6
+    # Those of the schedules, of three daily looks, of the hourly and the weekly one, and of the policy machine's rule.
+    assert len(roles) == len(FUNCTIONS) + len(machines) + 7
     for name, role in roles.items():
         boundary = role.get("PermissionsBoundary")
         assert boundary == {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, NONE]}, name
@@ -85,6 +85,7 @@ def test_two_policies_are_attached_to_the_role_of_every_function():
     assert sorted(policies["OnlyLambdaMakesInterfaces"]["Roles"], key=str) == of_functions
     # The schedules' dead-letter queue is encrypted, too, and so are the items that two machines read.
     others = ("ScheduleRole", "RetentionMachineDailyRole", "PolicyMachineRole", "RetentionMachineRole")
+    others += ("DoctorMachineRole", "DoctorMachineDailyRole")
     with_key = [*of_functions, *({"Ref": name} for name in others)]
     assert sorted(policies["MayUseOurKey"]["Roles"], key=str) == sorted(with_key, key=str)
     assert {role["Ref"] for role in with_key} <= made("AWS::IAM::Role").keys()

@@ -11,6 +11,7 @@ from tests.template.test_permissions import PEOPLE, WITHOUT_RESOURCES
 LOOKING = re.compile(r"[a-z0-9]+:(Get|List|Describe)[A-Za-z]+")
 # What a person may change: what the machines then do, they do in roles of their own.
 CHANGES = {"states:StartExecution", "s3:PutObject", "s3:DeleteObject", "ec2:CreateTags", "ec2:DeleteTags"}
+MACHINES = ("Backup", "Policy", "Recover", "Retention", "Doctor")
 
 
 def statements(policy):
@@ -27,7 +28,7 @@ def test_an_operator_starts_the_machines_and_puts_policies_and_changes_nothing_e
     actions = {action for statement in statements("OperatorPolicy") for action in listed(statement["Action"])}
     assert actions == CHANGES
     [starting] = [s for s in statements("OperatorPolicy") if s["Action"] == "states:StartExecution"]
-    assert starting["Resource"] == [{"Ref": f"{name}Machine"} for name in ("Backup", "Policy", "Recover", "Retention")]
+    assert starting["Resource"] == [{"Ref": f"{name}Machine"} for name in MACHINES]
     [putting] = [s for s in statements("OperatorPolicy") if "s3:PutObject" in s["Action"]]
     assert putting["Resource"] == {"Fn::Sub": "${Bucket.Arn}/policies/*"}
 

@@ -168,6 +168,7 @@ def test_no_function_may_delete_anything_but_its_lease():
         "SweepFunction",
         "ScheduleFunction",
         "PostureFunction",
+        "DoctorFunction",
     }
 
 
@@ -286,6 +287,7 @@ DOCUMENTS_OF = {
     "ThawFunction": ("ActDocument",),
     "CompleteFunction": ("ActDocument",),
     "ReportFunction": ("LookDocument",),
+    "DoctorFunction": ("LookDocument",),
     "SweepFunction": ("LookDocument", "ActDocument"),
     # To end on a recovered server the session that its snapshots found open.
     "RecoverFunction": ("ActDocument",),
@@ -415,7 +417,11 @@ def functions_of(machine):
 def test_the_machine_may_call_its_functions_and_nothing_else():
     # An event starts the first, other machines the others.
     others = {"SweepFunction", "RecoverFunction", "RevertFunction", "ResolveFunction", "SummarizeFunction"}
-    steps = set(FUNCTIONS) - others - {"ScheduleFunction", "RetentionFunction", "PageFunction", "PostureFunction"}
+    steps = (
+        set(FUNCTIONS)
+        - others
+        - {"ScheduleFunction", "RetentionFunction", "PageFunction", "PostureFunction", "DoctorFunction"}
+    )
     assert functions_of("BackupMachine") == (steps, steps)
 
 
@@ -425,6 +431,7 @@ def test_the_machine_may_call_its_functions_and_nothing_else():
         ("Recover", {"RecoverFunction", "RevertFunction"}),
         ("Revert", {"RevertFunction"}),
         ("Retention", {"RetentionFunction"}),
+        ("Doctor", {"DoctorFunction"}),
         ("Policy", {"ResolveFunction", "SummarizeFunction"}),
     ],
 )
@@ -456,15 +463,33 @@ def test_a_policy_starts_backups_retention_and_children_of_its_own_map_and_no_ot
     assert reading["Resource"] == {"Fn::Sub": "${Bucket.Arn}/policy-runs/*"}
 
 
-def test_retention_starts_children_of_its_own_map_and_no_other_machine():
-    machine = resources("AWS::Serverless::StateMachine")["RetentionMachine"]["Properties"]
+@pytest.mark.parametrize(("name", "folder"), [("Retention", "retention"), ("Doctor", "doctor/lists")])
+def test_retention_and_doctor_start_children_of_their_own_map_and_no_other_machine(name, folder):
+    machine = resources("AWS::Serverless::StateMachine")[f"{name}Machine"]["Properties"]
     [own] = [s for policy in machine["Policies"] for s in policy.get("Statement", [])]
-    assert (own["Action"], own["Resource"]) == ("s3:GetObject", {"Fn::Sub": "${Bucket.Arn}/retention/*"})
-    maps = resources("AWS::IAM::ManagedPolicy")["MayRunRetentionMap"]["Properties"]
-    assert maps["Roles"] == [{"Ref": "RetentionMachineRole"}]
+    assert (own["Action"], own["Resource"]) == ("s3:GetObject", {"Fn::Sub": f"${{Bucket.Arn}}/{folder}/*"})
+    maps = resources("AWS::IAM::ManagedPolicy")[f"MayRun{name}Map"]["Properties"]
+    assert maps["Roles"] == [{"Ref": f"{name}MachineRole"}]
     [starting, following] = maps["PolicyDocument"]["Statement"]
-    assert starting["Resource"] == {"Ref": "RetentionMachine"}
-    assert ":execution:${RetentionMachine.Name}/*" in str(following["Resource"])
+    assert starting["Resource"] == {"Ref": f"{name}Machine"}
+    assert f":execution:${{{name}Machine.Name}}/*" in str(following["Resource"])
+
+
+def test_the_doctor_may_ask_servers_by_the_document_that_only_looks_and_change_nothing_of_them():
+    granted = {action for s in statements("DoctorFunction") for action in listed(s["Action"])}
+    assert {action for action in granted if action.startswith(("ec2:", "ssm:"))} == {
+        "ec2:DescribeInstances",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeVpcEndpoints",
+        "ssm:DescribeDocument",
+        "ssm:DescribeInstanceInformation",
+        "ssm:GetCommandInvocation",
+        "ssm:SendCommand",
+    }
+    [sending] = [s for s in statements("DoctorFunction") if "ssm:SendCommand" in listed(s["Action"])]
+    documents = [str(each) for each in listed(sending["Resource"]) if ":document/" in str(each)]
+    assert len(documents) == 1
+    assert "LookDocument" in documents[0]
 
 
 def test_every_arn_goes_by_the_partition():

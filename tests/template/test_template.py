@@ -306,15 +306,20 @@ def longest_limits():
 
 
 def test_a_runs_package_is_gone_a_day_later_in_all_its_versions_and_a_retentions_list_a_month_later():
-    packages, lists, postures = RESOURCES["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    packages, lists, examinations, diagnoses, postures = RESOURCES["Bucket"]["Properties"]["LifecycleConfiguration"][
+        "Rules"
+    ]
     assert (packages["Prefix"], lists["Prefix"]) == ("packages/", "retention/")
     assert packages["ExpirationInDays"] * 86400 > LINK_S
     # Never while the execution may still read it.
     assert lists["ExpirationInDays"] * 86400 > definition("RetentionMachine")["TimeoutSeconds"]
-    # The newest posture stays: only former versions go.
-    assert postures.keys() == {"Id", "Prefix", "Status", "NoncurrentVersionExpiration"}
-    assert (postures["Prefix"], postures["Status"]) == ("posture/", "Enabled")
-    for rule in (packages, lists):
+    assert examinations["Prefix"] == "doctor/lists/"
+    assert examinations["ExpirationInDays"] * 86400 > definition("DoctorMachine")["TimeoutSeconds"]
+    # The newest posture and diagnoses stay: only former versions go.
+    for rule, folder in ((postures, "posture/"), (diagnoses, "doctor/")):
+        assert rule.keys() == {"Id", "Prefix", "Status", "NoncurrentVersionExpiration"}
+        assert (rule["Prefix"], rule["Status"]) == (folder, "Enabled")
+    for rule in (packages, lists, examinations):
         assert rule["Status"] == "Enabled"
         assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 

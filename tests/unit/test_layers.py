@@ -18,7 +18,7 @@ LAYERS = (
     "points",
     "revert",
     "backup policy_run recovery retention schedules",
-    "posture",
+    "posture doctor",
     "report",
     "pages",
     "aws",

@@ -24,7 +24,11 @@ INTEGRATIONS: Mapping[str, tuple[str, ...]] = {
 DISTRIBUTED = ("states:StartExecution", "states:DescribeExecution", "states:StopExecution")
 READERS: Mapping[str, str] = {":s3:getObject": "s3:GetObject"}
 # What such a machine may do with itself can't stand in its own role, which its definition needs before it exists.
-WITH_ITSELF = {"PolicyMachine": "MayRunMaps", "RetentionMachine": "MayRunRetentionMap"}
+WITH_ITSELF = {
+    "PolicyMachine": "MayRunMaps",
+    "RetentionMachine": "MayRunRetentionMap",
+    "DoctorMachine": "MayRunDoctorMap",
+}
 # What a service asks the key for, in the caller's name (S3 user guide, SSE-KMS; SNS and DynamoDB developer guides).
 OF_THE_KEY: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("s3", "get_object"): ("kms:Decrypt",),

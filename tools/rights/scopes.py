@@ -27,10 +27,17 @@ FOLDERS: Mapping[str, str | Mapping[str, str]] = {
     "link_to_put": "logs",
     "read_archive": "logs",
     "write_session_file": "logs",
-    "write_json": {"record_key": "records", "account_key": "recoveries", "_copy": "reverts", "keep_latest": "posture"},
+    "write_json": {
+        "record_key": "records",
+        "account_key": "recoveries",
+        "_copy": "reverts",
+        "keep_latest": "posture",
+        "write_items": "doctor",
+    },
     "write_text": {"progress_key": "recoveries", "_write_progress": "reverts", "plan_key": "plans"},
     "read_json": {
         "hashes_key": "reverts",
+        "read_items": "doctor",
         "list_records": "records",
         "_accounts": "recoveries",
         "_known_posture": "posture",
@@ -105,7 +112,8 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
     if action in IN_FOLDERS:
         return tuple(f"{folder}/" for folder in _folders(call, reach))
     if action == DESCRIBE:
-        return tuple(DOCUMENTS)
+        # A function that names no others asks for the versions of those that carry its own verbs.
+        return tuple(DOCUMENTS) if "documents_of" in reach.functions else tuple(_documents(call, reach))
     if action == SEND:
         return tuple(_documents(call, reach))
     if (action in (TAG, DELETE, LOCK) and call.function in REMOVING) or action == COPY:

@@ -112,10 +112,10 @@ def _route_tables(client: "EC2Client", wanted: dict[str, str]) -> list[list[str]
     filters: Any = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
     with repeatable("ec2:DescribeRouteTables"):
         pages = client.get_paginator("describe_route_tables").paginate(Filters=filters)
-        return [[_target(route) for route in table["Routes"]] for page in pages for table in page["RouteTables"]]
+        return [[target_of(route) for route in table["Routes"]] for page in pages for table in page["RouteTables"]]
 
 
-def _target(route: Any) -> str:
+def target_of(route: Any) -> str:
     """Return where a route leads, ``local`` for one that an agent's traffic can't take."""
     if "DestinationPrefixListId" in route or route.get("State", "active") != "active":
         return "local"  # a gateway endpoint, of S3 or DynamoDB, or a route whose target is gone

@@ -54,6 +54,7 @@ class Answer(GuestModel):
     staged: Staged | None = None
     nonce: str | None = Field(None, repr=False)
     inventory: dict[str, object] | None = None
+    examined: dict[str, object] | None = None
     collected: dict[str, object] | None = None
     disk_shadow_log: str | None = None
     disk_shadow_log_cut: bool = False

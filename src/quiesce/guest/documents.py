@@ -13,7 +13,7 @@ from quiesce.errors import CommandRefused
 from quiesce.settings import Settings
 
 # The verbs of the document that only looks at a server, and of the one that acts on it.
-LOOK, ACT = ("inventory", "collect"), ("stage", "freeze", "thaw", "complete", "recovered")
+LOOK, ACT = ("inventory", "examine", "collect"), ("stage", "freeze", "thaw", "complete", "recovered")
 VERBS = (*LOOK, *ACT)
 # As SSM numbers the versions of a document.
 VERSION = re.compile(r"[1-9][0-9]*")

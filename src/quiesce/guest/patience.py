@@ -8,6 +8,8 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
+# Eleven more questions, and VSS is asked for its writers.
+EXAMINE_S = INVENTORY_S + 240
 # The server fetches a small package.
 STAGE_S = 90
 # The server packs a few files and uploads them.
@@ -31,6 +33,8 @@ class Patience:
 
 
 INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
+
+EXAMINE_PATIENCE = Patience(EXAMINE_S + DELIVERY_S, LAZY_LOOK_S)
 
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 

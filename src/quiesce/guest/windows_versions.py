@@ -177,6 +177,7 @@ def _page() -> Iterator[str]:
     yield "- *believed*: no source says so. [unconfirmed.md](../unconfirmed.md) says why we believe it."
     yield "- Snapshots without a freeze (`agent: none` in the policy) need nothing on the server, whatever its Windows."
     yield "- Scripts and VSS need SSM Agent 3.0.502 or later, and PowerShell in full language mode."
+    yield "- What one server of yours lacks, the doctor says: [ready.md](../operate/ready.md)."
     yield "- We also believe that"
     yield from (f"  - {belief}" for belief in (CORE, NANO, UNLISTED))
     yield ""

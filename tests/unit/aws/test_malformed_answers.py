@@ -29,6 +29,7 @@ from quiesce.aws import (
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
+from quiesce.aws.doctor import outside
 from quiesce.aws.items import Items
 from quiesce.aws.pages.page_files import PageFiles
 from quiesce.aws.policies.policy_files import PolicyFiles
@@ -226,6 +227,8 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "surroundings._holder": ("ec2", lambda ec2: surroundings._holder(ec2, "10.0.1.7", "subnet-1")),
     "surroundings._endpoints": ("ec2", lambda ec2: surroundings._endpoints(ec2, "vpc-1")),
     "surroundings._route_tables": ("ec2", lambda ec2: surroundings._route_tables(ec2, {"vpc-id": "vpc-1"})),
+    "outside._endpoints": ("ec2", lambda ec2: outside._endpoints(ec2, "vpc-1", set())),
+    "outside._route_tables": ("ec2", lambda ec2: outside._route_tables(ec2, {"vpc-id": "vpc-1"})),
     "page_files.read_record": ("s3", lambda s3: PageFiles(s3, "bucket").read_record("records/x.json")),
     "page_files.write_page": ("s3", lambda s3: PageFiles(s3, "bucket").write_page("records/x.html", "<p>")),
     "page_files._log_file": ("s3", lambda s3: PageFiles(s3, "bucket")._log_file("logs/x/", "session.log")),

@@ -11,6 +11,8 @@ from tools.guest.checker.source_rules import Finding
 from tools.guest.checker.tree import Node, Tree
 from tools.guest.checker.windows_powershell import COMMANDS, COMMON_VALUES, METHODS, SYNTAX, TYPES, Command
 
+# What of StdRegProv only reads the registry.
+READING = frozenset({"GetStringValue", "EnumKey", "EnumValues"})
 STREAMS = ("RedirectStandardOutput", "RedirectStandardError")
 HEXADECIMAL = re.compile(r"[^{}]*(?:\{[0-9]:x[0-9]?\}[^{}]*)+")
 
@@ -80,11 +82,11 @@ def required(tree: Tree) -> Iterator[Finding]:
 
 
 def cim_method(tree: Tree) -> Iterator[Finding]:
-    """Refuse every CIM method but the one that reads the registry: others change the server, Defender blocks some."""
+    """Refuse every CIM method but those that read the registry: others change the server, Defender blocks some."""
     for node, name in _calls(tree):
         words = {element["Value"] for element in node["CommandElements"][1:]}
-        if name == "Invoke-CimMethod" and not {"StdRegProv", "GetStringValue"} <= words:
-            yield Finding(node.line, "cim-method", f"{node.text}: only StdRegProv's GetStringValue")
+        if name == "Invoke-CimMethod" and not ("StdRegProv" in words and words & READING):
+            yield Finding(node.line, "cim-method", f"{node.text}: only StdRegProv's {', '.join(sorted(READING))}")
 
 
 def process_start(tree: Tree) -> Iterator[Finding]:

@@ -262,12 +262,13 @@ def wevtutil(arguments: list[str]) -> int:
 
 
 def vssadmin(arguments: list[str]) -> int:
-    """``vssadmin list providers``: learn.microsoft.com, vssadmin."""
-    if arguments != ["list", "providers"]:
+    """``vssadmin list providers`` and ``vssadmin list writers``: learn.microsoft.com, vssadmin."""
+    if arguments not in (["list", "providers"], ["list", "writers"]):
         return refuse("vssadmin", arguments, "unknown")
     if fault("vssadmin"):
         signal.pause()
-    sys.stdout.write(PROVIDERS)
+    condition = json.loads((MACHINE / "condition.json").read_text())
+    sys.stdout.write(PROVIDERS if arguments[1] == "providers" else condition["writers"])
     return 0
 
 

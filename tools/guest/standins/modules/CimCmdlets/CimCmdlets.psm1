@@ -23,8 +23,30 @@ $Properties = @{
     }
     'root/Microsoft/Windows/Storage:MSFT_Partition' = @{ DiskNumber = [uint32]; AccessPaths = [string[]] }
 }
+# What examine asks for: of a server's condition. A class without an entry there has no namespace on the server.
+$Conditions = @{
+    'root/cimv2:Win32_Service' = @{ Name = [string]; State = [string]; StartMode = [string] }
+    'root/cimv2:Win32_ShadowProvider' = @{ ID = [string]; Name = [string] }
+    'root/cimv2/Security:__NAMESPACE' = @{ Name = [string] }
+    'root/Microsoft/Windows:__NAMESPACE' = @{ Name = [string] }
+    'root/cimv2/Security/MicrosoftVolumeEncryption:Win32_EncryptableVolume' = @{
+        DriveLetter = [string]; DeviceID = [string]; ConversionStatus = [uint32]
+    }
+    'root/Microsoft/Windows/Defender:MSFT_MpPreference' = @{
+        AttackSurfaceReductionRules_Ids = [string[]]; AttackSurfaceReductionRules_Actions = [byte[]]
+        EnableControlledFolderAccess = [byte]
+    }
+}
 $LocalMachine = [uint32]2147483650
 $Key = 'SOFTWARE\Microsoft\Windows NT\CurrentVersion'
+$Versions = 'SOFTWARE\Microsoft\Windows\CurrentVersion'
+$Policy = 'SOFTWARE\Policies\Microsoft\Windows\PowerShell'
+# What the guest asks StdRegProv (learn.microsoft.com): the names of keys and values, and two values.
+$Registry = @(
+    "GetStringValue $Key InstallationType", "GetStringValue $Policy ExecutionPolicy", "EnumValues $Policy"
+    "EnumKey $Versions\Component Based Servicing", "EnumKey $Versions\WindowsUpdate\Auto Update"
+    'EnumValues SYSTEM\CurrentControlSet\Control\Session Manager'
+)
 
 function Test-Fault([string]$Name) { Test-Path -LiteralPath (Join-Path $env:FAKE_WINDOWS "faults/$Name") }
 
@@ -32,6 +54,10 @@ function Deny([string]$What) {
     $line = ConvertTo-Json -Compress -InputObject @{ kind = 'refused'; program = 'CIM'; why = $What }
     [IO.File]::AppendAllText((Join-Path $env:FAKE_WINDOWS 'journal'), "$line`n")
     throw "refused: $What"
+}
+
+function Read-Machine([string]$File) {
+    ConvertFrom-Json -InputObject ([IO.File]::ReadAllText((Join-Path $env:FAKE_WINDOWS $File)))
 }
 
 function Get-CimInstance {
@@ -47,11 +73,19 @@ function Get-CimInstance {
     if (($ClassName -ceq 'Win32_ShadowCopy') -and (Test-Path -LiteralPath (Join-Path $env:FAKE_WINDOWS 'application.frozen'))) {
         Deny "$ClassName while the application is held"
     }
-    $types = $Properties["${Namespace}:$ClassName"]
-    if ($null -eq $types) { Deny "${Namespace}:$ClassName" }
-    $file = if ($ClassName.StartsWith('Win32_Shadow')) { 'shadows.json' } else { 'cim.json' }
-    $all = ConvertFrom-Json -InputObject ([IO.File]::ReadAllText((Join-Path $env:FAKE_WINDOWS $file)))
-    foreach ($one in $all.$ClassName) {
+    $full = "${Namespace}:$ClassName"
+    if ($Conditions.ContainsKey($full)) {
+        $types = $Conditions[$full]
+        $entry = (Read-Machine 'condition.json').instances.PSObject.Properties[$full]
+        if ($null -eq $entry) { throw 'Invalid namespace' }
+        $found = $entry.Value
+    } else {
+        $types = $Properties[$full]
+        if ($null -eq $types) { Deny $full }
+        $file = if ($ClassName.StartsWith('Win32_Shadow')) { 'shadows.json' } else { 'cim.json' }
+        $found = (Read-Machine $file).$ClassName
+    }
+    foreach ($one in $found) {
         $instance = [ordered]@{}
         foreach ($name in $types.Keys) {
             $value = $one.$name
@@ -70,12 +104,17 @@ function Invoke-CimMethod {
         [Parameter(Mandatory)][uint32]$OperationTimeoutSec
     )
     if (Test-Fault 'cim') { throw 'The service cannot be started' }
-    $known = "${Namespace}:${ClassName}:$MethodName" -ceq 'root/cimv2:StdRegProv:GetStringValue'
-    $tree = $Arguments['hDefKey']
-    if (-not $known -or $tree -isnot [uint32] -or $tree -ne $LocalMachine -or $Arguments['sSubKeyName'] -cne $Key) {
+    $known = "${Namespace}:${ClassName}" -ceq 'root/cimv2:StdRegProv'
+    $tree, $path, $value = $Arguments['hDefKey'], $Arguments['sSubKeyName'], $Arguments['sValueName']
+    $asked = "$MethodName $path $value".TrimEnd()
+    if (-not $known -or $tree -isnot [uint32] -or $tree -ne $LocalMachine -or ($Registry -cnotcontains $asked)) {
         Deny "${Namespace}:${ClassName}:$MethodName $(ConvertTo-Json -Compress -InputObject $Arguments)"
     }
-    if ($Arguments['sValueName'] -cne 'InstallationType') { Deny $Arguments['sValueName'] }
-    [pscustomobject]@{ ReturnValue = [uint32]0; sValue = 'Server' }
+    if ($path -ceq $Key) { return [pscustomobject]@{ ReturnValue = [uint32]0; sValue = 'Server' } }
+    $entry = (Read-Machine 'condition.json').registry.PSObject.Properties[$path]
+    if ($null -eq $entry) { return [pscustomobject]@{ ReturnValue = [uint32]2 } }
+    $names = if ($MethodName -ceq 'EnumKey') { $entry.Value.keys } else { @($entry.Value.values.PSObject.Properties | ForEach-Object Name) }
+    if ($value) { return [pscustomobject]@{ ReturnValue = [uint32]0; sValue = $entry.Value.values.$value } }
+    [pscustomobject]@{ ReturnValue = [uint32]0; sNames = [string[]]$names }
 }
 Export-ModuleMember -Function Get-CimInstance, Invoke-CimMethod

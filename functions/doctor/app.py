@@ -1,0 +1,24 @@
+"""Doctor: take the step that the state names: what servers can be backed up as, and what they lack."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from quiesce.aws.clients import ONCE, REPEATABLE, client
+from quiesce.clock import Clock
+from quiesce.settings import Settings
+from quiesce.steps.doctor.machine import DoctorStep
+
+step = DoctorStep(
+    ec2=client("ec2", REPEATABLE),
+    ssm=client("ssm", ONCE),
+    s3=client("s3", REPEATABLE),
+    sns=client("sns", REPEATABLE),
+    dynamodb=client("dynamodb", REPEATABLE),
+    settings=Settings.from_env(),
+    clock=Clock(),
+)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return step.take(event)

@@ -1,0 +1,1 @@
+"""What the doctor reads in EC2, IAM and the table, and keeps of each server."""

@@ -1,0 +1,208 @@
+"""What a server says of VSS: DiskShadow, services, writers, providers, and its volumes."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from quiesce.backup.drives import STORAGE_POOL
+from quiesce.doctor.findings import VSS_UP, Finding, Level, bad, good, note, unknown
+from quiesce.doctor.inside import Asked
+from quiesce.guest.examination import Examination, Service, writers_in
+from quiesce.guest.inventory import Drive, Inventory
+from quiesce.vss.script import SYSTEM_PROVIDER
+
+VSS_ONLY: tuple[Level, ...] = ("vss",)
+AWS_ONLY: tuple[Level, ...] = ("aws-vss",)
+# VSS gives a volume's shadow storage this much at first (MinDiffAreaFileSize).
+LEAST_STORAGE = 320 * 2**20
+# VSS_WRITER_STATE: stable, and waiting for the end of a backup; those in between last seconds, the rest have failed.
+WELL, FAILED_FROM = frozenset({1, 5}), 6
+# The System Writer's id: a server whose VSS works has it.
+SYSTEM_WRITER = "{e8132975-6f93-4464-a53e-1050253ae220}"
+OLDEST_AWS = (2, 3, 1)
+ANCHOR = "vss"
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:\.\d+)?")
+
+
+def found_of_vss(asked: Asked) -> list[Finding]:
+    """Return the lines of what only VSS needs; none of a server that has not answered, which is a line of its own."""
+    findings = [finding for row in ROWS for finding in row(asked.examined)] if asked.examined else []
+    if asked.inventory:
+        findings += [finding for look in (_room, _file_systems) for finding in look(asked.inventory)]
+    if asked.inventory and asked.examined:
+        findings += [*_storage(asked.inventory, asked.examined)]
+    return findings
+
+
+def _diskshadow(examined: Examination) -> Iterator[Finding]:
+    told = examined.disk_shadow
+    if not told.known or not told.values:
+        yield unknown("DiskShadow", told.why or "no answer", "look for diskshadow.exe", ANCHOR, VSS_ONLY)
+    elif told.values[0]:
+        yield good("DiskShadow", "it is there", VSS_ONLY)
+    else:
+        remedy = "only Windows Server has it; use a policy with vss: off"
+        yield bad("DiskShadow", "diskshadow.exe is not there", remedy, ANCHOR, VSS_ONLY)
+
+
+def _services(examined: Examination) -> Iterator[Finding]:
+    told = examined.services
+    needs: tuple[tuple[str, tuple[Level, ...]], ...] = (("VSS", VSS_UP), ("swprv", VSS_ONLY), ("EventSystem", VSS_UP))
+    for name, levels in needs:
+        check = f"service {name}"
+        if not told.known:
+            yield unknown(check, told.why, f"sc.exe query {name}", ANCHOR, levels)
+            continue
+        service = next((each for each in told.values if each.name.lower() == name.lower()), None)
+        yield _service(check, name, service, levels)
+
+
+def _service(check: str, name: str, service: Service | None, levels: tuple[Level, ...]) -> Finding:
+    if service is None:
+        return bad(check, "Windows does not list it", "repair Windows: sfc /scannow", ANCHOR, levels)
+    words = f"{service.state}, start type {service.start_mode}"
+    if service.start_mode is None or service.state is None:
+        return unknown(check, words, f"sc.exe qc {name}", ANCHOR, levels)
+    if service.start_mode == "Disabled":
+        start = "auto" if name == "EventSystem" else "demand"
+        return bad(check, words, f"sc.exe config {name} start= {start}", ANCHOR, levels)
+    if name == "EventSystem" and service.state != "Running":
+        return bad(check, words, f"sc.exe start {name}", ANCHOR, levels)
+    return good(check, words, levels)
+
+
+def _writers(examined: Examination) -> Iterator[Finding]:
+    told, check = examined.writers, "writers"
+    writers = writers_in("".join(told.values))
+    restart = "restart the service of each; docs/operate/runbook.md has which"
+    if not told.known:
+        yield unknown(check, told.why, "vssadmin list writers", ANCHOR, VSS_UP)
+    elif not any(each.writer_id == SYSTEM_WRITER for each in writers):
+        words = f"Windows lists {len(writers)} writers, and not its System Writer"
+        yield bad(check, words, "restart Cryptographic Services, else the server", ANCHOR, VSS_UP)
+    elif failed := [f"{each.name} [{each.state}]" for each in writers if each.state >= FAILED_FROM]:
+        yield bad(check, f"failed: {', '.join(failed)}", restart, ANCHOR, VSS_UP)
+    elif busy := [f"{each.name} [{each.state}]" for each in writers if each.state not in WELL]:
+        yield unknown(check, f"in the midst of a backup: {', '.join(busy)}", "ask again after it", ANCHOR, VSS_UP)
+    else:
+        yield good(check, f"{len(writers)}, all ready", VSS_UP)
+
+
+def _providers(examined: Examination) -> Iterator[Finding]:
+    told, check = examined.providers, "VSS providers"
+    others = [each.name or each.id for each in told.values if each.id.lower() != SYSTEM_PROVIDER.lower()]
+    if not told.known:
+        yield unknown(check, told.why, "vssadmin list providers", ANCHOR, VSS_ONLY)
+    elif len(others) == len(told.values):
+        words = "Windows does not list its own provider"
+        yield bad(check, words, "restart the service swprv, else repair Windows: sfc /scannow", ANCHOR, VSS_ONLY)
+    else:
+        yield good(check, "Windows' own is there", VSS_ONLY)
+        if others:
+            words = f"{', '.join(others)}: quiesce asks for Windows' own; another product's backup may use this one"
+            yield note("other VSS providers", words, "", ANCHOR)
+
+
+def _bitlocker(examined: Examination) -> Iterator[Finding]:
+    told, check = examined.encrypted, "BitLocker"
+    encrypted = [each.drive_letter or each.device_id for each in told.values if each.conversion_status != 0]
+    if not told.known:
+        yield unknown(check, told.why, "manage-bde -status", "volumes")
+    elif encrypted:
+        words = f"it encrypts {', '.join(encrypted)}: Verify can't look into their snapshots, nor can they be built"
+        yield note(check, words, "keep evidence: optional, and the recovery keys elsewhere", "volumes")
+    else:
+        yield good(check, "it encrypts no volume")
+
+
+def _components(examined: Examination) -> Iterator[Finding]:
+    told, check, anchor = examined.aws_components, "AwsVssComponents", "aws-vss"
+    remedy = "run AWS-ConfigureAWSPackage with action Install and name AwsVssComponents"
+    if not told.known:
+        yield unknown(check, told.why, remedy, anchor, AWS_ONLY)
+    elif not told.values:
+        yield bad(check, "they are not installed; quiesce's own VSS does not need them", remedy, anchor, AWS_ONLY)
+    elif not (found := VERSION.fullmatch(told.values[0].file_version or "")):
+        yield unknown(check, "their version is not known", remedy, anchor, AWS_ONLY)
+    elif tuple(map(int, found.groups())) < OLDEST_AWS:
+        words = f"version {found[0]} is older than {'.'.join(map(str, OLDEST_AWS))}"
+        yield bad(check, words, remedy, anchor, AWS_ONLY)
+    else:
+        yield good(check, f"version {found[0]}", AWS_ONLY)
+
+
+def _named(inventory: Inventory) -> list[Drive]:
+    return [drive for drive in inventory.drives if drive.path]
+
+
+def _is_small(size: int | None) -> bool:
+    return size is not None and size < LEAST_STORAGE
+
+
+def _mib(size: int | None) -> str:
+    return f"{(size or 0) // 2**20} MiB"
+
+
+def _room(inventory: Inventory) -> Iterator[Finding]:
+    check, drives = "room for shadow copies", _named(inventory)
+    full = [f"{each.path} {_mib(each.free_bytes)}" for each in drives if _is_small(each.free_bytes)]
+    silent = [each.path for each in drives if each.free_bytes is None]
+    if full:
+        remedy = f"free {LEAST_STORAGE // 2**20} MiB or more on each"
+        yield bad(check, f"too little is free: {', '.join(full)}", remedy, "volumes", VSS_UP)
+    elif silent or not drives:
+        words = f"Windows does not say how much is free on {', '.join(silent) or 'any volume'}"
+        yield unknown(check, words, "look at its volumes", "volumes", VSS_UP)
+    else:
+        yield good(check, "each volume has some free", VSS_UP)
+
+
+def _file_systems(inventory: Inventory) -> Iterator[Finding]:
+    check, levels = "volumes for VSS", VSS_ONLY
+    name = "name the others in vss.volumes, or exclude this one"
+    other = [
+        f"{each.path} ({each.file_system or 'unknown'})" for each in _named(inventory) if each.file_system != "NTFS"
+    ]
+    if other:
+        words = f"a persistent shadow copy needs NTFS: {', '.join(other)}"
+        yield bad(check, words, name, "volumes", levels)
+    elif inventory.drives:
+        yield good(check, "all are NTFS", levels)
+    buses = {disk.number: disk.bus_type for disk in inventory.disks}
+    numbered = [(each.path, each.disk_number) for each in _named(inventory) if each.disk_number is not None]
+    spanned = [path for path, number in numbered if buses.get(number) in STORAGE_POOL]
+    dynamic = [each.path for each in _named(inventory) if each.disk_number is None]
+    if not inventory.disks:
+        yield unknown("disks", "Windows says nothing of its disks", "look in Disk Management", "volumes", levels)
+    elif spanned or dynamic:
+        where = [f"{path} in a storage pool" for path in spanned] + [f"{path} on a dynamic disk" for path in dynamic]
+        words = f"{', '.join(where)}: quiesce can't tell on which EBS volumes, nor look into their snapshots"
+        yield bad("disks", words, name, "volumes", levels)
+    else:
+        yield good("disks", "each volume is on one basic disk", levels)
+
+
+def _storage(inventory: Inventory, examined: Examination) -> Iterator[Finding]:
+    check, told = "shadow storage", examined.storage
+    names = {drive.volume_guid.lower(): drive.path or drive.volume_guid for drive in inventory.drives}
+    small = [
+        f"{names.get(each.volume_guid.lower(), each.volume_guid)} {_mib(each.max_bytes)}"
+        for each in inventory.shadow_storage or []
+        if _is_small(each.max_bytes)
+    ]
+    if not told.known:
+        yield unknown(check, told.why, "vssadmin list shadowstorage", "volumes", VSS_ONLY)
+    elif small:
+        remedy = "vssadmin resize shadowstorage /for=D: /on=D: /maxsize=20%"
+        yield bad(check, f"its limit is too small: {', '.join(small)}", remedy, "volumes", VSS_ONLY)
+    else:
+        yield good(check, "no limit is too small", VSS_ONLY)
+
+
+ROWS: tuple[Callable[[Examination], Iterator[Finding]], ...] = (
+    _diskshadow,
+    _services,
+    _writers,
+    _providers,
+    _bitlocker,
+    _components,
+)

@@ -1,0 +1,1 @@
+"""The steps of the doctor machine: list, examine, give up and tell."""
