@@ -110,7 +110,8 @@ class Latest(Crossing):
 class Told(Crossing):
     """The execution's output: how many servers are ready for each level, which are below their policy's, and where.
 
-    ``diagnosis`` is there if one server was asked for by its id; ``problems`` names servers and policies that were not examined.
+    ``diagnosis`` is there if one server was asked for by its id; ``problems`` names what was not examined: servers, or
+    policies with theirs.
     """
 
     servers: int
