@@ -1,0 +1,56 @@
+"""What a server says of all that a backup needs of it is read strictly, its writers in whatever language."""
+
+import pytest
+
+from quiesce.errors import AnswerUnreadable
+from quiesce.guest.answers import Answer
+from quiesce.guest.examination import examination_of, writers_in
+from sandbox.windows.examination import Condition, examination
+from sandbox.windows.vss import Server
+
+SYSTEM = "{e8132975-6f93-4464-a53e-1050253ae220}"
+# Made after the English one of Server 2008 (gilkirkpatrick.com), with German words and Windows' wrapped lines.
+GERMAN = f"""vssadmin 1.1 - Verwaltungsbefehlszeilenprogramm des Volumeschattenkopie-Dienstes
+
+Verfassername: 'Task Scheduler Writer'
+   Verfasserkennung: {{d61d61c8-d73a-4eee-8cdd-f6f9786b7124}}
+   Verfasserinstanzkennung: {{1bddd48e-5052-49db-9b07-b96f96727e6b}}
+   Status: [1] Stabil
+   Letzter Fehler: Kein Fehler
+
+Verfassername: 'System Writer'
+   Verfasserkennung: {SYSTEM}
+   Verfasserinstanzkennung: {{61b1e2dc-a0f9-4a4e-9f4a-5d9b8c7d6e5f}}
+   Status: [8] Fehlgeschlagen
+   Letzter Fehler: Inkonsistente Schattenkopie
+"""
+
+
+def answer(examined: dict[str, object] | None) -> Answer:
+    return Answer(quiesce=1, ok=True, error="", examined=examined)
+
+
+def test_writers_are_read_by_ids_and_numbers_not_by_words() -> None:
+    assert [(each.name, each.state) for each in writers_in(GERMAN)] == [
+        ("Task Scheduler Writer", 1),
+        ("System Writer", 8),
+    ]
+    assert writers_in(GERMAN.replace("\n", "\r\n"))[1].writer_id == SYSTEM
+    assert writers_in("") == writers_in("vssadmin 1.1") == []
+
+
+def test_the_models_answer_is_read_and_one_with_another_field_is_refused() -> None:
+    said = examination(Condition(unanswered={"services"}), Server({}, []), 1.0, "i-0123456789abcdef0", set())
+    found = examination_of(answer(said))
+    assert found is not None
+    assert (found.services.known, found.providers.known, found.metadata.values) == (
+        False,
+        True,
+        ["i-0123456789abcdef0"],
+    )
+    with pytest.raises(AnswerUnreadable, match="not what the guest writes"):
+        examination_of(answer(said | {"more": 1}))
+
+
+def test_a_constrained_server_says_nothing() -> None:
+    assert examination_of(answer(None)) is None
