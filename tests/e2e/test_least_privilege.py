@@ -107,6 +107,27 @@ def built_of_a_server_without_encryption(aws, quiesce):
         KEYS.default = before
 
 
+def examined(aws, quiesce, server):
+    """Examine all policies' servers while one lacks its services, and when it has them again, and one by its id."""
+    condition = server.windows.guest.condition
+    services, condition.services = condition.services, {}
+    fallen = quiesce.examine()
+    condition.services = services
+    return [
+        fallen,
+        quiesce.examine(),
+        quiesce.examine(instance_id=server.instance_id),
+        quiesce.examine(policy="weekly"),
+    ]
+
+
+def assert_examined(fallen, well, one, missing):
+    assert "wants vss, and it lacks: service VSS" in json.loads(fallen["output"])["below"][0], fallen
+    assert json.loads(well["output"])["below"] == [], well
+    assert json.loads(one["output"])["diagnosis"]["best"] == "vss", one
+    assert missing["error"] == "PolicyRefused"
+
+
 def recovered_where_no_way_leads_out(aws, quiesce, record):
     ec2 = aws.client("ec2")
     [table] = ec2.describe_route_tables()["RouteTables"]
@@ -201,6 +222,7 @@ def tour(aws, quiesce, monkeypatch):
         "after the policy run": quiesce.retain(policy="nightly", policy_run="tour", mode="dry-run"),
         "schedules": schedules_kept(aws, quiesce, server.instance_id),
         "posture": looked_at(aws, quiesce),
+        "examined": examined(aws, quiesce, server),
     }
     ends["closed"] = recovered_where_no_way_leads_out(aws, quiesce, record)
     return ends | {"no image": recovered_without_an_image(aws, quiesce, record)}
@@ -235,6 +257,7 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert [end["removed"] for end in tour["pruned"]] == [1, 0, 1], tour["pruned"]
     assert json.loads(tour["after the policy run"]["output"])["servers"] == 1, tour["after the policy run"]
     assert [look["unknown"] for look in tour["posture"]] == [[], []], tour["posture"]
+    assert_examined(*tour["examined"])
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
     # SAM attaches AWS's policy for functions in a network, which is Lambda's to use; the stack denies it to the code.

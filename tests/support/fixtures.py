@@ -102,6 +102,13 @@ class Quiesce:
             self.aws, states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
         )
 
+    def examine(self, **data: Any) -> dict[str, Any]:
+        """Run an execution of the doctor machine; return DescribeExecution's answer at the end."""
+        states, machine = self.aws.client("stepfunctions"), self.outputs["DoctorMachineArn"]
+        return wait_for(
+            self.aws, states.start_execution(stateMachineArn=machine, input=json.dumps(data))["executionArn"]
+        )
+
     def build(self, record: dict[str, Any], **changes: Any) -> dict[str, Any]:
         """Build the volumes of a run's record as of their shadow copies; return how that ended."""
         return wait_for(self.aws, self.start_build(record, **changes))
