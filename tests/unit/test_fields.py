@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from quiesce.backup.input import BackupRequest
+from quiesce.doctor.findings import Diagnosis, Finding
+from quiesce.doctor.state import Told as DoctorTold
 from quiesce.guest.sessions import GuestModel
 from quiesce.points.record import FreezeWindow, Logs, Record, SnapshotRecord
 from quiesce.policy_run.input import PolicyRequest
@@ -35,6 +37,9 @@ FOR_PEOPLE = (
     PosturePart,
     Marked,
     Told,
+    Diagnosis,
+    Finding,
+    DoctorTold,
 )
 
 

@@ -51,13 +51,6 @@ class Provider(OfCim):
     name: str | None
 
 
-class Storage(OfCim):
-    """The shadow storage of a volume, in bytes."""
-
-    used_space: int | None
-    max_space: int | None
-
-
 class Encrypted(OfCim):
     """A volume as BitLocker has it; a ``conversion_status`` of 0 is not encrypted at all."""
 
@@ -96,12 +89,15 @@ class Writer(GuestModel):
 
 
 class Examination(GuestModel):
-    """The whole answer; ``utc_ms`` is the server's clock, in milliseconds since 1970."""
+    """The whole answer; ``utc_ms`` is the server's clock, in milliseconds since 1970.
+
+    ``storage`` shows whether Windows answers for shadow storage at all; the inventory has it, volume by volume.
+    """
 
     utc_ms: int
     services: Told[Service]
     providers: Told[Provider]
-    storage: Told[Storage]
+    storage: Told[dict[str, int | None]]
     encrypted: Told[Encrypted]
     defender: Told[Defender]
     group_policy: Told[str]
