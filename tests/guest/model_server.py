@@ -327,9 +327,9 @@ class ModelServer:
 
     def step_condition(self, name: str) -> None:
         """Let the server lack what it lacks in this condition."""
-        own = any(script for script in self.case.scripts) and self.case.source == "server"
+        own = bool(self.case.scripts) and self.case.source == "server"
         folder = (True, True) if own else None
-        self.guest.condition = replace(conditions.CONDITIONS[name], folder=folder)
+        self.guest.condition = replace(conditions.CONDITIONS[name], folder=folder, unanswered=set())
 
     def step_lock(self, name: str) -> None:
         """Let another process open a file exclusively."""
