@@ -1,12 +1,20 @@
 """What a server says of all that a backup needs of it is read strictly, its writers in whatever language."""
 
+import random
+from uuid import NAMESPACE_OID, uuid5
+
 import pytest
 
 from quiesce.errors import AnswerUnreadable
 from quiesce.guest.answers import Answer
 from quiesce.guest.examination import examination_of, writers_in
-from sandbox.windows.examination import Condition, examination
-from sandbox.windows.vss import Server
+from sandbox.windows.agent import MAX_OUTPUT_BYTES
+from sandbox.windows.answers import line_of
+from sandbox.windows.customer_scripts import CustomerScripts
+from sandbox.windows.examination import Condition, Writer, examination
+from sandbox.windows.guest import Guest
+from sandbox.windows.inventory import nvme_drives
+from sandbox.windows.vss import Server, ShadowStorage
 
 SYSTEM = "{e8132975-6f93-4464-a53e-1050253ae220}"
 # Made after the English one of Server 2008 (gilkirkpatrick.com), with German words and Windows' wrapped lines.
@@ -54,3 +62,19 @@ def test_the_models_answer_is_read_and_one_with_another_field_is_refused() -> No
 
 def test_a_constrained_server_says_nothing() -> None:
     assert examination_of(answer(None)) is None
+
+
+def test_the_answer_of_a_server_with_64_volumes_and_400_services_fits_what_the_agent_passes_on() -> None:
+    letters, chance = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", random.Random(1)
+    names = ["".join(chance.choices(letters, k=24)) for _ in range(400)]
+    writers = tuple(Writer(name, f"{{{uuid5(NAMESPACE_OID, name)}}}") for name in names[:40])
+    condition = Condition(services=dict.fromkeys(names, ("Running", "Auto")), writers=writers)
+    drives = nvme_drives({"C:": "vol-0", **{f"C:\\mount\\{number:03}\\": f"vol-{number:017x}" for number in range(63)}})
+    storage = [ShadowStorage(drive.volume_guid, drive.volume_guid) for drive in drives]
+    guest = Guest("i-0123456789abcdef0", CustomerScripts(None, lambda _link: None), drives=drives, condition=condition)
+    guest.vss.storage = storage
+    request = guest.ask({"Verb": "examine", "RunId": "doctor", "Attempt": "1", "InstanceId": guest.instance_id}, 1.0)
+    said = request.answer(1.0)
+    assert said is not None
+    assert said["ok"]
+    assert len(line_of(said)) < MAX_OUTPUT_BYTES - 1000
