@@ -10,7 +10,7 @@ from unittest.mock import patch
 import moto  # noqa: F401 - a client built before this import would talk to AWS
 import pytest
 
-from tests.support import shortcuts
+from tests.support import shortcuts, tracing
 from tests.support.environment import ENVIRONMENT
 
 pytest_plugins = [
@@ -48,6 +48,7 @@ LOOPBACK = ("127.", "::1", "localhost")
 # All that is imported and collected stays: the garbage collector need not look through it again and again.
 gc.disable()
 shortcuts.install()
+tracing.install()
 # The functions read their settings and build their clients at import, as on Lambda.
 with patch.dict(os.environ, ENVIRONMENT, clear=True):
     for step in STEPS:

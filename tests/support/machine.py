@@ -42,6 +42,7 @@ from tests.support.clock import Clock
 from tests.support.cloud import Cloud
 from tests.support.environment import ACCOUNT, REGION
 from tests.support.project import definition, resources, step_of
+from tests.support.tracing import traced
 from tests.support.wire import FunctionDied, Wire
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
@@ -341,7 +342,7 @@ class Machine:
         order = orders.pop(0) if orders else None
         if order and not order.after_the_call:
             raise order
-        result = APPS[step].handler(event, self._context(step))
+        result = traced(APPS[step].handler)(event, self._context(step))
         if order:
             raise order
         return result
