@@ -1,8 +1,11 @@
 """Histories of recovery points for the tests of retention, and a second reading of its rules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from quiesce.policy.keep import Retention
@@ -11,19 +14,22 @@ from quiesce.retention.decision import Point
 NOW = datetime(2026, 11, 28, 3, tzinfo=UTC)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")
 
+# What `make grids` tries of a property, and in how many parts, of which a sample tries three.
+EXAMPLES, PARTS = 2_000, 20
 
-def a_rule(**given) -> Retention:
-    return Retention.model_validate({"keep": {"daily": 3}, "at_least": 1, **given})
+
+def a_rule(**fields) -> Retention:
+    return Retention.model_validate({"keep": {"daily": 3}, "at_least": 1, **fields})
 
 
-def a_point(run_id: str, at: datetime, **given) -> Point:
-    values = {"ended_at": at + timedelta(minutes=20), "status": "Successful", "application": True, **given}
+def a_point(run_id: str, at: datetime, **fields) -> Point:
+    values = {"ended_at": at + timedelta(minutes=20), "status": "Successful", "application": True, **fields}
     return Point(run_id, at, **values)
 
 
-def nights(count: int, last: datetime = NOW, **given) -> list[Point]:
+def nights(count: int, last: datetime = NOW, **fields) -> list[Point]:
     """Return a good recovery point of each of so many nights, oldest first."""
-    return [a_point(f"n{n:03}", last - timedelta(days=count - 1 - n), **given) for n in range(count)]
+    return [a_point(f"n{n:03}", last - timedelta(days=count - 1 - n), **fields) for n in range(count)]
 
 
 @st.composite
@@ -119,3 +125,19 @@ def second_reading(points: Sequence[Point], rule: Retention, now: datetime) -> s
             if not later or (point in best and not any(newer(other, point) for other in best)):
                 stays.add(point.run_id)
     return stays
+
+
+def in_parts(*strategies: Any) -> Callable[[Callable[..., None]], Callable[[int], None]]:
+    """Test a property by 2,000 histories: a grid of 20 parts, each with examples of its own, the same on every run."""
+
+    def decorate(holds: Callable[..., None]) -> Callable[[int], None]:
+        @pytest.mark.grid
+        @pytest.mark.parametrize("part", range(PARTS))
+        def test(part: int) -> None:
+            some = settings(max_examples=EXAMPLES // PARTS, deadline=None)
+            seed(part)(some(given(*strategies)(holds)))()
+
+        test.__name__, test.__doc__ = holds.__name__, holds.__doc__
+        return test
+
+    return decorate

@@ -11,12 +11,22 @@ from hypothesis import given, settings
 
 from quiesce.policy.keep import Retention
 from quiesce.retention.decision import BEGUN, Decision, decide
-from tests.unit.retention.histories import NOW, ZONES, a_point, a_rule, histories, nights, rules, second_reading
+from tests.unit.retention.histories import (
+    NOW,
+    ZONES,
+    a_point,
+    a_rule,
+    histories,
+    in_parts,
+    nights,
+    rules,
+    second_reading,
+)
 
 EXAMPLES = json.loads((Path(__file__).parent / "examples.json").read_text())["examples"]
 STATUS = {"Successful": "Successful", "Partial": "PartiallySuccessful", "Failed": "Failed", "Unreadable": None}
-# Of two readings of all rules, and of each property by itself.
-ALL, MANY = settings(max_examples=2_000, deadline=None), settings(max_examples=300, deadline=None)
+# Of each property by itself.
+MANY = settings(max_examples=300, deadline=None)
 
 
 def kept(decisions: list[Decision]) -> set[str]:
@@ -47,8 +57,7 @@ def test_a_worked_example_comes_out_as_it_was_worked_out(example) -> None:
     assert kept(decide(left, rule, datetime.fromisoformat(example["now"]))) == {point.run_id for point in left}
 
 
-@ALL
-@given(histories(), rules())
+@in_parts(histories(), rules())
 def test_a_second_reading_of_the_rules_agrees(points, rule) -> None:
     assert kept(decide(points, rule, NOW)) == second_reading(points, rule, NOW)
 

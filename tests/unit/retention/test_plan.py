@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quiesce.retention.listing import describe
 from quiesce.retention.plan import Former, Group, clock_problem, idle_parts, make_plan
-from tests.unit.retention.histories import NOW, a_point, a_rule, histories, nights, rules, second_reading
+from tests.unit.retention.histories import NOW, a_point, a_rule, histories, in_parts, nights, rules, second_reading
 
 GROUP = Group("i-0123456789abcdef0", "orders")
 
@@ -51,8 +51,7 @@ def test_a_changed_rule_removes_for_three_days_nothing_that_the_former_one_keeps
 FORMERS = st.lists(st.tuples(st.none() | rules(), st.integers(0, 100)), max_size=3)
 
 
-@settings(max_examples=2_000, deadline=None)
-@given(histories(), rules(), FORMERS)
+@in_parts(histories(), rules(), FORMERS)
 def test_a_changed_rule_removes_only_what_no_rule_of_the_last_three_days_keeps(points, rule, changes) -> None:
     formers = [Former(old, NOW - timedelta(hours=hours)) for old, hours in changes]
     plan = make_plan(GROUP, points, rule, NOW, formers=formers)
