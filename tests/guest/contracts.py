@@ -120,7 +120,8 @@ def main() -> int:
     keys = {case.name: key_of(case) for case in chosen}
     before, good, failed = recorded(), {}, 0
     texts = by_name(made(read_parts()))
-    with Runner(pwsh, alone=options.alone) as runner:
+    # Of all cases the sample shares, too: each commit's check runs it apart, and compares.
+    with Runner(pwsh, alone=options.alone, sample_apart=options.changed) as runner:
         results = runner.run_all(Job(case, texts) for case in chosen)
         for name, (record, wrong) in zip(keys, results, strict=True):
             problems = wrong if wrong or options.record else unlike(before["cases"].get(name), record)

@@ -36,10 +36,10 @@ class Job:
     limit_s: float = CASE_LIMIT_S
 
 
-def is_alone(case: Case) -> bool:
-    """Return whether every process of a case is one of its own: so are the sample's, as on a server."""
+def is_alone(case: Case, *, sample_apart: bool = True) -> bool:
+    """Return whether every process of a case is one of its own; so are the sample's, as on a server, if it is apart."""
     language = {"fault": "language"} in case.steps
-    return case.sample or case.alone or case.culture != Case.culture or language
+    return (case.sample and sample_apart) or case.alone or case.culture != Case.culture or language
 
 
 def sharing_of(case: Case, pair: tuple[SharedPowerShell, SharedPowerShell]) -> Sharing:
@@ -50,10 +50,13 @@ def sharing_of(case: Case, pair: tuple[SharedPowerShell, SharedPowerShell]) -> S
 
 
 class Runner:
-    """Runs cases; its PowerShells live until the ``with`` block ends. ``alone``: no case shares one."""
+    """Runs cases; its PowerShells live until the ``with`` block ends.
 
-    def __init__(self, pwsh: str, *, alone: bool = False) -> None:
-        self.pwsh, self.alone = pwsh, alone
+    ``alone``: no case shares one. ``sample_apart``: no case of the sample does.
+    """
+
+    def __init__(self, pwsh: str, *, alone: bool = False, sample_apart: bool = True) -> None:
+        self.pwsh, self.alone, self.sample_apart = pwsh, alone, sample_apart
         self.metadata = Metadata()
         self.free: queue.LifoQueue[tuple[SharedPowerShell, SharedPowerShell]] = queue.LifoQueue()
         self.ended: list[str] = []
@@ -72,7 +75,7 @@ class Runner:
 
         A case whose shared PowerShell has ended by itself runs again, in processes of its own.
         """
-        if self.alone or is_alone(job.case):
+        if self.alone or is_alone(job.case, sample_apart=self.sample_apart):
             return self._run(job, Sharing(), look)
         with self._pair() as pair:
             result = self._run(job, sharing_of(job.case, pair), look)

@@ -91,6 +91,12 @@ def test_a_case_whose_shell_has_ended_runs_again_in_processes_of_its_own_and_is_
     assert (len(asked), asked[1], runner.ended) == (2, Sharing(), [PLAIN.name])
 
 
+def test_where_all_cases_run_the_sample_shares_but_for_those_that_need_a_process_of_their_own():
+    apart = {case.name for case in KNOWN if is_alone(case, sample_apart=False)}
+    assert {case.name for case in KNOWN if case.sample} - apart
+    assert {case.name for case in KNOWN if case.alone or case.culture != "C.UTF-8"} <= apart
+
+
 def test_the_sample_and_cases_in_another_language_share_nothing():
     shared = {case.name for case in KNOWN if not is_alone(case)}
     assert not shared & {case.name for case in KNOWN if case.sample or case.culture != "C.UTF-8"}
