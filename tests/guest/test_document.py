@@ -222,3 +222,10 @@ def test_the_stack_deploys_both_documents() -> None:
     deployed = resources("AWS::SSM::Document").values()
     files = [each["Properties"]["Content"]["Fn::Transform"]["Parameters"]["Location"] for each in deployed]
     assert files == [f"guest/{document.file.name}" for document in DOCUMENTS]
+
+
+@pytest.mark.chapter("6.4.1 account")
+def test_every_session_and_so_every_script_runs_as_the_local_system_account() -> None:
+    assert re.findall(r"<UserId>(.*)</UserId>", read_parts()["tasks"]) == ["S-1-5-18"]
+    others = [name for name, text in read_parts().items() if re.search(r"-Credential|LogonType|/ru\b|UserName", text)]
+    assert others == []

@@ -62,6 +62,7 @@ def test_an_example_backs_up_servers_of_its_kind_application_consistently(machin
 
 
 @pytest.mark.parametrize("name", ["sql-nightly", "exchange-nightly", "domain-controllers"])
+@pytest.mark.chapter("6.3.3 verify")
 def test_an_example_that_requires_a_writer_fails_where_it_is_missing(machine, cloud, name):
     a_server(cloud, KINDS[name][0])
     run = machine.run_policy(put(cloud, name, (POLICIES / f"{name}.yaml").read_bytes()))

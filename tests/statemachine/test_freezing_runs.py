@@ -43,6 +43,7 @@ def file_of(cloud):
     return file_of
 
 
+@pytest.mark.chapter("6.4.5 output")
 def test_what_the_scripts_printed_is_whole_in_the_bucket_however_long(
     machine, cloud, shop, frozen_request, file_of, monkeypatch
 ):
@@ -77,6 +78,7 @@ def test_an_archive_that_cannot_be_read_stays_packed_and_costs_the_run_nothing(
     assert "the files stay packed" in record["logs"]["problem"]
 
 
+@pytest.mark.chapter("6.4.3 seconds")
 def test_the_freeze_window_is_measured_in_parts(machine, cloud, shop, frozen_request):
     window = machine.start(frozen_request).output["freeze_window"]
     assert window["total_ms"] == sum(window[part] for part in ("known_ms", "snapshots_ms", "thaw_ms"))

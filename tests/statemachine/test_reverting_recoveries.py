@@ -103,6 +103,7 @@ def test_while_a_recovery_builds_a_person_reads_which_part_is_how_far_and_where(
     assert re.match(r"Plan .*, Look .*, Revert .*, Launch ", run.output["took"])
 
 
+@pytest.mark.chapter("6.3.5 revert")
 def test_the_recovered_shop_is_as_of_its_shadow_copies_by_default(backed_shop, recover):
     run = recover()
     assert_reverted(backed_shop, run)
@@ -220,6 +221,7 @@ def disk_of(shop, run, drive):
 
 
 @pytest.mark.usefixtures("forwarded")
+@pytest.mark.chapter("6.3.5 system")
 def test_with_where_possible_c_is_built_and_d_is_not_and_each_says_so(backed_shop, recover):
     refused_run = recover(mode="dry-run")
     assert refused_run.output["possible"] is False

@@ -49,6 +49,7 @@ def descriptions(cloud):
     return {s.description.rpartition("|")[2] for s in cloud.stored_snapshots()}
 
 
+@pytest.mark.chapter("6.3 applications")
 def test_without_scripts_vss_alone_makes_an_application_consistent_recovery_point(
     machine, cloud, shop, vss, request_with
 ):
@@ -83,6 +84,7 @@ def test_each_volume_of_a_good_backup_can_be_built_and_the_shop_is_whole_on_the_
     assert cloud.servers.content(raw[shop.volumes[ORDERS_DRIVE]]).read(RECOVERED_PATH) == orders["shadow_id"]
 
 
+@pytest.mark.chapter("6.3.1 end")
 def test_the_writers_hear_of_the_backup_only_when_the_snapshots_have_completed(machine, shop, vss, request_with):
     early = []
     machine.before("complete", lambda: early.extend(word for writer in vss.writers for word in writer.notified))
@@ -97,6 +99,7 @@ def test_a_copy_backup_leaves_the_applications_history_alone(machine, vss, reque
     assert [writer.notified for writer in vss.writers if writer.name == "Shop Writer"] == [["copy"]]
 
 
+@pytest.mark.chapter("6.4 beside")
 def test_scripts_and_vss_go_together(machine, cloud, shop, request_with):
     record = machine.start(request_with()).output
     assert shop.application.asked == ["before", "after 1", "complete 1"]
@@ -117,6 +120,7 @@ def fails_first(machine, vss, error=TIMEOUT, times=1):
     machine.before("freeze", lambda: fail(times))
 
 
+@pytest.mark.chapter("6.3.4 retry")
 def test_vss_that_times_out_once_is_tried_again_after_the_thaw_and_the_wait(machine, cloud, shop, vss, request_with):
     fails_first(machine, vss)
     run = machine.start(request_with())
@@ -155,6 +159,7 @@ def test_the_shadow_copies_of_an_attempt_are_gone_before_the_wait_for_another_on
     assert (run.output["status"], len(run.output["attempts"])) == ("Successful", 1)
 
 
+@pytest.mark.chapter("6.3.4 log")
 def test_the_files_of_the_last_attempt_are_collected(machine, cloud, vss, request_with):
     fails_first(machine, vss)
     record = machine.start(request_with()).output
@@ -335,6 +340,7 @@ def test_what_ends_after_the_thaw_costs_the_end_of_the_backup_and_not_the_shadow
     assert shop.application.asked[-1] == "complete 0"
 
 
+@pytest.mark.chapter("6.3 windows")
 def test_vss_that_cannot_work_on_the_server_is_said_by_plan_and_no_script_is_lost(
     machine, cloud, shop, vss, request_with
 ):
@@ -373,6 +379,7 @@ LOST = {
 
 
 @pytest.mark.parametrize(("disk", "words"), LOST.values(), ids=LOST)
+@pytest.mark.chapter("6.3.2 all")
 def test_a_chosen_ebs_volume_of_which_no_shadow_copy_can_be_made_takes_the_consistency_away(
     disk, words, machine, shop, vss, request_with
 ):
@@ -419,6 +426,7 @@ def test_shadow_storage_on_an_iscsi_disk_of_a_server_on_xen_is_outside_of_the_ba
 
 
 @pytest.mark.parametrize("written", ["D:, E:", ["d:\\", "E:"]])
+@pytest.mark.chapter("6.3.2 some")
 def test_what_the_policy_does_not_name_is_in_the_backup_without_a_shadow_copy_and_takes_nothing_away(
     written, machine, cloud, shop, vss, request_with
 ):
@@ -432,6 +440,7 @@ def test_what_the_policy_does_not_name_is_in_the_backup_without_a_shadow_copy_an
     assert vss.shadow_copies == []
 
 
+@pytest.mark.chapter("6.3.2 system")
 def test_volumes_are_left_out_of_the_backup_and_of_vss_in_one_policy(machine, shop, request_with):
     record = machine.start(request_with(scripts=False, volumes={"exclude": ["xvdg"]}, vss={"volumes": ["D:"]})).output
     assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
@@ -452,6 +461,7 @@ def test_a_volume_that_the_server_does_not_have_keeps_vss_from_working(consisten
         assert words in run.output["reason"]
 
 
+@pytest.mark.chapter("6.3.5 storage")
 def test_a_volume_with_the_shadow_storage_of_another_joins_the_backup_that_leaves_it_out(
     machine, shop, vss, request_with
 ):
@@ -502,6 +512,7 @@ def put_file(cloud, kind, *lines):
     cloud.s3.put_object(Bucket=BUCKET, Key=f"scripts/admin/vss_{kind}_writers_orders.txt", Body=text.encode())
 
 
+@pytest.mark.chapter("6.3.3 exclude")
 def test_the_writers_of_the_files_in_the_bucket_count_beside_those_of_the_policy(machine, cloud, vss, request_with):
     put_file(cloud, "exclude", "# It fails here.", SHOP_WRITER_ID.upper())
     put_file(cloud, "verify", NOBODYS)
@@ -540,6 +551,7 @@ def test_files_that_contradict_each_other_or_the_policy_are_refused_before_the_s
     assert cloud.lease(shop.instance_id) is None
 
 
+@pytest.mark.chapter("6.3.3 verify-all")
 def test_a_line_of_a_file_that_is_no_writer_is_refused_with_its_number(machine, cloud, request_with):
     put_file(cloud, "verify", SHOP_WRITER_ID, "all")
     run = machine.start(request_with(scripts=False))
@@ -548,6 +560,7 @@ def test_a_line_of_a_file_that_is_no_writer_is_refused_with_its_number(machine, 
 
 
 @pytest.mark.parametrize("by_file", [True, False])
+@pytest.mark.chapter("6.3.3 exclude-all")
 def test_without_any_writer_the_shadow_copies_are_made_and_nothing_is_called_consistent(
     by_file, machine, cloud, shop, vss, request_with
 ):

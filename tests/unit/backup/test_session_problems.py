@@ -38,6 +38,7 @@ def test_a_complete_script_that_was_withheld_says_why_the_server_did_not_know_it
 
 
 @pytest.mark.parametrize("consistency", ["application-or-crash", "application"])
+@pytest.mark.chapter("6.4.2 held")
 def test_snapshots_are_taken_while_a_before_script_holds_the_application(consistency: str) -> None:
     plan = a_plan(settings=some_settings(**SCRIPTS, consistency=consistency))
     decision = decide(plan, a_session(), None, 1)

@@ -119,6 +119,7 @@ def test_a_writer_that_fails_counts_unless_it_is_the_one_that_is_excluded() -> N
     assert judged(shadow, log, excluded_writers=[ASR]).kind == "writers-failed"
 
 
+@pytest.mark.chapter("6.3.3 verify")
 def test_a_writer_that_the_policy_requires_must_have_taken_part() -> None:
     log, shadow = made()
     assert judged(shadow, log, required_writers=[SQL]).good

@@ -46,6 +46,7 @@ def a_whole_plan(volumes: int = 2, **changes: Any) -> Plan:
     return a_plan(volumes, **changes)
 
 
+@pytest.mark.chapter("6.3.2 all")
 def test_every_ntfs_volume_on_a_chosen_ebs_volume_gets_a_shadow_copy() -> None:
     decided = plan_shadow_copies(a_whole_plan(excluded=[an_exclusion(2)]), an_inventory(C=ROOT, D=DATA, E=OUT))
     assert decided.plan

@@ -409,6 +409,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize(("state", "judged"), RUNS.values(), ids=RUNS)
+@pytest.mark.chapter("6.3.4 status")
 def test_each_way_that_a_run_can_go_has_its_verdict(state: RunState, judged: Judged) -> None:
     verdict = judge(gather(state))
     assert Judged(verdict.status, verdict.consistency.level, verdict.reason, verdict.notes) == judged
@@ -490,6 +491,7 @@ def test_no_run_is_ever_better_than_everything_that_happened_in_it(way: dict[str
 
 
 @given(whole_runs)
+@pytest.mark.chapter("6.4.4 argument")
 def test_the_complete_script_hears_of_success_only_if_all_before_it_succeeded(way: dict[str, Any]) -> None:
     succeeded = gather(a_run_of(way | {"complete": "unknown"})).succeeded_so_far
     with_complete = a_run_of(way | {"complete": "good", "complete_answered": True})

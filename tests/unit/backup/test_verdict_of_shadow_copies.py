@@ -300,6 +300,7 @@ def test_a_thaw_for_another_attempt_that_got_no_answer_is_why_there_was_none() -
     assert "another attempt, which was not made (no answer)" in verdict.reason
 
 
+@pytest.mark.chapter("6.3.4 status")
 def test_the_table_of_the_documentation_is_this_one() -> None:
     text = (ROOT / "docs" / "use" / "consistency.md").read_text()
     begin, end = "<!-- verdict: begin -->\n", "<!-- verdict: end -->"

@@ -474,6 +474,7 @@ def test_lists_that_are_too_long_for_memory_are_not_known(monkeypatch: pytest.Mo
     assert "have more than 1 entries" in judgement.reason
 
 
+@pytest.mark.chapter("6.3.5 order")
 def test_a_volume_without_a_shadow_copy_that_holds_storage_forgets_its_catalog_and_keeps_all_else() -> None:
     c, d = a_volume("C", 64 * MIB), a_volume("D", 64 * MIB)
     d.add_shadow_copy(an_id("D"), SET_ID, CREATED_AT, storage=c)

@@ -21,6 +21,7 @@ def test_the_servers_own_folder_comes_before_the_owners() -> None:
     assert places("admin", INSTANCE) == (f"scripts/admin/{INSTANCE}/", "scripts/admin/")
 
 
+@pytest.mark.chapter("6.4.1 central")
 def test_each_script_is_taken_from_the_first_folder_that_has_it() -> None:
     own, shared = f"scripts/admin/{INSTANCE}/before_files.ps1", "scripts/admin/before_files.ps1"
     after = "scripts/admin/after_files.ps1"
@@ -30,6 +31,7 @@ def test_each_script_is_taken_from_the_first_folder_that_has_it() -> None:
 @pytest.mark.parametrize(
     "name", ["before_files.ps1", "before_files.ps", "before_files", "Before_files.PS1", "BEFORE_files.Ps"]
 )
+@pytest.mark.chapter("6.4 extension")
 def test_a_name_with_any_prefixs_case_and_with_or_without_its_extension_is_a_script(name: str) -> None:
     assert chosen(f"scripts/admin/{name}")["before"] == f"scripts/admin/{name}"
 
@@ -95,6 +97,7 @@ def writers_files(*keys: str) -> dict[Kind, str]:
     return choose_writers_files(keys, owner="admin", instance_id=INSTANCE, policy="SQL-nightly")
 
 
+@pytest.mark.chapter("6.3.3 place")
 def test_a_servers_own_file_of_writers_comes_before_the_owners() -> None:
     own, owners = f"scripts/admin/{INSTANCE}/", "scripts/admin/"
     exclude, verify = "vss_exclude_writers_SQL-nightly.txt", "VSS_Verify_Writers_SQL-nightly.TXT"

@@ -44,6 +44,7 @@ def a_windows(version="10.0.20348", installation="Server", product_type=3):
         ("10.0.26100", 1, "Windows 11"),
     ],
 )
+@pytest.mark.chapter("6.3 windows")
 def test_a_windows_is_told_by_version_build_and_product_type(version, product_type, name):
     row = row_of(a_windows(version, "Server" if product_type > 1 else "Client", product_type))
     assert row is not None

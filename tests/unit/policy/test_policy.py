@@ -229,6 +229,7 @@ def settings_of(**defaults: object) -> TargetSettings:
     return settings
 
 
+@pytest.mark.chapter("6.3 default")
 def test_without_a_word_vss_asks_the_applications() -> None:
     settings = settings_of()
     assert (settings.agent, settings.scripts, settings.consistency) == ("ssm", "off", "application-or-crash")
@@ -240,6 +241,7 @@ def test_microsofts_advice_is_the_default_of_the_retries() -> None:
     assert (vss.retries, vss.retry_wait_s, vss.retry_on) == (3, 600, "vss-timeout")
 
 
+@pytest.mark.chapter("6.3 default")
 def test_vss_is_off_only_where_the_policy_says_so() -> None:
     assert not settings_of(vss="off").freezes
     assert not settings_of(agent="none").freezes
@@ -434,6 +436,7 @@ def test_a_contradiction_between_a_target_and_the_defaults_is_refused() -> None:
         ([r"d:\Mount Points\Logs, old" + "\\"], [r"D:\Mount Points\Logs, old"]),
     ],
 )
+@pytest.mark.chapter("6.3.2 some")
 def test_volumes_for_shadow_copies_are_all_or_named_by_letter_or_folder(written: object, volumes: object) -> None:
     vss = settings_of(vss={"volumes": written}).vss
     assert vss.volumes == volumes

@@ -153,6 +153,7 @@ def test_it_goes_on_where_all_can_be_built_or_the_person_accepted_that_not_all_c
 # What is said.
 
 
+@pytest.mark.chapter("6.3.5 instants")
 def test_each_volume_says_as_of_which_instant_it_is() -> None:
     assert instants(a_plan_with()) == [f"C: (/dev/sda1): {COPIED}", f"D: (xvdf): {COPIED}"]
     mixed = a_plan_with(("buildable", "not buildable"), revert="where-possible")

@@ -90,6 +90,7 @@ def test_a_create_that_fails_is_told_by_its_code_alone(code):
 
 
 @ALL
+@pytest.mark.chapter("6.3.4 writer")
 def test_a_writer_that_fails_is_told_by_its_code_alone(code):
     name, wait_s = CODES[code]
     server = a_server()
@@ -123,6 +124,7 @@ def test_an_error_of_windows_itself_has_its_meaning_and_a_remedy(code, words):
 
 
 @pytest.mark.parametrize("code", CODES)
+@pytest.mark.chapter("6.3.4 writer")
 def test_every_error_in_the_table_has_its_meaning_and_advice(code):
     assert "does not know" not in str(hresult_of(code))
 

@@ -113,6 +113,7 @@ def test_a_volume_is_the_same_in_any_case():
     assert outcome_of(session_log(a_server()), (E.upper(), D.upper())).kind == "created"
 
 
+@pytest.mark.chapter("6.3.1 requestor")
 def test_another_providers_shadow_copy_is_not_ours():
     outcome = outcome_of(edited(f"Provider ID: {SYSTEM_PROVIDER}", f"Provider ID: {AWS_PROVIDER}"))
     assert outcome.kind == "wrong-kind"

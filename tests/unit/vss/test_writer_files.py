@@ -16,6 +16,7 @@ LINES = f"""# Writers that fail here
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "ascii"])
 @pytest.mark.parametrize("kind", ["exclude", "verify"])
+@pytest.mark.chapter("6.3.3 exclude")
 def test_a_file_has_one_id_a_line_and_comments(kind: Kind, encoding: str) -> None:
     assert read_writers_file(LINES.encode(encoding), kind, WHERE) == [SQL, NTDS]
 
@@ -58,6 +59,7 @@ def test_anything_else_is_refused_with_its_line(kind: Kind, content: bytes, word
     assert words in str(refusal.value)
 
 
+@pytest.mark.chapter("6.3.3 exclude")
 def test_the_names_of_the_files_are_the_guides() -> None:
     assert file_name("exclude", "sql") == "vss_exclude_writers_sql.txt"
     assert file_name("verify", "sql") == "vss_verify_writers_sql.txt"
