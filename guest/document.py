@@ -63,6 +63,7 @@ ACT_PARAMETERS: Parameters = {
     "Verb": (None, "^(stage|freeze|thaw|complete|recovered)$", "The verb for the server."),
     **COMMON,
     "Policy": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy, for the scripts' names."),
+    "Owner": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy's owner, for the scripts' folder."),
     "Scripts": ("off", "^(off|bucket|server)$", "stage: where the scripts come from."),
     "PackageLink": ("none", PACKAGE_LINK, "stage: presigned link to the run's package."),
     "PackageHash": ("none", "^(none|[0-9a-fA-F]{64})$", "stage: SHA-256 of the run's package."),

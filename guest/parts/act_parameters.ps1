@@ -16,6 +16,7 @@ param(
     [string]$Attempt = '1',
     [string]$InstanceId = 'none',                # stage, recovered: this server
     [string]$Policy = 'none',                    # stage, from here to SessionLimitSeconds
+    [string]$Owner = 'none',                     # whose folder of scripts on the server
     [string]$Scripts = 'off',                    # off | bucket | server
     [string]$PackageLink = 'none',               # one object
     [string]$PackageHash = 'none',               # its SHA-256

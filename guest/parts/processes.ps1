@@ -12,9 +12,9 @@ function Wait-Program($Process, $Copies, [double]$Seconds) {
     $true
 }
 
-function Wait-Output($Session) {
+function Wait-Output($Copies) {
     # A process that a script has left behind may hold its output open for ever.
-    $null = Wait-Until 1 { @($Session.Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
+    $null = Wait-Until 1 { @($Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
 }
 
 function Get-StartTicks($Process) {

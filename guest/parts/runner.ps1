@@ -77,7 +77,7 @@ function Invoke-Session($Session, $Lock, [bool]$Start) {
                 $Session.State.complete = New-Record 'Superseded' ''
             }
         }
-        Wait-Output $Session
+        Wait-Output $Session.Copies
         if ($Session.State.endedMs -eq 0) { $Session.State.endedMs = Get-Milliseconds }
         Set-Phase $Session 'ended'
     } finally { $Lock.Dispose() }
@@ -162,7 +162,7 @@ function Test-AbortAsked($Session) {
 function Invoke-AfterOwed($Session) {
     # The verb recovered has made sure that this is a clone, and that its session has ended.
     if (Test-AfterOwed $Session) { Invoke-Script $Session 'after' '1' }
-    Wait-Output $Session
+    Wait-Output $Session.Copies
     $Session.State.phase = 'ended'
     if (Save-State $Session) { $null = Invoke-Schtasks 'delete' 'recovered' ' /f' }
 }

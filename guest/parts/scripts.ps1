@@ -41,10 +41,24 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
         $Record.exitCode = $process.ExitCode
         $Record.succeeded = ($process.ExitCode -eq 0)
         $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
+        if ($Record.succeeded -and (Test-Unhandled $Session $Stage $Path)) {
+            $Record.succeeded = $false
+            $Record.reason = 'Unhandled'
+        }
     } else {
         Stop-Tree $Session $Stage $process
         $Record.reason = 'TimedOut'
     }
+}
+
+function Test-Unhandled($Session, [string]$Stage, [string]$Path) {
+    # cscript may end with 0 after an error that a script does not handle, as one of its syntax. In every language it
+    # prints the file and the place: "before_x.vbs(3, 1) ...".
+    if ([IO.Path]::GetExtension($Path).ToLowerInvariant() -cne '.vbs') { return $false }
+    Wait-Output @($Session.Copies)[-2..-1]
+    $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Stage.$stream") 64KB }
+    $told = foreach ($tail in $streams) { [Text.Encoding]::ASCII.GetString($tail.Bytes) }
+    "$told" -cmatch '\.(?i:vbs)\([0-9]+, [0-9]+\) '
 }
 
 function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
@@ -59,6 +73,11 @@ function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument
         '\A\.(cmd|bat)\z' {
             $program = Get-SystemFile 'cmd.exe'
             $arguments = "/d /s /c `"`"$Path`" $Argument`""
+        }
+        '\A\.vbs\z' {
+            # Not in batch mode, which keeps errors and output to itself. The engine, where an editor has the extension.
+            $program = Get-SystemFile 'cscript.exe'
+            $arguments = "//Nologo //E:VBScript `"$Path`" $Argument"
         }
     }
     $process = Start-Program $program $arguments $Session.Folder

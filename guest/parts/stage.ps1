@@ -114,20 +114,28 @@ function Save-Package([string]$Folder) {
     Remove-Item -LiteralPath $path -Force
 }
 
-$Startable = '.ps1', '.cmd', '.bat', '.exe', '.com'
+$Startable = '.ps1', '.cmd', '.bat', '.vbs', '.exe', '.com'
 
 function Find-ServerScript([string]$Stage, $Ignored) {
-    # The prefix in upper or lower case, the policy's name exactly, an extension that Start-Script can start. If there
-    # are only others beside it, as of a log or a copy, they are told.
-    $files = @(Get-ChildItem -LiteralPath (Join-Path (Get-Root) 'scripts') -File)
-    $named = @($files | Where-Object {
-        $_.Name.StartsWith("${Stage}_", [StringComparison]::OrdinalIgnoreCase) -and
-        ([IO.Path]::GetFileNameWithoutExtension($_.Name).Substring($Stage.Length + 1) -ceq $Policy)
-    } | ForEach-Object { $_.FullName } | Sort-Object)
-    $found = @($named | Where-Object { $Startable -ccontains [IO.Path]::GetExtension($_).ToLowerInvariant() })
-    if ($found.Count -gt 1) { throw "AmbiguousScript: $($found -join ', ')" }
-    if ($found.Count -eq 1) { return $found[0] }
-    if ($named.Count -gt 0) { $Ignored[$Stage] = [IO.Path]::GetFileName($named[0]) }
+    # In the owner's folder, else in the one for all: the prefix in upper or lower case, the policy's name exactly, an
+    # extension that Start-Script can start. Something may stand between them, as in before_x.test.cmd, and counts where
+    # nothing is called before_x.cmd. If there are only others, as a log or a copy, they are told.
+    $root = Join-Path (Get-Root) 'scripts'
+    $beside = ''
+    foreach ($folder in (Join-Path $root $Owner), $root) {
+        if (-not (Test-Path -LiteralPath $folder -PathType Container)) { continue }
+        $named = @(Get-ChildItem -LiteralPath $folder -File | Where-Object {
+            $_.Name.StartsWith("${Stage}_", [StringComparison]::OrdinalIgnoreCase) -and
+            (@($_.Name.Substring($Stage.Length + 1) -csplit '\.')[0] -ceq $Policy)
+        } | ForEach-Object { $_.FullName } | Sort-Object)
+        $found = @($named | Where-Object { $Startable -ccontains [IO.Path]::GetExtension($_).ToLowerInvariant() })
+        $plain = @($found | Where-Object { @([IO.Path]::GetFileName($_) -csplit '\.').Count -eq 2 })
+        if ($plain.Count -gt 0) { $found = $plain }
+        if ($found.Count -gt 1) { throw "AmbiguousScript: $($found -join ', ')" }
+        if ($found.Count -eq 1) { return $found[0] }
+        if ($named.Count -gt 0) { $beside = [IO.Path]::GetFileName($named[0]) }
+    }
+    if ($beside) { $Ignored[$Stage] = $beside }
     ''
 }
 

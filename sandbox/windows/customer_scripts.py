@@ -13,6 +13,7 @@ from pathlib import PureWindowsPath
 
 from sandbox.windows.application import BusyApplication
 from sandbox.windows.host import STAGES, Outcome
+from sandbox.windows.staging import ROOT
 
 CANNOT_BEGIN = "cannot begin"
 DIRECTIVE = re.compile(r"^# sandbox: *(.*?)\s*$", re.MULTILINE)
@@ -69,7 +70,11 @@ class CustomerScripts:
 
     def _text(self, path: str) -> str | None:
         file = PureWindowsPath(path)
-        return self.folder.get(file.name) if file.is_absolute() else self.fetched.get(file.name)
+        return (
+            self.folder.get(str(file.relative_to(ROOT / "scripts")))
+            if file.is_absolute()
+            else self.fetched.get(file.name)
+        )
 
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
         """Start a script; None if it is missing. A script that fails does not touch the application."""

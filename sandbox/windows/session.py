@@ -5,6 +5,7 @@ Time is an input: things happen only in ``advance``, and nothing here sleeps.
 """
 
 import math
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from sandbox.windows.shadow_session import ShadowSession, new_entry
 
 # guest/parts, Get-Overdue.
 GRACE_S = 3600
+# guest/parts, Test-Unhandled: how cscript names the place of an error that a script does not handle.
+UNHANDLED = re.compile(rb"\.(?i:vbs)\([0-9]+, [0-9]+\) ")
 PHASES = ("created", "before", "frozen", "after", "thawed", "complete", "ended")
 
 
@@ -238,12 +241,20 @@ class Session:
             if own and process.ends_s > limit_s:
                 entry["reason"] = "TimedOut"
             elif own:
-                succeeded = process.exit_code == 0
-                reason = "" if succeeded else "ExitCode"
+                reason = self._failure(stage, process.exit_code)
+                succeeded = not reason
                 entry.update(succeeded=succeeded, exitCode=process.exit_code, reason=reason)
             self.process = None
         entry["endedMs"] = int(ended_s * 1000)
         return ended_s
+
+    def _failure(self, stage: str, exit_code: int) -> str:
+        """Return the reason of a script that has ended, empty if it succeeded."""
+        printed = self.output[f"{stage}.out"][-65536:] + b" " + self.output[f"{stage}.err"][-65536:]
+        is_vbs = self.run.manifest["scripts"][stage].lower().endswith(".vbs")
+        if exit_code == 0 and is_vbs and UNHANDLED.search(printed):
+            return "Unhandled"
+        return "ExitCode" if exit_code else ""
 
     def _freeze(self, runner: Runner, now_s: float) -> bool:
         if runner.started_it:

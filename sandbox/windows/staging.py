@@ -16,7 +16,7 @@ LIMITS_S = 840
 MAX_FILE_BYTES = 10 * 2**20
 SHADOW_SCRIPT = "shadow.txt"
 # guest/parts: what Start-Script can start.
-STARTABLE = (".ps1", ".cmd", ".bat", ".exe", ".com")
+STARTABLE = (".ps1", ".cmd", ".bat", ".vbs", ".exe", ".com")
 
 
 class Refused(Exception):
@@ -31,7 +31,7 @@ class Scripts(Protocol):
     """The customer's scripts on one server."""
 
     def on_server(self) -> list[str]:
-        """Return the names of the files in the server's own scripts folder."""
+        """Return the names of the files in the server's own scripts folder, with the folder of an owner before them."""
 
     def fetch(self, link: str) -> bytes | None:
         """Fetch an object from the bucket; None if the bucket refuses."""
@@ -93,7 +93,7 @@ def manifest(
     paths, ignored = dict.fromkeys(STAGES, ""), {}
     if source == "server":
         for stage in STAGES:
-            paths[stage], beside = find(stage, policy, scripts.on_server())
+            paths[stage], beside = find(stage, policy, parameters["Owner"], scripts.on_server())
             ignored |= {stage: beside} if beside else {}
     if source == "bucket":
         names = {stage: f"{stage}_{policy}.ps1" for stage in STAGES}
@@ -116,21 +116,25 @@ def manifest(
     }
 
 
-def find(stage: str, policy: str, names: list[str]) -> tuple[str, str]:
+def find(stage: str, policy: str, owner: str, names: list[str]) -> tuple[str, str]:
     """Return the path of the server's own script; without one, nothing and the name of a file that cannot be started.
 
-    Only the prefix matches in upper or lower case.
+    Only the prefix matches in upper or lower case. The owner's folder comes before the one for all, and a name without
+    anything between the policy's and the extension before one with.
     """
-    prefix = f"{stage}_"
-    named = sorted(
-        name
-        for name in names
-        if name.lower().startswith(prefix) and PureWindowsPath(name).stem[len(prefix) :] == policy
-    )
-    found = [str(ROOT / "scripts" / name) for name in named if PureWindowsPath(name).suffix.lower() in STARTABLE]
-    if len(found) > 1:
-        raise Refused(f"AmbiguousScript: {', '.join(found)}")
-    return (found[0], "") if found else ("", named[0] if named else "")
+    prefix, beside = f"{stage}_", ""
+    files = [PureWindowsPath(name) for name in sorted(names)]
+    for folder in (owner, "."):
+        here = [file for file in files if str(file.parent) == folder and file.name.lower().startswith(prefix)]
+        named = [file for file in here if file.name[len(prefix) :].split(".")[0] == policy]
+        found = [file for file in named if file.suffix.lower() in STARTABLE]
+        found = [file for file in found if file.name.count(".") == 1] or found
+        if len(found) > 1:
+            raise Refused(f"AmbiguousScript: {', '.join(str(ROOT / 'scripts' / file) for file in found)}")
+        if found:
+            return str(ROOT / "scripts" / found[0]), ""
+        beside = named[0].name if named else beside
+    return "", beside
 
 
 def judge(paths: dict[str, str], scripts: Scripts) -> dict[str, str]:

@@ -30,7 +30,7 @@ SHELL = {
 
 @dataclass(frozen=True)
 class Script:
-    """One script: what it ``does``, and its file's ``name`` on the server, which ends in .ps1, .cmd or .exe.
+    """One script: what it ``does``, and its file's ``name`` on the server, which ends in .ps1, .cmd, .vbs or .exe.
 
     ``head`` is a PowerShell script's first lines, with ``$Argument`` or without; ``refused`` says whether PowerShell
     would end it before its first line, ``unsure`` what stage cannot tell of it.
@@ -63,6 +63,10 @@ class Script:
             return f"{self.head}\n{say}\n{act}\n{PS1[self.does].format(**fields)}\n"
         if self.file_name.lower().endswith(".cmd"):
             return f'@echo off\r\necho {self.stage} %1>>"{log}"\r\nexit /b {self.code}\r\n'
+        if self.file_name.lower().endswith(".vbs"):
+            argument = "" if self.stage == "before" else ' & " " & WScript.Arguments(0)'
+            say = f'CreateObject("Scripting.FileSystemObject").OpenTextFile("{log}", 8, True).WriteLine "{self.stage}"'
+            return f"{say}{argument}\r\n{'Err.Raise 5' if self.does == 'raises' else f'WScript.Quit {self.code}'}\r\n"
         if self.does == "garbage":
             return "not a program"
         act = {"freeze": f"touch '{frozen}'", "thaw": f"rm -f '{frozen}'", "": ":"}[touch]

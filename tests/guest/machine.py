@@ -42,6 +42,7 @@ DEFAULTS = {
     "stage": {
         "InstanceId": INSTANCE,
         "Policy": "sql-nightly",
+        "Owner": "shop",
         "Scripts": "server",
         "BeforeTimeoutSeconds": "120",
         "AfterTimeoutSeconds": "120",
@@ -180,7 +181,7 @@ class Machine:
         self.powershell = system / "WindowsPowerShell" / "v1.0" / "powershell.exe"
         self.powershell.parent.mkdir(parents=True)
         python = f'exec "{sys.executable}" -IS "{STANDINS / "windows.py"}"'
-        for program in ("icacls", "schtasks", "taskkill", "cmd", "wevtutil", "vssadmin"):
+        for program in ("icacls", "schtasks", "taskkill", "cmd", "cscript", "wevtutil", "vssadmin"):
             self.program(system / f"{program}.exe", f'{python} {program} "$@"')
         self.diskshadow = system / "diskshadow.exe"
         self.program(self.diskshadow, f'exec "{sys.executable}" -I "{STANDINS / "diskshadow.py"}" "$@"')
@@ -239,7 +240,7 @@ class Machine:
             self.root.mkdir()
             self.give(self.root, PROTECTED)
         file = self.root / "scripts" / script.file_name
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(script.text(self.home).encode())
         file.chmod(0o755)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sandbox.windows.guest import Guest
 from sandbox.windows.host import Outcome
+from sandbox.windows.staging import ROOT
 from tests.guest import conditions, hardware, shadows, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.customer import Script
@@ -20,9 +21,14 @@ PATH = re.compile(r"C:\\(ProgramData\S*)")
 TICK_S = 0.2
 PATIENCE_S = 1000
 WELL = ("ok", "errs", "child", "big", "huge", "holds", "hangs", "finishes", "prints")
-POSIX_EXIT_CODES = dict.fromkeys(WELL, 0) | {"crashes": 137, "throws": 1}
+POSIX_EXIT_CODES = dict.fromkeys((*WELL, "raises"), 0) | {"crashes": 137, "throws": 1}
 TEN_MB = (10 * 2**20 - 1) * b"0" + b"\n"
-PRINTED = {"errs": (b"", b"problem\n"), "big": (TEN_MB, b""), "huge": (3 * TEN_MB[:-1] + b"the last line\n", b"")}
+PRINTED = {
+    "errs": (b"", b"problem\n"),
+    "raises": (b"", b"x.vbs(2, 1) an error\r\n"),
+    "big": (TEN_MB, b""),
+    "huge": (3 * TEN_MB[:-1] + b"the last line\n", b""),
+}
 
 # Faults that the guest gets over, so that nothing is seen of them.
 NOTICED_NOWHERE = ("taskkill", "taskkill slow", "proxy")
@@ -46,6 +52,12 @@ class CaseScripts:
         """Return the files of the scripts folder."""
         return list(self.files) if self.case.source == "server" else []
 
+    @staticmethod
+    def file_name(path: str) -> str:
+        """Return what a case calls the file of a script: its name, with the owner's folder if it lies in one."""
+        file = PureWindowsPath(path)
+        return file.relative_to(ROOT / "scripts").as_posix() if file.is_absolute() else file.name
+
     def fetch(self, link: str) -> bytes | None:
         """Return what the case's bucket has."""
         return self.bucket.get(link)
@@ -55,12 +67,12 @@ class CaseScripts:
 
     def judge(self, path: str) -> tuple[str, str]:
         """Return what the case says of a script's first lines."""
-        script = self.files[PureWindowsPath(path).name]
+        script = self.files[self.file_name(path)]
         return "PowerShell's words" if script.refused else "", script.unsure
 
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
         """Let a script do what the case says, with Linux's exit codes of eight bits."""
-        script: Script | None = self.files.get(PureWindowsPath(path).name)
+        script: Script | None = self.files.get(self.file_name(path))
         if script is None:
             return None
         if script.does == "garbage":
@@ -70,7 +82,7 @@ class CaseScripts:
         if self.slow and self.log == ["before"]:
             self.log.append("gone")
         self.log.append(f"{stage} {argument}".strip())
-        if not script.file_name.lower().endswith(".cmd"):
+        if not script.file_name.lower().endswith((".cmd", ".vbs")):
             self.frozen = {"before": True, "after": False}.get(stage, self.frozen)
         waits = script.does in ("holds", "finishes") and stage not in self.released
         endless = script.does == "hangs" or waits

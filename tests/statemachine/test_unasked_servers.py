@@ -171,6 +171,37 @@ def test_scripts_of_the_servers_own_folder_are_run(machine, cloud, shop):
     assert shop.application.asked == ["before", "after 1", "complete 1"]
 
 
+@pytest.mark.chapter("6.4.1 owner", "6.4 kinds", "6.4 names")
+def test_the_folder_and_the_names_that_people_have_work_unchanged(machine, cloud, shop):
+    names = (r"finance\BEFORE_orders.vbs", r"finance\AFTER_orders.bat", "COMPLETE_orders.prod.ps1")
+    shop.windows.scripts.folder.update(dict.fromkeys(names, "goes well"))
+    shop.windows.scripts.folder |= dict.fromkeys((r"hr\before_orders.cmd", "before_orders.cmd"), "# sandbox: exit 7")
+    policy = a_policy(shop.instance_id, name="orders", owner="finance", defaults={"scripts": {"from": "server"}})
+    record = record_of(cloud, machine.start({"policy": policy}), shop.instance_id)
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+
+
+def test_a_script_of_vbscript_that_an_error_ends_costs_the_consistency(machine, cloud, shop, monkeypatch):
+    shop.windows.scripts.folder.update(
+        dict.fromkeys(("before_orders.vbs", "after_orders.cmd", "complete_orders.cmd"), "")
+    )
+    run_script, told = shop.windows.scripts.run, b"before_orders.vbs(3, 1) an error in any language\r\n"
+
+    def run(path, stage, argument):
+        outcome = run_script(path, stage, argument)
+        return outcome._replace(printed=(b"", told)) if stage == "before" else outcome
+
+    monkeypatch.setattr(shop.windows.scripts, "run", run)
+    policy = a_policy(shop.instance_id, name="orders", defaults={"scripts": {"from": "server"}})
+    record = record_of(cloud, machine.start({"policy": policy}), shop.instance_id)
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert record["reason"] == (
+        "the before script ended by an error that it does not handle, and with exit code 0 all the same: see its output"
+    )
+    assert shop.application.asked[1:] == ["after 0", "complete 0"]
+
+
 def test_a_drive_that_is_no_ebs_volume_is_named(machine, cloud, shop, frozen_request):
     shop.windows.guest.drives.append(replace(shop.windows.guest.drives[0], path="Z:", serial="AWS12345678ABCDEF01"))
     run = machine.start(frozen_request)

@@ -21,6 +21,7 @@ def stage_parameters(plan: Plan, link: str, sha256: str) -> dict[str, str]:
         "RunId": plan.run_id,
         "InstanceId": plan.instance_id,
         "Policy": plan.policy,
+        "Owner": plan.owner,
         "Scripts": "off" if scripts == "off" else scripts.source,
         "PackageLink": link,
         "PackageHash": sha256,

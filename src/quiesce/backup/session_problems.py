@@ -6,6 +6,7 @@ from quiesce.guest.sessions import ScriptResult, Session
 # The guest's reasons for a script that did not succeed.
 WORDS = {
     "Missing": "is missing",
+    "Unhandled": "ended by an error that it does not handle, and with exit code 0 all the same: see its output",
     "TimedOut": "ran longer than its limit and was ended",
     "Interrupted": "was interrupted: the server or its session runner went down",
     "NotStarted": "was not started: the session runner was not running, or the thaw came first",

@@ -101,7 +101,7 @@ function Invoke-Session($Session, $Lock, [bool]$Start) {
                 $Session.State.complete = New-Record 'Superseded' ''
             }
         }
-        Wait-Output $Session
+        Wait-Output $Session.Copies
         if ($Session.State.endedMs -eq 0) { $Session.State.endedMs = Get-Milliseconds }
         Set-Phase $Session 'ended'
     } finally { $Lock.Dispose() }
@@ -186,7 +186,7 @@ function Test-AbortAsked($Session) {
 function Invoke-AfterOwed($Session) {
     # The verb recovered has made sure that this is a clone, and that its session has ended.
     if (Test-AfterOwed $Session) { Invoke-Script $Session 'after' '1' }
-    Wait-Output $Session
+    Wait-Output $Session.Copies
     $Session.State.phase = 'ended'
     if (Save-State $Session) { $null = Invoke-Schtasks 'delete' 'recovered' ' /f' }
 }
@@ -234,10 +234,24 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
         $Record.exitCode = $process.ExitCode
         $Record.succeeded = ($process.ExitCode -eq 0)
         $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
+        if ($Record.succeeded -and (Test-Unhandled $Session $Stage $Path)) {
+            $Record.succeeded = $false
+            $Record.reason = 'Unhandled'
+        }
     } else {
         Stop-Tree $Session $Stage $process
         $Record.reason = 'TimedOut'
     }
+}
+
+function Test-Unhandled($Session, [string]$Stage, [string]$Path) {
+    # cscript may end with 0 after an error that a script does not handle, as one of its syntax. In every language it
+    # prints the file and the place: "before_x.vbs(3, 1) ...".
+    if ([IO.Path]::GetExtension($Path).ToLowerInvariant() -cne '.vbs') { return $false }
+    Wait-Output @($Session.Copies)[-2..-1]
+    $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Stage.$stream") 64KB }
+    $told = foreach ($tail in $streams) { [Text.Encoding]::ASCII.GetString($tail.Bytes) }
+    "$told" -cmatch '\.(?i:vbs)\([0-9]+, [0-9]+\) '
 }
 
 function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
@@ -252,6 +266,11 @@ function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument
         '\A\.(cmd|bat)\z' {
             $program = Get-SystemFile 'cmd.exe'
             $arguments = "/d /s /c `"`"$Path`" $Argument`""
+        }
+        '\A\.vbs\z' {
+            # Not in batch mode, which keeps errors and output to itself. The engine, where an editor has the extension.
+            $program = Get-SystemFile 'cscript.exe'
+            $arguments = "//Nologo //E:VBScript `"$Path`" $Argument"
         }
     }
     $process = Start-Program $program $arguments $Session.Folder
@@ -497,9 +516,9 @@ function Wait-Program($Process, $Copies, [double]$Seconds) {
     $true
 }
 
-function Wait-Output($Session) {
+function Wait-Output($Copies) {
     # A process that a script has left behind may hold its output open for ever.
-    $null = Wait-Until 1 { @($Session.Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
+    $null = Wait-Until 1 { @($Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
 }
 
 function Get-StartTicks($Process) {

@@ -21,7 +21,8 @@ def places(owner: str, instance_id: str) -> tuple[str, str]:
 def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) -> dict[Stage, str | None]:
     """Choose the object of each script; None where there is none, which counts as a script that failed.
 
-    The prefix may have any case, the policy's name must match exactly; ``.ps1`` and ``.ps`` may be left out.
+    The prefix may have any case, the policy's name must match exactly; ``.ps1`` and ``.ps`` may be left out. Something
+    may stand before them, as in ``before_x.test.ps1``, which counts where its folder has no ``before_x``.
 
     Raises:
         PolicyRefused: a folder has two objects that are the same script.
@@ -50,9 +51,13 @@ def choose_writers_files(keys: Iterable[str], *, owner: str, instance_id: str, p
 
 
 def _first(keys: list[str], stage: Stage, folders: tuple[str, str], policy: str) -> str | None:
-    name = re.compile(rf"(?i:{stage})_{re.escape(policy)}(?:\.(?i:ps1?))?", re.ASCII)
+    beginning = rf"(?i:{stage})_{re.escape(policy)}"
+    plain = re.compile(rf"{beginning}(?:\.(?i:ps1?))?", re.ASCII)
+    longer = re.compile(rf"{beginning}(?:\.[^./\n]+)+\.(?i:ps1?)", re.ASCII)
     for folder in folders:
-        found = [key for key in keys if key.startswith(folder) and name.fullmatch(key.removeprefix(folder))]
+        here = [key for key in keys if key.startswith(folder)]
+        found = [key for key in here if plain.fullmatch(key.removeprefix(folder))]
+        found = found or [key for key in here if longer.fullmatch(key.removeprefix(folder))]
         if len(found) > 1:
             raise PolicyRefused("scripts", f"{' and '.join(found)} are both the {stage} script", "leave one of them")
         if found:

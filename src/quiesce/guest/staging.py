@@ -9,7 +9,7 @@ from quiesce.guest.sessions import Phase
 # Until the after script has ended, the application may be held.
 HELD: tuple[Phase, ...] = ("before", "frozen", "after")
 # guest/parts, $Startable.
-STARTABLE = ".ps1, .cmd, .bat, .exe and .com"
+STARTABLE = ".ps1, .cmd, .bat, .vbs, .exe and .com"
 
 
 def overdue_notes(sessions: Sequence[OverdueSession]) -> list[str]:

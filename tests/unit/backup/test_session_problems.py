@@ -224,6 +224,7 @@ def test_everything_that_went_wrong_up_to_the_thaw_is_told(session: Session | No
 REASONS = [
     "ExitCode",
     "Missing",
+    "Unhandled",
     "TimedOut",
     "Interrupted",
     "NotStarted",

@@ -135,6 +135,7 @@ def test_stage_hands_over_the_policys_limits_and_the_link_to_the_package() -> No
         "RunId": "run-1",
         "InstanceId": INSTANCE,
         "Policy": "files-nightly",
+        "Owner": "admin",
         "Scripts": "bucket",
         "PackageLink": LINK,
         "PackageHash": "0" * 64,

@@ -43,6 +43,9 @@ def test_a_name_with_any_prefixs_case_and_with_or_without_its_extension_is_a_scr
         "scripts/admin/before_files2.ps1",
         "scripts/admin/before_files.ps1.bak",
         "scripts/admin/before_files.psm1",
+        "scripts/admin/before_files.prod",
+        "scripts/admin/before_files..ps1",
+        "scripts/admin/before_files2.prod.ps1",
         "scripts/admin/before_files.cmd",
         "scripts/admin/before_files.ps1\n",
         "scripts/admin/before_files.p\u017f1",
@@ -60,6 +63,17 @@ def test_a_name_with_any_prefixs_case_and_with_or_without_its_extension_is_a_scr
 )
 def test_what_lies_elsewhere_or_is_called_otherwise_is_no_script(key: str) -> None:
     assert chosen(key) == NONE
+
+
+@pytest.mark.chapter("6.4 names")
+def test_something_may_stand_before_the_extension_where_no_object_is_called_without_it() -> None:
+    longer, plain = "scripts/admin/Before_files.test.1.ps1", "scripts/admin/before_files"
+    assert chosen(longer)["before"] == longer
+    assert chosen(longer, plain, "scripts/admin/before_files.old.ps1")["before"] == plain
+    with pytest.raises(
+        PolicyRefused, match=r"before_files\.a\.ps1 and \S+before_files\.b\.ps are both the before script"
+    ):
+        chosen("scripts/admin/before_files.a.ps1", "scripts/admin/before_files.b.ps")
 
 
 def test_a_policys_name_is_no_pattern() -> None:

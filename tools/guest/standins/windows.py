@@ -253,6 +253,32 @@ def cmd(arguments: list[str]) -> int:
     return 0
 
 
+def cscript(arguments: list[str]) -> int:
+    """``cscript //Nologo //E:VBScript "FILE" ARGUMENT``, for files of the lines that the cases write.
+
+    Like the real one it says of an error where it is, and ends with 0 where the script does not say otherwise.
+    """
+    if arguments[:2] != ["//Nologo", "//E:VBScript"] or len(arguments) not in (3, 4):
+        return refuse("cscript", arguments, "unknown")
+    file, *rest = arguments[2:]
+    for number, line in enumerate(Path(file).read_bytes().decode("ascii").split("\r\n"), 1):
+        if echo := re.fullmatch(
+            r"""CreateObject\("Scripting.FileSystemObject"\)\.OpenTextFile\("([^"]+)", 8, True\)"""
+            r"""\.WriteLine "(\w+)"( & " " & WScript\.Arguments\(0\))?""",
+            line,
+        ):
+            with Path(echo[1]).open("a") as log:
+                log.write(" ".join([echo[2], *(rest if echo[3] else [])]) + "\n")
+        elif end := re.fullmatch(r"WScript\.Quit (\d+)", line):
+            return int(end[1])
+        elif line == "Err.Raise 5":
+            sys.stderr.write(f"{file}({number}, 1) Laufzeitfehler in Microsoft VBScript: Ung\u00fcltiges Argument\r\n")
+            return 0
+        elif line:
+            return refuse("cscript", arguments, f"unknown line {line!r}")
+    return 0
+
+
 def wevtutil(arguments: list[str]) -> int:
     """``wevtutil qe CHANNEL /q:QUERY /f:text /rd:true /c:200``: learn.microsoft.com, wevtutil. There are no events."""
     match arguments:
@@ -273,6 +299,7 @@ def vssadmin(arguments: list[str]) -> int:
 
 
 PROGRAMS = {"icacls": icacls, "open-files": open_files, "schtasks": schtasks, "taskkill": taskkill, "cmd": cmd}
+PROGRAMS |= {"cscript": cscript}
 PROGRAMS |= {"wevtutil": wevtutil, "vssadmin": vssadmin}
 
 if __name__ == "__main__":
