@@ -53,17 +53,19 @@ COMMON: Parameters = {
     "Attempt": ("1", "^[1-9][0-9]?$", "The attempt within the run."),
     "InstanceId": ("none", "^(none|i-[0-9a-f]{8,17})$", "The server that is meant."),
 }
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"
 LOOK_PARAMETERS: Parameters = {
     "Verb": (None, "^(inventory|examine|collect)$", "The verb for the server."),
     **COMMON,
+    "WritersOf": ("none", f"^(none|{NAME}/{NAME})$", "inventory: owner and policy whose files of writers to read."),
     "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
     "CollectOutput": ("false", "^(true|false)$", "collect: send the scripts' output, too."),
 }
 ACT_PARAMETERS: Parameters = {
     "Verb": (None, "^(stage|freeze|thaw|complete|recovered)$", "The verb for the server."),
     **COMMON,
-    "Policy": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy, for the scripts' names."),
-    "Owner": ("none", "^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", "stage: the policy's owner, for the scripts' folder."),
+    "Policy": ("none", f"^{NAME}$", "stage: the policy, for the scripts' names."),
+    "Owner": ("none", f"^{NAME}$", "stage: the policy's owner, for the scripts' folder."),
     "Scripts": ("off", "^(off|bucket|server)$", "stage: where the scripts come from."),
     "PackageLink": ("none", PACKAGE_LINK, "stage: presigned link to the run's package."),
     "PackageHash": ("none", "^(none|[0-9a-fA-F]{64})$", "stage: SHA-256 of the run's package."),

@@ -49,7 +49,7 @@ function Invoke-Inventory {
     $drives = @(Get-Drives $disks | Sort-Object -Property { -not $_.path }, { $_.path })
     if (-not $windows.version -and ($drives.Count -eq 0)) { throw 'InventoryUnreadable: CIM answers nothing' }
     $mode = "$($ExecutionContext.SessionState.LanguageMode)"
-    [ordered]@{
+    $found = [ordered]@{
         windows = $windows; powershell = [ordered]@{ version = "$($PSVersionTable.PSVersion)"; languageMode = $mode }
         programData = $env:ProgramData; shadowStorage = @(Read-Storage)
         overdue = @(Read-Fact 'overdue' { Get-Overdue $InstanceId } | Where-Object { $null -ne $_ })
@@ -58,5 +58,26 @@ function Invoke-Inventory {
         disks = @($disks | Select-Object -Property Number, SerialNumber, BusType, IsOffline, NumberOfPartitions,
             AllocatedSize)
         programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
+    }
+    if ($WritersOf -cne 'none') { $found['writersFiles'] = @(Read-WritersFiles) }
+    $found
+}
+
+function Read-WritersFiles {
+    # A policy's files of writers beside the server's own scripts, as they are, or why one is not read. AWS judges them.
+    $owner, $policy = $WritersOf -csplit '/'
+    $root = Join-Path (Get-Root) 'scripts'
+    foreach ($place in "$owner\", '') {
+        $folder = Join-Path $root $place
+        if (-not (Test-Path -LiteralPath $folder -PathType Container)) { continue }
+        foreach ($file in @(Get-ChildItem -LiteralPath $folder -File | Sort-Object -Property Name)) {
+            if (-not ($file.Name -cmatch "\A(?i:vss_(exclude|verify)_writers_)$policy(?i:\.txt)\z")) { continue }
+            $tail = @{ Bytes = @(); Mark = '' }
+            $foreign = @((Get-Root), $root, $folder, $file.FullName | Where-Object { -not (Test-Ours $_) })
+            if ($foreign.Count -eq 0) { $tail = Read-Tail $file.FullName 65537 }
+            $problem = if ($foreign.Count -gt 0) { "$($foreign[0]) is a link, or another's" }
+            elseif ($tail.Mark -ceq 'unreadable-') { 'another process has it open' } else { '' }
+            [ordered]@{ file = "$place$($file.Name)"; content = [Convert]::ToBase64String($tail.Bytes); problem = $problem }
+        }
     }
 }

@@ -12,6 +12,7 @@ param(
     [string]$RunId = '',
     [string]$Attempt = '1',                      # collect
     [string]$InstanceId = 'none',                # inventory, examine: the target server
+    [string]$WritersOf = 'none',                 # inventory: owner/policy, to send its files of writers
     [string]$UploadLink = 'none',                # collect: presigned link for one object
     [string]$CollectOutput = 'false'             # collect: send the scripts' output, too
 )

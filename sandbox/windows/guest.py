@@ -15,7 +15,16 @@ from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.recovered import Closing
 from sandbox.windows.session import Run, Session
 from sandbox.windows.shadow_session import storage_of
-from sandbox.windows.staging import ROOT, SHADOW_SCRIPT, Refused, Scripts, manifest, require_name, unpacked
+from sandbox.windows.staging import (
+    ROOT,
+    SHADOW_SCRIPT,
+    Refused,
+    Scripts,
+    manifest,
+    require_name,
+    unpacked,
+    writers_files,
+)
 from sandbox.windows.vss import Server, VssWriter
 
 # guest/parts, Close-Overdue: how long stage waits for an old session's end.
@@ -178,6 +187,8 @@ class Guest:
         overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
         rest |= {"strange": self._strange(parameters["InstanceId"])}
+        if parameters["WritersOf"] != "none":
+            rest |= {"writersFiles": writers_files(*parameters["WritersOf"].split("/"), self.scripts)}
         return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
 
     def _examined(self, now_s: float) -> Json:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import zipfile
+from base64 import b64encode
 from pathlib import PureWindowsPath
 from typing import Protocol
 
@@ -32,6 +33,9 @@ class Scripts(Protocol):
 
     def on_server(self) -> list[str]:
         """Return the names of the files in the server's own scripts folder, with the folder of an owner before them."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of one of these files; None if it is a user's."""
 
     def fetch(self, link: str) -> bytes | None:
         """Fetch an object from the bucket; None if the bucket refuses."""
@@ -135,6 +139,19 @@ def find(stage: str, policy: str, owner: str, names: list[str]) -> tuple[str, st
             return str(ROOT / "scripts" / found[0]), ""
         beside = named[0].name if named else beside
     return "", beside
+
+
+def writers_files(owner: str, policy: str, scripts: Scripts) -> list[dict[str, str]]:
+    """Return a policy's files of writers in the server's own scripts folder, or why one is not read."""
+    name = re.compile(rf"(?i:vss_(exclude|verify)_writers_){re.escape(policy)}(?i:\.txt)")
+    files = [PureWindowsPath(each) for each in sorted(scripts.on_server())]
+    found = []
+    for folder in (owner, "."):
+        for file in (each for each in files if str(each.parent) == folder and name.fullmatch(each.name)):
+            content = scripts.read(str(file))
+            problem = f"{ROOT / 'scripts' / file} is a link, or another's" if content is None else ""
+            found.append({"file": str(file), "content": b64encode(content or b"").decode(), "problem": problem})
+    return found
 
 
 def judge(paths: dict[str, str], scripts: Scripts) -> dict[str, str]:

@@ -50,6 +50,11 @@ class Script:
         return self.name or f"{self.stage}_sql-nightly.exe"
 
     def text(self, home: Path) -> str:
+        """Return the file's text: a script's, or that of a file of writers."""
+        writers = f"# of {self.file_name}\r\n{{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}}\r\n"
+        return writers if self.file_name.endswith(".txt") else self.script_text(home)
+
+    def script_text(self, home: Path) -> str:
         """Return the script's text: it writes to the application's log, freezes or thaws, and does its ``does``."""
         if self.does == "example":
             return (EXAMPLES / f"{self.stage}_orders.ps1").read_text("ascii")

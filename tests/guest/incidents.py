@@ -296,6 +296,10 @@ class Incidents:
             root.mkdir()
             self.machine.give(root, RIGHTS[how])
 
+    def theirs(self, name: str) -> None:
+        """Let a file of the scripts folder be a user's."""
+        self.machine.give(self.machine.root / "scripts" / name, RIGHTS["user"])
+
     def untouched(self, name: str) -> None:
         """Check that a user's script still has the rights that it had."""
         number = (self.machine.root / "scripts" / name).stat().st_ino

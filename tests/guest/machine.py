@@ -55,7 +55,7 @@ DEFAULTS = {
     "thaw": {"WaitSeconds": "120", "AbortShadowCopies": "false", "LogBytes": "400000"},
     "complete": {"WaitSeconds": "120", "Succeeded": "true", "LogBytes": "400000"},
     "recovered": {"InstanceId": CLONE, "WaitSeconds": "120", "ThawAfterRecovery": "false"},
-    "inventory": {"InstanceId": INSTANCE},
+    "inventory": {"InstanceId": INSTANCE, "WritersOf": "none"},
     "examine": {"InstanceId": INSTANCE},
     "collect": {"CollectOutput": "true"},
 }

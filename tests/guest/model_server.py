@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import replace
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -47,10 +47,16 @@ class CaseScripts:
         self.bucket: dict[str, bytes] = {}
         self.left = False
         self.slow = False
+        self.theirs: set[str] = set()
 
     def on_server(self) -> list[str]:
         """Return the files of the scripts folder."""
         return list(self.files) if self.case.source == "server" else []
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file of the scripts folder, unless it is a user's."""
+        file = PureWindowsPath(name).as_posix()
+        return None if file in self.theirs else self.files[file].text(Path()).encode()
 
     @staticmethod
     def file_name(path: str) -> str:
@@ -346,6 +352,10 @@ class ModelServer:
     def step_lock(self, name: str) -> None:
         """Let another process open a file exclusively."""
         self.guest.locked.add(name)
+
+    def step_theirs(self, name: str) -> None:
+        """Let a file of the scripts folder be a user's."""
+        self.scripts.theirs.add(name)
 
     def step_tamper(self, name: str) -> None:
         """Change a staged file."""

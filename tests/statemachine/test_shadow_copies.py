@@ -559,6 +559,88 @@ def test_a_line_of_a_file_that_is_no_writer_is_refused_with_its_number(machine, 
     assert f"s3://{BUCKET}/scripts/admin/vss_verify_writers_orders.txt, line 2: 'all' can't be verified" in run.cause
 
 
+FOLDER = r"C:\ProgramData\Quiesce\scripts"
+
+
+def lay_down(shop, name, *lines):
+    """Put a file of writers beside the server's own scripts."""
+    shop.windows.scripts.folder[name] = "".join(f"{line}\r\n" for line in lines)
+
+
+@pytest.fixture
+def from_server(cloud, shop):
+    """Scripts that lie on the server, and a request for them with these fields of ``vss``."""
+    for stage in ("before", "after", "complete"):
+        lay_down(shop, f"{stage}_orders.cmd", "goes well")
+
+    def from_server(**vss):
+        policy = a_policy(shop.instance_id, name="orders", vss=vss, defaults={"scripts": {"from": "server"}})
+        return {"policy": cloud.put_policy(policy), "instance_id": shop.instance_id}
+
+    return from_server
+
+
+@pytest.mark.chapter("6.3.3 place", "6.3.3 exclude", "6.3.3 verify")
+def test_the_writers_of_the_files_on_the_server_count_beside_those_of_policy_and_bucket(
+    machine, cloud, shop, from_server
+):
+    put_file(cloud, "exclude", "{00000000-0000-0000-0000-00000000000a}")
+    lay_down(shop, "vss_exclude_writers_orders.txt", "# It fails here.", SHOP_WRITER_ID.upper())
+    lay_down(shop, r"admin\VSS_Verify_Writers_orders.txt", NOBODYS)
+    lay_down(shop, "vss_verify_writers_orders.txt", "no line that counts: the owner's folder comes first")
+    lay_down(shop, "vss_verify_writers_others.txt", "of another policy")
+    record = machine.start(from_server(require_writers=["System Writer"])).output
+    assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
+    assert record["reason"] == f"writer {NOBODYS}, which the policy requires, took no part"
+    listed = {each["name"]: each["part"] for each in record["shadow"]["listed"]}
+    assert (listed[SHOP_WRITER], listed["System Writer"]) == ("excluded", "whole")
+    [note] = [note for note in record["notes"] if FOLDER in note and "exclude" in note]
+    words = f"{SHOP_WRITER_ID} of {FOLDER}\\vss_exclude_writers_orders.txt count as well"
+    assert note == f"vss.exclude_writers: {words}"
+    assert any(rf"{FOLDER}\admin\VSS_Verify_Writers_orders.txt count as well" in note for note in record["notes"])
+
+
+@pytest.mark.chapter("6.3.3 exclude-all")
+def test_a_file_on_the_server_may_exclude_all_writers(machine, shop, from_server):
+    lay_down(shop, "vss_exclude_writers_orders.txt", "all")
+    record = machine.start(from_server()).output
+    assert (record["consistency"]["level"], record["shadow"]["kind"]) == ("crash", "without-writers")
+
+
+SERVERS_FAULTS = {
+    "all verified": (["all"], {}, ", line 1: 'all' can't be verified"),
+    "no id": (["", "SqlServerWriter"], {}, ", line 2: 'SqlServerWriter' is not the id of a writer"),
+    "excluded, too": ([SHOP_WRITER_ID], {"exclude_writers": [SHOP_WRITER_ID]}, "with the policy, " + SHOP_WRITER_ID),
+}
+
+
+@pytest.mark.chapter("6.3.3 verify-all")
+@pytest.mark.parametrize(("lines", "vss", "words"), SERVERS_FAULTS.values(), ids=SERVERS_FAULTS)
+def test_a_file_on_the_server_that_cannot_be_meant_ends_the_run_in_the_words_for_one_in_the_bucket(
+    lines, vss, words, machine, cloud, shop, from_server
+):
+    lay_down(shop, "vss_verify_writers_orders.txt", *lines)
+    run = machine.start(from_server(**vss))
+    assert (run.status, run.error) == ("FAILED", "PolicyRefused")
+    assert f"{FOLDER}\\vss_verify_writers_orders.txt" in run.cause
+    assert words in run.cause
+    assert (shop.application.asked, cloud.lease(shop.instance_id)) == ([], None)
+
+
+def test_a_file_on_the_server_that_is_a_users_ends_the_run(machine, shop, from_server, monkeypatch):
+    lay_down(shop, "vss_verify_writers_orders.txt", SHOP_WRITER_ID)
+    monkeypatch.setattr(shop.windows.scripts, "read", lambda _name: None)
+    run = machine.start(from_server())
+    assert (run.status, run.error) == ("FAILED", "PolicyRefused")
+    assert f"{FOLDER}\\vss_verify_writers_orders.txt: could not be read: " in run.cause
+
+
+def test_files_on_the_server_are_left_alone_where_the_scripts_come_from_elsewhere(machine, shop, request_with):
+    lay_down(shop, "vss_verify_writers_orders.txt", "all")
+    record = machine.start(request_with(scripts=False)).output
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record["reason"]
+
+
 @pytest.mark.parametrize("by_file", [True, False])
 @pytest.mark.chapter("6.3.3 exclude-all")
 def test_without_any_writer_the_shadow_copies_are_made_and_nothing_is_called_consistent(

@@ -11,7 +11,10 @@ LOG_BYTES = 400_000
 
 def inventory_parameters(plan: Plan) -> dict[str, str]:
     """Return what inventory needs."""
-    return {"RunId": plan.run_id, "InstanceId": plan.instance_id}
+    settings = plan.settings
+    on_server = settings.vss != "off" and settings.scripts != "off" and settings.scripts.source == "server"
+    writers_of = f"{plan.owner}/{plan.policy}" if on_server else "none"
+    return {"RunId": plan.run_id, "InstanceId": plan.instance_id, "WritersOf": writers_of}
 
 
 def stage_parameters(plan: Plan, link: str, sha256: str) -> dict[str, str]:

@@ -75,8 +75,19 @@ class Disk(BaseModel):
         return volume_of(self.serial_number)
 
 
+class ServersFile(GuestModel):
+    """A file beside the server's own scripts: its name there, its content in base64, or why it was not read."""
+
+    file: str
+    content: str
+    problem: str
+
+
 class Inventory(GuestModel):
-    """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions."""
+    """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions.
+
+    ``writers_files`` are a policy's, if they were asked for.
+    """
 
     windows: Windows
     powershell: PowerShell
@@ -87,6 +98,7 @@ class Inventory(GuestModel):
     shadow_storage: list[ShadowStorage] | None
     overdue: list[OverdueSession] = []
     strange: StrangeSessions | None = None
+    writers_files: list[ServersFile] = []
 
 
 def inventory_of(answer: Answer) -> Inventory:

@@ -1,7 +1,7 @@
 """Which objects of the bucket are a policy's scripts on a server: the server's own folder before the owner's."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from quiesce.errors import PolicyRefused
@@ -31,17 +31,22 @@ def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) ->
     return {stage: _first(known, stage, places(owner, instance_id), policy) for stage in STAGES}
 
 
-def choose_writers_files(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) -> dict[Kind, str]:
-    """Choose the objects with the writers that a policy excludes and verifies, as ``choose`` does those of scripts.
+def choose_writers_files(keys: Iterable[str], folders: Sequence[str], policy: str) -> dict[Kind, str]:
+    """Choose the files with the writers that a policy excludes and verifies, each from the first folder that has it.
+
+    Args:
+        keys: of the bucket's objects, or names of the server's files.
+        folders: what keys begin with, in the order of their search.
+        policy: its name.
 
     Raises:
-        PolicyRefused: a folder has two objects that are the same file.
+        PolicyRefused: a folder has two that are the same file.
     """
     known, found = list(keys), dict[Kind, str]()
     for kind in KINDS:
         prefix = file_name(kind, policy).removesuffix(f"{policy}.txt")
         name = re.compile(rf"(?i:{prefix}){re.escape(policy)}(?i:\.txt)", re.ASCII)
-        for folder in places(owner, instance_id):
+        for folder in folders:
             fitting = [key for key in known if key.startswith(folder) and name.fullmatch(key.removeprefix(folder))]
             if len(fitting) > 1:
                 words = f"{' and '.join(fitting)} are both the list of writers to {kind}"

@@ -108,7 +108,7 @@ def test_an_empty_bucket_has_no_scripts() -> None:
 
 
 def writers_files(*keys: str) -> dict[Kind, str]:
-    return choose_writers_files(keys, owner="admin", instance_id=INSTANCE, policy="SQL-nightly")
+    return choose_writers_files(keys, places("admin", INSTANCE), "SQL-nightly")
 
 
 @pytest.mark.chapter("6.3.3 place")

@@ -19,6 +19,7 @@ from quiesce.guest.inventory import inventory_of
 from quiesce.guest.package import pack
 from quiesce.guest.scripts import Stage, choose, places
 from quiesce.guest.staging import overdue_notes, staged_notes, strange_notes
+from quiesce.steps.backup.writers_files import with_servers_files
 from quiesce.vss import script
 
 
@@ -44,7 +45,7 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) 
 
     Raises:
         ServerRefused: it can't be done, and the policy requires application consistency.
-        PolicyRefused: the bucket has a script twice.
+        PolicyRefused: the bucket has a script twice, or one of the server's files of writers can't be taken.
     """
     agent = guest.describe_agent() if plan.instance_state == "running" else None
     reason = obstacle(plan.instance_state, plan.platform, agent)
@@ -77,10 +78,10 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     strange = strange_notes(inventory.strange) if inventory.strange else []
     notes = [*plan.notes, *overdue_notes(overdue), *strange, *remarks(plan.volumes, plan.excluded, inventory)]
     found = {"windows": windows, "notes": notes, "overdue": [str(each) for each in overdue]}
-    known = plan.model_copy(update=found)
+    known = with_servers_files(plan.model_copy(update=found), inventory)
     if plan.settings.vss != "off":
         shadow = plan_shadow_copies(known, inventory, looked.writers)
-        update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*notes, *shadow.notes]}
+        update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*known.notes, *shadow.notes]}
         known = joined(known.model_copy(update=update), looked.attached, shadow.joining)
     return known.model_copy(update={"volumes": with_drives(known.volumes, inventory)})
 

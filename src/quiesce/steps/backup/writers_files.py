@@ -1,15 +1,19 @@
-"""Plan's look for the files of writers in the bucket, which add to what the policy says of writers."""
+"""Plan's look for a policy's files of writers, in the bucket and on the server, which add to what the policy says."""
 
-from collections.abc import Sequence
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from ntpath import join
 
 from quiesce.aws.bucket import Bucket
+from quiesce.backup.state import Plan
 from quiesce.errors import PolicyRefused
-from quiesce.guest.scripts import FIELDS, choose_writers_files
+from quiesce.guest.inventory import Inventory
+from quiesce.guest.scripts import FIELDS, choose_writers_files, places
 from quiesce.policy.policy import Policy
 from quiesce.policy.target import TargetSettings
 from quiesce.policy.vss import Vss
 from quiesce.validation import Advice, validated
-from quiesce.vss.writer_files import ALL, read_writers_file
+from quiesce.vss.writer_files import ALL, Kind, read_writers_file
 
 ADVICE = Advice(
     name="file",
@@ -17,6 +21,8 @@ ADVICE = Advice(
     missing="add it",
     otherwise="correct the file, or vss of the policy: both are added up",
 )
+# Content, place for messages, and place for notes, which has the version where there are any.
+Found = tuple[bytes, str, str]
 
 
 def with_writers_files(
@@ -29,19 +35,45 @@ def with_writers_files(
     Raises:
         PolicyRefused: a file has something else than writers, or contradicts the policy or the other file.
     """
-    found = choose_writers_files(keys, owner=policy.owner, instance_id=instance_id, policy=policy.name)
+    chosen = choose_writers_files(keys, places(policy.owner, instance_id), policy.name)
+    found: dict[Kind, Found] = {}
+    for kind, key in chosen.items():
+        content, where = bucket.read_writers_file(key)
+        found[kind] = content, bucket.place(key), where
+    return _with(settings, found)
+
+
+def with_servers_files(plan: Plan, inventory: Inventory) -> Plan:
+    """Add the writers in the files beside the server's own scripts, as ``with_writers_files`` does the bucket's.
+
+    Raises:
+        PolicyRefused: as there, or the server could not read a file, or does not trust it.
+    """
+    folder = join(inventory.program_data or "", "Quiesce", "scripts")
+    files = {each.file: each for each in inventory.writers_files}
+    found: dict[Kind, Found] = {}
+    for kind, name in choose_writers_files(files, (f"{plan.owner}\\", ""), plan.policy).items():
+        place, problem = join(folder, name), files[name].problem
+        if problem:
+            remedy = "let Administrators own it and nobody else hold it open, or move it to the bucket"
+            raise PolicyRefused(place, f"could not be read: {problem}", remedy)
+        found[kind] = b64decode(files[name].content), place, place
+    settings, notes = _with(plan.settings, found)
+    return plan.model_copy(update={"settings": settings, "notes": [*plan.notes, *notes]})
+
+
+def _with(settings: TargetSettings, found: Mapping[Kind, Found]) -> tuple[TargetSettings, list[str]]:
     if settings.vss == "off" or not found:
         return settings, []
     vss, notes = settings.vss.model_dump(), []
-    for kind, key in found.items():
-        content, where = bucket.read_writers_file(key)
-        writers, field = read_writers_file(content, kind, bucket.place(key)), FIELDS[kind]
+    for kind, (content, place, where) in found.items():
+        writers, field = read_writers_file(content, kind, place), FIELDS[kind]
         if writers == [ALL] or vss[field] == ALL:
             vss[field] = ALL
         else:
             vss[field] = list(dict.fromkeys([*vss[field], *writers]))
         notes.append(f"vss.{field}: {', '.join(writers) or 'none'} of {where} count as well")
-    places_of = " and ".join(map(bucket.place, found.values()))
+    places_of = " and ".join(place for _, place, _ in found.values())
     changed = settings.model_copy(update={"vss": validated(Vss, vss, places_of, ADVICE, PolicyRefused)})
     if wrong := changed.contradiction():
         raise PolicyRefused(f"{places_of}: {wrong.field}", f"with the policy, {wrong.problem}", wrong.remedy)
