@@ -1,0 +1,3 @@
+# after_<policy> for PostgreSQL: the before script holds nothing.
+param([string]$Before)
+exit 0
