@@ -25,6 +25,7 @@ STAGE = {
     "Attempt": "1",
     "InstanceId": SERVER,
     "Policy": "orders",
+    "Owner": "admin",
     "Scripts": "server",
     **{f"{stage}TimeoutSeconds": "60" for stage in ("Before", "After", "Complete")},
     "FreezeLimitSeconds": "120",
@@ -75,6 +76,7 @@ class World:
             STAGE | {"PackageHash": self.scripts.package.sha256}
             if verb == "stage"
             else {"RunId": "run-1", "WaitSeconds": str(wait_s), "AbortShadowCopies": "false", "LogBytes": "400000"}
+            | {"WritersOf": "none"}
         )
         parameters = base | {"Verb": verb, "Attempt": str(attempt)} | changes
         request = self.guest.ask(parameters, self.now_s)
