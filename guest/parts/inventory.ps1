@@ -77,7 +77,8 @@ function Read-WritersFiles {
             if ($foreign.Count -eq 0) { $tail = Read-Tail $file.FullName 65537 }
             $problem = if ($foreign.Count -gt 0) { "$($foreign[0]) is a link, or another's" }
             elseif ($tail.Mark -ceq 'unreadable-') { 'another process has it open' } else { '' }
-            [ordered]@{ file = "$place$($file.Name)"; content = [Convert]::ToBase64String($tail.Bytes); problem = $problem }
+            $content = [Convert]::ToBase64String($tail.Bytes)
+            [ordered]@{ file = "$place$($file.Name)"; content = $content; problem = $problem }
         }
     }
 }
