@@ -187,8 +187,9 @@ class Guest:
         overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
         rest |= {"strange": self._strange(parameters["InstanceId"])}
-        if parameters["WritersOf"] != "none":
-            rest |= {"writersFiles": writers_files(*parameters["WritersOf"].split("/"), self.scripts)}
+        writers_of = parameters.get("WritersOf", "none")  # the document's own default
+        if writers_of != "none":
+            rest |= {"writersFiles": writers_files(*writers_of.split("/"), self.scripts)}
         return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
 
     def _examined(self, now_s: float) -> Json:
