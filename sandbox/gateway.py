@@ -17,6 +17,7 @@ from sandbox.aws.faults import Faults
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
 LOOK_S = 0.01
+SHORTEST_PAUSES = 0.1
 
 
 class PortTakenError(RuntimeError):
@@ -36,7 +37,8 @@ class Sandbox:
             home: folder for all files of the sandbox; created if missing.
             port: TCP port; 0 takes a free one.
             seed: decides the instants at which simulated applications are observed.
-            wait_scale: factor for the waits and retry intervals of state machines; 0 skips them.
+            wait_scale: factor for the waits and retry intervals of state machines; 0 skips them. Also for the pauses
+                of functions between two looks, but at least 0.1: a server takes its time.
         """
         self.home, self.port, self.seed, self.wait_scale = home.resolve(), port, seed, wait_scale
         self.region, self.account = environment.REGION, environment.ACCOUNT
@@ -178,7 +180,7 @@ class Sandbox:
             part.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)
-        lambdas.install(self.home / "runtime")
+        lambdas.install(self.home / "runtime", max(self.wait_scale, SHORTEST_PAUSES))
         handlers = ministack.SERVICE_HANDLERS
         handlers["ec2"], keys.KEYS.allows = ec2.handle, ec2.may_use_keys
         links = ssm.BucketLinks(self.endpoint)

@@ -62,10 +62,10 @@ class Fork:
 class Template:
     """A process that has imported what functions with these layers and variables share, and is forked for each."""
 
-    def __init__(self, runtime: Path, layers: tuple[str, ...], variables: dict[str, str]) -> None:
+    def __init__(self, runtime: Path, layers: tuple[str, ...], variables: dict[str, str], pauses: float) -> None:
         """Start it; it answers once it has imported."""
         self._socket, theirs = socket.socketpair()
-        command = [sys.executable, "-I", "-S", str(BOOTSTRAP), str(runtime), *layers]
+        command = [sys.executable, "-I", "-S", str(BOOTSTRAP), str(pauses), str(runtime), *layers]
         with theirs:
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), env=variables)
         self._one_at_a_time, self._ended = threading.Lock(), threading.Event()
@@ -134,14 +134,17 @@ _templates: dict[tuple[tuple[str, ...], str], Template] = {}
 _lock = threading.Lock()
 
 
-def template(runtime: Path, layers: tuple[str, ...], variables: dict[str, str]) -> Template:
-    """Return the process from which all functions with these layers and variables are forked."""
+def template(runtime: Path, layers: tuple[str, ...], variables: dict[str, str], pauses: float = 1.0) -> Template:
+    """Return the process from which all functions with these layers and variables are forked.
+
+    ``pauses`` is the factor for their pauses, the same for all of a sandbox.
+    """
     key = layers, json.dumps(variables, sort_keys=True)
     with _lock:
         if key in _templates and _templates[key].has_ended():
             _templates.pop(key).close()
         if key not in _templates:
-            _templates[key] = Template(runtime, layers, variables)
+            _templates[key] = Template(runtime, layers, variables, pauses)
         return _templates[key]
 
 

@@ -3,11 +3,11 @@
 One process of this program stands for all environments with the same layers and variables. It imports what functions
 import anyway, and is then forked for each environment, which begins where a fresh interpreter would be after a second.
 
-Arguments: the folder with the managed runtime's packages (boto3 and the runtime client), then the folders of the
-layers; the environment is the functions' own variables. Neither the project nor its virtual environment is importable
-here: what the layer lacks is missing, as it would be on AWS. Standard input is a socket: each line asks for an
-environment, a JSON object of its variables, with the descriptor of its output; a line for its process id comes back,
-and one when it has ended. When the socket closes, all end.
+Arguments: the factor for the functions' pauses, the folder with the managed runtime's packages (boto3 and the runtime
+client), then the folders of the layers; the environment is the functions' own variables. Neither the project nor its
+virtual environment is importable here: what the layer lacks is missing, as it would be on AWS. Standard input is a
+socket: each line asks for an environment, a JSON object of its variables, with the descriptor of its output; a line
+for its process id comes back, and one when it has ended. When the socket closes, all end.
 """
 
 import gc
@@ -18,8 +18,10 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from importlib import import_module
 
 # Of the managed runtime and of the layer, what nearly every function imports; what is not there is left out.
@@ -38,13 +40,19 @@ LONGEST = 1 << 20
 
 def main() -> None:
     """Import, then fork an environment for each line, until the socket closes."""
-    runtime, *layers = sys.argv[1:]
+    pauses, runtime, *layers = sys.argv[1:]
+    # Before anything is imported that would keep the real one.
+    time.sleep = partial(_sleep, time.sleep, float(pauses))
     standard_library = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
     sys.path[:] = [*(os.path.join(layer, "python") for layer in layers), *standard_library, runtime]
     _import_what_is_shared()
     gc.collect()
     gc.freeze()
     _serve(socket.socket(fileno=os.dup(0)))
+
+
+def _sleep(sleep: Callable[[float], None], factor: float, seconds: float) -> None:
+    sleep(seconds * factor)
 
 
 def _import_what_is_shared() -> None:

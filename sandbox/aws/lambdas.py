@@ -64,6 +64,7 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):
     """One execution environment."""
 
     runtime_folder: Path
+    pauses: float
 
     def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
         super().__init__(func_name, config, self._with_bootstrap(config, code_zip))
@@ -103,7 +104,8 @@ def _start(command: list[str], *, env: dict[str, str], **_pipes: Any) -> Fork:
     with _starting:
         if _ended.is_set():
             raise OSError("the sandbox has ended")
-        made = template(RuntimeClientWorker.runtime_folder, tuple(needed["layers"]), variables)
+        worker = RuntimeClientWorker
+        made = template(worker.runtime_folder, tuple(needed["layers"]), variables, worker.pauses)
         return made.start({name: env[name] for name in SET_BY_LAMBDA if name in env} | variables)
 
 
@@ -132,9 +134,10 @@ def _delete(function_name: str, properties: dict[str, Any]) -> None:
         end_idle()
 
 
-def install(runtime_folder: Path) -> None:
-    """Run every Python function of MiniStack this way."""
+def install(runtime_folder: Path, pauses: float) -> None:
+    """Run every Python function of MiniStack this way, its pauses multiplied by a factor."""
     _ended.clear()
+    RuntimeClientWorker.pauses = pauses
     RuntimeClientWorker.runtime_folder = make_runtime_folder(runtime_folder)
     lambda_runtime._worker_class_for = lambda _config: RuntimeClientWorker
     lambda_svc._execute_function_warm = _execute

@@ -31,11 +31,11 @@ def runtime(tmp_path_factory):
 def start(runtime, tmp_path):
     """Start an environment whose handler's module is this text; its runtime API answers nothing."""
 
-    def start(text, stack="one"):
+    def start(text, stack="one", pauses=1.0):
         (tmp_path / "app.py").write_text(text)
         own = {"LAMBDA_TASK_ROOT": str(tmp_path), "_HANDLER": "app.handler", "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9"}
         given = {"STACK": stack}
-        started.append(forks.template(runtime, (), given).start(own | given))
+        started.append(forks.template(runtime, (), given, pauses).start(own | given))
         return started[-1]
 
     started = []
@@ -84,3 +84,8 @@ def test_layers_and_variables_have_a_template_each_and_functions_share_it(start,
     assert forks.template(runtime, (), {"STACK": "one"}) is forks.template(runtime, (), {"STACK": "one"})
     assert start(WAITS).stdout.readline()
     assert len(forks._templates) <= 2
+
+
+def test_a_pause_of_a_function_is_as_long_as_the_sandbox_wants_it(start):
+    pauses = "import time\nbegan = time.monotonic()\ntime.sleep(20)\nprint(time.monotonic() - began < 20, flush=True)\n"
+    assert start(pauses, "short", pauses=0.001).stdout.readline() == b"True\n"
