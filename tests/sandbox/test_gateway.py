@@ -74,7 +74,7 @@ with Sandbox(Path({str(tmp_path)!r})) as aws:
 print("ended", flush=True)
 input()
 """
-    bootstrap = f"lambda_bootstrap.py {tmp_path}"
+    bootstrap = f"lambda_bootstrap.py 1.0 {tmp_path}"
     command = [sys.executable, "-c", script]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
