@@ -126,11 +126,11 @@ def test_scripts_that_lie_on_the_server_are_looked_for_there_and_not_in_the_buck
 
 def test_a_file_that_is_no_script_is_named_where_there_is_none() -> None:
     scripts = {"before": "", "after": "", "complete": "x"}
-    manifest = a_manifest(source="server", scripts=scripts, ignored={"before": "before_files-nightly.vbs"})
+    manifest = a_manifest(source="server", scripts=scripts, ignored={"before": "before_files-nightly.py"})
     plan = prepared(a_ssm(stage=an_answer("stage", staged=manifest)), asking(source="server"))
-    started = "the server starts only .ps1, .cmd, .bat, .exe and .com; write a .cmd that starts it"
+    started = "the server starts only .ps1, .cmd, .bat, .vbs, .exe and .com; write a .cmd that starts it"
     assert plan.notes == [
-        f"there is no before script on the server: before_files-nightly.vbs is none, because {started}",
+        f"there is no before script on the server: before_files-nightly.py is none, because {started}",
         "there is no after script on the server",
     ]
 
