@@ -72,6 +72,10 @@ def client(service: str, config: Config) -> Any:
     # boto3's types name each service by a literal of its own.
     made = counted(boto3.client(service, config=config))  # type: ignore[call-overload]
     made.meta.events.register("before-parse", _refuse_garbled)
+    if config is ONCE:
+        # AWS may close an idle connection just as a request is under way on it, and a function that Lambda had
+        # stopped in between learns of it by sending: the answer of a call that must not be repeated would be lost.
+        made.meta.events.register("before-send", lambda **_event: made.close())
     return made
 
 
