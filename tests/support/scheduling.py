@@ -1,5 +1,6 @@
 """What one process runs together, and in which order: the long tests first, and one local AWS for all who need it."""
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ class ByUnit(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Take one process more than there are cores: the one with the local AWS waits for most of its time."""
+    return (yield) + 1
 
 
 @pytest.hookimpl(trylast=True)
