@@ -22,7 +22,7 @@ export npm_config_update_notifier := false
 SHIPPED := MIT;MIT License;Apache-2.0;BSD-3-Clause;BSD License;PSF-2.0
 NEEDS = @$(PYTHON) -c '$(1)' 2>/dev/null || { echo 'quiesce needs $(2)' >&2; exit 1; }
 
-.PHONY: help demo recover-demo sandbox test grids contracts mutations fuzz check fast lint scan deploy verify-on-aws release clean
+.PHONY: help demo recover-demo sandbox test grids contracts mutations fuzz bench check fast lint scan deploy verify-on-aws release clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,11 @@ contracts: .venv/ready ## the guest in a real PowerShell against its contract, a
 mutations: .venv/ready ## break guest and product on purpose, and see each break caught (the guest's need pwsh)
 	@python -m tools.mutants
 	@python -m tools.guest.mutations
+
+bench: .venv/ready ## the figures of docs/operate/performance.md, as ratios within one run
+	@python -m bench.cold_starts
+	@python -m bench.shadow_volumes
+	@python -m bench.builds
 
 check: lint scan .tools/axe-core/ready ## what CI runs: format, types, linters, tests with this commit's sample of the grids, and where pwsh is at hand the contracts that changed
 	@pytest -n auto --sample=$(SEED_OF_COMMIT) --junitxml=.tools/tests.xml --cov --cov-report= --cov-fail-under=0
