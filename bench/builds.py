@@ -70,7 +70,7 @@ def a_case(name: str, offsets: list[int], *, size_gib: int = 30, elsewhere: bool
     volume.store_data_bytes = (len(offsets) * 2 + 1024) * BLOCK
     volume.use(*{(FILES_AT + at // MIB * MIB, MIB) for at in offsets})
     # What is there is random, and no block of it is empty.
-    chance = random.Random(name)  # noqa: S311
+    chance = random.Random(name)
     for at in offsets:
         volume.volume.write(FILES_AT + at, chance.randbytes(64) * 8)
     storage.make_room(volume, an_id(name))
@@ -86,7 +86,7 @@ def cases() -> Iterator[Case]:
     yield a_case("150 MiB in a row", in_a_row)
     scattered = [number * 3 * BLOCK_BYTES for number in range(2000)]
     yield a_case("2,000 places, in their order", scattered)
-    random.Random(1).shuffle(scattered)  # noqa: S311
+    random.Random(1).shuffle(scattered)
     yield a_case("2,000 places, in any order", scattered)
     yield a_case("the same, storage on another volume", scattered, elsewhere=True)
     few = [number * 3 * BLOCK_BYTES for number in range(20)]
