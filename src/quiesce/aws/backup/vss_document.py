@@ -136,9 +136,8 @@ class VssDocument:
         ]
         with repeatable("ssm:ListCommands"):
             pages = self.client.get_paginator("list_commands").paginate(InstanceId=self.instance_id, Filters=filters)
-            found = (command for page in pages for command in page["Commands"])
-            ours = [each for each in found if each.get("Parameters", {}).get("tags") == list(tags)]
-            return ours[0]["CommandId"] if ours else ""
+            found = {each["CommandId"]: each.get("Parameters", {}) for page in pages for each in page["Commands"]}
+            return next((command_id for command_id, given in found.items() if given.get("tags") == list(tags)), "")
 
     def _look(self, command_id: str, what: str) -> EndedCommand | None:
         """Return how a command ended, None while it may still do so; right after SendCommand SSM lists none."""
