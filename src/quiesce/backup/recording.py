@@ -69,6 +69,7 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
             *(plan.notes if plan else []),
             *(findings.shadow.notes if findings.shadow else []),
             *verdict.notes,
+            *_document_notes(state),
             *image_notes(state),
             *_end_notes(state, verdict),
         ],
@@ -102,6 +103,12 @@ def _attempts(state: RunState, now: datetime) -> list[FailedAttempt]:
         return state.freeze.earlier
     reason = f"{state.freeze.reason}; no other attempt was made: {cause_of(state.retry_failure).words}"
     return [*state.freeze.earlier, FailedAttempt(attempt=state.freeze.attempt, reason=reason, ended_at=now)]
+
+
+def _document_notes(state: RunState) -> list[str]:
+    """Return by which command AWS's document ran: Run Command has its output for 30 days."""
+    made = state.snapshot_by_aws
+    return [f"AWS's document was command {made.command_id} of Run Command"] if made else []
 
 
 def _end_notes(state: RunState, verdict: Verdict) -> list[str]:

@@ -156,8 +156,10 @@ class AwsVss(PolicyModel):
 
 
 def _engine_of(value: Any) -> str:
-    engine = value.get("engine") if isinstance(value, dict) else getattr(value, "engine", "")
-    return "vss-off" if value == "off" else "vss-by-aws" if engine == "aws-vss" else "vss-on"
+    if value == "off":
+        return "vss-off"
+    engine = value.engine if isinstance(value, Vss | AwsVss) else isinstance(value, dict) and value.get("engine")
+    return "vss-by-aws" if engine == "aws-vss" else "vss-on"
 
 
 VssOrOff = Annotated[

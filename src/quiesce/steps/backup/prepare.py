@@ -68,9 +68,12 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) 
 
 def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     """Add the server's inventory; a server that can't report one is backed up all the same."""
-    # What examine answers has the inventory in it, and AWS's components.
-    verb = "examine" if plan.settings.aws_vss else "inventory"
-    answer = guest.ask(verb, inventory_parameters(plan), patience.INVENTORY_PATIENCE)
+    parameters = inventory_parameters(plan)
+    if plan.settings.aws_vss:
+        # It answers with the inventory, too.
+        answer = guest.ask("examine", parameters, patience.INVENTORY_PATIENCE)
+    else:
+        answer = guest.ask("inventory", parameters, patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
         words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from quiesce.aws.backup.vss_document import EndedCommand, VssDocument
+from quiesce.aws.backup.vss_document import VssDocument
 from quiesce.aws.runs import Runs
 from quiesce.aws.snapshots import find_snapshots
 from quiesce.backup.awaiting import covers_plan, one_set
@@ -18,7 +18,6 @@ from quiesce.policy.target import DOCUMENT_DELIVERY_S, DOCUMENT_LISTED_S
 from quiesce.settings import Settings
 from quiesce.steps.backup.entry import enter, leave
 from quiesce.telemetry import logger
-from quiesce.vss.aws_document import NAME
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -69,7 +68,7 @@ class SnapshotByAwsStep:
         made = ByAws(
             command_id=command_id,
             succeeded=ended.succeeded,
-            reason=_reason(ended, command_id),
+            reason=ended.words or "AWS's document succeeded",
             snapshots=snapshots,
             fall_back=fall_back,
             ended_at=self.clock.now(),
@@ -105,7 +104,3 @@ class SnapshotByAwsStep:
 
 def _before_sending(state: RunState) -> datetime:
     return state.freeze.known_at if state.freeze else state.needed_plan().planned_at
-
-
-def _reason(ended: EndedCommand, command_id: str) -> str:
-    return ended.words or f"{NAME} succeeded (command {command_id})"
