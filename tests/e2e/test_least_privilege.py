@@ -102,6 +102,11 @@ def made_by_aws(aws, quiesce):
     return record, again, len(server.windows.aws_vss.ran)
 
 
+def assert_made_by_aws(record, again, times):
+    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record
+    assert (len(again["snapshots"]), times) == (len(record["snapshots"]), 1), again
+
+
 def built(aws, quiesce, record):
     return {
         "built": quiesce.build(record),
@@ -259,8 +264,7 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert "of 1 server: 1 " in str(tour["policy run"])
     assert "policies/weekly.yaml does not exist" in tour["no policy to run"]["cause"]
     assert tour["again"]["error"] == "RunAlreadyStarted"
-    assert tour["recovered"]["status"] == "SUCCEEDED"
-    assert tour["without an agent"]["status"] == "SUCCEEDED"
+    assert {tour[name]["status"] for name in ("recovered", "without an agent")} == {"SUCCEEDED"}
     assert tour["built"]["status"] == "SUCCEEDED", tour["built"]
     assert len(tour["discarded"]["deleted"]) == len(json.loads(tour["built"]["output"])["children"]) > 0
     assert tour["copied first"]["status"] == "SUCCEEDED", tour["copied first"]
@@ -273,9 +277,7 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert json.loads(tour["after the policy run"]["output"])["servers"] == 1, tour["after the policy run"]
     assert [look["unknown"] for look in tour["posture"]] == [[], []], tour["posture"]
     assert_examined(*tour["examined"])
-    record, again, times = tour["by aws"]
-    assert (record["status"], record["consistency"]["level"]) == ("Successful", "application"), record
-    assert (len(again["snapshots"]), times) == (len(record["snapshots"]), 1), again
+    assert_made_by_aws(*tour["by aws"])
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
     # SAM attaches AWS's policy for functions in a network, which is Lambda's to use; the stack denies it to the code.
