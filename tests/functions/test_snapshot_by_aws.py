@@ -14,6 +14,7 @@ from tests.functions.conftest import a_document
 from tests.functions.faults import each_fault
 from tests.support.clock import Clock
 from tests.support.cloud import Cloud
+from tests.support.environment import TABLE
 from tests.support.factories.policy import a_policy
 from tests.support.wire import (
     FunctionDied,
@@ -194,6 +195,15 @@ def test_looks_that_ssm_does_not_answer_are_repeated_while_there_is_time(
 def test_a_run_that_lost_its_server_or_is_swept_sends_nothing(
     call: Call, cloud: Cloud, clock: Clock, wire: Wire, shop: Server, frozen: dict[str, Any]
 ) -> None:
+    key = {"pk": {"S": shop.instance_id}, "sk": {"S": "lease"}}
+    cloud.dynamodb.update_item(
+        TableName=TABLE,
+        Key=key,
+        UpdateExpression="SET swept = :run",
+        ExpressionAttributeValues={":run": {"S": "run-1"}},
+    )
+    with pytest.raises(errors.LeaseLost):
+        call("snapshot_by_aws", frozen)
     cloud.hold(shop.instance_id, "another-run", clock.now_s + 3600)
     with pytest.raises(errors.LeaseLost):
         call("snapshot_by_aws", frozen)

@@ -196,6 +196,14 @@ def test_a_server_that_has_thawed_itself_before_the_document_was_not_held(machin
     assert [s["app_consistent"] for s in run.output["snapshots"]] == [True] * 3
 
 
+def test_a_server_that_does_not_answer_freeze_gets_plain_snapshots_and_no_other_command(machine, start, components):
+    machine.before("freeze", lambda: machine.wire.on(SEND, refused("InvalidInstanceId")))
+    run = start()
+    assert ending(run) == ("PartiallySuccessful", "crash")
+    assert ("SnapshotByAws" in run.states, "Snapshot" in run.states, components.ran) == (False, True, [])
+    assert "AWS's document was not sent, because the server did not answer Freeze" in run.output["reason"]
+
+
 @pytest.mark.parametrize("fault", [answer_lost, dies_after])
 def test_a_lost_answer_of_the_command_is_found_again_and_the_run_is_good(machine, cloud, start, components, fault):
     machine.wire.on(SEND, fault, nth=DOCUMENT)
@@ -307,6 +315,15 @@ def test_a_run_that_is_stopped_while_the_document_runs_is_thawed_and_its_snapsho
     assert torn_shop.application.asked == ["before", "after 1", "complete 0"]
     assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
     assert cloud.lease(torn_shop.instance_id) is None
+
+
+def test_sweep_waits_for_the_documents_snapshots_that_ec2_lists_late(machine, cloud, start, torn_shop):
+    RULES.hidden_lookups = 20
+    machine.stop_in("SnapshotByAws")
+    run = start()
+    machine.sweep(run)
+    record = record_of(cloud, run, torn_shop.instance_id)
+    assert {s["snapshot_id"] for s in record["snapshots"]} == {s["id"] for s in cloud.snapshots()}
 
 
 def test_a_recovery_takes_the_volumes_as_they_are_in_the_snapshots(machine, cloud, start, torn_shop):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from quiesce.aws import snapshots
 from quiesce.aws.backup.vss_document import LISTED_S, EndedCommand, VssDocument
 from quiesce.errors import AccessDenied, AnswerUnreadable, OutcomeUnknown
 from quiesce.vss.aws_document import NAME
@@ -148,3 +149,25 @@ def test_a_command_without_an_end_in_time_is_an_unknown_outcome(ssm: ScriptedSsm
     with pytest.raises(OutcomeUnknown, match=f"had not ended within 60 s{why}"):
         document_on(ssm).await_end(COMMAND_ID, 60)
     assert sum(ssm.pauses_s) == 60
+
+
+@pytest.mark.parametrize(
+    ("tags", "consistent"),
+    [
+        ([{"Key": "AppConsistent", "Value": "True"}], True),
+        ([{"Key": "AppConsistent", "Value": "true"}], True),
+        ([{"Key": "AppConsistent", "Value": "False"}], False),
+        ([{"Key": "AppConsistent", "Value": ""}], False),
+        ([{"Key": "appconsistent", "Value": "True"}], False),
+        ([], False),
+    ],
+)
+def test_a_snapshot_is_consistent_only_if_its_tag_says_so(tags: list[dict[str, str]], *, consistent: bool) -> None:
+    described: Any = {
+        "SnapshotId": "snap-0123456789abcdef0",
+        "VolumeId": "vol-0123456789abcdef0",
+        "VolumeSize": 8,
+        "StartTime": SINCE,
+        "Tags": tags,
+    }
+    assert snapshots._snapshot(described, "completed").app_consistent is consistent

@@ -270,6 +270,16 @@ def test_of_two_sets_with_the_same_tags_the_first_whole_one_counts() -> None:
     assert awaiting.one_set(unlike) == unlike, "one of each volume is one set, whatever its times are"
 
 
+def test_a_set_that_is_adopted_is_one_of_two() -> None:
+    again = [a_snapshot(n, snapshot_id=snapshot_id(n + 8), started_at=NOW + timedelta(seconds=30)) for n in (0, 1)]
+    state = ended(snapshot_by_aws=None, await_snapshots=None, failure=a_failure())
+    for found in (
+        awaiting.answer(state, [*again, *tagged(0, 1)], NOW),
+        awaiting.seen_late(state, [*again, *tagged(0, 1)], NOW),
+    ):
+        assert (found.adopted, found.snapshots) == (True, tagged(0, 1))
+
+
 def test_what_has_the_tags_besides_is_remembered_and_told() -> None:
     ours, other = tagged(0, 1), a_snapshot(0, snapshot_id=snapshot_id(9))
     state = ended(*ours)
