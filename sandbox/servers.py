@@ -1,21 +1,24 @@
 """Simulated Windows servers: EC2 instances with volumes, the content of their disks, and the programs on them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
+
+from moto.ec2.exceptions import EC2ClientError
 
 from sandbox.aws.direct_apis import DirectApis
 from sandbox.aws.direct_writes import Ec2Snapshots, Writes
 from sandbox.aws.instances import INSTANCES
 from sandbox.aws.keys import KEYS
 from sandbox.aws.snapshot_copies import COPIES, encrypts_by_default
-from sandbox.aws.snapshots import RULES, EbsSnapshot, WrittenSnapshot, start_snapshot
+from sandbox.aws.snapshots import RULES, EbsSnapshot, WrittenSnapshot, create_in_servers_name, start_snapshot
 from sandbox.disks.ntfs_volume import NtfsVolume, mounted
 from sandbox.disks.sparse_disk import SparseDisk, read_gpt
 from sandbox.snapshot_disks import ServerDisks, new_volume
 from sandbox.windows.application import LEDGER_DRIVE, ORDERS_DRIVE, BusyApplication, Examination, examine
+from sandbox.windows.aws_vss import Ec2Refused
 from sandbox.windows.collection import Put
 from sandbox.windows.guest import put_nowhere
 from sandbox.windows.inventory import nvme_drives
@@ -75,6 +78,39 @@ def nothing_to_get(_link: str) -> None:
     """Follow no link: there is no bucket."""
 
 
+@dataclass(frozen=True)
+class InServersName:
+    """EC2 as AWS's VSS components on a server call it, by the role of its instance profile."""
+
+    servers: "Servers"
+    server: Server
+
+    def create(self, description: str, tags: Mapping[str, str], *, without_root: bool, consistent: bool) -> list[str]:
+        """Create the snapshots; VSS has its writers finish what is at hand if they are to be consistent.
+
+        Raises:
+            Ec2Refused: none was created.
+        """
+        instance_id, backend = self.server.instance_id, self.servers.backend()
+        with self.servers.lock:
+            self.servers.frozen_by_aws = consistent
+            try:
+                made = create_in_servers_name(backend, instance_id, description, dict(tags), without_root=without_root)
+            except EC2ClientError as error:
+                raise Ec2Refused(str(error)) from error
+            finally:
+                self.servers.frozen_by_aws = False
+        devices = {m.volume_id: device for device, m in backend.get_instance(instance_id).get_block_device_mapping}
+        for snapshot in made:
+            snapshot.add_tags({"Device": devices[snapshot.volume_id]})
+        return [snapshot.id for snapshot in made]
+
+    def tag(self, snapshot_ids: list[str], tags: Mapping[str, str]) -> None:
+        """Tag snapshots."""
+        for snapshot_id in snapshot_ids:
+            self.servers.backend().snapshots[snapshot_id].add_tags(dict(tags))
+
+
 @dataclass
 class Servers:
     """All simulated servers, and the contents of their volumes and snapshots."""
@@ -103,6 +139,9 @@ class Servers:
     """AWS's own images: Windows is on them, with an agent, so that a server of one comes up."""
     found: dict[str, tuple[OnDisk, OnDisk]] = field(default_factory=dict)
     """By snapshot of a system drive, what of quiesce lies on it, and in a snapshot that is built from it."""
+
+    frozen_by_aws: bool = False
+    """Whether AWS's VSS components hold the applications at this moment."""
 
     def __post_init__(self) -> None:
         self.forget()
@@ -273,6 +312,7 @@ class Servers:
                     server.disks.write_to_copy(copy, RECOVERED_PATH, copy.shadow_id)
 
         vss.created = created
+        windows.aws_vss.snapshots = InServersName(self, server)
         with self.lock:
             self.servers[server.instance_id], self.managed[server.instance_id] = server, windows
         return server
@@ -291,6 +331,8 @@ class Servers:
             self.advance()
             if server.application and self.state_of(instance_id) == "running":
                 server.application.work()
+                if self.frozen_by_aws:
+                    server.application.freeze()
             existing = {copy.shadow_id for copy in server.windows.guest.vss.shadow_copies}
             server.disks.delete_copies(existing - server.lost)
             for snapshot in snapshots:

@@ -24,6 +24,7 @@ STEPS = (
     "plan",
     "freeze",
     "snapshot",
+    "snapshot_by_aws",
     "thaw",
     "await_snapshots",
     "verify",

@@ -42,6 +42,8 @@ RESOURCE_BY_SSM = frozenset(
     for action in (
         "SendCommand",
         "GetCommandInvocation",
+        "ListCommands",
+        "ListCommandInvocations",
         "DescribeInstanceInformation",
         "DescribeDocument",
         "GetParameter",

@@ -17,12 +17,15 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
+from sandbox.aws import vss_document
 from sandbox.aws.documents import Document, SsmError, Versions
 from sandbox.windows.agent import Agent, Command
 
 # API reference, GetCommandInvocation: "an eventual consistency model"; how long it takes is not published.
 VISIBLE_AFTER_S = 0.1
 DEFAULT_DELIVERY_S = 3600
+# API reference, CommandPlugin: the maximum length of an output.
+MAX_STEP_OUTPUT = 2_500
 # StatusDetails whose Status has another name (API reference, CommandInvocation).
 STATUS_BY_DETAILS = {"In Progress": "InProgress", "Delivery Timed Out": "TimedOut", "Execution Timed Out": "TimedOut"}
 
@@ -76,6 +79,7 @@ class RunCommand:
             "SendCommand": self._send,
             "GetCommandInvocation": self._get_invocation,
             "ListCommands": self._list_commands,
+            "ListCommandInvocations": self._list_invocations,
             "DescribeInstanceInformation": self._describe,
             "DescribeDocument": self._describe_document,
             "GetDocument": self._get_document,
@@ -94,17 +98,23 @@ class RunCommand:
 
     def _send(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
         _only(given, "DocumentName", "DocumentVersion", "InstanceIds", "Parameters", "TimeoutSeconds", "Comment")
-        document = self._document(given["DocumentName"]).find(given.get("DocumentVersion", "$DEFAULT"))
+        name, version = given["DocumentName"], given.get("DocumentVersion", "$DEFAULT")
+        document = None if name == vss_document.NAME else self._document(name).find(version)
+        if document is None and version != "$DEFAULT":
+            raise SsmError("SandboxCannotTell", "which versions AWS's document has")
         if len(given["InstanceIds"]) != 1:
             raise SsmError("ValidationException", "the sandbox sends a command to one server")
         server = self._managed(given["InstanceIds"][0])
-        delivery_s = given.get("TimeoutSeconds", DEFAULT_DELIVERY_S)
-        script = document.script_with(given.get("Parameters", {}))
-        command = Command(str(uuid.uuid4()), script, now_s, delivery_s, document.execution_limit_s)
+        delivery_s, parameters = given.get("TimeoutSeconds", DEFAULT_DELIVERY_S), given.get("Parameters", {})
+        if document is None:
+            script, limit_s = vss_document.script_of(parameters)
+        else:
+            script, limit_s = document.script_with(parameters), document.execution_limit_s
+        command = Command(str(uuid.uuid4()), script, now_s, delivery_s, limit_s)
         server.agent.commands.append(command)
-        of_which = {"DocumentName": document.name, "DocumentVersion": str(document.version)}
+        of_which = {"DocumentName": name, "DocumentVersion": str(document.version) if document else version}
         sent = {"CommandId": command.command_id, **of_which, "Status": "Pending"}
-        self.sent.insert(0, {**sent, "InstanceIds": given["InstanceIds"], "Parameters": given.get("Parameters", {})})
+        self.sent.insert(0, {**sent, "InstanceIds": given["InstanceIds"], "Parameters": parameters})
         return {"Command": {**sent, "StatusDetails": "Pending", "ExpiresAfter": command.expires_s}}
 
     def _document(self, name: str) -> Versions:
@@ -153,13 +163,27 @@ class RunCommand:
         }
 
     def _list_commands(self, given: dict[str, Any], _now_s: float) -> dict[str, Any]:
-        """API reference: the commands of the last thirty days; the sandbox knows the filter DocumentName."""
+        """API reference: the commands of the last thirty days; the sandbox knows two filters, of one server."""
         _only(given, "InstanceId", "Filters", "MaxResults")
-        if [f["key"] for f in given.get("Filters", [])] != ["DocumentName"] or "InstanceId" not in given:
-            raise SsmError("ValidationException", "the sandbox knows the filter DocumentName, of one server")
-        name, instance_id = given["Filters"][0]["value"], given["InstanceId"]
-        found = [c for c in self.sent if c["DocumentName"] == name and instance_id in c["InstanceIds"]]
+        filters = {each["key"]: each["value"] for each in given.get("Filters", [])}
+        if not {"DocumentName"} <= filters.keys() <= {"DocumentName", "InvokedAfter"} or "InstanceId" not in given:
+            raise SsmError("ValidationException", "the sandbox knows DocumentName and InvokedAfter, of one server")
+        instance_id = given["InstanceId"]
+        server, after = self.servers.get(instance_id), filters.get("InvokedAfter", "1970-01-01T00:00:00Z")
+        after_s = datetime.strptime(after, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        recent = {c.command_id for c in server.agent.commands if c.sent_s > after_s} if server else set()
+        found = [c for c in self.sent if c["DocumentName"] == filters["DocumentName"] and c["CommandId"] in recent]
         return {"Commands": found[: given.get("MaxResults", 50)]}
+
+    def _list_invocations(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
+        """API reference: the invocations of a command, with its steps' outputs if they are asked for (`Details`)."""
+        _only(given, "CommandId", "InstanceId", "Details")
+        if "CommandId" not in given or "InstanceId" not in given:
+            raise SsmError("ValidationException", "the sandbox lists the invocations of one command on one server")
+        server = self.servers.get(given["InstanceId"])
+        found = [c for c in server.agent.commands if c.command_id == given["CommandId"]] if server else []
+        found = [command for command in found if now_s >= command.sent_s + VISIBLE_AFTER_S]
+        return {"CommandInvocations": [_invocation(command, given) for command in found]}
 
     def _describe(self, given: dict[str, Any], now_s: float) -> dict[str, Any]:
         """API reference: stopped and terminated nodes are not listed; an unknown id is an error."""
@@ -191,6 +215,15 @@ def _information(instance_id: str, agent: Agent, now_s: float) -> dict[str, Any]
         "PlatformVersion": "10.0.20348",
         "ResourceType": "EC2Instance",
     }
+
+
+def _invocation(command: Command, given: dict[str, Any]) -> dict[str, Any]:
+    """Return an invocation as ListCommandInvocations does: the output of a step has 2,500 characters at most."""
+    status = STATUS_BY_DETAILS.get(command.status, command.status)
+    one = {"CommandId": command.command_id, "InstanceId": given["InstanceId"], "Status": status}
+    step = {"Name": "runPowerShellScript", "Status": status, "ResponseCode": command.exit_code}
+    steps = [{**step, "Output": (command.stdout + command.stderr)[:MAX_STEP_OUTPUT]}] if given.get("Details") else []
+    return {**one, "StatusDetails": command.status, "CommandPlugins": steps}
 
 
 def _only(given: dict[str, Any], *known: str) -> None:

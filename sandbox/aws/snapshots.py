@@ -232,6 +232,22 @@ def _take_set(backend: Any, instance_id: str, volume_ids: Sequence[str], descrip
     return snapshots
 
 
+def create_in_servers_name(
+    backend: Any, instance_id: str, description: str, tags: dict[str, str], *, without_root: bool
+) -> list[EbsSnapshot]:
+    """Create the snapshots of all volumes of a server, as a program on it asks for them.
+
+    Raises:
+        EC2ClientError: EC2 refuses the call.
+    """
+    volume_ids = included_volumes(backend, {"InstanceId": instance_id, "ExcludeBootVolume": without_root})
+    refuse_by_state_and_rate(backend, instance_id, volume_ids)
+    snapshots = _take_set(backend, instance_id, volume_ids, description)
+    for snapshot in snapshots:
+        snapshot.add_tags(tags)
+    return snapshots
+
+
 def _create_snapshots(self: ElasticBlockStore) -> ActionResult:
     """CreateSnapshots, in AWS's order: parameters, DryRun, then the instance's state and the rate."""
     specification = self._get_param("InstanceSpecification", {})

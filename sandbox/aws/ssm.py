@@ -41,7 +41,8 @@ def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
     """The permissions that a call needs; the role must have all of them.
 
     Source: AWS, service authorization reference for Systems Manager: SendCommand needs the document and each instance,
-    DescribeDocument and GetDocument the document; GetCommandInvocation and DescribeInstanceInformation have none.
+    DescribeDocument and GetDocument the document; GetCommandInvocation and DescribeInstanceInformation have none. The
+    ARN of a document of AWS's own has no account.
     """
     action, resources = f"ssm:{operation}", ["*"]
     where = f"{get_region()}:{get_account_id()}"
@@ -49,7 +50,9 @@ def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
         resources = [f"arn:aws:ssm:{where}:document/{given.get('Name')}"]
     if operation == "SendCommand":
         instances = [f"arn:aws:ec2:{where}:instance/{i}" for i in given.get("InstanceIds", [])]
-        resources = [f"arn:aws:ssm:{where}:document/{given.get('DocumentName')}", *instances]
+        name = given.get("DocumentName", "")
+        owner = f"{get_region()}:" if name.startswith("AWSEC2-") else where
+        resources = [f"arn:aws:ssm:{owner}:document/{name}", *instances]
     if operation == "GetParameter":  # a public parameter's ARN has no account
         resources = [f"arn:aws:ssm:{get_region()}::parameter{given['Name']}"]
     return [(action, resource, {}) for resource in resources]

@@ -1,5 +1,6 @@
 """Windows on a simulated server: the SSM agent, the guest with its tasks, its owner's scripts, and its clock."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from sandbox.windows.agent import Agent, Ended
 from sandbox.windows.answers import line_of
 from sandbox.windows.application import BusyApplication
+from sandbox.windows.aws_vss import AWS_DOCUMENT, AwsVss, DocumentRun
 from sandbox.windows.collection import Put
 from sandbox.windows.customer_scripts import CustomerScripts
 from sandbox.windows.guest import Guest, Request, put_nowhere
@@ -80,6 +82,7 @@ class Windows:
         """
         self.scripts = CustomerScripts(application, get)
         self.guest = Guest(instance_id, self.scripts, put, list(drives))
+        self.aws_vss = AwsVss(lambda: self.guest.condition.aws_components is not None)
         self.agent = Agent(self._start_script, last_ping_s=now_s)
         self.now_s, self.on = now_s, True
         self._boots_s: float | None = None
@@ -132,8 +135,10 @@ class Windows:
         self.switch_off()
         self._boots_s = self.now_s + down_s
 
-    def _start_script(self, script: str, now_s: float) -> Verb | Sleep:
+    def _start_script(self, script: str, now_s: float) -> Verb | Sleep | DocumentRun:
         """Start a command's script; the guest gets the parameters that the document's prologue sets."""
+        if script.startswith(AWS_DOCUMENT):
+            return self.aws_vss.start(json.loads(script.removeprefix(AWS_DOCUMENT)), now_s)
         if sleeps := SLEEPS.fullmatch(script):
             return Sleep(now_s + int(sleeps[1]))
         prologue = script.partition("\n}")[0]

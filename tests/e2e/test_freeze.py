@@ -33,6 +33,33 @@ def test_a_server_with_scripts_and_vss_gets_an_application_consistent_recovery_p
     assert aws.decisions.denied("quiesce") == []
 
 
+def test_awss_own_document_makes_the_snapshots_where_the_policy_says_so(aws, quiesce, shop):
+    by_aws = {"scripts": {"from": "bucket"}, "vss": {"engine": "aws-vss"}, "revert": "off"}
+    ended = quiesce.back_up(shop, defaults=by_aws)
+    record = json.loads(ended["output"])
+    level = record["consistency"]["level"]
+    assert (ended["status"], record["status"], level) == ("SUCCEEDED", "Successful", "application"), record
+    assert shop.application.asked == ["before", "after 1", "complete 1"]
+    assert [snapshot["app_consistent"] for snapshot in record["snapshots"]] == [True] * 3
+    assert not aws.servers.examine({s["volume_id"]: s["snapshot_id"] for s in record["snapshots"]}).torn
+    assert aws.decisions.denied("quiesce") == []
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_one_function_alone_may_send_awss_document_and_it_no_other(aws, quiesce, shop):
+    def refusal(function, document):
+        ssm = quiesce.client_of(function, "ssm")
+        with pytest.raises(ssm.exceptions.ClientError) as refused:
+            ssm.send_command(DocumentName=document, InstanceIds=[shop.instance_id], Parameters={"No": ["such"]})
+        return refused.value.response["Error"]["Code"]
+
+    document, ours = "AWSEC2-CreateVssSnapshot", quiesce.function_name("ActDocument")
+    assert refusal("SnapshotByAwsFunction", document) == "InvalidParameters"  # allowed, and read
+    assert refusal("SnapshotByAwsFunction", ours) == "AccessDeniedException"
+    assert refusal("SnapshotByAwsFunction", "AWSEC2-VssInstallAndSnapshot") == "AccessDeniedException"
+    assert refusal("FreezeFunction", document) == "AccessDeniedException"
+
+
 def test_verify_may_not_read_a_snapshot_that_is_not_this_stacks(aws, quiesce, shop, set_aside):
     [taken, *_] = aws.client("ec2").create_snapshots(InstanceSpecification={"InstanceId": shop.instance_id})[
         "Snapshots"

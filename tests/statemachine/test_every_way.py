@@ -25,6 +25,8 @@ WITH_VSS = {"Verify"}
 RETRYING = {"Retry", "ThawBeforeRetry", "WaitBeforeRetry", "CrashAllowed?"}
 # The state that starts another machine.
 BUILDING = {"Revert"}
+# States that a run enters only if AWS's document makes its snapshots.
+BY_AWS = {"SnapshotByAws", "Made?"}
 # The name that Step Functions' guide gives; moto's end with Exception, and that one stands beside it.
 NOT_IN_MOTO = "retry StepFunctions.ExecutionLimitExceeded"
 # A repeatable call of each step, and how often boto3 sends it before it gives up.
@@ -32,6 +34,7 @@ CALL = {
     "Plan": ("s3:GetObject", 4),
     "Freeze": ("ssm:SendCommand", 1),
     "Snapshot": ("dynamodb:UpdateItem", 4),
+    "SnapshotByAws": ("ssm:SendCommand", 1),
     "Thaw": ("ssm:SendCommand", 1),
     "ThawBeforeRetry": ("ssm:SendCommand", 1),
     "AwaitSnapshots": ("ec2:DescribeSnapshots", 4),
@@ -59,17 +62,18 @@ EXHAUSTED = [way for way in WAYS if way[1].startswith("exhausted ") and way[1].s
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs of executions: without scripts, with scripts, with scripts and VSS, and with volumes built at backup."""
+    """Inputs of executions: without scripts, with them, with VSS, with volumes built at backup, by AWS's document."""
 
     plain: dict[str, Any]
     asking: dict[str, Any]
     with_vss: dict[str, Any]
     building: dict[str, Any]
+    by_aws: dict[str, Any]
     vss: Any
 
     def for_state(self, state):
-        if state in BUILDING:
-            return self.building
+        if state in BUILDING | BY_AWS:
+            return self.building if state in BUILDING else self.by_aws
         return self.with_vss if state in RETRYING | WITH_VSS else self.asking if state in ASKING else self.plain
 
     def time_out(self, machine):
@@ -94,7 +98,9 @@ def inputs(cloud, shop, frozen_request):
     with_vss = request("shadows", vss={}, defaults={"scripts": {"from": "bucket"}})
     cloud.put_scripts("built")
     building = request("built", vss={}, defaults={"scripts": {"from": "bucket"}, "revert": "at-backup"})
-    return Inputs(request("files-nightly"), frozen_request, with_vss, building, shop.windows.guest.vss)
+    cloud.put_scripts("by-aws")
+    by_aws = request("by-aws", vss={"engine": "aws-vss"}, defaults={"scripts": {"from": "bucket"}, "revert": "off"})
+    return Inputs(request("files-nightly"), frozen_request, with_vss, building, by_aws, shop.windows.guest.vss)
 
 
 def plain(machine, cloud, inputs):
@@ -165,6 +171,20 @@ def misfits(step):
     return scenario
 
 
+def by_aws(machine, cloud, inputs):
+    return machine.start(inputs.by_aws)
+
+
+def awss_document_misfits(machine, cloud, inputs):
+    machine.before("snapshot_by_aws", lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
+    return machine.start(inputs.by_aws)
+
+
+def awss_document_fails(machine, cloud, inputs):
+    cloud.servers.servers[inputs.by_aws["instance_id"]].windows.aws_vss.times_out = True
+    return machine.start(inputs.by_aws)
+
+
 def snapshot_dies(machine, cloud, inputs):
     machine.wire.on("ec2:CreateSnapshots", dies_after, nth=2)
     return machine.start(inputs.plain)
@@ -209,7 +229,8 @@ SCENARIOS = {
     ("Freeze", "next", "Frozen?"): asking,
     ("Freeze", "catch 0", "Thaw"): misfits("freeze"),
     ("Frozen?", "choice 0", "Retry"): retrying,
-    ("Frozen?", "choice 1", "Snapshot"): asking,
+    ("Frozen?", "choice 1", "SnapshotByAws"): by_aws,
+    ("Frozen?", "choice 2", "Snapshot"): asking,
     ("Frozen?", "default", "Thaw"): application_or_nothing,
     ("Retry", "next", "ThawBeforeRetry"): retrying,
     ("ThawBeforeRetry", "next", "WaitBeforeRetry"): retrying,
@@ -217,6 +238,10 @@ SCENARIOS = {
     ("WaitBeforeRetry", "next", "Freeze"): retrying,
     ("CrashAllowed?", "choice 0", "Snapshot"): thaw_before_retry_misfits,
     ("CrashAllowed?", "default", "Thaw"): nothing_less_than_application,
+    ("SnapshotByAws", "next", "Made?"): by_aws,
+    ("SnapshotByAws", "catch 0", "Thaw"): awss_document_misfits,
+    ("Made?", "choice 0", "Snapshot"): awss_document_fails,
+    ("Made?", "default", "Thaw"): by_aws,
     ("Snapshot", "next", "Thaw"): plain,
     ("Snapshot", "catch 0", "RetryRefused?"): ec2_refuses,
     ("Snapshot", "catch 1", "Thaw"): snapshot_dies,
@@ -319,7 +344,7 @@ def test_a_step_that_fails_once_is_tried_again_and_the_run_is_good(way, machine,
     assert cloud.lease(run.output["instance_id"]) is None
     earlier = ["before", "after 1"] if state in RETRYING else []
     asked = [*earlier, "before", "after 1", "complete 1"]
-    assert shop.application.asked == (asked if state in ASKING | RETRYING | WITH_VSS | BUILDING else [])
+    assert shop.application.asked == (asked if state in ASKING | RETRYING | WITH_VSS | BUILDING | BY_AWS else [])
 
 
 @pytest.mark.parametrize("way", [way for way in EXHAUSTED if way[0] not in GOES_ON | BESIDE | BUILDING], ids=str)

@@ -43,6 +43,8 @@ WITHOUT_RESOURCES = {
     "scheduler:ListSchedules",
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
+    "ssm:ListCommands",
+    "ssm:ListCommandInvocations",
 }
 # Organizations have their keys in an account of their own; the key's policy decides who uses it.
 ANY_ACCOUNTS_KEYS = "arn:${AWS::Partition}:kms:${AWS::Region}:*:key/*"
@@ -295,7 +297,7 @@ DOCUMENTS_OF = {
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_server_can_be_asked_through_our_own_documents_only(function):
+def test_a_server_can_be_asked_through_our_own_documents_only_and_by_one_function_through_one_of_awss(function):
     where = "${AWS::Region}:${AWS::AccountId}"
     sent = []
     for statement in statements(function):
@@ -304,7 +306,21 @@ def test_a_server_can_be_asked_through_our_own_documents_only(function):
             assert statement["Action"] == "ssm:SendCommand"
             assert servers == f"arn:${{AWS::Partition}}:ec2:{where}:instance/*"
             sent.append(document.removeprefix(f"arn:${{AWS::Partition}}:ssm:{where}:document/"))
+    if function == "SnapshotByAwsFunction":
+        # Its ARN has no account or one of AWS's; nobody else can have a document of this name (CreateDocument).
+        assert sent == ["arn:${AWS::Partition}:ssm:${AWS::Region}:*:document/AWSEC2-CreateVssSnapshot"]
+        return
     assert sent == [f"${{{name}}}" for name in DOCUMENTS_OF.get(function, ())]
+
+
+def test_what_sends_awss_document_may_change_nothing_itself():
+    granted = {action for s in statements("SnapshotByAwsFunction") for action in listed(s["Action"])}
+    assert {action for action in granted if action.startswith(("ec2:", "ssm:"))} == {
+        "ec2:DescribeSnapshots",
+        "ssm:ListCommandInvocations",
+        "ssm:ListCommands",
+        "ssm:SendCommand",
+    }
 
 
 def test_who_ends_a_run_may_do_what_report_may_and_find_its_snapshots():

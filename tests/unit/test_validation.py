@@ -17,7 +17,7 @@ from quiesce.policy.policy import Policy, Target
 from quiesce.policy.schedule import Schedule
 from quiesce.policy.selection import Selector
 from quiesce.policy.target import TargetSettings
-from quiesce.policy.vss import Vss
+from quiesce.policy.vss import AwsVss, Vss
 from quiesce.policy_run.input import PolicyRequest, read_policy_request
 from quiesce.recovery.input import Overrides, RecoveryRequest, VolumeOverride, read_recovery_request
 from tests.support.factories.run import INSTANCE, a_policy_document
@@ -48,6 +48,7 @@ PLACES: dict[type[BaseModel], Place] = {
     VolumeChoice: Place("policy: defaults.volumes.", in_defaults("volumes")),
     Scripts: Place("policy: defaults.scripts.", in_defaults("scripts")),
     Vss: Place("policy: defaults.vss.", in_defaults("vss")),
+    AwsVss: Place("policy: defaults.vss.", in_defaults("vss"), {"engine": "aws-vss"}),
     ImageRenewal: Place("policy: defaults.initial_image.", in_defaults("initial_image"), {"every_days": 90}),
     Schedule: Place("policy: schedules[0].", lambda part: a_policy_document(schedules=[part]), {"cron": "0 2 * * ? *"}),
     BackupRequest: Place("", lambda part: {"policy": "files", "instance_id": INSTANCE, **part}),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from quiesce.guest.documents import ACT, LOOK
+from quiesce.vss.aws_document import NAME as AWS_DOCUMENT
 from tests.template.permissions import listed
 from tools.rights.calls import Call, Reach
 
@@ -115,7 +116,7 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
         # A function that names no others asks for the versions of those that carry its own verbs.
         return tuple(DOCUMENTS) if "documents_of" in reach.functions else tuple(_documents(call, reach))
     if action == SEND:
-        return tuple(_documents(call, reach))
+        return (AWS_DOCUMENT,) if call.function == "send" else tuple(_documents(call, reach))
     if (action in (TAG, DELETE, LOCK) and call.function in REMOVING) or action == COPY:
         return REMOVING.get(call.function, (CREATED, EXISTING))
     if action == TAG:
@@ -132,7 +133,8 @@ def scopes_of_statement(action: str, statement: Mapping[str, Any]) -> Iterator[s
     elif action in IN_FOLDERS:
         yield from (match[1] for each in resources if (match := re.search(r"\$\{Bucket\.Arn\}/([\w-]+/)\*", each)))
     elif action in (SEND, DESCRIBE):
-        yield from (match[1] for each in resources if (match := re.search(r":document/\$\{(\w+)\}", each)))
+        found = (re.search(r":document/(?:\$\{(\w+)\}|([\w-]+))", each) for each in resources)
+        yield from (match[1] or match[2] for match in found if match)
     elif action == LOCK or (action in (TAG, DELETE) and HOLD in text):
         yield from (scope for tag, scope in REMOVED.items() if tag in text)
     elif action in (TAG, COPY):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LEASE_S = 1200
 # The same from Freeze on: Thaw and Complete have the longest retries.
 ASKING_LEASE_S = 11700
+# What a call writes on the lease before it sends what must not be sent twice: CreateSnapshots, and AWS's document.
+SNAPSHOT, DOCUMENT = "snapshot_token", "document_token"
 
 
 class Runs:
@@ -166,21 +168,48 @@ class Runs:
             LeaseLost: the run does not hold the server; not retried.
             OutcomeUnknown: an earlier call of Snapshot got this far; AwaitSnapshots looks for what it left.
         """
-        condition = (
-            "run_id = :run AND expires_at > :now AND attribute_not_exists(swept)"
-            " AND (attribute_not_exists(snapshot_token) OR snapshot_token = :token)"
-        )
-        values: Values = {":run": run.run_id, ":now": now, ":token": token}
-        if self._items.update(run.instance_id, "lease", "SET snapshot_token = :token", condition, values):
-            return
-        if self.has_sent_snapshot(run):
+        if not self._mark(run, SNAPSHOT, token, now):
             raise OutcomeUnknown("an earlier try of Snapshot has sent CreateSnapshots and recorded no outcome")
-        raise LeaseLost(_lost(run))
 
     def unmark_snapshot(self, run: "RunIdentity", token: str) -> None:
         """Remove the mark once EC2's answer shows that it created nothing, so that a retry may send again."""
-        condition, values = "run_id = :run AND snapshot_token = :token", {":run": run.run_id, ":token": token}
-        self._items.update(run.instance_id, "lease", "REMOVE snapshot_token", condition, values)
+        self._unmark(run, SNAPSHOT, token)
+
+    def mark_document(self, run: "RunIdentity", token: str, now: datetime) -> bool:
+        """Mark on the lease that SnapshotByAws is about to send AWS's document, as ``mark_snapshot`` does.
+
+        Returns:
+            False if an earlier call got this far: it may have sent the document, and this one sends nothing.
+
+        Raises:
+            LeaseLost: the run does not hold the server; not retried.
+        """
+        return self._mark(run, DOCUMENT, token, now)
+
+    def unmark_document(self, run: "RunIdentity", token: str) -> None:
+        """Remove the mark once the answer shows that SSM took no command, so that a retry may send again."""
+        self._unmark(run, DOCUMENT, token)
+
+    def _mark(self, run: "RunIdentity", name: str, token: str, now: datetime) -> bool:
+        """Write a call's token on the lease; False if it has the token of another call."""
+        condition = (
+            "run_id = :run AND expires_at > :now AND attribute_not_exists(swept)"
+            f" AND (attribute_not_exists({name}) OR {name} = :token)"
+        )
+        values: Values = {":run": run.run_id, ":now": now, ":token": token}
+        if self._items.update(run.instance_id, "lease", f"SET {name} = :token", condition, values):
+            return True
+        if self._has_mark(run, name):
+            return False
+        raise LeaseLost(_lost(run))
+
+    def _unmark(self, run: "RunIdentity", name: str, token: str) -> None:
+        condition, values = f"run_id = :run AND {name} = :token", {":run": run.run_id, ":token": token}
+        self._items.update(run.instance_id, "lease", f"REMOVE {name}", condition, values)
+
+    def _has_mark(self, run: "RunIdentity", *names: str) -> bool:
+        lease = self._items.read(run.instance_id, "lease")
+        return lease.get("run_id") == run.run_id and any(name in lease for name in names)
 
     def bar(self, run: "RunIdentity") -> None:
         """Forbid this run to freeze or to create snapshots from now on; a step that was faster has left its mark.
@@ -190,9 +219,8 @@ class Runs:
         self._items.update(run.instance_id, "lease", "SET swept = :run", "run_id = :run", {":run": run.run_id})
 
     def has_sent_snapshot(self, run: "RunIdentity") -> bool:
-        """Return whether the run holds the server and has marked that it is about to send CreateSnapshots."""
-        lease = self._items.read(run.instance_id, "lease")
-        return lease.get("run_id") == run.run_id and "snapshot_token" in lease
+        """Return whether the run holds the server and has marked that it is about to have snapshots made."""
+        return self._has_mark(run, SNAPSHOT, DOCUMENT)
 
     def last_status(self, run: "RunIdentity") -> str | None:
         """Return how the policy's last run on this server ended, None before the first."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from quiesce import tags
-from quiesce.aws.clients import DENIED, THROTTLED, UNREADABLE, code_of, repeatable
+from quiesce.aws.clients import DENIED, THROTTLED, UNREADABLE, code_of, repeatable, tags_of
 from quiesce.backup.run import RunIdentity
 from quiesce.errors import (
     AccessDenied,
@@ -33,6 +33,8 @@ LIMITED = {"ConcurrentSnapshotLimitExceeded", "PendingSnapshotLimitExceeded"}
 LIMIT_REMEDY = "wait until snapshots of the server's volumes or of the Region have completed, then start a new run"
 # botocore had no connection yet, and so it sent nothing (urllib3's ConnectTimeoutError and NewConnectionError).
 NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
+# The tag by which AWS's document for VSS says that it has succeeded.
+APP_CONSISTENT = "AppConsistent"
 # States of a snapshot that can't be tagged: quiesce's for one that EC2 does not know, and the Recycle Bin's.
 NOT_TAGGABLE = {"vanished", "recoverable", "recovering"}
 # Filters take at most this many values (EC2 API reference).
@@ -162,4 +164,5 @@ def _snapshot(info: "SnapshotInfoTypeDef | SnapshotTypeDef", state: str) -> Snap
         started_at=info["StartTime"],
         completed_at=completed,
         archived=info.get("StorageTier") == "archive",
+        app_consistent=tags_of(info).get(APP_CONSISTENT, "").lower() == "true",
     )

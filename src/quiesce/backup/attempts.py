@@ -35,7 +35,7 @@ def decide(plan: Plan, session: Session, shadow: ShadowOutcome | None, attempt: 
     shadow_problem = "" if shadow is None or shadow.good else shadow.reason
     problem = "; ".join(words for words in (before_problem, shadow_problem) if words)
     vss = _vss_of(plan)
-    retries_left = plan.shadow is not None and plan.settings.vss != "off" and attempt <= vss.retries
+    retries_left = plan.shadow is not None and attempt <= vss.retries
     any_failure = retries_left and vss.retry_on == "any-failure"
     advised_s = shadow.wait_s if shadow and shadow_problem else None
     wait_s = min(advised_s or vss.retry_wait_s, vss.retry_wait_s)
@@ -55,16 +55,17 @@ def without_answer(plan: Plan, words: str) -> Decision:
 def may_try_later(state: RunState) -> bool:
     """Say whether the machine makes another attempt if EC2 creates no snapshots because too many are pending.
 
-    As often as after a timeout of VSS, also without VSS: what the next attempt needs is time.
+    As often as after a timeout of VSS, also without VSS: what the next attempt needs is time. Not after AWS's document,
+    which is sent once.
     """
-    return state.freeze is not None and state.retry_failure is None and (
-        state.freeze.attempt <= _vss_of(state.needed_plan()).retries
-    )  # fmt: skip
+    if state.freeze is None or state.retry_failure is not None or state.needed_plan().by_aws:
+        return False
+    return state.freeze.attempt <= _vss_of(state.needed_plan()).retries
 
 
 def _vss_of(plan: Plan) -> Vss:
-    """Return how the policy tries again; one without VSS has the defaults."""
-    return plan.settings.vss if plan.settings.vss != "off" else Vss()
+    """Return how the policy tries again; one without DiskShadow has the defaults."""
+    return plan.settings.disk_shadow or Vss()
 
 
 def _success_words(plan: Plan) -> str:

@@ -1,5 +1,6 @@
 """AwaitSnapshots' decision: what is known of the snapshots, whether the wait is over, and when to look again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -26,7 +27,22 @@ def known_snapshots(state: RunState) -> list[Snapshot]:
     """Return the run's known snapshots, as last seen; empty if the answer of CreateSnapshots was lost."""
     if state.await_snapshots and state.await_snapshots.snapshots:
         return state.await_snapshots.snapshots
-    return state.snapshot.snapshots if state.snapshot else []
+    if state.snapshot:
+        return state.snapshot.snapshots
+    return state.snapshot_by_aws.snapshots if state.snapshot_by_aws else []
+
+
+def one_set(found: Sequence[Snapshot]) -> list[Snapshot]:
+    """Return one set of the snapshots that a run's tags find: if there are several of a volume, the first whole set.
+
+    The SSM agent runs a command again after it was restarted, and then AWS's document makes another set. EC2 gives all
+    snapshots of a set one time.
+    """
+    if len({snapshot.volume_id for snapshot in found}) == len(found):
+        return list(found)
+    sets = Counter(snapshot.started_at for snapshot in found)
+    first = min(at for at, size in sets.items() if size == max(sets.values()))
+    return [snapshot for snapshot in found if snapshot.started_at == first]
 
 
 def may_exist(state: RunState) -> bool:
@@ -58,7 +74,7 @@ def answer(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awaited
     if not known and may_exist(state):
         if not covers_plan(state, found) and now - looking_since < timedelta(seconds=ADOPTION_S):
             return _awaited(before, looking_since, wait_s=ADOPTION_WAIT_S)
-        known, adopted = list(found), bool(found)
+        known, adopted = one_set(found), bool(found)
     snapshots = _refreshed(known, found, now)
     elapsed_s = max((now - s.started_at).total_seconds() for s in snapshots) if snapshots else 0.0
     timed_out = elapsed_s >= SNAPSHOT_LIMIT_S
@@ -88,7 +104,7 @@ def seen_late(state: RunState, found: Sequence[Snapshot], now: datetime) -> Awai
         Done unless a snapshot is still pending, and so it is not known whether it will complete.
     """
     known = known_snapshots(state)
-    snapshots = _refreshed(known or found, found, now)
+    snapshots = _refreshed(known or one_set(found), found, now)
     late = _awaited(state.await_snapshots, now, wait_s=int("pending" in _planned_states(state, snapshots)))
     return late.model_copy(update={"snapshots": snapshots, "adopted": not known and bool(found), "late": True})
 
@@ -119,6 +135,14 @@ def _not_seen(snapshot: Snapshot, now: datetime) -> Snapshot:
     if now - snapshot.started_at < timedelta(seconds=VANISHED_AFTER_S):
         return snapshot
     return snapshot.model_copy(update={"state": "vanished"})
+
+
+def others_of(state: RunState, answered: Awaited, found: Sequence[Snapshot]) -> list[str]:
+    """Return the ids of snapshots with the run's tags that are not the recovery point's; empty while it has none."""
+    known = {snapshot.snapshot_id for snapshot in answered.snapshots}
+    before = state.await_snapshots.others if state.await_snapshots else []
+    seen = [snapshot.snapshot_id for snapshot in found if known and snapshot.snapshot_id not in known]
+    return sorted({*before, *seen} - known)
 
 
 def _awaited(before: Awaited | None, looking_since: datetime, *, wait_s: int) -> Awaited:

@@ -7,6 +7,7 @@ from quiesce.backup.session_problems import failed_after, script_problem, sessio
 from quiesce.backup.shadow_problems import (
     at_backup_problems,
     build_problems,
+    document_problems,
     ending_problems,
     evidence_of,
     evidence_problems,
@@ -23,6 +24,7 @@ from quiesce.points.record import FreezeWindow
 
 # Freeze got no answer, and the policy allows a crash-consistent backup.
 UNANSWERED = "it is not known whether the application was held: the server did not answer Freeze"
+ADOPTED_FROM_AWS = "it is not known when AWS's document ended: the application may not have been held until then"
 ADOPTED = "the answer of CreateSnapshots was lost: it is not known whether the application was still held"
 TOLD_FAILED = (
     "the server was told that the backup failed (complete with 0), because its snapshots were not known to be good"
@@ -71,7 +73,7 @@ class Findings:
     @property
     def awaits_evidence(self) -> bool:
         """Whether the run is good so far, and Verify has to show that the snapshots hold the shadow copies."""
-        made = self.plan is not None and self.plan.settings.vss != "off"
+        made = self.plan is not None and self.plan.settings.disk_shadow is not None
         return made and self.consistent and self.snapshots.status == "Successful"
 
     @property
@@ -88,7 +90,7 @@ def gather(state: RunState) -> Findings:
     consistent = held and not shadow_problems
     evidence = evidence_of(state)
     contradictions, unbuilt = [], []
-    if plan and plan.settings.vss != "off" and consistent and snapshots.status == "Successful":
+    if plan and plan.settings.disk_shadow and consistent and snapshots.status == "Successful":
         contradictions = [
             *evidence_problems(evidence, required=plan.settings.evidence == "required"),
             *build_problems(evidence, required=plan.settings.buildable == "required"),
@@ -118,7 +120,10 @@ def _snapshot_verdict(state: RunState) -> Verdict:
     freeze = state.freeze
     if freeze is not None and not freeze.go_on and state.freeze_failure is None and not _went_on(state):
         return failed(Cause(NOT_FROZEN, f"{freeze.reason}, and the policy wants application consistency"))
-    return judge_snapshots(state.plan, state.await_snapshots, state.freeze_failure or state.snapshot_failure)
+    made, awaited = state.snapshot_by_aws, state.await_snapshots
+    if made and not made.succeeded and not made.fall_back and not (awaited and awaited.snapshots):
+        return failed(Cause(NOT_FROZEN, f"{made.reason}, and the policy wants application consistency"))
+    return judge_snapshots(state.plan, awaited, state.freeze_failure or state.snapshot_failure)
 
 
 def _went_on(state: RunState) -> bool:
@@ -140,7 +145,7 @@ def _problems(state: RunState, plan: Plan, shadow_problems: list[str]) -> list[s
         return []
     if not plan.freezes:
         return [plan.consistency.reason]
-    adopted = [ADOPTED] if _was_adopted(state) else []
+    adopted = [ADOPTED_FROM_AWS if plan.by_aws else ADOPTED] if _was_adopted(state) else []
     no_answer = [f"{UNANSWERED} ({state.freeze.reason})"] if state.freeze and _is_unanswered(state) else []
     given_up = [_given_up(state)] if state.given_up else []
     unanswered = [f"Thaw got no answer ({cause_of(state.thaw_failure).words})"] if state.thaw_failure else []
@@ -154,7 +159,9 @@ def _given_up(state: RunState) -> str:
 
 def _shadow_problems(state: RunState, plan: Plan) -> list[str]:
     """Return the problems of the shadow copies; under a policy with VSS, to have none is one."""
-    if plan.settings.vss == "off":
+    if plan.settings.aws_vss:
+        return document_problems(state)
+    if plan.settings.disk_shadow is None:
         return []
     if plan.shadow is None:
         return [f"VSS made no shadow copies: {plan.no_shadow or 'it was not planned'}"]
@@ -170,7 +177,9 @@ def _is_unanswered(state: RunState) -> bool:
 
 
 def _was_adopted(state: RunState) -> bool:
-    return state.await_snapshots is not None and state.await_snapshots.adopted
+    """Say whether the snapshots were found by their tag, and it is not known when they were made."""
+    known_end = state.snapshot_by_aws is not None
+    return state.await_snapshots is not None and state.await_snapshots.adopted and not known_end
 
 
 def _end_problems(state: RunState, plan: Plan, *, is_good: bool) -> list[str]:
@@ -187,13 +196,13 @@ def _end_problems(state: RunState, plan: Plan, *, is_good: bool) -> list[str]:
 
 def window_of(state: RunState) -> FreezeWindow | None:
     """Measure a run's freeze window; None unless before succeeded, after began and CreateSnapshots answered."""
-    session, frozen, created = state.session, state.freeze, state.snapshot
-    if session is None or session.before is None or session.after is None or frozen is None or created is None:
+    session, frozen, returned_at = state.session, state.freeze, _returned_at(state)
+    if session is None or session.before is None or session.after is None or frozen is None or returned_at is None:
         return None
     if not session.before.succeeded:
         return None
     held_ms, thawed_ms = session.before.ended_ms, session.after.started_ms
-    known_ms, returned_ms = _milliseconds(frozen.known_at), _milliseconds(created.returned_at)
+    known_ms, returned_ms = _milliseconds(frozen.known_at), _milliseconds(returned_at)
     clocks_agree = held_ms <= known_ms and returned_ms <= thawed_ms
     return FreezeWindow(
         total_ms=_span(held_ms, thawed_ms),
@@ -201,6 +210,13 @@ def window_of(state: RunState) -> FreezeWindow | None:
         snapshots_ms=_span(known_ms, returned_ms),
         thaw_ms=thawed_ms - returned_ms if clocks_agree else None,
     )
+
+
+def _returned_at(state: RunState) -> datetime | None:
+    """Return when CreateSnapshots had answered, or AWS's document had ended and EC2 had listed its snapshots."""
+    if state.snapshot:
+        return state.snapshot.returned_at
+    return state.snapshot_by_aws.ended_at if state.snapshot_by_aws else None
 
 
 def _milliseconds(time: datetime) -> int:

@@ -1,5 +1,6 @@
 """Plan's decision: what is backed up, how consistent it can be, and why. Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,10 +10,19 @@ from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import Selection
 from quiesce.errors import ServerRefused
+from quiesce.guest.examination import Examination
+from quiesce.guest.inventory import Inventory
 from quiesce.points.parts import Consistency, Source
 from quiesce.policy.policy import Policy
 from quiesce.policy.target import TargetSettings
 
+# EC2's User Guide and AWS Backup's: on these AWS's document runs out of time.
+TOO_SMALL = re.compile(r"(?:t2|t3a?)\.(?:nano|micro)")
+# Said in each record by AWS's document, since nothing else says it.
+BY_AWS = (
+    "vss.engine is aws-vss: AWS's document freezes and thaws by itself, some time between before and after; it does "
+    "not say which writers took part, and its snapshots hold no shadow copies to look for"
+)
 # How the reason begins of a run that asked no application, because it could not.
 NOT_FROZEN = "the application could not be frozen: "
 
@@ -38,7 +48,7 @@ class Origin:
 def possible_consistency(state: Literal["running", "stopped"], settings: TargetSettings) -> Consistency:
     """Return the best consistency that this backup can have, and why."""
     if settings.freezes and state == "running":
-        asked = ["VSS"] if settings.vss != "off" else []
+        asked = ["VSS"] if settings.disk_shadow else ["AWS's document for VSS"] if settings.aws_vss else []
         asked += ["the before script"] if settings.scripts != "off" else []
         return Consistency(level="application", reason=f"{' and '.join(asked)} will be asked to hold the application")
     if state == "stopped":
@@ -80,6 +90,32 @@ def decide(
         planned_at=origin.planned_at,
         calls={},
     )
+
+
+def with_document(plan: Plan, inventory: Inventory, examined: Examination | None) -> Plan:
+    """Return the plan with why AWS's document can't make its snapshots, or with what that does not say."""
+    obstacle, notes = _document_obstacle(plan, inventory, examined), [*plan.notes, BY_AWS]
+    told = examined.aws_components if examined else None
+    if not obstacle and told and (not told.known or told.values[0].version is None):
+        notes.append(
+            f"whether AwsVssComponents are installed, and new enough, is not known: {told.why or 'no version'}"
+        )
+    return plan.model_copy(update={"no_shadow": obstacle, "notes": notes})
+
+
+def _document_obstacle(plan: Plan, inventory: Inventory, examined: Examination | None) -> str:
+    install = "run AWS-ConfigureAWSPackage with action Install and name AwsVssComponents on it"
+    version = inventory.windows.version or ""
+    if version and not version.startswith("10."):
+        return f"AWS's document needs Windows Server 2016 or later, and this is {inventory.windows.name or version}"
+    if plan.source and TOO_SMALL.fullmatch(plan.source.instance_type):
+        return f"AWS's document runs out of time on a {plan.source.instance_type}"
+    if examined is None or not examined.aws_components.known:
+        return ""
+    if not examined.aws_components.values:
+        return f"AwsVssComponents are not installed on the server: {install}"
+    old = examined.aws_components.values[0].too_old
+    return f"AwsVssComponents on the server: {old}: {install}" if old else ""
 
 
 def without_asking(plan: Plan, obstacle: str) -> Plan:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from quiesce import tags
+from quiesce.backup.awaiting import known_snapshots
 from quiesce.backup.findings import Findings
 from quiesce.backup.initial_image import image_notes
 from quiesce.backup.run import UNKNOWN, identity_of
@@ -68,6 +69,7 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
             *(plan.notes if plan else []),
             *(findings.shadow.notes if findings.shadow else []),
             *verdict.notes,
+            *_document_notes(state),
             *image_notes(state),
             *_end_notes(state, verdict),
         ],
@@ -103,6 +105,12 @@ def _attempts(state: RunState, now: datetime) -> list[FailedAttempt]:
     return [*state.freeze.earlier, FailedAttempt(attempt=state.freeze.attempt, reason=reason, ended_at=now)]
 
 
+def _document_notes(state: RunState) -> list[str]:
+    """Return by which command AWS's document ran: Run Command has its output for 30 days."""
+    made = state.snapshot_by_aws
+    return [f"AWS's document was command {made.command_id} of Run Command"] if made else []
+
+
 def _end_notes(state: RunState, verdict: Verdict) -> list[str]:
     """Return what is said of a run that did not end by all of its states."""
     notes, awaited = [], state.await_snapshots
@@ -127,6 +135,8 @@ def _unknown_snapshots(state: RunState, verdict: Verdict) -> list[str]:
         return [f"it is not known whether {left} completed ({words})"] if left else []
     if verdict.cause and verdict.cause.error == OutcomeUnknown.__name__ and not seen:
         return [f"it is not known whether snapshots of this run exist: EC2 listed none; look for the tag {tag}"]
+    if state.swept and not seen and state.freeze and state.freeze.by_aws and state.snapshot_by_aws is None:
+        return [f"AWS's document may have been sent, and go on on the server: look for the tag {tag}"]
     pending = ", ".join(s.snapshot_id for s in seen if s.state == "pending")
     if awaited and awaited.late and pending:
         return [f"{pending} were pending when the run ended: it is not known whether they completed"]
@@ -141,9 +151,7 @@ def _words(failure: Failure) -> str:
 def _snapshots(state: RunState) -> list[SnapshotRecord]:
     volumes = {v.volume_id: v for v in state.plan.volumes} if state.plan else {}
     order = list(volumes)
-    last = state.await_snapshots.snapshots if state.await_snapshots else []
-    seen = last or (state.snapshot.snapshots if state.snapshot else [])
-    records = [_snapshot(s, volumes.get(s.volume_id)) for s in seen]
+    records = [_snapshot(s, volumes.get(s.volume_id)) for s in known_snapshots(state)]
     return sorted(records, key=lambda r: order.index(r.volume_id) if r.volume_id in order else len(order))
 
 
@@ -158,4 +166,5 @@ def _snapshot(snapshot: Snapshot, volume: Volume | None) -> SnapshotRecord:
         started_at=snapshot.started_at,
         completed_at=snapshot.completed_at,
         volume=volume,
+        app_consistent=snapshot.app_consistent,
     )

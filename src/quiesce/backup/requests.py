@@ -9,6 +9,7 @@ from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import Plan, RunState
 from quiesce.points.evidence import Verified
 from quiesce.revert.request import RawSnapshot, RevertRequest, WantedCopy
+from quiesce.vss.aws_document import parameters
 
 
 def snapshots_request(plan: Plan, *, vss: bool) -> dict[str, Any]:
@@ -27,6 +28,20 @@ def snapshots_request(plan: Plan, *, vss: bool) -> dict[str, Any]:
         "Description": tags.description(plan.policy, plan.instance_id, vss=vss),
         "TagSpecifications": [tags.tag_specification("snapshot", plan.tags)],
     }
+
+
+def document_parameters(plan: Plan) -> dict[str, list[str]]:
+    """Return what AWS's document is sent for a run: its snapshots get the run's tags, by which they are found."""
+    vss = plan.settings.aws_vss
+    if vss is None:
+        raise ValueError("the plan is not one by AWS's document")
+    # The guide names no characters for it: those that it names for tags.
+    description = f"quiesce policy {plan.policy}: instance {plan.instance_id}"
+    without_root = any(excluded.root for excluded in plan.excluded)
+    copy_only = vss.backup_type == "copy"
+    return parameters(
+        plan.tags, description, limit_s=vss.create_limit_s, copy_only=copy_only, without_root=without_root
+    )
 
 
 def image_request(run: RunIdentity, plan: Plan, root: str, devices: Sequence[str]) -> dict[str, Any]:

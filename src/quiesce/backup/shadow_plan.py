@@ -33,8 +33,8 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence
     If it names none, there is none at all if a chosen EBS volume would be without, unless no file system is on it.
     """
     places = Places(plan.volumes, plan.excluded, inventory)
-    vss = plan.settings.vss
-    names = None if vss == "off" or vss.volumes == "all" else vss.volumes
+    vss = plan.settings.disk_shadow
+    names = None if vss is None or vss.volumes == "all" else vss.volumes
     chosen = {volume.volume_id for volume in plan.volumes}
     # Where Windows cannot say where a drive lies, every one lies on a chosen volume if the policy leaves none out.
     chosen |= set() if places.by_any else {UNKNOWN}
@@ -57,9 +57,9 @@ def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence
         elsewhere={d.volume_guid.lower(): d.path or d.volume_guid for d in inventory.drives if d not in held},
         left_out=[drive.path for drive in held if drive.path and drive not in capable],
         known_writers=list(known_writers),
-        excluded_writers=[] if vss == "off" or vss.exclude_writers == "all" else vss.exclude_writers,
-        no_writers=vss != "off" and vss.exclude_writers == "all",
-        required_writers=[] if vss == "off" else vss.require_writers,
+        excluded_writers=[] if vss is None or vss.exclude_writers == "all" else vss.exclude_writers,
+        no_writers=vss is not None and vss.exclude_writers == "all",
+        required_writers=vss.require_writers if vss else [],
     )
     note = abilities_of(inventory.windows).note
     notes = [*([f"VSS: {note}"] if note else []), *left_out, *joining.values(), *_storage_notes(decided, inventory)]

@@ -1,5 +1,6 @@
 """Problems of an attempt's shadow copies after VSS made them: at the thaw, in the snapshots and at the end."""
 
+from quiesce.backup.awaiting import known_snapshots
 from quiesce.backup.state import RunState
 from quiesce.executions import cause_of
 from quiesce.guest.sessions import GuestShadowCopy, Session, Shadow
@@ -9,6 +10,7 @@ from quiesce.vss.plan import ShadowPlan
 from quiesce.vss.script import SYSTEM_PROVIDER
 
 KILLED = "DiskShadow ended while it should have held the shadow copies: a person or endpoint protection ended it"
+NOT_SENT = "AWS's document was not sent, because the server did not answer Freeze"
 TOO_SLOW = "the shadow copies were not made within vss.create_limit_s"
 WORDS = {
     "Lost": KILLED,
@@ -81,6 +83,21 @@ def _ended_after_thaw(session: Session) -> bool:
     if shadow is None or after is None or shadow.copies is None:
         return False
     return 0 < after.ended_ms < shadow.ended_ms
+
+
+def document_problems(state: RunState) -> list[str]:
+    """Return why the snapshots of AWS's document are not application-consistent: every one must have its tag."""
+    plan, made = state.needed_plan(), state.snapshot_by_aws
+    if plan.no_shadow:
+        return [f"AWS's document was not sent: {plan.no_shadow}"]
+    if made is not None and not made.succeeded:
+        return [made.reason]
+    if state.snapshot is not None:
+        return [NOT_SENT]
+    planned = {volume.volume_id for volume in plan.volumes}
+    without = [s.snapshot_id for s in known_snapshots(state) if s.volume_id in planned and not s.app_consistent]
+    words = "not tagged AppConsistent=true by AWS's document: as after a power failure"
+    return [f"{', '.join(without)} {'is' if len(without) == 1 else 'are'} {words}"] if without else []
 
 
 def evidence_of(state: RunState) -> Verified | None:

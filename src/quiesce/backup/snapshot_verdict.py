@@ -87,7 +87,12 @@ def _notes(plan: Plan, awaited: Awaited, cause: Cause | None) -> tuple[str, ...]
         for s in awaited.snapshots
         if s.volume_id not in planned
     ]
-    if awaited.adopted:
+    if awaited.others:
+        words = "the run's tags, and are in no recovery point: AWS's document made them besides; delete them"
+        notes.append(f"{', '.join(awaited.others)} have {words}")
+    if awaited.adopted and plan.by_aws:
+        notes.append("the snapshots of AWS's document were found by their tag, later than its end could be waited for")
+    elif awaited.adopted:
         notes.append(
             f"the answer of CreateSnapshots was lost ({cause.error if cause else 'unknown'}); "
             "its snapshots were found by their tag"

@@ -50,12 +50,18 @@ class Plan(Crossing):
     planned_at: datetime
     calls: dict[str, int]
 
+    @property
+    def by_aws(self) -> bool:
+        """Whether AWS's document makes the snapshots."""
+        return self.freezes and self.settings.aws_vss is not None and not self.no_shadow
+
 
 class Freeze(Crossing):
     """The session of one attempt, once the application is frozen or the freeze has failed, and what follows from it.
 
     ``session`` is None without an answer, which came at ``known_at``. ``go_on``: snapshots are taken. ``retry``: there
     is another attempt after ``wait_s`` seconds; ``retry_refused``: there is one if EC2 refuses the snapshots.
+    ``by_aws``: AWS's document makes them.
     """
 
     attempt: int
@@ -66,6 +72,7 @@ class Freeze(Crossing):
     retry: bool
     retry_refused: bool
     crash_allowed: bool
+    by_aws: bool = False
     wait_s: int
     reason: str
     earlier: list[FailedAttempt]
@@ -113,9 +120,22 @@ class SnapshotSet(Crossing):
     calls: dict[str, int]
 
 
+class ByAws(Crossing):
+    """What came of AWS's document by ``ended_at``; ``fall_back``: nothing, and the policy allows plain snapshots."""
+
+    command_id: str
+    succeeded: bool
+    reason: str
+    snapshots: list[Snapshot]
+    fall_back: bool
+    ended_at: datetime
+    calls: dict[str, int]
+
+
 class Awaited(Crossing):
     """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look.
 
+    ``others`` are ids of snapshots that AWS's document has made besides, with the same tags.
     ``late`` says that the last look was Report's or sweep's, after AwaitSnapshots had failed or was not reached.
     """
 
@@ -126,6 +146,7 @@ class Awaited(Crossing):
     looking_since: datetime
     lease_held: bool
     timed_out: bool = False
+    others: list[str] = []
     late: bool = False
     rounds: int
     calls: dict[str, int]
@@ -138,7 +159,7 @@ class VerifiedRun(Verified):
     request: RevertRequest | None = None
 
 
-Leaving = Plan | Freeze | SnapshotSet | Thaw | Awaited | VerifiedRun | Complete | ImageKept
+Leaving = Plan | Freeze | ByAws | SnapshotSet | Thaw | Awaited | VerifiedRun | Complete | ImageKept
 """What a state adds to the state document, with the AWS calls that it made."""
 
 
@@ -155,6 +176,7 @@ class RunState(BaseModel):
     input: Any
     plan: Plan | None = None
     freeze: Freeze | None = None
+    snapshot_by_aws: ByAws | None = None
     snapshot: SnapshotSet | None = None
     thaw: Thaw | None = None
     await_snapshots: Awaited | None = None
@@ -218,8 +240,8 @@ class RunState(BaseModel):
 
     def steps(self) -> list[Leaving]:
         """Return what each state left, in the order of the flow."""
-        parts = (self.plan, self.freeze, self.snapshot, self.thaw, self.await_snapshots, self.verify, self.complete)
-        return [part for part in (*parts, self.make_image) if part]
+        before = (self.plan, self.freeze, self.snapshot_by_aws, self.snapshot, self.thaw, self.await_snapshots)
+        return [part for part in (*before, self.verify, self.complete, self.make_image) if part]
 
     def needed_plan(self) -> Plan:
         """Return the plan; a state that comes after Plan has one."""

@@ -43,6 +43,9 @@ def judge(findings: Findings) -> Verdict:
 
 def _held_words(findings: Findings, plan: Plan) -> str:
     shadow = findings.shadow
+    if plan.by_aws:
+        held = "" if plan.settings.scripts == "off" else ", while the before script held the application"
+        return f"AWS's document made the snapshots by VSS, and each is tagged AppConsistent=true{held}"
     if not findings.says_vss or shadow is None:
         return HELD
     paths = ", ".join(copy.path or copy.volume_guid for copy in shadow.copies)

@@ -9,7 +9,7 @@ from quiesce.executions import Crossing
 # From the least to the most: a snapshot as after a power failure, the owner's scripts, VSS by quiesce, VSS by AWS.
 Level = Literal["crash", "scripts", "vss", "aws-vss"]
 LEVELS: tuple[Level, ...] = ("crash", "scripts", "vss", "aws-vss")
-# What each policy's setting asks for is one of these; aws-vss is AWS's own way, which quiesce does not use.
+# What each policy's setting asks for is one of these; aws-vss is AWS's own way, which vss.engine chooses.
 SCRIPTS_UP: tuple[Level, ...] = ("scripts", "vss", "aws-vss")
 BY_QUIESCE: tuple[Level, ...] = ("scripts", "vss")
 VSS_UP: tuple[Level, ...] = ("vss", "aws-vss")

@@ -1,6 +1,5 @@
 """What a server says of VSS: DiskShadow, services, writers, providers, and its volumes."""
 
-import re
 from collections.abc import Callable, Iterator
 
 from quiesce.backup.drives import STORAGE_POOL
@@ -18,9 +17,7 @@ LEAST_STORAGE = 320 * 2**20
 WELL, FAILED_FROM = frozenset({1, 5}), 6
 # The System Writer's id: a server whose VSS works has it.
 SYSTEM_WRITER = "{e8132975-6f93-4464-a53e-1050253ae220}"
-OLDEST_AWS = (2, 3, 1)
 ANCHOR = "vss"
-VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:\.\d+)?")
 
 
 def found_of_vss(asked: Asked) -> list[Finding]:
@@ -121,13 +118,12 @@ def _components(examined: Examination) -> Iterator[Finding]:
         yield unknown(check, told.why, remedy, anchor, AWS_ONLY)
     elif not told.values:
         yield bad(check, "they are not installed; quiesce's own VSS does not need them", remedy, anchor, AWS_ONLY)
-    elif not (found := VERSION.fullmatch(told.values[0].file_version or "")):
+    elif (found := told.values[0]).version is None:
         yield unknown(check, "their version is not known", remedy, anchor, AWS_ONLY)
-    elif tuple(map(int, found.groups())) < OLDEST_AWS:
-        words = f"version {found[0]} is older than {'.'.join(map(str, OLDEST_AWS))}"
-        yield bad(check, words, remedy, anchor, AWS_ONLY)
+    elif found.too_old:
+        yield bad(check, found.too_old, remedy, anchor, AWS_ONLY)
     else:
-        yield good(check, f"version {found[0]}", AWS_ONLY)
+        yield good(check, f"version {found.file_version}", AWS_ONLY)
 
 
 def _named(inventory: Inventory) -> list[Drive]:

@@ -57,7 +57,9 @@ def wanted_level(settings: TargetSettings) -> Level:
     """Return the level that a policy's settings ask of a server."""
     if not settings.freezes:
         return "crash"
-    return "scripts" if settings.vss == "off" else "vss"
+    if settings.aws_vss:
+        return "aws-vss"
+    return "vss" if settings.disk_shadow else "scripts"
 
 
 class Item(Crossing):

@@ -73,7 +73,10 @@ class Consistency(Crossing):
 
 
 class Snapshot(Crossing):
-    """One EBS snapshot; times in UTC. ``vanished`` is quiesce's own state: EC2 no longer knows the snapshot."""
+    """One EBS snapshot; times in UTC. ``vanished`` is quiesce's own state: EC2 no longer knows the snapshot.
+
+    ``app_consistent``: AWS's document for VSS has tagged it as consistent.
+    """
 
     snapshot_id: str
     volume_id: str
@@ -84,6 +87,7 @@ class Snapshot(Crossing):
     started_at: datetime
     completed_at: datetime | None = None
     archived: bool = False
+    app_consistent: bool = False
 
 
 class ShadowCopy(Crossing):

@@ -29,7 +29,10 @@ class FreezeWindow(Crossing):
 
 
 class SnapshotRecord(Crossing):
-    """One snapshot of the recovery point, with the volume it was made from."""
+    """One snapshot of the recovery point, with the volume it was made from.
+
+    ``app_consistent``: AWS's document for VSS has tagged it as consistent.
+    """
 
     snapshot_id: str
     volume_id: str
@@ -40,6 +43,7 @@ class SnapshotRecord(Crossing):
     started_at: datetime
     completed_at: datetime | None
     volume: Volume | None
+    app_consistent: bool = False
 
 
 class BuiltSnapshot(Crossing):

@@ -18,6 +18,7 @@ from quiesce.policy.schedule import Schedule
 from quiesce.policy.selection import Candidate, Selector, meaning
 from quiesce.policy.target import TargetSettings
 from quiesce.tags import MAX_POLICY_TAGS, PREFIX
+from quiesce.vss.aws_document import RESERVED, tag_problem
 
 # Scheduler gives up on a start that is older, and takes 60 s to a day (API reference, RetryPolicy).
 MIN_LATEST, MAX_LATEST = timedelta(minutes=1), timedelta(days=1)
@@ -94,6 +95,17 @@ class Policy(KeepSettings):
                     f"'alert' asks for application-consistent recovery points, and targets[{number}] makes none: "
                     "nothing freezes its servers; set alert.level to crash, or let VSS or scripts freeze them"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tags_fit_awss_document(self) -> Self:
+        if not any(self.settings_of(number).aws_vss for number in range(len(self.targets))):
+            return self
+        if len(self.tags) > (most := MAX_POLICY_TAGS - len(RESERVED)):
+            words = f"'tags' has {len(self.tags)}, and beside those of AWS's document there is room for {most}"
+            raise ValueError(f"{words}; leave some out, or set vss.engine to diskshadow")
+        if wrong := next(filter(None, (tag_problem(key, value) for key, value in self.tags.items())), ""):
+            raise ValueError(f"'tags': {wrong}; change it, or set vss.engine to diskshadow")
         return self
 
     @field_validator("blackouts")

@@ -14,7 +14,7 @@ from quiesce.policy.parts import (
     ScriptsOrOff,
     VolumeChoice,
 )
-from quiesce.policy.vss import Vss, VssOrOff
+from quiesce.policy.vss import AwsVss, Vss, VssOrOff
 
 # These must fit between the end of the before script and the thaw, each at its longest while nothing fails:
 # SSM's delivery of the answer that the application is frozen (Freeze looks every 0.3 s, and a look may hang);
@@ -26,6 +26,10 @@ THAW_S = 10
 SHORTEST_FREEZE_S = KNOWN_S + SNAPSHOT_S + THAW_S
 # How long the server may need to tell the writers that the backup is complete, and to delete the shadow copies.
 ENDING_S = 180
+# By AWS's document, besides its own limit: the time in which it must begin on the server (SSM takes no shorter one),
+DOCUMENT_DELIVERY_S = 30
+# and the time in which EC2 must list its snapshots, before they count as not made.
+DOCUMENT_LISTED_S = 30
 
 
 class SessionLimits(NamedTuple):
@@ -60,8 +64,9 @@ class TargetSettings(PolicyModel):
     built, or of which it is not known, is not application-consistent.
 
     ``freeze_limit_s``: the server thaws itself this many seconds after the before script has ended, asked or not.
-    At least 60, the sum that is ``SHORTEST_FREEZE_S``; with VSS its ``create_limit_s`` must fit in as well. The default
-    of 240 also allows for three of the 16 s pauses that Snapshot makes when EBS wants time between two snapshots.
+    At least 60, the sum that is ``SHORTEST_FREEZE_S``; with VSS its ``create_limit_s`` must fit in as well, and by
+    AWS's document another 60. The default of 240 also allows for three of the 16 s pauses that Snapshot makes when EBS
+    wants time between two snapshots.
     At most 900: an application that is frozen for longer is down.
 
     ``initial_image``: the AMI that a recovery launches from. ``once`` makes one for a server that has none.
@@ -88,7 +93,7 @@ class TargetSettings(PolicyModel):
     @field_validator("vss", mode="before")
     @classmethod
     def _off_or_vss(cls, value: Any) -> Any:
-        if value != "off" and not isinstance(value, dict | Vss):
+        if value != "off" and not isinstance(value, dict | Vss | AwsVss):
             raise ValueError("must be 'off', or an object, as in {backup_type: full}")
         return value
 
@@ -115,15 +120,26 @@ class TargetSettings(PolicyModel):
         return self.agent == "ssm" and self.consistency != "crash" and not (self.scripts == self.vss == "off")
 
     @property
+    def disk_shadow(self) -> Vss | None:
+        """What the policy says of shadow copies by DiskShadow; None if it wants none."""
+        return self.vss if isinstance(self.vss, Vss) else None
+
+    @property
+    def aws_vss(self) -> AwsVss | None:
+        """What the policy says of snapshots by AWS's own VSS components; None if it wants none."""
+        return self.vss if isinstance(self.vss, AwsVss) else None
+
+    @property
     def limits(self) -> SessionLimits:
         """How long each part of a session may take."""
         before_s = after_s = complete_s = 1
         if self.scripts != "off":
             scripts = self.scripts
             before_s, after_s, complete_s = scripts.before_limit_s, scripts.after_limit_s, scripts.complete_limit_s
-        if self.vss == "off":
+        if self.disk_shadow is None:
+            # AWS's document is a command of its own beside the session.
             return SessionLimits(before_s, 0, after_s, 0, complete_s)
-        return SessionLimits(before_s, self.vss.create_limit_s, after_s, ENDING_S, complete_s)
+        return SessionLimits(before_s, self.disk_shadow.create_limit_s, after_s, ENDING_S, complete_s)
 
     def contradiction(self) -> Contradiction | None:
         """Return the first contradiction, or None; for a target's settings over the defaults, not for either alone."""
@@ -137,10 +153,31 @@ class TargetSettings(PolicyModel):
             remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
         return (
-            self._shadow_contradiction()
+            self._aws_contradiction()
+            or self._shadow_contradiction()
             or self._writer_contradiction()
             or (self._limit_contradiction() if self.freezes else None)
         )
+
+    def _aws_contradiction(self) -> Contradiction | None:
+        """Return the contradiction of what AWS's document can't do."""
+        if self.aws_vss is None:
+            return None
+        diskshadow = "or vss.engine to diskshadow"
+        if not self.freezes:
+            problem = "AWS's document would never be sent: agent is 'none', or consistency is 'crash'"
+            return Contradiction("vss.engine", problem, "set agent to ssm and consistency to application-or-crash")
+        if self.volumes.include is not None or self.volumes.exclude not in (None, ["root"]):
+            problem = "AWS's document takes all volumes, but for the root if that is left out"
+            return Contradiction("volumes", problem, f"set it to all or to {{exclude: [root]}}, {diskshadow}")
+        if self.revert != "off":
+            problem = "the snapshots of AWS's document hold no shadow copies to build volumes from, and need none"
+            return Contradiction("revert", problem, f"set it to off, {diskshadow}")
+        for field, value in (("evidence", self.evidence), ("buildable", self.buildable)):
+            if value == "required":
+                problem = "the snapshots of AWS's document hold no shadow copies to look for"
+                return Contradiction(field, problem, f"set it to optional, {diskshadow}")
+        return None
 
     def _shadow_contradiction(self) -> Contradiction | None:
         """Return the contradiction of what needs shadow copies where there would be none."""
@@ -162,17 +199,18 @@ class TargetSettings(PolicyModel):
 
     def _writer_contradiction(self) -> Contradiction | None:
         """Return the contradiction of writers that the policy both excludes and requires."""
-        if self.vss == "off":
+        if self.disk_shadow is None:
             return None
+        vss = self.disk_shadow
         remedy = "name it in one of the two lists only"
-        if self.vss.exclude_writers == "all":
-            if self.vss.require_writers:
+        if vss.exclude_writers == "all":
+            if vss.require_writers:
                 return Contradiction("vss.require_writers", "exclude_writers is 'all'", "remove one of the two")
             if self.consistency == "application":
                 problem = "vss.exclude_writers is 'all', so that VSS freezes no application"
                 return Contradiction("consistency", problem, "set it to application-or-crash, or name some writers")
             return None
-        both = sorted({*self.vss.exclude_writers} & {*self.vss.require_writers})
+        both = sorted({*vss.exclude_writers} & {*vss.require_writers})
         if not both:
             return None
         return Contradiction("vss.require_writers", f"{', '.join(both)} is excluded, too", remedy)
@@ -180,6 +218,14 @@ class TargetSettings(PolicyModel):
     def _limit_contradiction(self) -> Contradiction | None:
         """Return the contradiction of time limits that do not fit together."""
         limits = self.limits
+        document_s = self.aws_vss.create_limit_s + DOCUMENT_DELIVERY_S + DOCUMENT_LISTED_S if self.aws_vss else 0
+        if document_s + SHORTEST_FREEZE_S > self.freeze_limit_s:
+            problem = (
+                f"{DOCUMENT_DELIVERY_S} until AWS's document has begun + {document_s - 60} for vss.create_limit_s + "
+                f"{DOCUMENT_LISTED_S} until EC2 lists its snapshots + {SHORTEST_FREEZE_S} for the rest do not fit in"
+            )
+            remedy = "make it longer, or vss.create_limit_s shorter"
+            return Contradiction("freeze_limit_s", f"{problem} {self.freeze_limit_s} s", remedy)
         if limits.create_s + SHORTEST_FREEZE_S > self.freeze_limit_s:
             problem = f"{limits.create_s} for vss.create_limit_s + {SHORTEST_FREEZE_S} for the snapshots do not fit in"
             remedy = "make it longer, or vss.create_limit_s shorter"

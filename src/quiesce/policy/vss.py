@@ -1,9 +1,18 @@
-"""What a policy says of VSS: which volumes get shadow copies, which writers take part, and how often it is tried."""
+"""What a policy says of VSS: who asks it, of which volumes and writers, and how often it is tried."""
 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Strict, Tag, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from quiesce.policy.parts import PolicyModel, ScriptLimit
 from quiesce.validation import Form
@@ -64,6 +73,7 @@ Drives = Annotated[
 class Vss(PolicyModel):
     """Shadow copies by VSS: the server's applications write their data to disk, then VSS freezes the volumes.
 
+    ``engine``: ``diskshadow`` makes shadow copies that stay in the snapshots; ``aws-vss`` is ``AwsVss``.
     ``volumes``: of which of the server's volumes there are shadow copies: ``all``, or a list of drive letters and of
     folders of mount points. The others are in the backup all the same, as after a power failure.
     ``backup_type``: after a ``full`` backup applications may truncate their logs and count from it; a ``copy`` leaves
@@ -78,6 +88,7 @@ class Vss(PolicyModel):
     must have taken part, or the shadow copies count as failed.
     """
 
+    engine: Literal["diskshadow", "aws-vss"] = "diskshadow"
     volumes: Drives = "all"
     backup_type: Literal["full", "copy"] = "full"
     create_limit_s: ScriptLimit = 120
@@ -105,7 +116,53 @@ class Vss(PolicyModel):
         return volumes
 
 
+# AWS's document has to make a freeze, the snapshots and their tags in it.
+SHORTEST_DOCUMENT_S = 30
+# What quiesce can ask of DiskShadow, and AWS's document takes no parameter for.
+NOT_BY_AWS = {
+    "volumes": "AWS's document takes all volumes, and the root alone can be left out: volumes: {exclude: [root]}",
+    "exclude_writers": "AWS's document names no writers",
+    "require_writers": "AWS's document does not say which writers took part",
+    "retries": "AWS's document is sent once: it can't be told whether a second one is the first one's",
+    "retry_wait_s": "AWS's document is sent once",
+    "retry_on": "AWS's document is sent once",
+}
+
+
+class AwsVss(PolicyModel):
+    """Snapshots by AWS's own VSS components: AWS's document freezes and thaws by itself, between before and after.
+
+    ``backup_type``: as with DiskShadow; ``copy`` is the document's ``CopyOnly``.
+    ``create_limit_s``: the document's ``executionTimeout``, 30 seconds or more.
+    """
+
+    engine: Literal["aws-vss"]
+    backup_type: Literal["full", "copy"] = "full"
+    create_limit_s: ScriptLimit = 120
+
+    @field_validator("create_limit_s")
+    @classmethod
+    def _is_one_to_the_agent(cls, value: int) -> int:
+        if value < SHORTEST_DOCUMENT_S:
+            raise ValueError(f"must be {SHORTEST_DOCUMENT_S} or more with engine aws-vss")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_the_document_takes(cls, value: Any) -> Any:
+        if isinstance(value, dict) and (field := next((name for name in NOT_BY_AWS if name in value), "")):
+            raise ValueError(f"'{field}' is not for engine aws-vss: {NOT_BY_AWS[field]}")
+        return value
+
+
+def _engine_of(value: Any) -> str:
+    if value == "off":
+        return "vss-off"
+    engine = value.engine if isinstance(value, Vss | AwsVss) else isinstance(value, dict) and value.get("engine")
+    return "vss-by-aws" if engine == "aws-vss" else "vss-on"
+
+
 VssOrOff = Annotated[
-    Annotated[Vss, Tag("vss-on")] | Annotated[Literal["off"], Tag("vss-off")],
-    Discriminator(lambda value: "vss-off" if value == "off" else "vss-on"),
+    Annotated[Vss, Tag("vss-on")] | Annotated[AwsVss, Tag("vss-by-aws")] | Annotated[Literal["off"], Tag("vss-off")],
+    Discriminator(_engine_of),
 ]

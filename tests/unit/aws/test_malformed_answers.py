@@ -5,6 +5,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from quiesce.aws import (
     surroundings,
     topic,
 )
+from quiesce.aws.backup.vss_document import VssDocument
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
@@ -74,6 +76,10 @@ def blocks(ebs: Any) -> SnapshotBlocks:
 
 def guest(ssm: Any) -> Guest:
     return Guest(ssm, THE_DOCUMENT, INSTANCE, Clock())
+
+
+def document(ssm: Any) -> VssDocument:
+    return VssDocument(ssm, INSTANCE, Clock())
 
 
 def files(s3: Any) -> PolicyRunFiles:
@@ -232,6 +238,9 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "page_files.read_record": ("s3", lambda s3: PageFiles(s3, "bucket").read_record("records/x.json")),
     "page_files.write_page": ("s3", lambda s3: PageFiles(s3, "bucket").write_page("records/x.html", "<p>")),
     "page_files._log_file": ("s3", lambda s3: PageFiles(s3, "bucket")._log_file("logs/x/", "session.log")),
+    "vss_document.send": ("ssm", lambda ssm: document(ssm).send({}, "quiesce", delivery_s=30)),
+    "vss_document._listed": ("ssm", lambda ssm: document(ssm)._listed([], datetime.now(UTC))),
+    "vss_document._look": ("ssm", lambda ssm: document(ssm)._look("1" * 36, "the document")),
     "topic.publish": ("sns", lambda sns: topic.publish(sns, "arn:aws:sns:eu-central-1:1:topic", "subject", "text")),
 }
 # Changes whose answer has nothing that is read: the next look shows what they did.
@@ -325,7 +334,13 @@ def calls_in_source() -> Iterator[str]:
     for path in (ROOT / "src" / "quiesce" / "aws").rglob("*.py"):
         functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
         for function in functions:
-            words = ("with repeatable(", "with change(", "with self._asked(", "client.create_snapshots(")
+            words = (
+                "with repeatable(",
+                "with change(",
+                "with self._asked(",
+                "client.create_snapshots(",
+                "client.send_command(",
+            )
             if any(word in ast.unparse(function) for word in words) and function.name not in ("change", "_asked"):
                 yield f"{path.stem}.{function.name}"
 
@@ -353,7 +368,10 @@ def test_every_call_is_answered_in_these_tests() -> None:
 
 def assert_told(call: str, body: Body) -> None:
     error = error_of(call, body)
-    if call == "snapshots.create_snapshots":
+    if call == "vss_document.send":
+        assert isinstance(error, OutcomeUnknown)
+        assert str(error).startswith("AWSEC2-CreateVssSnapshot was sent and its answer can't be read")
+    elif call == "snapshots.create_snapshots":
         assert isinstance(error, OutcomeUnknown)
         assert str(error).startswith("CreateSnapshots was sent and its answer can't be read")
     elif call == "child_snapshots.copy_parent":

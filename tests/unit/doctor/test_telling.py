@@ -50,6 +50,7 @@ def test_a_mail_names_the_first_servers_and_how_many_more_there_are() -> None:
         (TargetSettings(consistency="crash"), "crash"),
         (TargetSettings(vss="off", scripts={"from": "server"}), "scripts"),
         (TargetSettings(), "vss"),
+        (TargetSettings(vss={"engine": "aws-vss"}, revert="off"), "aws-vss"),
     ],
 )
 def test_what_a_policy_wants_of_a_server_is_what_its_settings_freeze(settings: TargetSettings, level: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from quiesce.errors import AnswerUnreadable
 from quiesce.guest.answers import Answer
-from quiesce.guest.examination import examination_of, writers_in
+from quiesce.guest.examination import AwsComponents, examination_of, writers_in
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from sandbox.windows.answers import line_of
 from sandbox.windows.customer_scripts import CustomerScripts
@@ -78,3 +78,21 @@ def test_the_answer_of_a_server_with_64_volumes_and_400_services_fits_what_the_a
     assert said is not None
     assert said["ok"]
     assert len(line_of(said)) < MAX_OUTPUT_BYTES - 1000
+
+
+@pytest.mark.parametrize(
+    ("version", "number", "old"),
+    [
+        ("2.3.1", (2, 3, 1), ""),
+        ("2.10.0.0", (2, 10, 0), ""),
+        ("2.3.0", (2, 3, 0), "version 2.3.0 is older than 2.3.1"),
+        ("1.3.1.0", (1, 3, 1), "version 1.3.1.0 is older than 2.3.1"),
+        ("two", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_awss_components_are_too_old_only_where_their_version_is_known(
+    version: str | None, number: tuple[int, ...] | None, old: str
+) -> None:
+    found = AwsComponents.model_validate({"fileVersion": version})
+    assert (found.version, found.too_old) == (number, old)

@@ -530,3 +530,90 @@ def test_a_policy_that_could_not_build_what_it_wants_to_is_refused(settings: dic
     assert (found.problem if found else "").endswith(problem)
     assert bool(found) == bool(problem)
     assert not found or found.field in settings
+
+
+BY_AWS = {"engine": "aws-vss"}
+
+NOT_BY_AWS = [
+    ({}, "revert: the snapshots of AWS's document hold no shadow copies to build volumes from, and need none"),
+    ({"revert": "at-backup"}, "revert: the snapshots of AWS's document hold no shadow copies to build volumes from"),
+    ({"evidence": "required"}, "evidence: the snapshots of AWS's document hold no shadow copies to look for"),
+    ({"buildable": "required"}, "buildable: the snapshots of AWS's document hold no shadow copies to look for"),
+    ({"volumes": {"include": ["root"]}}, "volumes: AWS's document takes all volumes, but for the root if that is left"),
+    ({"volumes": {"exclude": ["xvdf"]}}, "volumes: AWS's document takes all volumes, but for the root if that is left"),
+    ({"volumes": {"exclude": ["root", "xvdf"]}}, "volumes: AWS's document takes all volumes"),
+    ({"agent": "none"}, "vss.engine: AWS's document would never be sent: agent is 'none', or consistency is 'crash'"),
+    ({"consistency": "crash"}, "vss.engine: AWS's document would never be sent"),
+    (
+        {"vss": {**BY_AWS, "create_limit_s": 121}},
+        "freeze_limit_s: 30 until AWS's document has begun + 121 for vss.create_limit_s + 30 until EC2 lists its "
+        "snapshots + 60 for the rest do not fit in 240 s",
+    ),
+]
+
+
+@pytest.mark.chapter("6.3.1 by-aws")
+@pytest.mark.parametrize(("settings", "words"), NOT_BY_AWS)
+def test_what_awss_document_can_not_do_is_refused_with_its_field(settings: dict[str, object], words: str) -> None:
+    target = {"instance_id": INSTANCE, "vss": BY_AWS, **({} if words.startswith("revert") else {"revert": "off"})}
+    said = words_of(targets=[{**target, **settings}])
+    assert said.startswith(f"policy: targets[0].{words}")
+
+
+def test_a_policy_that_awss_document_can_do_is_one() -> None:
+    for settings in ({}, {"volumes": {"exclude": ["root"]}}, {"consistency": "application"}, {"scripts": SCRIPTS}):
+        made = some_settings(vss={**BY_AWS, "backup_type": "copy"}, revert="off", **settings)
+        assert made.contradiction() is None
+        assert (made.freezes, made.disk_shadow) == (True, None)
+        assert made.aws_vss is not None
+        assert TargetSettings.model_validate(made.model_dump()) == made
+    longest = some_settings(vss={**BY_AWS, "create_limit_s": 600}, revert="off", freeze_limit_s=720)
+    assert longest.contradiction() is None
+
+
+@pytest.mark.parametrize(
+    "field", ["volumes", "exclude_writers", "require_writers", "retries", "retry_wait_s", "retry_on"]
+)
+def test_what_only_diskshadow_is_asked_for_is_refused_with_the_reason(field: str) -> None:
+    words = words_of(defaults={"vss": {**BY_AWS, field: "all"}})
+    assert f"'{field}' is not for engine aws-vss: AWS's document " in words
+
+
+@pytest.mark.parametrize(
+    ("vss", "words"),
+    [
+        ({"engine": "aws"}, "vss.engine: 'aws': must be 'diskshadow' or 'aws-vss'. Remedy: write 'aws-vss'."),
+        ({**BY_AWS, "create_limit_s": 29}, "vss.create_limit_s: 29: must be 30 or more with engine aws-vss"),
+        ({**BY_AWS, "create_limit_s": 601}, "vss.create_limit_s: 601: must be a whole number from 1 to 600"),
+        ({**BY_AWS, "backup_type": "log"}, "vss.backup_type: 'log': must be 'full' or 'copy'"),
+    ],
+)
+def test_a_wrong_value_beside_the_engine_is_told(vss: dict[str, object], words: str) -> None:
+    assert words in words_of(defaults={"vss": vss})
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"device": "x"}, "'device' is a tag that AWS's document sets itself"),
+        ({"AppConsistent": "True"}, "'AppConsistent' is a tag that AWS's document sets itself"),
+        ({"Cost": "a=b"}, "and not 'Cost': 'a=b'"),
+        ({"Cost": "a;b"}, "and not 'Cost': 'a;b'"),
+        ({"Cost": "a,b"}, "and not 'Cost': 'a,b'"),
+        ({"Kosten": "für uns"}, "and not 'Kosten': 'für uns'"),
+        ({"Cost": ""}, "and not 'Cost': ''"),
+        ({f"key{number}": "x" for number in range(40)}, "'tags' has 40, and beside those of AWS's document"),
+    ],
+)
+def test_tags_that_awss_document_does_not_take_are_refused_where_it_makes_the_snapshots(
+    tags: dict[str, str], words: str
+) -> None:
+    by_aws = {"instance_id": INSTANCE, "vss": BY_AWS, "revert": "off"}
+    assert words in words_of(tags=tags, targets=[{"instance_id": OTHER}, by_aws])
+    assert read_policy(a_policy_document(tags=tags), "policy").tags == tags
+
+
+def test_tags_of_its_own_characters_are_taken() -> None:
+    by_aws = {"instance_id": INSTANCE, "vss": BY_AWS, "revert": "off"}
+    tags = {"Cost centre": "a (b) ./\\-\"'@_+:{}", **{f"key{number}": "x" for number in range(38)}}
+    assert read_policy(a_policy_document(tags=tags, targets=[by_aws]), "policy").tags == tags

@@ -41,6 +41,10 @@ class AwaitSnapshotsStep:
             may_exist = awaiting.may_exist(state)
             found = find_snapshots(self.ec2, run, self.settings.stack_name) if may_exist else []
         answer = awaiting.answer(state, found, now)
+        if state.plan and state.plan.by_aws:
+            # The agent runs a command again after a restart, and then AWS's document makes another set.
+            tagged = find_snapshots(self.ec2, run, self.settings.stack_name) if known else found
+            answer = answer.model_copy(update={"others": awaiting.others_of(state, answer, tagged)})
         hold_s = ASKING_LEASE_S if state.plan and state.plan.freezes else LEASE_S
         held = answer.lease_held and runs.renew_lease(run, now + timedelta(seconds=answer.wait_s + hold_s))
         seen = {snapshot.snapshot_id: snapshot.state for snapshot in answer.snapshots}

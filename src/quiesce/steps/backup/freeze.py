@@ -73,6 +73,8 @@ class FreezeStep:
             known_at=known_at,
             **asdict(decision),
             crash_allowed=plan.settings.consistency != "application",
+            # A server that did not answer is not sent another command: the plain snapshots come first.
+            by_aws=plan.by_aws and decision.go_on and session is not None,
             earlier=earlier_attempts(state, known_at),
             calls=state.freeze.calls if state.freeze else {},
         )

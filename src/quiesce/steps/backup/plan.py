@@ -98,7 +98,7 @@ class PlanStep:
         """Prepare the server; if more volumes are in the backup then, try once more whether EC2 would take it."""
         guest = Guest(self.ssm, documents_of(self.settings), run.instance_id, self.clock)
         runs = Runs(self.dynamodb, self.settings.table_name)
-        writers = [] if plan.settings.vss == "off" else runs.last_writers(run)
+        writers = runs.last_writers(run) if plan.settings.disk_shadow else []
         prepared = prepare(guest, self._bucket(), plan, replace(looked, writers=writers))
         if prepared.excluded != plan.excluded:
             try_create_snapshots(self.ec2, snapshots_request(prepared, vss=True))

@@ -7,7 +7,7 @@ from quiesce.aws.bucket import Bucket, package_key
 from quiesce.aws.ssm import Guest
 from quiesce.backup.drives import remarks, with_drives
 from quiesce.backup.parameters import inventory_parameters, stage_parameters
-from quiesce.backup.planning import without_asking
+from quiesce.backup.planning import with_document, without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import AttachedVolume, joined
@@ -15,6 +15,7 @@ from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, G
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
+from quiesce.guest.examination import examination_of
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.package import pack
 from quiesce.guest.scripts import Stage, choose, places
@@ -67,7 +68,12 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) 
 
 def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     """Add the server's inventory; a server that can't report one is backed up all the same."""
-    answer = guest.ask("inventory", inventory_parameters(plan), patience.INVENTORY_PATIENCE)
+    parameters = inventory_parameters(plan)
+    if plan.settings.aws_vss:
+        # It answers with the inventory, too.
+        answer = guest.ask("examine", parameters, patience.INVENTORY_PATIENCE)
+    else:
+        answer = guest.ask("inventory", parameters, patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
         words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
@@ -79,7 +85,9 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     notes = [*plan.notes, *overdue_notes(overdue), *strange, *remarks(plan.volumes, plan.excluded, inventory)]
     found = {"windows": windows, "notes": notes, "overdue": [str(each) for each in overdue]}
     known = with_servers_files(plan.model_copy(update=found), inventory)
-    if plan.settings.vss != "off":
+    if plan.settings.aws_vss:
+        known = with_document(known, inventory, examination_of(answer))
+    if plan.settings.disk_shadow:
         shadow = plan_shadow_copies(known, inventory, looked.writers)
         update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*known.notes, *shadow.notes]}
         known = joined(known.model_copy(update=update), looked.attached, shadow.joining)
@@ -112,10 +120,10 @@ def _scripts(bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> dict[Sta
 
 
 def _shadow_script(plan: Plan) -> Sequence[str]:
-    if plan.shadow is None or plan.settings.vss == "off":
+    shadow, vss = plan.shadow, plan.settings.disk_shadow
+    if shadow is None or vss is None:
         return ()
-    volumes = [volume.volume_guid for volume in plan.shadow.volumes]
-    shadow, copy_only = plan.shadow, plan.settings.vss.backup_type == "copy"
+    volumes, copy_only = [volume.volume_guid for volume in shadow.volumes], vss.backup_type == "copy"
     return script.session_script(
         volumes, copy_only=copy_only, excluded=shadow.excluded_writers, no_writers=shadow.no_writers
     )

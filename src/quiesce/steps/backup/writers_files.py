@@ -65,7 +65,11 @@ def with_servers_files(plan: Plan, inventory: Inventory) -> Plan:
 def _with(settings: TargetSettings, found: Mapping[Kind, Found]) -> tuple[TargetSettings, list[str]]:
     if settings.vss == "off" or not found:
         return settings, []
-    vss, notes = settings.vss.model_dump(), []
+    places_of = " and ".join(place for _, place, _ in found.values())
+    if settings.disk_shadow is None:
+        remedy = "move it away, or set vss.engine to diskshadow"
+        raise PolicyRefused(places_of, "AWS's document takes no list of writers", remedy)
+    vss, notes = settings.disk_shadow.model_dump(), []
     for kind, (content, place, where) in found.items():
         writers, field = read_writers_file(content, kind, place), FIELDS[kind]
         if writers == [ALL] or vss[field] == ALL:
@@ -73,7 +77,6 @@ def _with(settings: TargetSettings, found: Mapping[Kind, Found]) -> tuple[Target
         else:
             vss[field] = list(dict.fromkeys([*vss[field], *writers]))
         notes.append(f"vss.{field}: {', '.join(writers) or 'none'} of {where} count as well")
-    places_of = " and ".join(place for _, place, _ in found.values())
     changed = settings.model_copy(update={"vss": validated(Vss, vss, places_of, ADVICE, PolicyRefused)})
     if wrong := changed.contradiction():
         raise PolicyRefused(f"{places_of}: {wrong.field}", f"with the policy, {wrong.problem}", wrong.remedy)

@@ -1,0 +1,1 @@
+"""What a backup asks of AWS besides: AWS's own document for VSS."""
