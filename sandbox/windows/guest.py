@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.windows.answers import LANGUAGE_MODE, Request, with_log
 from sandbox.windows.collection import Put, collect
-from sandbox.windows.examination import Condition, examination
+from sandbox.windows.examination import Condition, components, examination
 from sandbox.windows.host import ForeignServerError, Host, Json, Runner
 from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.recovered import Closing
@@ -186,7 +186,7 @@ class Guest:
             raise Refused("InventoryUnreadable: CIM answers nothing")
         overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
-        rest |= {"strange": self._strange(parameters["InstanceId"])}
+        rest |= {"strange": self._strange(parameters["InstanceId"]), "awsComponents": components(self.condition)}
         writers_of = parameters.get("WritersOf", "none")  # the document's own default
         if writers_of != "none":
             rest |= {"writersFiles": writers_files(*writers_of.split("/"), self.scripts)}

@@ -11,7 +11,7 @@ from quiesce.executions import Cause
 
 def diagnose(outside: Outside, asked: Asked, at: datetime, execution: str) -> Diagnosis:
     """Return as what a server can be backed up, and what it lacks."""
-    findings = [*found_outside(outside), *found_inside(asked), *found_of_vss(asked)]
+    findings = [*found_outside(outside), *found_inside(asked), *found_of_vss(asked, outside.devices)]
     levels = levels_of(findings)
     return Diagnosis(
         instance_id=outside.instance_id,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from quiesce.doctor.findings import SCRIPTS_UP, Finding, bad, good, note, unknown
 from quiesce.guest.agent import Agent, obstacle
+from quiesce.points.parts import Device
 
 RUNNING, STOPPED = "running", "stopped"
 # The AWS managed policy with the rights of AWS's VSS components.
@@ -33,7 +34,7 @@ class Outside:
 
     Attributes:
         state: EC2's; empty if EC2 does not know the server.
-        volumes: how many EBS volumes it has.
+        devices: its EBS volumes.
         profile: the ARN of its instance profile, empty for none.
         metadata: whether EC2 offers it the metadata service; None if EC2 does not say.
         way: None if it is not known.
@@ -44,7 +45,7 @@ class Outside:
     name: str = ""
     state: str = ""
     platform: str = ""
-    volumes: int = 0
+    devices: tuple[Device, ...] = ()
     profile: str = ""
     metadata: bool | None = True
     way: Way | None = None
@@ -87,8 +88,8 @@ def _server(server: Outside) -> Iterator[Finding]:
 
 
 def _volumes(server: Outside) -> Iterator[Finding]:
-    if server.volumes:
-        yield good("volumes", f"it has {server.volumes} EBS volumes", ("crash",))
+    if server.devices:
+        yield good("volumes", f"it has {len(server.devices)} EBS volumes", ("crash",))
     else:
         remedy = "an instance store can't be backed up: give it EBS volumes"
         yield bad("volumes", "it has no EBS volume", remedy, "the-server", ("crash", *SCRIPTS_UP))

@@ -67,12 +67,6 @@ class Defender(OfCim):
     controlled_folders: int | None = Field(alias="EnableControlledFolderAccess")
 
 
-class AwsComponents(GuestModel):
-    """The program of AWS's own VSS components; None where it has no version."""
-
-    file_version: str | None
-
-
 class Folder(GuestModel):
     """Whether quiesce's folder belongs to SYSTEM or Administrators, and whether nobody else has rights on it."""
 
@@ -104,7 +98,6 @@ class Examination(GuestModel):
     pending_reboot: Told[str]
     disk_shadow: Told[bool]
     writers: Told[str]
-    aws_components: Told[AwsComponents]
     folder: Told[Folder]
     metadata: Told[str]
 

@@ -7,6 +7,7 @@ from pydantic.alias_generators import to_pascal
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer
+from quiesce.guest.examination import Told
 from quiesce.guest.manifest import OverdueSession, StrangeSessions
 from quiesce.guest.sessions import GuestModel, ShadowStorage
 
@@ -75,6 +76,12 @@ class Disk(BaseModel):
         return volume_of(self.serial_number)
 
 
+class AwsComponents(GuestModel):
+    """The program of AWS's own VSS components; None where it has no version."""
+
+    file_version: str | None
+
+
 class ServersFile(GuestModel):
     """A file beside the server's own scripts: its name there, its content in base64, or why it was not read."""
 
@@ -86,7 +93,7 @@ class ServersFile(GuestModel):
 class Inventory(GuestModel):
     """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions.
 
-    ``writers_files`` are a policy's, if they were asked for.
+    ``writers_files`` are a policy's, if they were asked for; ``aws_components`` is None from an older document.
     """
 
     windows: Windows
@@ -98,6 +105,7 @@ class Inventory(GuestModel):
     shadow_storage: list[ShadowStorage] | None
     overdue: list[OverdueSession] = []
     strange: StrangeSessions | None = None
+    aws_components: Told[AwsComponents] | None = None
     writers_files: list[ServersFile] = []
 
 

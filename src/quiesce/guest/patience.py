@@ -8,7 +8,7 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
-# Eleven more questions, and VSS is asked for its writers.
+# Ten more questions, and VSS is asked for its writers.
 EXAMINE_S = INVENTORY_S + 240
 # The server fetches a small package.
 STAGE_S = 90

@@ -8,6 +8,7 @@ from quiesce.aws.ssm import Guest
 from quiesce.aws.surroundings import target_of
 from quiesce.doctor.outside import Outside, Way
 from quiesce.errors import ServerRefused
+from quiesce.points.parts import Device
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -26,7 +27,7 @@ def look_outside(client: "EC2Client", guest: Guest) -> Outside:
         name=instance.tags.get("Name", ""),
         state=instance.state,
         platform=instance.platform,
-        volumes=len(instance.devices),
+        devices=tuple(Device(volume_id=volume, device=name) for volume, name in instance.devices.items()),
         profile=source.instance_profile_arn or "",
         metadata=None if endpoint is None else endpoint == "enabled",
         way=_way(client, source.vpc_id, source.subnet_id) if source.vpc_id and source.subnet_id else None,

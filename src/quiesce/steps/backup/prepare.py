@@ -11,6 +11,7 @@ from quiesce.backup.planning import without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import AttachedVolume, joined
+from quiesce.doctor.inventoried import words_before
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
@@ -83,7 +84,9 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
         shadow = plan_shadow_copies(known, inventory, looked.writers)
         update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*known.notes, *shadow.notes]}
         known = joined(known.model_copy(update=update), looked.attached, shadow.joining)
-    return known.model_copy(update={"volumes": with_drives(known.volumes, inventory)})
+    copied = [volume.volume_guid for volume in known.shadow.volumes] if known.shadow else []
+    notes = [*known.notes, *words_before(inventory, known.settings, copied)]
+    return known.model_copy(update={"notes": notes, "volumes": with_drives(known.volumes, inventory)})
 
 
 def _staged(guest: Guest, bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> Plan:
