@@ -323,7 +323,7 @@ def test_what_a_server_lacks_is_a_word_in_its_next_runs_record_for_no_further_ca
     change(cloud, server)
     run = machine.start(data)
     assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
-    assert [note for note in run.output["notes"] if note not in before["notes"]][0].startswith(words)
+    assert next(note for note in run.output["notes"] if note not in before["notes"]).startswith(words)
     asked, known = (
         {call: number for call, number in each["calls"].items() if call.partition(":")[0] in ("ssm", "dynamodb", "s3")}
         for each in (run.output, before)
