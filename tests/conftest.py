@@ -35,6 +35,7 @@ STEPS = (
     "recover",
     "retention",
     "doctor",
+    "mend",
     "resolve",
     "summarize",
     "schedule",

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sandbox.windows.agent import Agent, Ended
+from sandbox.windows.agent import Agent, Ended, Process, Step
+from sandbox.windows.agent_steps import begin
 from sandbox.windows.answers import line_of
 from sandbox.windows.application import BusyApplication
 from sandbox.windows.collection import Put
@@ -132,8 +133,10 @@ class Windows:
         self.switch_off()
         self._boots_s = self.now_s + down_s
 
-    def _start_script(self, script: str, now_s: float) -> Verb | Sleep:
+    def _start_script(self, script: str | Step, now_s: float) -> Process:
         """Start a command's script; the guest gets the parameters that the document's prologue sets."""
+        if isinstance(script, Step):
+            return begin(script, self.agent, self.guest.condition, now_s)
         if sleeps := SLEEPS.fullmatch(script):
             return Sleep(now_s + int(sleeps[1]))
         prologue = script.partition("\n}")[0]

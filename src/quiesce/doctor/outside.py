@@ -39,6 +39,7 @@ class Outside:
         metadata: whether EC2 offers it the metadata service; None if EC2 does not say.
         way: None if it is not known.
         agent: None if Systems Manager does not know the server.
+        may_be_changed: whether its owner allows a fix, by the tag ``quiesce:may-be-changed``.
     """
 
     instance_id: str
@@ -50,6 +51,7 @@ class Outside:
     metadata: bool | None = True
     way: Way | None = None
     agent: Agent | None = None
+    may_be_changed: bool = False
 
     @property
     def obstacle(self) -> str | None:
@@ -58,6 +60,11 @@ class Outside:
             return f"the server is {self.state or 'not known to EC2'}"
         state: Literal["running", "stopped"] = "running" if self.state == RUNNING else "stopped"
         return obstacle(state, self.platform, self.agent)
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether EC2 says that Windows runs on it."""
+        return self.platform.startswith("Windows")
 
     @property
     def is_online(self) -> bool:
@@ -80,7 +87,7 @@ def _server(server: Outside) -> Iterator[Finding]:
     else:
         remedy = "ask again once it is running or stopped"
         yield bad("server", f"it is {server.state}", remedy, "the-server", ("crash", *SCRIPTS_UP))
-    if server.platform.startswith("Windows"):
+    if server.is_windows:
         yield good("platform", f"EC2 says {server.platform}", SCRIPTS_UP)
     else:
         words = f"EC2 says that it is {server.platform or 'of an unknown platform'}, not Windows"
