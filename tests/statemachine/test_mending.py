@@ -5,91 +5,42 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws.instance_profiles import Profile
-from sandbox.aws.instances import INSTANCES
-from sandbox.windows.agent_steps import LATEST_AGENT
-from sandbox.windows.examination import DISABLED, MANUAL, RUNNING
-from sandbox.windows.vss import ShadowStorage
+from sandbox.windows.examination import DISABLED, MANUAL
+from tests.statemachine.mending import (
+    TAG,
+    THEIRS,
+    add_bare,
+    allow,
+    fix,
+    give_profiles,
+    mended,
+    state_of,
+    undo,
+)
 from tests.support.environment import BUCKET, SERVER_PROFILE
 from tests.support.factories.policy import a_policy
 
-OLD_AGENT = "3.0.100.0"
-THEIRS = SERVER_PROFILE.replace("quiesce-InstanceProfile", "theirs")
-MIB = 2**20
-TAG = {"Key": "quiesce:may-be-changed", "Value": "yes"}
-
 
 @pytest.fixture(autouse=True)
-def profile(cloud, monkeypatch):
-    """The stack's instance profile, whose role lets agents register."""
-    have_profiles(monkeypatch, for_agents=True)
-
-
-def have_profiles(monkeypatch: Any, *, for_agents: bool) -> None:
-    """Let IAM have the stack's instance profile, and another one."""
-    found = [Profile(arn.rpartition("/")[2], arn, "", for_agents=for_agents) for arn in (SERVER_PROFILE, THEIRS)]
-    by_either = {key: profile for profile in found for key in (profile.name, profile.arn)}
-    monkeypatch.setattr(INSTANCES, "profile_of", by_either.get)
+def profiles(monkeypatch):
+    give_profiles(monkeypatch, for_agents=True)
 
 
 @pytest.fixture
 def bare(cloud):
-    """A server with nothing that a backup needs: no profile, an old agent, no components, VSS disabled, no room."""
-    server = cloud.add_server("BARE")
-    cloud.servers.bare(server, OLD_AGENT)
-    guest = server.windows.guest
-    guest.condition.aws_components = None
-    guest.condition.services |= {"VSS": DISABLED, "swprv": DISABLED, "EventSystem": DISABLED}
-    volume = guest.drives[0].volume_guid
-    guest.vss.storage = [ShadowStorage(volume, volume, max_bytes=100 * MIB)]
-    return server
+    return add_bare(cloud)
 
 
 @pytest.fixture
 def allowed(cloud, bare):
     """The same, on which its owner allows changes."""
-    cloud.ec2.create_tags(Resources=[bare.instance_id], Tags=[TAG])
+    allow(cloud, bare)
     return bare
-
-
-def state_of(cloud: Any, server: Any) -> dict[str, Any]:
-    """Return all that a fix may change on a server, and what nobody but it has."""
-    found = cloud.ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
-    guest = server.windows.guest
-    return {
-        "profiles": [each["IamInstanceProfile"]["Arn"] for each in found if each["InstanceId"] == server.instance_id],
-        "agent": server.windows.agent.version,
-        "components": guest.condition.aws_components,
-        "services": dict(guest.condition.services),
-        "limits": [each.max_bytes for each in guest.vss.storage],
-    }
-
-
-def mended(before: dict[str, Any]) -> dict[str, Any]:
-    return before | {
-        "profiles": [SERVER_PROFILE],
-        "agent": LATEST_AGENT,
-        "components": "2.5.1.0",
-        "services": before["services"] | {"VSS": MANUAL, "swprv": MANUAL, "EventSystem": RUNNING},
-        "limits": [100 * 2**30 // 5],
-    }
-
-
-def fix(machine: Any, server: Any, name: str = "fix-1") -> Any:
-    run = machine.examine({"instance_id": server.instance_id, "fix": True}, name)
-    assert run.status == "SUCCEEDED", run.cause
-    return run
-
-
-def undo(machine: Any, name: str = "fix-1") -> Any:
-    run = machine.examine({"undo": name})
-    assert run.status == "SUCCEEDED", run.cause
-    return run
 
 
 def outcomes(cloud: Any, server: Any, name: str = "fix-1") -> dict[str, str]:
     kept = json.loads(cloud.items()[f"doctor-fix#{name}", server.instance_id]["fix"])
-    of_people = cloud.s3.get_object(Bucket=BUCKET, Key=f"doctor/fixes/{name}/{server.instance_id}.json")
+    of_people = cloud.s3.get_object(Bucket=BUCKET, Key=f"fixes/{name}/{server.instance_id}.json")
     assert json.loads(of_people["Body"].read()) == kept
     changes = {tuple(each["change"][name] for name in ("setting", "name")): each["outcome"] for each in kept["made"]}
     return {f"{setting} of {name}" if name else setting: outcome for (setting, name), outcome in changes.items()}
@@ -239,7 +190,7 @@ def test_what_windows_refuses_is_said_and_the_rest_is_changed(machine, cloud, al
 
 
 def test_a_server_whose_agent_never_comes_is_left_after_an_hour(machine, cloud, clock, monkeypatch, allowed):
-    have_profiles(monkeypatch, for_agents=False)
+    give_profiles(monkeypatch, for_agents=False)
     began = clock.now_s
     run = fix(machine, allowed)
     assert 3600 <= clock.now_s - began < 3 * 3600

@@ -31,7 +31,7 @@ class Fixes:
         """Keep a fix of one server as it is now: first where an undo reads it."""
         content = fix.model_dump_json()
         self._items.put(_partition(fix.id), fix.instance_id, {"fix": content})
-        self.bucket.write_json(f"doctor/fixes/{fix.id}/{fix.instance_id}.json", content)
+        self.bucket.write_json(fix_key(fix), content)
 
     def read(self, fix_id: str, instance_id: str) -> Fix | None:
         """Return the fix of one server, None if it has changed nothing there."""
@@ -45,6 +45,11 @@ class Fixes:
     @property
     def _items(self) -> Items:
         return Items(self.dynamodb, self.table)
+
+
+def fix_key(fix: Fix) -> str:
+    """Return the name of a fix of one server in the bucket."""
+    return f"fixes/{fix.id}/{fix.instance_id}.json"
 
 
 def _partition(fix_id: str) -> str:
