@@ -103,6 +103,11 @@ class Guest:
 
     def __post_init__(self) -> None:
         self.vss.volumes = self.vss.volumes or {drive.volume_guid: drive.path for drive in self.drives}
+        self.vss.services_run = self._services_run
+
+    def _services_run(self) -> bool:
+        modes = [self.condition.services.get(name, ("", ""))[1] for name in ("VSS", "swprv", "EventSystem")]
+        return "Disabled" not in modes
 
     def sessions(self) -> list[Session]:
         """Return every session that ever began here, in order."""

@@ -324,7 +324,7 @@ def test_only_servers_that_a_person_has_tagged_for_it_are_changed_and_get_the_st
     assert {action for action in changing if not re.search(":(Describe|Get)", action)} == {
         action for s in on_servers for action in listed(s["Action"])
     }
-    ours = MANAGED["MayGiveServersOurRole"]
+    ours = resources("AWS::IAM::ManagedPolicy")["MayGiveServersOurRole"]
     [passing] = ours["Properties"]["PolicyDocument"]["Statement"]
     assert (passing["Action"], passing["Resource"]) == ("iam:PassRole", {"Fn::GetAtt": ["ServerRole", "Arn"]})
     assert passing["Condition"] == {
