@@ -36,11 +36,11 @@ INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
 
 EXAMINE_PATIENCE = Patience(EXAMINE_S + DELIVERY_S, LAZY_LOOK_S)
 
-# The server asks CIM twice, each for at most 20 s, and waits for a service to start.
-SET_PATIENCE = Patience(90 + DELIVERY_S, LAZY_LOOK_S)
+# The server asks CIM twice, and waits for a service to start. No application waits, and it can be asked again.
+SET_PATIENCE = Patience(60, LAZY_LOOK_S)
 
 # Of AWS's own steps: the agent downloads and installs itself, or a package.
-UPDATE_PATIENCE, PACKAGE_PATIENCE = Patience(240, LAZY_LOOK_S), Patience(360, LAZY_LOOK_S)
+UPDATE_PATIENCE = PACKAGE_PATIENCE = Patience(300, LAZY_LOOK_S)
 
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 

@@ -59,12 +59,16 @@ def disassociate(client: "EC2Client", instance_id: str, profile: str) -> None:
         return
     if has.profile != profile:
         raise ChangeRefused("instance_id", f"{instance_id} has {has.profile} by now, which stays", REMEDY)
+    _take(client, has)
+
+
+def _take(client: "EC2Client", has: Association) -> None:
     try:
         with repeatable("ec2:DisassociateIamInstanceProfile"):
             client.disassociate_iam_instance_profile(AssociationId=has.association_id)
     except ClientError as error:
         if code_of(error) != "InvalidAssociationID.NotFound":
-            raise ChangeRefused("instance_id", f"EC2 refuses to take {profile} away: {error}", REMEDY) from error
+            raise ChangeRefused("instance_id", f"EC2 refuses to take {has.profile} away: {error}", REMEDY) from error
 
 
 def _association_of(client: "EC2Client", instance_id: str) -> Association | None:
