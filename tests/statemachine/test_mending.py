@@ -19,6 +19,7 @@ from tests.statemachine.mending import (
 )
 from tests.support.environment import BUCKET, SERVER_PROFILE
 from tests.support.factories.policy import a_policy
+from tests.support.wire import FunctionDied, refused
 
 
 @pytest.fixture(autouse=True)
@@ -196,6 +197,37 @@ def test_a_server_whose_agent_never_comes_is_left_after_an_hour(machine, cloud, 
     assert 3600 <= clock.now_s - began < 3 * 3600
     assert run.output["diagnosis"]["best"] == "crash"
     assert outcomes(cloud, allowed) == {"instance profile": "done"}
+
+
+def test_an_error_of_a_fix_is_told_and_lets_the_server_go(machine, cloud, allowed):
+    # Of the list, of the diagnosis, and then of what the fix is going to change.
+    machine.wire.on("s3:PutObject", refused("AccessDenied", 403), nth=3)
+    before = state_of(cloud, allowed)
+    run = fix(machine, allowed)
+    assert not machine.wire.unused()
+    assert state_of(cloud, allowed) == before
+    assert "AccessDenied: s3:PutObject" in run.output["changes"][-1]
+    assert cloud.lease(allowed.instance_id) is None
+
+
+@pytest.mark.parametrize("command", [1, 5])
+def test_what_a_function_had_changed_when_it_died_for_good_comes_back(machine, cloud, allowed, command):
+    """It is kept before anything is changed: no later step of the execution could tell."""
+
+    def dies_for_good(_request, effect):
+        effect()
+        machine.wire.down["s3"] = refused("AccessDenied", 403)
+        raise FunctionDied
+
+    before = state_of(cloud, allowed)
+    machine.wire.on("ssm:SendCommand", dies_for_good, nth=command)
+    assert machine.examine({"instance_id": allowed.instance_id, "fix": True}, "fix-1").status == "FAILED"
+    machine.wire.forget()
+    machine.clock.now_s += 600
+    cloud.servers.advance()
+    assert state_of(cloud, allowed) != before
+    undo(machine)
+    assert state_of(cloud, allowed) == before
 
 
 def test_an_undo_of_what_nobody_has_fixed_is_refused(machine):
