@@ -134,7 +134,9 @@ def mended(aws, quiesce):
     return fixed, json.loads(quiesce.examine(undo=fixed["fix"])["output"])
 
 
-def assert_examined(fallen, well, one, missing):
+def assert_examined(fallen, well, one, missing, fixed, undone):
+    assert fixed["diagnosis"]["best"] == "vss", fixed
+    assert [line.rpartition(": ")[2] for line in undone["changes"]] == ["given back"] * 4, undone
     assert "wants vss, and it lacks: service VSS" in json.loads(fallen["output"])["below"][0], fallen
     assert json.loads(well["output"])["below"] == [], well
     assert json.loads(one["output"])["diagnosis"]["best"] == "vss", one
@@ -271,10 +273,7 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert [end["removed"] for end in tour["pruned"]] == [1, 0, 1], tour["pruned"]
     assert json.loads(tour["after the policy run"]["output"])["servers"] == 1, tour["after the policy run"]
     assert [look["unknown"] for look in tour["posture"]] == [[], []], tour["posture"]
-    assert_examined(*tour["examined"])
-    fixed, undone = tour["mended"]
-    assert fixed["diagnosis"]["best"] == "vss", fixed
-    assert [line.rpartition(": ")[2] for line in undone["changes"]] == ["given back"] * 4, undone
+    assert_examined(*tour["examined"], *tour["mended"])
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.
     # SAM attaches AWS's policy for functions in a network, which is Lambda's to use; the stack denies it to the code.

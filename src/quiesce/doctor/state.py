@@ -135,7 +135,8 @@ class Told(Crossing):
     """The execution's output: how many servers are ready for each level, which are below their policy's, and where.
 
     ``diagnosis`` is there if one server was asked for by its id; ``problems`` names what was not examined: servers, or
-    policies with theirs. ``fix`` is the id of what this execution has changed or given back, and ``changes`` say what.
+    policies with theirs. ``fix`` is the id of what this execution has changed or given back, empty for nothing, and
+    ``changes`` say what.
     """
 
     servers: int

@@ -47,7 +47,7 @@ class Teller:
         lacking = below(items, new)
         self._tell(items, lacking, found, place)
         mine = [new[item.server] for item in items if item.server in new]
-        asked = state.request.instance_id
+        asked, fixes = state.request.instance_id, self._fixes(state.fix_id)
         return Told(
             servers=len(items),
             ready={level: sum(each.ready[level] == "yes" for each in mine) for level in LEVELS},
@@ -55,8 +55,8 @@ class Teller:
             problems=_problems(state, items, new)[:TOLD],
             place=place,
             diagnosis=self.kept.diagnosis(asked) if asked in new and asked else None,
-            fix=state.fix_id,
-            changes=[line for fix in self._fixes(state.fix_id) for line in fix.told][:TOLD_CHANGES],
+            fix=state.fix_id if fixes else "",
+            changes=[line for fix in fixes for line in fix.told][:TOLD_CHANGES],
         )
 
     def _fixes(self, fix_id: str) -> list[Fix]:
