@@ -1,8 +1,8 @@
-"""Make the guest's three texts from guest/parts: two SSM documents, and the session's own script.
+"""Make the guest's four texts from guest/parts: three SSM documents, and the session's own script.
 
 A document is a prologue that sets the parameters, then its parts between two marks. guest/look.yaml only looks at a
-server, guest/act.yaml acts on it; src/quiesce/guest/quiesce.ps1 is what the sessions and watchdogs of a run execute:
-Plan puts it into the run's package, with the hash that ``stage`` is told.
+server, guest/act.yaml acts on it, guest/mend.yaml changes its settings; src/quiesce/guest/quiesce.ps1 is what the
+sessions and watchdogs of a run execute: Plan puts it into the run's package, with the hash that ``stage`` is told.
 Run ``python guest/document.py`` after every change of a part; ``--check`` reports whether you forgot to.
 ``--print`` prints all functions, for ``tools/guest/wine``.
 """
@@ -21,6 +21,7 @@ MAKING = ("session", "clone", "saving", "tasks", "invoking", "files")
 LOOK = ("look_parameters", "setup", "look", "examine", "inventory", "collect", "cim", *BASE, "answer")
 ACTING = ("act", "stage", "judging", "folder", "requests", "recovered")
 ACT = ("act_parameters", "setup", *ACTING, *MAKING, *BASE, "answer")
+MEND = ("mend_parameters", "setup", "mend", "identity", "text", "answer")
 WATCHING = ("runner", "scripts", "shadow_copies", "cim", "processes")
 SESSION = ("session_parameters", "setup", *WATCHING, *MAKING, *BASE, "task")
 SESSION_SCRIPT = HERE.parent / "src" / "quiesce" / "guest" / "quiesce.ps1"
@@ -82,6 +83,17 @@ ACT_PARAMETERS: Parameters = {
     "WaitSeconds": ("60", "^[1-9][0-9]{0,2}$", "all but stage: how long to wait for the answer."),
     "LogBytes": ("0", "^[0-9]{1,7}$", "freeze, thaw, complete: how many bytes of DiskShadow's log to answer."),
 }
+# Of each service and limit that may be mended; Windows' own words and numbers.
+GUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+VALUE = "^(Auto|Manual|Disabled|Running|Stopped|[0-9]{1,20})$"
+MEND_PARAMETERS: Parameters = {
+    "Verb": (None, "^set$", "The verb for the server."),
+    **COMMON,
+    "Setting": (None, "^(StartMode|State|MaxSpace)$", "What is changed."),
+    "Subject": (None, f"^(VSS|swprv|EventSystem|{GUID})$", "The service, or the volume whose shadow storage it is."),
+    "From": (None, VALUE, "What it is; another value stays."),
+    "To": (None, VALUE, "What it becomes."),
+}
 
 
 @dataclass(frozen=True)
@@ -97,12 +109,13 @@ class Document:
 DOCUMENTS = (
     Document(HERE / "look.yaml", "quiesce: look at a Windows server, without a change to it.", LOOK_PARAMETERS, LOOK),
     Document(HERE / "act.yaml", "quiesce: freeze, thaw and complete a Windows server's session.", ACT_PARAMETERS, ACT),
+    Document(HERE / "mend.yaml", "quiesce: change a setting of a Windows server.", MEND_PARAMETERS, MEND),
 )
 
 
 def read_parts() -> dict[str, str]:
     """Return the texts of all parts by their names, each part once."""
-    return {name: (FOLDER / f"{name}.ps1").read_text("ascii") for name in dict.fromkeys([*LOOK, *ACT, *SESSION])}
+    return {name: (FOLDER / f"{name}.ps1").read_text("ascii") for name in dict.fromkeys([*LOOK, *ACT, *MEND, *SESSION])}
 
 
 def guest_text() -> str:
@@ -116,17 +129,17 @@ def joined(names: Iterable[str], texts: Mapping[str, str]) -> str:
 
 
 def parts_of_scripts() -> dict[str, tuple[str, ...]]:
-    """Return the names of the parts of each script: ``look``, ``act`` and ``quiesce``."""
+    """Return the names of the parts of each script: ``look``, ``act``, ``mend`` and ``quiesce``."""
     return {document.file.stem: document.parts for document in DOCUMENTS} | {SESSION_SCRIPT.stem: SESSION}
 
 
 def scripts(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the three scripts, before anything is left out of them: ``look``, ``act`` and ``quiesce``."""
+    """Return the scripts, before anything is left out of them: ``look``, ``act``, ``mend`` and ``quiesce``."""
     return {name: joined(names, texts) for name, names in parts_of_scripts().items()}
 
 
 def place(script: str, line: int) -> str:
-    """Return the part, and the line in it, of a line of one of the three scripts: ``runner.ps1:12``."""
+    """Return the part, and the line in it, of a line of one of the scripts: ``runner.ps1:12``."""
     texts = read_parts()
     for name in parts_of_scripts()[script]:
         lines = texts[name].count("\n") + 1
@@ -194,12 +207,12 @@ def document_text(document: Document, script: str) -> str:
 
 
 def made(texts: Mapping[str, str]) -> dict[Path, str]:
-    """Return the guest's three texts by their files, from the texts of its parts."""
+    """Return the guest's texts by their files, from the texts of its parts."""
     return made_from(scripts(texts))
 
 
 def made_from(ready: Mapping[str, str]) -> dict[Path, str]:
-    """Return the guest's three texts by their files, from its three scripts."""
+    """Return the guest's texts by their files, from its scripts."""
     documents = {document.file: document_text(document, ready[document.file.stem]) for document in DOCUMENTS}
     return documents | {SESSION_SCRIPT: ready[SESSION_SCRIPT.stem]}
 

@@ -148,6 +148,7 @@ class Sandbox:
         from ministack.services import stepfunctions
 
         from sandbox.aws import (
+            associations,
             attachments,
             cloudformation,
             distributed_map,
@@ -176,7 +177,15 @@ class Sandbox:
 
         action_of = iam.iam_actions.extract_iam_action
         parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin)
-        for part in (*parts, resource_rules, instance_profiles, cloudformation, nested_executions, distributed_map):
+        for part in (
+            *parts,
+            associations,
+            resource_rules,
+            instance_profiles,
+            cloudformation,
+            nested_executions,
+            distributed_map,
+        ):
             part.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)

@@ -137,6 +137,8 @@ class Servers:
     """The drive of each disk, by the id that Windows gave it."""
     public_images: set[str] = field(default_factory=set)
     """AWS's own images: Windows is on them, with an agent, so that a server of one comes up."""
+    by_profile: set[str] = field(default_factory=set)
+    """The servers whose agents have registered by an instance profile that was given to them later."""
     found: dict[str, tuple[OnDisk, OnDisk]] = field(default_factory=dict)
     """By snapshot of a system drive, what of quiesce lies on it, and in a snapshot that is built from it."""
 
@@ -283,8 +285,10 @@ class Servers:
             for known in (self.servers, self.managed, self.volumes, self.drives, *of_snapshots):
                 known.clear()
             self.public_images.clear()
+            self.by_profile.clear()
         RULES.captured[:] = [self._capture]
         INSTANCES.started[:], INSTANCES.launched[:] = [self._boot], [self._first_boot]
+        INSTANCES.associated[:] = [self._profile_changed]
         COPIES.copied[:] = [self._keep_copy]
 
     def _switched_on(self, server: Server) -> Server:
@@ -411,6 +415,21 @@ class Servers:
         self._switched_on(Server(instance.id, "", volume_ids, windows))
         if not self._lets_agents_in(instance):
             del self.managed[instance.id]
+
+    def bare(self, server: Server, agent: str = "3.3.3572.0") -> None:
+        """Let a server be without an instance profile, so that its agent, of this version, has never registered."""
+        server.windows.agent.version = agent
+        del self.managed[server.instance_id]
+
+    def _profile_changed(self, instance_id: str) -> None:
+        """Let the agent of a server that had no profile register, or lose its right; others have theirs otherwise."""
+        server = self.servers.get(instance_id)
+        if server is None or (instance_id in self.managed and instance_id not in self.by_profile):
+            return
+        server.windows.agent.connected = self._lets_agents_in(self.backend().get_instance(instance_id))
+        if server.windows.agent.connected:
+            self.managed[instance_id] = server.windows
+            self.by_profile.add(instance_id)
 
     def _lets_agents_in(self, instance: Any) -> bool:
         association = self.backend().iam_instance_profile_associations.get(instance.id)

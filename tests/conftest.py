@@ -36,6 +36,7 @@ STEPS = (
     "recover",
     "retention",
     "doctor",
+    "mend",
     "resolve",
     "summarize",
     "schedule",

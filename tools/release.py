@@ -22,7 +22,7 @@ BUILT = ".aws-sam/build"
 # Beside the built template: the files that it names, the settings of `sam deploy`, and what an administrator reads.
 CONTENTS = (
     *(BUILT, "functions", "statemachine", "resources.yaml", "outputs.yaml", "rights", "guest/look.yaml"),
-    *("guest/act.yaml", "samconfig.toml"),
+    *("guest/act.yaml", "guest/mend.yaml", "samconfig.toml"),
     *("policies", "examples", "docs"),
 )
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE")

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce.aws.clients import ONCE, REPEATABLE, client
 from quiesce.clock import Clock
-from quiesce.settings import Settings
+from quiesce.settings import DoctorSettings
 from quiesce.steps.doctor.machine import DoctorStep
 
 step = DoctorStep(
@@ -15,7 +15,7 @@ step = DoctorStep(
     s3=client("s3", REPEATABLE),
     sns=client("sns", REPEATABLE),
     dynamodb=client("dynamodb", REPEATABLE),
-    settings=Settings.from_env(),
+    settings=DoctorSettings.from_env(),
     clock=Clock(),
 )
 

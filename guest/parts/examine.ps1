@@ -58,13 +58,6 @@ function Get-Writers {
     [Text.Encoding]::ASCII.GetString($printed.Bytes)
 }
 
-function Get-AwsComponents {
-    $folder = Join-Path (Join-Path $env:ProgramFiles 'Amazon') 'AwsVssComponents'
-    $file = Join-Path $folder 'ec2-vss-agent.exe'
-    if (-not (Test-Path -LiteralPath $file)) { return }
-    [ordered]@{ fileVersion = (Get-Item -LiteralPath $file).VersionInfo.FileVersion }
-}
-
 function Get-RootState {
     $root = Get-Root
     if (Test-Path -LiteralPath $root) { [ordered]@{ ours = Test-Ours $root; closed = Test-Closed $root } }
@@ -97,7 +90,6 @@ function Invoke-Examine {
         pendingReboot = { Get-PendingReboot }
         diskShadow = { Test-Path -LiteralPath (Get-SystemFile 'diskshadow.exe') }
         writers = { Get-Writers }
-        awsComponents = { Get-AwsComponents }
         folder = { Get-RootState }
         metadata = { Get-IdentityByMetadata }
     }

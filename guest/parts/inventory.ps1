@@ -42,6 +42,13 @@ function Get-Drives($Disks) {
     }
 }
 
+function Get-AwsComponents {
+    $folder = Join-Path (Join-Path $env:ProgramFiles 'Amazon') 'AwsVssComponents'
+    $file = Join-Path $folder 'ec2-vss-agent.exe'
+    if (-not (Test-Path -LiteralPath $file)) { return }
+    [ordered]@{ fileVersion = (Get-Item -LiteralPath $file).VersionInfo.FileVersion }
+}
+
 function Invoke-Inventory {
     Assert-Own $InstanceId
     $windows = Get-Windows
@@ -57,6 +64,7 @@ function Invoke-Inventory {
         drives = $drives
         disks = @($disks | Select-Object -Property Number, SerialNumber, BusType, IsOffline, NumberOfPartitions,
             AllocatedSize)
+        awsComponents = Get-Answer 'awsComponents' { Get-AwsComponents }
         programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
     }
     if ($WritersOf -cne 'none') { $found['writersFiles'] = @(Read-WritersFiles) }

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from sandbox.windows.agent import Step
+
 # SSM quotas: "content of the document must not exceed 64KB", the parameters' values at run time included.
 MAX_SIZE_BYTES = 64 * 1024
 # amazon-ssm-agent, docparser/parameters: any other name is dropped by the agent.
@@ -16,6 +18,12 @@ PARAMETER_NAME = re.compile(r"[a-zA-Z0-9]+")
 PLACEHOLDER = re.compile(r"\{\{ *([a-zA-Z0-9]+) *\}\}")
 # amazon-ssm-agent, pluginutil.go: seconds that a step may run; a value out of bounds or not a number means the default.
 DEFAULT_EXECUTION_S, SHORTEST_EXECUTION_S, LONGEST_EXECUTION_S = 3600, 5, 172_800
+# The agent's own steps, with the inputs that must stand in each, and those that may (Systems Manager user guide,
+# command document plugin reference, schema 2.2).
+STEPS: Mapping[str, tuple[set[str], set[str]]] = {
+    "aws:updateSsmAgent": ({"agentName", "source", "allowDowngrade"}, {"targetVersion"}),
+    "aws:configurePackage": ({"name", "action"}, {"version", "installationType"}),
+}
 KNOWN_PROPERTIES = {"type", "description", "default", "allowedPattern", "minChars", "maxChars"}
 
 
@@ -35,14 +43,14 @@ def execution_limit_s(text: str) -> int:
 
 @dataclass(frozen=True)
 class Document:
-    """One version of a command document with a single PowerShell step."""
+    """One version of a command document with a single step: a PowerShell script, or one that the agent does itself."""
 
     name: str
     version: int
     content: Mapping[str, Any]
     size_bytes: int
     parameters: Mapping[str, Mapping[str, Any]]
-    script: str
+    script: str | Step
     execution_limit_s: int
 
     @classmethod
@@ -63,12 +71,12 @@ class Document:
         parameters = content.get("parameters", {})
         for parameter, properties in parameters.items():
             _check_parameter(parameter, properties)
-        if undeclared := set(PLACEHOLDER.findall(script)) - set(parameters):
+        if undeclared := set(PLACEHOLDER.findall(str(script))) - set(parameters):
             _refuse(f"not declared: {sorted(undeclared)}")
         return cls(name, version, content, size_bytes, parameters, script, limit_s)
 
-    def script_with(self, given: Mapping[str, list[str]]) -> str:
-        """The PowerShell that the agent runs for a command with these parameters.
+    def script_with(self, given: Mapping[str, list[str]]) -> str | Step:
+        """The PowerShell that the agent runs for a command with these parameters, or the step that it does itself.
 
         Raises:
             SsmError: `InvalidParameters`, `MaxDocumentSizeExceeded`.
@@ -78,7 +86,13 @@ class Document:
         if self.size_bytes + len(json.dumps(given).encode()) > MAX_SIZE_BYTES:
             raise SsmError("MaxDocumentSizeExceeded", "document and parameters together")
         values = {name: _value(name, properties, given.get(name)) for name, properties in self.parameters.items()}
-        return PLACEHOLDER.sub(lambda found: values[found.group(1)], self.script)
+
+        def filled(text: str) -> str:
+            return PLACEHOLDER.sub(lambda found: values[found.group(1)], text)
+
+        if isinstance(self.script, str):
+            return filled(self.script)
+        return Step(self.script.action, tuple((name, filled(text)) for name, text in self.script.inputs))
 
 
 @dataclass
@@ -136,10 +150,15 @@ def _refuse(reason: str) -> NoReturn:
     raise SsmError("InvalidDocumentContent", reason)
 
 
-def _only_step(steps: list[dict[str, Any]]) -> tuple[str, int]:
+def _only_step(steps: list[dict[str, Any]]) -> tuple[str | Step, int]:
     if len(steps) != 1 or set(steps[0]) != {"action", "name", "inputs"}:
         _refuse("the sandbox knows documents of one plain step")
-    inputs = steps[0]["inputs"]
+    inputs, action = steps[0]["inputs"], steps[0]["action"]
+    if action in STEPS:
+        needed, possible = STEPS[action]
+        if not needed <= set(inputs) <= needed | possible or not all(isinstance(text, str) for text in inputs.values()):
+            _refuse(f"{action} with {sorted(inputs)}")
+        return Step(action, tuple(inputs.items())), DEFAULT_EXECUTION_S
     if steps[0]["action"] != "aws:runPowerShellScript" or set(inputs) != {"timeoutSeconds", "runCommand"}:
         _refuse("the sandbox knows aws:runPowerShellScript with timeoutSeconds and runCommand")
     return "\n".join(inputs["runCommand"]), execution_limit_s(inputs["timeoutSeconds"])

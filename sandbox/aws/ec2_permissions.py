@@ -108,6 +108,21 @@ def _run_instances(backend: Any, parameters: dict[str, str]) -> Iterator[Permiss
             yield "iam:PassRole", found.role_arn, {"iam:PassedToService": "ec2.amazonaws.com"}
 
 
+def _associate(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
+    """On the instance, and to pass the role of the instance profile (EC2 user guide, "Grant permissions to attach")."""
+    yield from _named("AssociateIamInstanceProfile", "InstanceId")(backend, parameters)
+    for named in _values(parameters, "IamInstanceProfile"):
+        if found := instance_profiles.find(named):
+            yield "iam:PassRole", found.role_arn, {"iam:PassedToService": "ec2.amazonaws.com"}
+
+
+def _disassociate(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
+    """On the instance of the association."""
+    for association in backend.iam_instance_profile_associations.values():
+        if association.association_id == parameters["AssociationId"]:
+            yield "ec2:DisassociateIamInstanceProfile", *existing(backend, association.instance_id)
+
+
 def _deregister_image(backend: Any, parameters: dict[str, str]) -> Iterator[Permission]:
     """On the image, and on its snapshots if the call deletes them."""
     image_id = parameters["ImageId"]
@@ -144,6 +159,7 @@ def _everything(action: str) -> Callable[[Any, dict[str, str]], Iterator[Permiss
 
 DESCRIBING = (
     "DescribeImages",
+    "DescribeIamInstanceProfileAssociations",
     "DescribeInstances",
     "DescribeInstanceStatus",
     "DescribeInstanceTypes",
@@ -161,6 +177,8 @@ DESCRIBING = (
 )
 RULES: dict[str, Callable[[Any, dict[str, str]], Iterator[Permission]]] = {
     "CreateSnapshots": _create_snapshots,
+    "AssociateIamInstanceProfile": _associate,
+    "DisassociateIamInstanceProfile": _disassociate,
     "CreateTags": _named("CreateTags", "ResourceId"),
     "DeleteTags": _named("DeleteTags", "ResourceId"),
     "DeleteSnapshot": _named("DeleteSnapshot", "SnapshotId"),

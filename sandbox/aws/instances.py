@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import Instance, InstanceState
+from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.instances import InstanceResponse
 from moto.iam.models import iam_backends
 
@@ -39,10 +40,13 @@ class InstanceRules:
     """Called with each instance that is launched."""
     profile_of: Callable[[str], "Profile | None"] | None = None
     """Finds IAM's instance profile of a name or ARN; None where moto has an IAM of its own."""
+    associated: list[Callable[[str], None]] = field(default_factory=list)
+    """Called with the id of each instance whose profile was associated or disassociated."""
 
     def reset(self) -> None:
         """Restore the defaults, but keep the listeners."""
-        self.__init__(started=self.started, launched=self.launched, profile_of=self.profile_of)  # type: ignore[misc]
+        kept = {"started": self.started, "launched": self.launched, "associated": self.associated}
+        self.__init__(**kept, profile_of=self.profile_of)  # type: ignore[misc]
 
 
 INSTANCES = InstanceRules()
@@ -108,7 +112,7 @@ def _run_instances(original: Callable[[InstanceResponse], ActionResult]) -> Call
     def run(self: InstanceResponse) -> ActionResult:
         token, request = self._get_param("ClientToken"), dict(self.data)
         launches: dict[str, Any] = self.ec2_backend.__dict__.setdefault("launches", {})
-        _take_profile(self)
+        take_profile(self)
         if token not in launches:
             _check_named(self)
             before = set(self.ec2_backend.reservations)
@@ -146,7 +150,7 @@ def _check_named(response: InstanceResponse) -> None:
             raise EC2ClientError("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
 
 
-def _take_profile(response: InstanceResponse) -> None:
+def take_profile(response: EC2BaseResponse) -> None:
     """Take an instance profile that IAM has, before a DryRun ends the call; users see this code for any other."""
     named = response._get_param("IamInstanceProfile.Name") or response._get_param("IamInstanceProfile.Arn")
     if not named or INSTANCES.profile_of is None:

@@ -15,6 +15,8 @@ from ministack.services.cloudformation import provisioners
 
 from sandbox.aws import iam
 from sandbox.aws.documents import SsmError
+from sandbox.aws.ec2 import backend
+from sandbox.aws.ec2_permissions import existing
 from sandbox.aws.faults import Answer, Handler
 from sandbox.aws.run_command import RunCommand, answer
 
@@ -41,18 +43,19 @@ def needed(operation: str, given: dict[str, Any]) -> list[iam.Permission]:
     """The permissions that a call needs; the role must have all of them.
 
     Source: AWS, service authorization reference for Systems Manager: SendCommand needs the document and each instance,
-    DescribeDocument and GetDocument the document; GetCommandInvocation and DescribeInstanceInformation have none. The
-    ARN of a document of AWS's own has no account.
+    whose tags are condition keys; DescribeDocument and GetDocument the document; GetCommandInvocation and
+    DescribeInstanceInformation have none. The ARN of a document of AWS's own has no account.
     """
     action, resources = f"ssm:{operation}", ["*"]
     where = f"{get_region()}:{get_account_id()}"
     if operation in ("DescribeDocument", "GetDocument"):
         resources = [f"arn:aws:ssm:{where}:document/{given.get('Name')}"]
     if operation == "SendCommand":
-        instances = [f"arn:aws:ec2:{where}:instance/{i}" for i in given.get("InstanceIds", [])]
+        instances = [existing(backend(get_account_id(), get_region()), i) for i in given.get("InstanceIds", [])]
         name = given.get("DocumentName", "")
         owner = f"{get_region()}:" if name.startswith("AWSEC2-") else where
-        resources = [f"arn:aws:ssm:{owner}:document/{name}", *instances]
+        document = f"arn:aws:ssm:{owner}:document/{name}"
+        return [(action, document, {}), *((action, arn, tags) for arn, tags in instances)]
     if operation == "GetParameter":  # a public parameter's ARN has no account
         resources = [f"arn:aws:ssm:{get_region()}::parameter{given['Name']}"]
     return [(action, resource, {}) for resource in resources]

@@ -40,7 +40,19 @@ class Process(Protocol):
         """Return how it ended, None while it runs."""
 
 
-StartScript = Callable[[str, float], Process]
+class Step(NamedTuple):
+    """A step of AWS's own that the agent does itself: its action, and what stands in the document for it."""
+
+    action: str
+    inputs: tuple[tuple[str, str], ...]
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Its inputs by their names."""
+        return dict(self.inputs)
+
+
+StartScript = Callable[[str | Step, float], Process]
 
 
 @dataclass
@@ -48,7 +60,7 @@ class Command:
     """One command to one server; `status` is the StatusDetails of its invocation, times in seconds since 1970."""
 
     command_id: str
-    script: str
+    script: str | Step
     sent_s: float
     delivery_limit_s: float
     execution_limit_s: float

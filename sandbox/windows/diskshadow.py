@@ -17,6 +17,10 @@ GUID = r"\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}"
 STABLE = ("1 (VSS_WS_STABLE)", "0x00000000 (S_OK)")
 
 
+# winerror.h: what starting a disabled service ends in. How DiskShadow writes it is not published: here as other codes.
+SERVICE_DISABLED = ("80070422", "ERROR_SERVICE_DISABLED")
+
+
 class _Ended(Exception):
     """The script has ended, well or badly."""
 
@@ -134,8 +138,8 @@ class DiskShadow:
         if not self._volumes or self._created or not self._metadata:
             raise Unseen("create without a volume, without set metadata, or twice")
         self._ask_writers()
-        if self.server.create_fails:
-            self.log += texts.failed(*self.server.create_fails)
+        if fails := self.server.create_fails or (None if self.server.services_run() else SERVICE_DISABLED):
+            self.log += texts.failed(*fails)
             self._create_failed = True
             self._after()
             return

@@ -122,8 +122,18 @@ def _values(condition: Condition, storage: Sequence[ShadowStorage]) -> Iterator[
     yield "groupPolicy", [condition.group_policy] if condition.group_policy else []
     yield "pendingReboot", [*condition.pending_reboot]
     yield "writers", [condition.writers_text()]
-    yield "awsComponents", [] if condition.aws_components is None else [{"fileVersion": condition.aws_components}]
     yield "folder", [] if condition.folder is None else [dict(zip(("ours", "closed"), condition.folder, strict=True))]
+
+
+def components(condition: Condition) -> Json:
+    """Return what the guest's inventory says of AWS's own VSS components."""
+    found = [] if condition.aws_components is None else [{"fileVersion": condition.aws_components}]
+    return _answered("awsComponents", found, condition.unanswered)
+
+
+def _answered(name: str, values: Sequence[Json], unanswered: set[str]) -> Json:
+    is_known = name not in unanswered
+    return {"values": [*values] if is_known else [], "why": "" if is_known else f"{name}: Access denied"}
 
 
 def examination(condition: Condition, vss: Server, now_s: float, identity: str, unanswered: set[str]) -> Json:
@@ -136,6 +146,5 @@ def examination(condition: Condition, vss: Server, now_s: float, identity: str, 
     unanswered = unanswered | condition.unanswered | (set() if identity else {"metadata"})
     examined: dict[str, Json] = {"utcMs": int((now_s + condition.clock_ahead_s) * 1000)}
     for name, each in values.items():
-        is_known = name not in unanswered
-        examined[name] = {"values": each if is_known else [], "why": "" if is_known else f"{name}: Access denied"}
+        examined[name] = _answered(name, each, unanswered)
     return examined

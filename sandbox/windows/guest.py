@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.windows.answers import LANGUAGE_MODE, Request, with_log
 from sandbox.windows.collection import Put, collect
-from sandbox.windows.examination import Condition, examination
+from sandbox.windows.examination import Condition, components, examination
 from sandbox.windows.host import ForeignServerError, Host, Json, Runner
 from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.recovered import Closing
 from sandbox.windows.session import Run, Session
+from sandbox.windows.settings import Settings
 from sandbox.windows.shadow_session import storage_of
 from sandbox.windows.staging import (
     ROOT,
@@ -97,9 +98,16 @@ class Guest:
     task_moves: bool = True
     cim_answers: bool = True
     has_storage_api: bool = True
+    services_refused: bool = False
+    services_set_back: bool = False
 
     def __post_init__(self) -> None:
         self.vss.volumes = self.vss.volumes or {drive.volume_guid: drive.path for drive in self.drives}
+        self.vss.services_run = self._services_run
+
+    def _services_run(self) -> bool:
+        modes = [self.condition.services.get(name, ("", ""))[1] for name in ("VSS", "swprv", "EventSystem")]
+        return "Disabled" not in modes
 
     def sessions(self) -> list[Session]:
         """Return every session that ever began here, in order."""
@@ -131,11 +139,9 @@ class Guest:
             return self._at_once({"quiesce": 1, "ok": False, "error": LANGUAGE_MODE}, now_s)
         no_session: dict[str, Json] = {}
         try:
-            if parameters["Verb"] == "examine":
-                no_session = {"examined": self._examined(now_s)}
-            if parameters["Verb"] in ("inventory", "examine"):
-                found = no_session | self._inventory(parameters, now_s)
-                return self._at_once({**base, "ok": True, "error": ""} | found, now_s)
+            if parameters["Verb"] in ("inventory", "examine", "set"):
+                self._tell(parameters, now_s, no_session)
+                return self._at_once({**base, "ok": True, "error": ""} | no_session, now_s)
             if parameters["Verb"] in ("stage", "recovered"):
                 begin = self._begin_stage if parameters["Verb"] == "stage" else self._begin_recovered
                 return begin(parameters, base, now_s)
@@ -174,7 +180,17 @@ class Guest:
     def _at_once(answer: dict[str, Json], now_s: float) -> Request:
         return Request(lambda _now_s: answer, now_s)
 
-    # ---- inventory, stage
+    # ---- inventory, examine, set, stage
+
+    def _tell(self, parameters: dict[str, str], now_s: float, told: dict[str, Json]) -> None:
+        """Add the answer of a verb that needs no session, also what it has of it before it refuses."""
+        if parameters["Verb"] == "set":
+            self._require_own(parameters["InstanceId"])
+            self._settings().set(parameters, told)
+            return
+        if parameters["Verb"] == "examine":
+            told["examined"] = self._examined(now_s)
+        told |= self._inventory(parameters, now_s)
 
     def _require_own(self, owner: str) -> None:
         if not self._certain(owner, by_agent=self.agent_knows_id):
@@ -186,11 +202,16 @@ class Guest:
             raise Refused("InventoryUnreadable: CIM answers nothing")
         overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
-        rest |= {"strange": self._strange(parameters["InstanceId"])}
+        rest |= {"strange": self._strange(parameters["InstanceId"]), "awsComponents": components(self.condition)}
         writers_of = parameters.get("WritersOf", "none")  # the document's own default
         if writers_of != "none":
             rest |= {"writersFiles": writers_files(*writers_of.split("/"), self.scripts)}
         return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
+
+    def _settings(self) -> Settings:
+        if not self.cim_answers:
+            raise Refused("SettingUnreadable")
+        return Settings(self.condition, self.vss, self.services_refused, self.services_set_back)
 
     def _examined(self, now_s: float) -> Json:
         identity = self.instance_id if self.metadata_answers else ""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sandbox.windows.agent import Agent, Ended
+from sandbox.windows.agent import Agent, Ended, Process, Step
+from sandbox.windows.agent_steps import begin
 from sandbox.windows.answers import line_of
 from sandbox.windows.application import BusyApplication
-from sandbox.windows.aws_vss import AWS_DOCUMENT, AwsVss, DocumentRun
+from sandbox.windows.aws_vss import AWS_DOCUMENT, AwsVss
 from sandbox.windows.collection import Put
 from sandbox.windows.customer_scripts import CustomerScripts
 from sandbox.windows.guest import Guest, Request, put_nowhere
@@ -135,8 +136,10 @@ class Windows:
         self.switch_off()
         self._boots_s = self.now_s + down_s
 
-    def _start_script(self, script: str, now_s: float) -> Verb | Sleep | DocumentRun:
+    def _start_script(self, script: str | Step, now_s: float) -> Process:
         """Start a command's script; the guest gets the parameters that the document's prologue sets."""
+        if isinstance(script, Step):
+            return begin(script, self.agent, self.guest.condition, now_s)
         if script.startswith(AWS_DOCUMENT):
             return self.aws_vss.start(json.loads(script.removeprefix(AWS_DOCUMENT)), now_s)
         if sleeps := SLEEPS.fullmatch(script):

@@ -82,6 +82,8 @@ class Server:
     storage: list[ShadowStorage] = field(default_factory=list)
     default_provider: str = SYSTEM_PROVIDER
     create_fails: tuple[str, str] | None = None
+    services_run: Callable[[], bool] = lambda: True
+    """Whether Windows may start the services that VSS needs: with a disabled one, ``create`` fails."""
     delete_fails: tuple[str, str] | None = None
     create_s: float = 0.0
     end_s: float = 0.0

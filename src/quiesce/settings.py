@@ -38,3 +38,28 @@ class ScheduleSettings(Settings):
     machine_arn: str
     schedule_role_arn: str
     missed_queue_arn: str
+
+
+@dataclass(frozen=True)
+class DoctorSettings(Settings):
+    """What the doctor gets beside them: the value of the tag on servers that may be changed, and the stack's profile.
+
+    ``server_profile`` is the ARN of the instance profile, ``none`` if the stack has none.
+    """
+
+    may_be_changed: str
+    server_profile: str
+
+    @property
+    def profile(self) -> str:
+        """The ARN of the stack's instance profile, empty if it has none."""
+        return "" if self.server_profile == "none" else self.server_profile
+
+
+@dataclass(frozen=True)
+class MendSettings(DoctorSettings):
+    """What the function that mends servers gets beside them: the documents that change something there."""
+
+    mend_document: str
+    update_document: str
+    components_document: str

@@ -24,6 +24,9 @@ REMOVING = "quiesce:removing"
 # Put on a snapshot by a person, with who, why and until when: quiesce deletes nothing of that recovery point, and IAM
 # denies it, until the tag is taken off.
 HOLD = "quiesce:hold"
+# Put on a server by a person, with the value of the stack's parameter MayBeChanged: a fix may change what keeps it from
+# a backup; IAM denies it on any other server.
+MAY_BE_CHANGED = "quiesce:may-be-changed"
 # On a child, a snapshot whose volumes are as of their shadow copies: the id of the recovery or run it was built for.
 BUILT_FOR = "quiesce:built-for"
 # The raw snapshot that it differs from, and the digest of how.

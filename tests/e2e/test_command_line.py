@@ -365,7 +365,7 @@ AMONG_MANY = {
     "show many-a-0000": ({"ListObjectsV2": 10, "GetObject": 1}, 20),
     "explain many-a-0000": ({"ListObjectsV2": 10, "GetObject": 1}, 20),
     "cost --limit 10": ({"ListObjectsV2": 10, "GetObject": 10}, 80),
-    "doctor": ({"ListObjectsV2": 12, "GetObject": 1}, 20),
+    "doctor": ({"ListObjectsV2": 12, "GetObject": 2}, 20),
 }
 BYTES_OF_A_NAME = 400
 

@@ -10,6 +10,7 @@ from sandbox.aws.keys import KEYS
 from sandbox.aws.snapshot_use import LOCKS
 from sandbox.aws.snapshots import RULES
 from sandbox.executions import wait_for
+from sandbox.windows.examination import DISABLED
 from tests.support.reverting import request_of
 
 HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
@@ -140,7 +141,21 @@ def examined(aws, quiesce, server):
     ]
 
 
-def assert_examined(fallen, well, one, missing):
+def mended(aws, quiesce):
+    """Mend a server that lacks everything, and give it back what it was."""
+    server = aws.servers.add("BARE")
+    aws.servers.bare(server, "3.0.100.0")
+    server.windows.guest.condition.services["VSS"] = DISABLED
+    server.windows.guest.condition.aws_components = None
+    allowed = [{"Key": "quiesce:may-be-changed", "Value": "yes"}]
+    aws.client("ec2").create_tags(Resources=[server.instance_id], Tags=allowed)
+    fixed = json.loads(quiesce.examine(instance_id=server.instance_id, fix=True)["output"])
+    return fixed, json.loads(quiesce.examine(undo=fixed["fix"])["output"])
+
+
+def assert_examined(fallen, well, one, missing, fixed, undone):
+    assert fixed["diagnosis"]["best"] == "vss", fixed
+    assert [line.rpartition(": ")[2] for line in undone["changes"]] == ["given back"] * 4, undone
     assert "wants vss, and it lacks: service VSS" in json.loads(fallen["output"])["below"][0], fallen
     assert json.loads(well["output"])["below"] == [], well
     assert json.loads(one["output"])["diagnosis"]["best"] == "vss", one
@@ -243,6 +258,7 @@ def tour(aws, quiesce, monkeypatch):
         "posture": looked_at(aws, quiesce),
         "by aws": made_by_aws(aws, quiesce),
         "examined": examined(aws, quiesce, server),
+        "mended": mended(aws, quiesce),
     }
     ends["closed"] = recovered_where_no_way_leads_out(aws, quiesce, record)
     return ends | {"no image": recovered_without_an_image(aws, quiesce, record)}
@@ -276,7 +292,7 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert [end["removed"] for end in tour["pruned"]] == [1, 0, 1], tour["pruned"]
     assert json.loads(tour["after the policy run"]["output"])["servers"] == 1, tour["after the policy run"]
     assert [look["unknown"] for look in tour["posture"]] == [[], []], tour["posture"]
-    assert_examined(*tour["examined"])
+    assert_examined(*tour["examined"], *tour["mended"])
     assert_made_by_aws(*tour["by aws"])
     assert aws.decisions.denied("quiesce") == []
     # Simulated servers have no instance profile, whose role would be passed; a test of the template looks at it.

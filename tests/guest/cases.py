@@ -28,7 +28,7 @@ FILE = Path(__file__).with_name("cases.yaml")
 VARYING = ("Ms", ".processId", ".nonce", ".why", ".programDataFreeBytes", "powershell.version", ".fileVersion")
 # The product's scripts of DiskShadow, for the volumes of a server with these disks.
 SHADOW_SCRIPTS = {"VSS": "nvme", "VSS of 64": "64 drives"}
-VERBS = ("inventory", "examine", "stage", "freeze", "thaw", "complete", "collect", "recovered")
+VERBS = ("inventory", "examine", "stage", "freeze", "thaw", "complete", "collect", "recovered", "set")
 # In these the text after the colon is another program's.
 FOREIGN_TEXT = (
     "PackageNotFetched",
@@ -37,6 +37,8 @@ FOREIGN_TEXT = (
     "NotStarted",
     "NotCollected",
     "IdentityUnknown",
+    "NotChanged",
+    "SettingUnreadable",
 )
 FOREIGN_TEXT += tuple(f"ScriptNotRunnable: {stage}" for stage in ("before", "after", "complete"))
 

@@ -1,6 +1,7 @@
 """The conditions of the cases' servers: for the model as they are, for the stand-ins in a file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.windows.examination import DISABLED, FAILED, RUNNING, SERVICES, SYSTEM_WRITER, Condition, Writer
@@ -19,8 +20,15 @@ CONDITIONS = {
         writers=(SYSTEM_WRITER, SQL_WRITER),
         aws_components=None,
     ),
+    "stopped events": Condition(services=SERVICES | {"EventSystem": ("Stopped", "Auto")}, aws_components=""),
     "without features": Condition(services={}, providers={}, defender=None, writers=(), aws_components=None),
 }
+
+
+def condition(name: str, folder: tuple[bool, bool] | None) -> Condition:
+    """Return the condition of this name, for one server alone, with the state of quiesce's folder on it."""
+    known = CONDITIONS[name]
+    return replace(known, services=known.services.copy(), folder=folder, unanswered=set())
 
 
 def install(home: Path, name: str) -> None:

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from guest.document import made, read_parts, scripts
-from quiesce.guest.documents import LOOK
+from quiesce.guest.documents import LOOK, MEND
 from tests.guest import cases
 from tests.guest.cases import Case, Json
 from tests.guest.machine import STANDINS
@@ -30,9 +30,13 @@ RECORDINGS = Path(__file__).with_name("recordings.json")
 
 @cache
 def surroundings(names: frozenset[str]) -> bytes:
-    """Return the SHA-256 over these of the guest's scripts, and the stand-ins."""
+    """Return the SHA-256 over these of the guest's scripts, and the stand-ins that they may meet.
+
+    What changes Windows is in a folder of its own: no script but the one that mends calls it.
+    """
     digest = hashlib.sha256()
     standins = sorted(path for path in STANDINS.rglob("*") if path.suffix in (".py", ".psm1"))
+    standins = [path for path in standins if "mend" in names or "mending" not in path.parts]
     for name, script in scripts(read_parts()).items():
         if name in names:
             digest.update(script.encode())
@@ -46,8 +50,9 @@ def scripts_of(case: Case) -> frozenset[str]:
     together = [each for step in case.steps for each in step.get("together", ())]
     names = {str(step[name]) if name == "begin" else name for step in [*case.steps, *together] for name in step}
     verbs = names & {*cases.VERBS}
-    looks, acts = verbs & {*LOOK}, verbs - {*LOOK}
-    return frozenset([*(["look"] if looks else []), *(["act", "quiesce"] if acts or not looks else [])])
+    looks, mends, acts = verbs & {*LOOK}, verbs & {*MEND}, verbs - {*LOOK, *MEND}
+    others = [*(["look"] if looks else []), *(["mend"] if mends else [])]
+    return frozenset([*others, *(["act", "quiesce"] if acts or not others else [])])
 
 
 def key_of(case: Case) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from quiesce.guest.documents import LOOK
+from quiesce.guest.documents import LOOK, MEND
 from quiesce.guest.scripts import STAGES
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from tests.guest.customer import Script
@@ -34,6 +34,8 @@ from tests.guest.shared import SharedPowerShell
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUEST, STANDINS = PROJECT / "guest", PROJECT / "tools" / "guest" / "standins"
+# What the guest finds them by: those that change Windows are apart, since most cases must never meet them.
+MODULES = os.pathsep.join(str(STANDINS / folder) for folder in ("modules", "mending"))
 INSTANCE = "i-0123456789abcdef0"
 CLONE = "i-0fedcba9876543210"
 BUCKET_ORIGIN = r"https://${Bucket}\.s3\.${AWS::Region}\.amazonaws\.(com(\.cn)?|eu)"
@@ -58,6 +60,7 @@ DEFAULTS = {
     "inventory": {"InstanceId": INSTANCE, "WritersOf": "none"},
     "examine": {"InstanceId": INSTANCE},
     "collect": {"CollectOutput": "true"},
+    "set": {"InstanceId": INSTANCE, "Setting": "StartMode", "Subject": "VSS", "From": "Disabled", "To": "Manual"},
 }
 # As in the agent's source, appconfig/constants_windows.go.
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
@@ -160,7 +163,7 @@ class Machine:
             "SystemRoot": str(home / "Windows"),
             "ProgramData": str(home / "ProgramData"),
             "ProgramFiles": str(home / "ProgramFiles"),
-            "PSModulePath": str(STANDINS / "modules"),
+            "PSModulePath": MODULES,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin(self.name),
             "HOME": os.environ.get("HOME", "/"),
             "PATH": os.environ["PATH"],
@@ -264,7 +267,7 @@ class Machine:
 
     def document(self, verb: str) -> dict[str, Any]:
         """Return the content of the SSM document that carries a verb."""
-        return loaded(self.texts["look" if verb in LOOK else "act"])
+        return loaded(self.texts["look" if verb in LOOK else "mend" if verb in MEND else "act"])
 
     def packed(self, changes: dict[str, str], values: dict[str, str]) -> dict[str, str]:
         """Put the run's package into the bucket as Plan does, and return the parameters about it."""

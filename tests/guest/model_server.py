@@ -246,6 +246,7 @@ class ModelServer:
         flags |= {"cim": "cim_answers", "storage": "has_storage_api"}
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         flags |= {"schtasks hangs": "task_moves"}
+        wrong = {"services": "services_refused", "services set back": "services_set_back"}
         if name in NOTICED_NOWHERE:
             self.scripts.slow = name == "taskkill slow" and not well
         elif name == "plant":  # what a user has put in stays there
@@ -263,7 +264,7 @@ class ModelServer:
             self.faults ^= {name}
             self.break_vss()
         else:
-            setattr(self.guest, flags[name], well)
+            setattr(self.guest, flags.get(name) or wrong[name], well is (name in flags))
 
     def break_vss(self) -> None:
         """Give VSS the current faults."""
@@ -347,7 +348,7 @@ class ModelServer:
         """Let the server lack what it lacks in this condition."""
         own = bool(self.case.scripts) and self.case.source == "server"
         folder = (True, True) if own else None
-        self.guest.condition = replace(conditions.CONDITIONS[name], folder=folder, unanswered=set())
+        self.guest.condition = conditions.condition(name, folder)
 
     def step_lock(self, name: str) -> None:
         """Let another process open a file exclusively."""

@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.guest import cases
 from tests.guest.cases import Case, Json
-from tests.guest.machine import STANDINS, Limit, Machine, Sharing
+from tests.guest.machine import MODULES, Limit, Machine, Sharing
 from tests.guest.metadata import Metadata
 from tests.guest.real_server import RealServer
 from tests.guest.shared import PowerShellEndedError, SharedPowerShell, base_environment
@@ -91,7 +91,7 @@ class Runner:
         try:
             pair = self.free.get_nowait()
         except queue.Empty:
-            environment = base_environment(STANDINS / "modules")
+            environment = base_environment(MODULES)
             pair = SharedPowerShell(self.pwsh, environment), SharedPowerShell(self.pwsh, environment)
         yield pair
         if any(each.ended or each.running for each in pair):

@@ -110,12 +110,12 @@ class SharedPowerShell:
         self.printed.close()
 
 
-def base_environment(modules: Path) -> dict[str, str]:
+def base_environment(modules: str) -> dict[str, str]:
     """Return what a shared PowerShell starts with: nothing of a machine's but where its modules are."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
-        "PSModulePath": str(modules),
+        "PSModulePath": modules,
         "LC_ALL": "C.UTF-8",
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",

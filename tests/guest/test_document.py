@@ -15,6 +15,7 @@ from guest.document import (
     FOLDER,
     LINK_MAX_CHARS,
     LOOK,
+    MEND,
     SESSION,
     Document,
     document_text,
@@ -208,7 +209,7 @@ def test_a_script_that_the_agent_would_change_is_refused(script: str) -> None:
 
 
 def test_the_scripts_are_made_of_all_parts() -> None:
-    assert sorted({*LOOK, *ACT, *SESSION}) == sorted(part.stem for part in FOLDER.glob("*"))
+    assert sorted({*LOOK, *ACT, *MEND, *SESSION}) == sorted(part.stem for part in FOLDER.glob("*"))
 
 
 def test_a_line_of_a_script_is_found_in_its_part() -> None:
@@ -218,9 +219,9 @@ def test_a_line_of_a_script_is_found_in_its_part() -> None:
     assert (name, (FOLDER / name).read_text("ascii").split("\n")[int(line) - 1]) == ("runner.ps1", lines[number - 1])
 
 
-def test_the_stack_deploys_both_documents() -> None:
-    deployed = resources("AWS::SSM::Document").values()
-    files = [each["Properties"]["Content"]["Fn::Transform"]["Parameters"]["Location"] for each in deployed]
+def test_the_stack_deploys_all_documents() -> None:
+    deployed = [each["Properties"]["Content"] for each in resources("AWS::SSM::Document").values()]
+    files = [each["Fn::Transform"]["Parameters"]["Location"] for each in deployed if "Fn::Transform" in each]
     assert files == [f"guest/{document.file.name}" for document in DOCUMENTS]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.guest import cases
-from tests.guest.machine import STANDINS, Sharing, command_of
+from tests.guest.machine import MODULES, Sharing, command_of
 from tests.guest.running import Job, Runner, is_alone, sharing_of
 from tests.guest.shared import PowerShellEndedError, SharedPowerShell, base_environment
 from tools.guest.mutations import bound_s, seen
@@ -19,7 +19,7 @@ WAIT_S = 60
 
 @pytest.fixture(scope="module")
 def shell(pwsh: str) -> Iterator[SharedPowerShell]:
-    shared = SharedPowerShell(pwsh, base_environment(STANDINS / "modules"))
+    shared = SharedPowerShell(pwsh, base_environment(MODULES))
     yield shared
     shared.close()
 
@@ -60,7 +60,7 @@ def test_two_commands_run_at_the_same_time(shell):
 
 
 def test_a_shell_that_ends_by_itself_is_told_and_gives_no_answer(shell):
-    other = SharedPowerShell(shutil.which("pwsh") or "", base_environment(STANDINS / "modules"))
+    other = SharedPowerShell(shutil.which("pwsh") or "", base_environment(MODULES))
     with pytest.raises(PowerShellEndedError):
         other.wait(other.start("[Environment]::Exit(0)", {}), WAIT_S)
     assert other.ended

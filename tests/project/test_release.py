@@ -28,8 +28,8 @@ def folder(tmp_path):
     """What the packing looks for, as small as it can be."""
     for name in ("functions", "statemachine", "policies", "examples", "docs", "guest", release.BUILT, "src"):
         (tmp_path / "built" / name).mkdir(parents=True)
-    files = ("functions/app.py", "guest/look.yaml", "guest/act.yaml", "guest/document.py", "samconfig.toml", "src/x.py")
-    for name in (*files, *release.PAGES, f"{release.BUILT}/template.yaml"):
+    files = ("functions/app.py", "guest/look.yaml", "guest/act.yaml", "guest/mend.yaml", "guest/document.py")
+    for name in (*files, "samconfig.toml", "src/x.py", *release.PAGES, f"{release.BUILT}/template.yaml"):
         (tmp_path / "built" / name).write_text(name)
     return tmp_path / "built"
 
@@ -95,6 +95,7 @@ def test_an_archive_holds_what_is_deployed_and_read_and_no_source(folder, tmp_pa
         "functions/app.py",
         "guest/look.yaml",
         "guest/act.yaml",
+        "guest/mend.yaml",
         "samconfig.toml",
         f"{release.BUILT}/template.yaml",
     ]

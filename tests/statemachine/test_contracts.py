@@ -61,6 +61,7 @@ OF_OTHERS = {
     "SummarizeFunction",
     "RetentionFunction",
     "DoctorFunction",
+    "MendFunction",
     "ScheduleFunction",
     "PostureFunction",
     "PageFunction",

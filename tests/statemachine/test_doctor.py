@@ -149,8 +149,8 @@ BROKEN: dict[str, tuple[Break, str, tuple[str, ...]]] = {
     "a volume is full": (drive(free_bytes=0), "room for shadow copies", VSS_UP),
     "shadow storage has a tiny limit": (small_storage, "shadow storage", VSS),
     "a volume is ReFS": (drive(file_system="ReFS"), "volumes for VSS", VSS),
-    "a volume is on a dynamic disk": (drive(disk_number=None, serial=None), "disks", VSS),
-    "a volume is in a storage pool": (in_a_pool, "disks", VSS),
+    "a volume is on a dynamic disk": (drive(disk_number=None, serial=None), "volumes for VSS", VSS),
+    "a volume is in a storage pool": (in_a_pool, "volumes for VSS", VSS),
     "the folder is a user's": (condition(folder=(False, False)), "quiesce's folder", BOTH),
     "the clock is an hour behind": (condition(clock_ahead_s=-3600), "clock", AWS),
     "the clock is an hour ahead": (condition(clock_ahead_s=3600), "clock", AWS),
@@ -303,6 +303,35 @@ def test_without_a_profile_aws_vss_lacks_its_rights_and_quiesce_nothing(machine,
     assert (found["best"], ready(found)["aws-vss"]) == ("vss", NOT)
     assert "no instance profile" in lines(found, "bad")["rights for AWS's VSS"]
     assert "Default Host Management" in lines(found, "good")["instance profile"]
+
+
+FORETOLD: dict[str, tuple[Break, str]] = {
+    "AWS's components are missing": (
+        condition(aws_components=None),
+        "AwsVssComponents: they are not installed; quiesce's own VSS does not need them; "
+        "run AWS-ConfigureAWSPackage with action Install and name AwsVssComponents",
+    ),
+    "shadow storage has a tiny limit": (small_storage, "shadow storage: its limit is too small: C: 100 MiB; "),
+}
+
+
+@pytest.mark.parametrize("what", FORETOLD)
+def test_what_a_server_lacks_is_a_word_in_its_next_runs_record_for_no_further_call(machine, cloud, server, what):
+    data = {"policy": a_policy(server.instance_id, vss={}), "instance_id": server.instance_id}
+    before = machine.start(data).output
+    change, words = FORETOLD[what]
+    change(cloud, server)
+    run = machine.start(data)
+    assert (run.status, run.output["status"]) == ("SUCCEEDED", "Successful")
+    assert next(note for note in run.output["notes"] if note not in before["notes"]).startswith(words)
+    asked, known = (
+        {call: number for call, number in each["calls"].items() if call.partition(":")[0] in ("ssm", "dynamodb", "s3")}
+        for each in (run.output, before)
+    )
+    assert asked == known
+    bad = {each["check"]: each for each in diagnosis(machine, server)["findings"] if each["status"] == "bad"}
+    check = words.partition(":")[0]
+    assert f"{check}: {bad[check]['words']}; {bad[check]['remedy']}" in run.output["notes"]
 
 
 def test_a_server_that_ec2_does_not_know_is_ready_for_nothing(machine):

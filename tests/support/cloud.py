@@ -20,6 +20,7 @@ from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
 
 from sandbox.aws import (
+    associations,
     attachments,
     images,
     instances,
@@ -38,14 +39,17 @@ from tests.support.environment import (
     ACCOUNT,
     ACT_DOCUMENT,
     BUCKET,
+    COMPONENTS_DOCUMENT,
     LOOK_DOCUMENT,
+    MEND_DOCUMENT,
     REGION,
     SCHEDULE_GROUP,
     TABLE,
     TOPIC_ARN,
+    UPDATE_DOCUMENT,
 )
 from tests.support.project import template
-from tests.support.ssm import guest_document
+from tests.support.ssm import guest_document, made
 
 EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
 # For the library requests, whose calls go nowhere here, moto would set up 1,300 answers for each test.
@@ -215,7 +219,8 @@ def _empty_account() -> Iterator[None]:
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Yield an account with the stack's table, bucket and topic as in the template."""
-    for part in (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin):
+    rules = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin)
+    for part in (*rules, associations):
         part.install()
     with _empty_account():
         ec2 = client("ec2")
@@ -223,6 +228,10 @@ def started() -> Iterator[Cloud]:
         run_command = RunCommand(servers.managed, servers.state_of, _now_s)
         run_command.put_document(LOOK_DOCUMENT, guest_document("look", BUCKET, REGION))
         run_command.put_document(ACT_DOCUMENT, guest_document("act", BUCKET, REGION))
+        run_command.put_document(MEND_DOCUMENT, guest_document("mend", BUCKET, REGION))
+        for name, logical_id in ((UPDATE_DOCUMENT, "UpdateDocument"), (COMPONENTS_DOCUMENT, "ComponentsDocument")):
+            content = template()["Resources"][logical_id]["Properties"]["Content"]
+            run_command.put_document(name, made(content, BUCKET, REGION))
         cloud = Cloud(
             ec2,
             *map(client, ("s3", "dynamodb", "stepfunctions")),

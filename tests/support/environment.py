@@ -6,6 +6,11 @@ STACK = "quiesce"
 TABLE = "quiesce-table"
 BUCKET = "quiesce-bucket"
 LOOK_DOCUMENT, ACT_DOCUMENT = "quiesce-LookDocument", "quiesce-ActDocument"
+MEND_DOCUMENT, UPDATE_DOCUMENT, COMPONENTS_DOCUMENT = (
+    f"quiesce-{kind}Document" for kind in ("Mend", "Update", "Components")
+)
+# The instance profile that the stack has with ServerProfile: yes.
+SERVER_PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/quiesce-InstanceProfile"
 TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:quiesce-topic"
 SCHEDULE_GROUP = "quiesce-schedules"
 
@@ -19,6 +24,11 @@ ENVIRONMENT = {
     "TOPIC_ARN": TOPIC_ARN,
     "LOOK_DOCUMENT": LOOK_DOCUMENT,
     "ACT_DOCUMENT": ACT_DOCUMENT,
+    "MAY_BE_CHANGED": "yes",
+    "SERVER_PROFILE": SERVER_PROFILE,
+    "MEND_DOCUMENT": MEND_DOCUMENT,
+    "UPDATE_DOCUMENT": UPDATE_DOCUMENT,
+    "COMPONENTS_DOCUMENT": COMPONENTS_DOCUMENT,
     "TIMEZONE": "Europe/Berlin",
     "SCHEDULE_GROUP": SCHEDULE_GROUP,
     "MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:quiesce-policy",

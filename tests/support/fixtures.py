@@ -165,8 +165,8 @@ def set_aside(aws: Sandbox) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def deployed(running_sandbox: Sandbox) -> dict[str, str]:
-    """The outputs of the real template, deployed once."""
-    return deploy(running_sandbox, PROJECT)
+    """The outputs of the real template, deployed once, with the role for servers."""
+    return deploy(running_sandbox, PROJECT, parameters={"ServerProfile": "yes"})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.environment import ACCOUNT, BUCKET, REGION
 
 ROOT = Path(__file__).parents[2]
 # The included files that are not CloudFormation's: what servers run.
-GUEST = ("guest/look.yaml", "guest/act.yaml")
+GUEST = ("guest/look.yaml", "guest/act.yaml", "guest/mend.yaml")
 
 
 @cache

@@ -16,7 +16,12 @@ GUEST = Path(__file__).parents[2] / "guest"
 
 @cache
 def guest_document(kind: str, bucket: str, region: str) -> dict[str, Any]:
-    """Return the guest's document ``look`` or ``act`` as CloudFormation makes it for a stack with this bucket."""
+    """Return the guest's document ``look``, ``act`` or ``mend`` as CloudFormation makes it for a stack's bucket."""
+    return made(yaml.safe_load((GUEST / f"{kind}.yaml").read_text()), bucket, region)
+
+
+def made(content: Any, bucket: str, region: str) -> dict[str, Any]:
+    """Return a document's content as CloudFormation makes it for a stack with this bucket."""
     values = {"${Bucket}": bucket, "${AWS::Region}": region, "${AWS::URLSuffix}": "amazonaws.com"}
 
     def resolved(node: Any) -> Any:
@@ -31,7 +36,7 @@ def guest_document(kind: str, bucket: str, region: str) -> dict[str, Any]:
             text = text.replace(name, value)
         return text
 
-    document: dict[str, Any] = resolved(yaml.safe_load((GUEST / f"{kind}.yaml").read_text()))
+    document: dict[str, Any] = resolved(content)
     return document
 
 

@@ -42,8 +42,9 @@ def made(kind):
 def test_every_role_has_the_boundary_those_that_sam_generates_too():
     roles = made("AWS::IAM::Role")
     machines = resources("AWS::Serverless::StateMachine")
-    # Those of the schedules, of three daily looks, of the hourly and the weekly one, and of the policy machine's rule.
-    assert len(roles) == len(FUNCTIONS) + len(machines) + 7
+    # Those of the schedules, of three daily looks, of the hourly and the weekly one, of the policy machine's rule, and
+    # of servers.
+    assert len(roles) == len(FUNCTIONS) + len(machines) + 8
     for name, role in roles.items():
         boundary = role.get("PermissionsBoundary")
         assert boundary == {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, NONE]}, name

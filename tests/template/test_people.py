@@ -33,13 +33,18 @@ def test_an_operator_starts_the_machines_and_puts_policies_and_changes_nothing_e
     assert putting["Resource"] == {"Fn::Sub": "${Bucket.Arn}/policies/*"}
 
 
-def test_an_operator_changes_the_tag_of_holds_alone_and_never_takes_off_all_tags():
-    [tagging] = [s for s in statements("OperatorPolicy") if "ec2:DeleteTags" in s["Action"]]
-    assert tagging["Condition"] == {
+def test_an_operator_changes_two_tags_alone_and_never_takes_off_all_tags():
+    holding, allowing = [s for s in statements("OperatorPolicy") if "ec2:DeleteTags" in s["Action"]]
+    assert holding["Condition"] == {
         "StringEquals": {"aws:ResourceTag/quiesce:stack": {"Ref": "AWS::StackName"}},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["quiesce:hold"]},
         "Null": {"aws:TagKeys": "false"},
     }
+    assert allowing["Condition"] == {
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["quiesce:may-be-changed"]},
+        "Null": {"aws:TagKeys": "false"},
+    }
+    assert ":instance/*" in allowing["Resource"]["Fn::Sub"]
 
 
 @pytest.mark.parametrize("policy", PEOPLE)

@@ -26,6 +26,7 @@ MANAGED = {
 }
 # Service authorization reference: these actions know no resource types.
 WITHOUT_RESOURCES = {
+    "ec2:DescribeIamInstanceProfileAssociations",
     "ec2:DescribeInstances",
     "ec2:DescribeVolumes",
     "ec2:DescribeSnapshots",
@@ -171,6 +172,7 @@ def test_no_function_may_delete_anything_but_its_lease():
         "ScheduleFunction",
         "PostureFunction",
         "DoctorFunction",
+        "MendFunction",
     }
 
 
@@ -290,6 +292,7 @@ DOCUMENTS_OF = {
     "CompleteFunction": ("ActDocument",),
     "ReportFunction": ("LookDocument",),
     "DoctorFunction": ("LookDocument",),
+    "MendFunction": ("MendDocument", "UpdateDocument", "ComponentsDocument"),
     "SweepFunction": ("LookDocument", "ActDocument"),
     # To end on a recovered server the session that its snapshots found open.
     "RecoverFunction": ("ActDocument",),
@@ -302,10 +305,11 @@ def test_a_server_can_be_asked_through_our_own_documents_only_and_by_one_functio
     sent = []
     for statement in statements(function):
         if "ssm:SendCommand" in listed(statement["Action"]):
-            document, servers = (resource["Fn::Sub"] for resource in statement["Resource"])
+            asked = [resource["Fn::Sub"] for resource in listed(statement["Resource"])]
             assert statement["Action"] == "ssm:SendCommand"
-            assert servers == f"arn:${{AWS::Partition}}:ec2:{where}:instance/*"
-            sent.append(document.removeprefix(f"arn:${{AWS::Partition}}:ssm:{where}:document/"))
+            documents = [each for each in asked if ":document/" in each]
+            assert set(asked) - {*documents} <= {f"arn:${{AWS::Partition}}:ec2:{where}:instance/*"}
+            sent += [each.removeprefix(f"arn:${{AWS::Partition}}:ssm:{where}:document/") for each in documents]
     if function == "SnapshotByAwsFunction":
         # Its ARN has no account or one of AWS's; nobody else can have a document of this name (CreateDocument).
         assert sent == ["arn:${AWS::Partition}:ssm:${AWS::Region}:*:document/AWSEC2-CreateVssSnapshot"]
@@ -321,6 +325,58 @@ def test_what_sends_awss_document_may_change_nothing_itself():
         "ssm:ListCommands",
         "ssm:SendCommand",
     }
+
+
+def test_only_servers_that_a_person_has_tagged_for_it_are_changed_and_get_the_stacks_own_role_alone():
+    allowed = {"StringEquals": {"aws:ResourceTag/quiesce:may-be-changed": {"Ref": "MayBeChanged"}}}
+    on_servers = [s for s in statements("MendFunction") if ":instance/*" in str(s["Resource"])]
+    assert {action for s in on_servers for action in listed(s["Action"])} == {
+        "ssm:SendCommand",
+        "ec2:AssociateIamInstanceProfile",
+        "ec2:DisassociateIamInstanceProfile",
+    }
+    assert all(s["Condition"] == allowed for s in on_servers)
+    changing = {a for s in statements("MendFunction") for a in listed(s["Action"]) if a.startswith(("ec2:", "ssm:"))}
+    assert {action for action in changing if not re.search(":(Describe|Get)", action)} == {
+        action for s in on_servers for action in listed(s["Action"])
+    }
+    ours = resources("AWS::IAM::ManagedPolicy")["MayGiveServersOurRole"]
+    [passing] = ours["Properties"]["PolicyDocument"]["Statement"]
+    assert (passing["Action"], passing["Resource"]) == ("iam:PassRole", {"Fn::GetAtt": ["ServerRole", "Arn"]})
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", {"Fn::Sub": "ec2.${AWS::URLSuffix}"}]}
+    }
+    assert ours["Properties"]["Roles"] == [{"Ref": "RecoverFunctionRole"}, {"Ref": "MendFunctionRole"}]
+
+
+def test_the_servers_role_has_no_name_is_there_only_if_asked_for_and_reaches_its_own_server_alone():
+    role = resources("AWS::IAM::Role")["ServerRole"]
+    [profile] = resources("AWS::IAM::InstanceProfile").values()
+    assert role["Condition"] == profile["Condition"] == ours_condition()
+    assert not {"RoleName", "InstanceProfileName", "Path"} & {*role["Properties"], *profile["Properties"]}
+    assert role["Properties"]["ManagedPolicyArns"] == [
+        {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}
+    ]
+    [policy] = role["Properties"]["Policies"]
+    own = "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/${!ec2:InstanceId}"
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if "instance/*" in str(statement["Resource"]):
+            assert statement["Condition"] == {"ArnLike": {"ec2:SourceInstanceARN": {"Fn::Sub": own}}}
+        elif "snapshot/*" in str(statement["Resource"]):
+            assert statement["Condition"], statement["Sid"]
+    actions = {a for s in policy["PolicyDocument"]["Statement"] for a in listed(s["Action"])}
+    assert actions == {
+        "ec2:CreateSnapshots",
+        "ec2:CreateTags",
+        "ec2:DescribeInstanceAttribute",
+        "ec2:DescribeSnapshots",
+    }
+
+
+def ours_condition():
+    assert template()["Conditions"]["HasServerProfile"] == {"Fn::Equals": [{"Ref": "ServerProfile"}, "yes"]}
+    assert template()["Parameters"]["ServerProfile"]["Default"] == "no"
+    return "HasServerProfile"
 
 
 def test_who_ends_a_run_may_do_what_report_may_and_find_its_snapshots():
@@ -436,7 +492,7 @@ def test_the_machine_may_call_its_functions_and_nothing_else():
     steps = (
         set(FUNCTIONS)
         - others
-        - {"ScheduleFunction", "RetentionFunction", "PageFunction", "PostureFunction", "DoctorFunction"}
+        - {"ScheduleFunction", "RetentionFunction", "PageFunction", "PostureFunction", "DoctorFunction", "MendFunction"}
     )
     assert functions_of("BackupMachine") == (steps, steps)
 
@@ -447,7 +503,7 @@ def test_the_machine_may_call_its_functions_and_nothing_else():
         ("Recover", {"RecoverFunction", "RevertFunction"}),
         ("Revert", {"RevertFunction"}),
         ("Retention", {"RetentionFunction"}),
-        ("Doctor", {"DoctorFunction"}),
+        ("Doctor", {"DoctorFunction", "MendFunction"}),
         ("Policy", {"ResolveFunction", "SummarizeFunction"}),
     ],
 )

@@ -20,7 +20,7 @@ from quiesce.executions import ENDINGS
 from quiesce.guest import patience
 from quiesce.policy.target import TargetSettings
 from quiesce.policy.vss import Vss
-from quiesce.settings import ScheduleSettings, Settings
+from quiesce.settings import DoctorSettings, MendSettings, ScheduleSettings, Settings
 from quiesce.telemetry import count_run, measure
 from tests.support.environment import ENVIRONMENT
 from tests.support.project import ROOT, definition, includes, resources, step_of, template
@@ -30,7 +30,14 @@ RESOURCES = template()["Resources"]
 PARAMETERS = template()["Parameters"]
 FUNCTIONS = resources("AWS::Serverless::Function")
 MACHINES = resources("AWS::Serverless::StateMachine").values()
-OF_SCHEDULES = {field.name.upper() for field in fields(ScheduleSettings)} - {f.name.upper() for f in fields(Settings)}
+
+
+def of(settings):
+    """Return the variables that these settings have beside those of every function."""
+    return {field.name.upper() for field in fields(settings)} - {field.name.upper() for field in fields(Settings)}
+
+
+OF_SCHEDULES, OF_DOCTOR, OF_MENDING = of(ScheduleSettings), of(DoctorSettings), of(MendSettings)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +101,14 @@ def test_every_function_gets_every_setting():
     assert {field.name.upper() for field in fields(Settings)} <= given.keys()
     assert given["STACK_NAME"] == {"Ref": "AWS::StackName"}
     own = {name: function["Properties"].get("Environment") for name, function in FUNCTIONS.items()}
-    assert [name for name, environment in own.items() if environment] == ["ScheduleFunction"]
-    assert own["ScheduleFunction"]["Variables"].keys() == OF_SCHEDULES
+    given_too = {name: environment["Variables"].keys() for name, environment in own.items() if environment}
+    assert given_too == {"ScheduleFunction": OF_SCHEDULES, "DoctorFunction": OF_DOCTOR, "MendFunction": OF_MENDING}
 
 
 def test_the_tests_run_in_the_environment_that_the_template_sets():
     given = template()["Globals"]["Function"]["Environment"]["Variables"]
-    assert given.keys() | OF_SCHEDULES == {name for name in ENVIRONMENT if not name.startswith(("AWS_", "MOTO_"))}
+    ours = {name for name in ENVIRONMENT if not name.startswith(("AWS_", "MOTO_"))}
+    assert given.keys() | OF_SCHEDULES | OF_MENDING == ours
 
 
 def test_every_function_is_one_folder_and_needs_no_build():

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from quiesce.backup.input import BackupRequest
-from quiesce.doctor.findings import Diagnosis, Finding
+from quiesce.doctor.diagnosis import Diagnosis, Finding
 from quiesce.doctor.state import Told as DoctorTold
 from quiesce.guest.sessions import GuestModel
 from quiesce.points.record import FreezeWindow, Logs, Record, SnapshotRecord

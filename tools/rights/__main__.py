@@ -159,13 +159,17 @@ def reference() -> dict[str, Any]:
 def _allowed(statements_here: list[dict[str, Any]]) -> dict[Right, set[str]]:
     """Return the rights that are allowed, each with the kinds of resources that it is allowed on."""
     may: dict[Right, set[str]] = {}
+    beside: dict[str, set[str]] = {}
     for statement in statements_here:
         texts = [text for text in map(_text, listed(statement["Resource"])) if text.startswith("arn:")]
         for action in listed(statement["Action"]):
             kinds = {kind for text in texts for kind in kinds_of(action.partition(":")[0], text)}
-            for scope in scopes_of_statement(action, statement):
+            scopes = [*scopes_of_statement(action, statement)]
+            for scope in scopes:
                 may.setdefault((action, scope), set()).update(kinds)
-    return may
+            if not scopes:  # of what the action has in each scope: servers, beside the documents that are sent to them
+                beside.setdefault(action, set()).update(kinds)
+    return {(action, scope): kinds | beside.get(action, set()) for (action, scope), kinds in may.items()}
 
 
 def _text(resource: Any) -> str:

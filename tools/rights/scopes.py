@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from quiesce.guest.documents import ACT, LOOK
+from quiesce.guest.documents import ACT, LOOK, MEND
 from quiesce.vss.aws_document import NAME as AWS_DOCUMENT
 from tests.template.permissions import listed
 from tools.rights.calls import Call, Reach
@@ -34,11 +34,13 @@ FOLDERS: Mapping[str, str | Mapping[str, str]] = {
         "_copy": "reverts",
         "keep_latest": "posture",
         "write_items": "doctor",
+        "fix_key": "fixes",
     },
     "write_text": {"progress_key": "recoveries", "_write_progress": "reverts", "plan_key": "plans"},
     "read_json": {
         "hashes_key": "reverts",
         "read_items": "doctor",
+        "diagnosis": "doctor",
         "list_records": "records",
         "_accounts": "recoveries",
         "_known_posture": "posture",
@@ -91,7 +93,15 @@ REMOVED = {
 }
 HOLD = "quiesce:hold"
 SEND, DESCRIBE = "ssm:SendCommand", "ssm:DescribeDocument"
-DOCUMENTS = {"LookDocument": LOOK, "ActDocument": ACT}
+DOCUMENTS = {
+    "LookDocument": LOOK,
+    "ActDocument": ACT,
+    "MendDocument": MEND,
+    # Of AWS's own steps, by the names under which they are run.
+    "UpdateDocument": ("update",),
+    "ComponentsDocument": ("components",),
+}
+ASKING = ("ask:", "run:")
 
 
 class NoScope(Exception):
@@ -114,7 +124,8 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
         return tuple(f"{folder}/" for folder in _folders(call, reach))
     if action == DESCRIBE:
         # A function that names no others asks for the versions of those that carry its own verbs.
-        return tuple(DOCUMENTS) if "documents_of" in reach.functions else tuple(_documents(call, reach))
+        of_a_run = ("LookDocument", "ActDocument")
+        return of_a_run if "documents_of" in reach.functions else tuple(_documents(call, reach))
     if action == SEND:
         return (AWS_DOCUMENT,) if call.function == "send" else tuple(_documents(call, reach))
     if (action in (TAG, DELETE, LOCK) and call.function in REMOVING) or action == COPY:
@@ -157,7 +168,7 @@ def _folders(call: Call, reach: Reach) -> list[str]:
 
 
 def _documents(call: Call, reach: Reach) -> list[str]:
-    verbs = {word.removeprefix("ask:") for word in reach.words if word.startswith("ask:")}
+    verbs = {word.partition(":")[2] for word in reach.words if word.startswith(ASKING)}
     if not verbs:
         raise NoScope(f"{call.place}: no verb stands as text in what asks for it: guest.ask('freeze', ...)")
     return [name for name, carried in DOCUMENTS.items() if verbs & set(carried)]

@@ -9,8 +9,10 @@ import typer
 
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.clients import repeatable
+from quiesce.aws.doctor.kept import LATEST
 from quiesce.aws.pages.records import list_records
 from quiesce_cli.answers.policies import Judged
+from quiesce_cli.answers.readiness import readiness
 from quiesce_cli.answers.shapes import Check, Health
 from quiesce_cli.app import Answer, Desk, app, command
 from quiesce_cli.aws.agents import agents
@@ -53,7 +55,7 @@ def doctor(desk: Desk, *, fix: Fix = False, yes: Yes = False) -> Answer:
         ("runs", lambda: _runs(stack)),
         ("mails", lambda: _mails(stack)),
         ("alarms", lambda: _alarms(stack)),
-        ("servers", lambda: _servers(policies)),
+        ("servers", lambda: _servers(stack, policies)),
     ]
     for name, look in looks:
         found += _tried(name, look)
@@ -188,7 +190,7 @@ def _alarms(stack: Stack) -> Iterator[Finding]:
         yield _good("alarms", "none is on")
 
 
-def _servers(policies: Sequence[Judged]) -> Iterator[Finding]:
+def _servers(stack: Stack, policies: Sequence[Judged]) -> Iterator[Finding]:
     meant, asked = servers_of(policies).by_policy, {policy.name: policy for _, policy in policies if policy}
     for name, resolved in meant.items():
         for words in [*resolved.warnings, *(note for note in resolved.notes if note.startswith(LEFT_OUT))]:
@@ -212,6 +214,8 @@ def _servers(policies: Sequence[Judged]) -> Iterator[Finding]:
             yield _bad("server", f"{f'{agent.name} {instance_id}'.strip()}: its agent is {agent.status}", remedy)
         else:
             yield _good("server", f"{f'{agent.name} {instance_id}'.strip()}: agent {agent.version} is online")
+    latest = stack.bucket.read_json(LATEST)
+    yield from map(Finding, readiness(latest, meant, asked, stack.bucket.place("doctor/")) if latest else ())
 
 
 def _good(name: str, words: str) -> Finding:

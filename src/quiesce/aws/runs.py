@@ -25,6 +25,8 @@ LEASE_S = 1200
 ASKING_LEASE_S = 11700
 # What a call writes on the lease before it sends what must not be sent twice: CreateSnapshots, and AWS's document.
 SNAPSHOT, DOCUMENT = "snapshot_token", "document_token"
+# How the id begins under which the doctor holds a server while it changes something there.
+DOCTORS = "fix-"
 
 
 class Runs:
@@ -116,8 +118,10 @@ class Runs:
         if self._items.put(run.instance_id, "lease", item, condition, {":run": run.run_id, ":now": now}):
             return
         holder = self._items.read(run.instance_id, "lease")
+        name = holder.get("run_id", "of an unknown id")
+        doing = "changed by the doctor's" if name.startswith(DOCTORS) else "backed up by run"
         raise ServerBusy(
-            f"{run.instance_id} is being backed up by run {holder.get('run_id', 'of an unknown id')} "
+            f"{run.instance_id} is being {doing} {name} "
             f"({holder.get('execution', 'an execution that has just ended')}); wait for it or stop it, then start again"
         )
 

@@ -8,7 +8,14 @@ from botocore.exceptions import ClientError
 
 from quiesce.aws.clients import code_of, repeatable
 from quiesce.clock import Clock
-from quiesce.errors import AgentUnreachable, AnswerUnreadable, AwsThrottled, AwsUnavailable, CommandRefused
+from quiesce.errors import (
+    AgentUnreachable,
+    AnswerUnreadable,
+    AwsThrottled,
+    AwsUnavailable,
+    CommandRefused,
+    GuestRefused,
+)
 from quiesce.guest.agent import Agent
 from quiesce.guest.answers import MAX_QUOTED, Answer, Question, has_line, is_cut, read_answer
 from quiesce.guest.documents import VERSION, Documents
@@ -142,7 +149,7 @@ class Guest:
         """Return the invocation with an answer; one that the agent ended without any is not an answer."""
         began = self.clock.monotonic()
         while True:
-            command_id = self._send(verb, parameters, max(SHORTEST_DELIVERY_S, int(patience.limit_s)))
+            command_id = self._send(verb, {"Verb": verb, **parameters}, patience)
             what = f"{verb} on {self.instance_id} (command {command_id})"
             ended = self._await_end(command_id, what, patience, began + patience.limit_s)
             if ended["Status"] == "Success" or has_line(ended.get("StandardOutputContent", "")):
@@ -152,7 +159,21 @@ class Guest:
                 raise AgentUnreachable(f"{what} ended as Failed without an answer; the agent says {said!r}")
             self.clock.sleep(SEND_AGAIN_S)
 
-    def _send(self, verb: str, parameters: Mapping[str, str], delivery_s: int) -> str:
+    def run(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> None:
+        """Run once a document of one of AWS's own steps, which has no verb and gives no answer of ours, to its end.
+
+        Raises:
+            GuestRefused: the step has failed, as the agent says.
+            The others as ``ask`` does.
+        """
+        command_id = self._send(verb, parameters, patience)
+        what = f"{verb} on {self.instance_id} (command {command_id})"
+        ended = self._await_end(command_id, what, patience, self.clock.monotonic() + patience.limit_s)
+        if ended["Status"] != "Success":
+            said = (ended.get("StandardErrorContent", "") or ended.get("StandardOutputContent", ""))[:MAX_QUOTED]
+            raise GuestRefused(f"{what} ended as {ended['Status']}; the agent says {said!r}")
+
+    def _send(self, verb: str, parameters: Mapping[str, str], patience: Patience) -> str:
         document, version = self.documents.carrying(verb)
         try:
             with repeatable("ssm:SendCommand"):
@@ -160,9 +181,9 @@ class Guest:
                     DocumentName=document,
                     DocumentVersion=version,
                     InstanceIds=[self.instance_id],
-                    TimeoutSeconds=delivery_s,
-                    Comment=f"quiesce {verb} {parameters['RunId']}"[:100],
-                    Parameters={"Verb": [verb], **{name: [value] for name, value in parameters.items()}},
+                    TimeoutSeconds=max(SHORTEST_DELIVERY_S, int(patience.limit_s)),
+                    Comment=f"quiesce {verb} {parameters.get('RunId', '')}".rstrip()[:100],
+                    Parameters={name: [value] for name, value in parameters.items()},
                 )
                 return answer["Command"]["CommandId"]
         except ClientError as error:

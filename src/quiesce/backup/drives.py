@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from quiesce.guest.inventory import Disk, Drive, Inventory
-from quiesce.points.parts import Excluded, Volume
+from quiesce.points.parts import Device, Excluded, Volume
 
-# With less free space, the scripts' output or a shadow copy may not fit.
-LOW_BYTES = 512 * 1024 * 1024
 # MSFT_Disk.BusType, by number, or by the name that PowerShell's Storage module gives it.
 NO_EBS_VOLUME = {9, 15, "iSCSI", "File Backed Virtual"}
 STORAGE_POOL = {16, "Spaces", "Storage Spaces"}
@@ -24,7 +22,7 @@ UNKNOWN = ""
 class Places:
     """Which EBS volume of the server each of its drives lies on."""
 
-    def __init__(self, volumes: Sequence[Volume], excluded: Sequence[Excluded], inventory: Inventory) -> None:
+    def __init__(self, volumes: Sequence[Device], excluded: Sequence[Excluded], inventory: Inventory) -> None:
         devices = {volume.volume_id: volume.device for volume in volumes}
         devices |= {volume.volume_id: volume.device for volume in excluded}
         shown = {drive.volume_id for drive in inventory.drives} | {disk.volume_id for disk in inventory.disks}
@@ -163,15 +161,9 @@ def with_drives(volumes: Sequence[Volume], inventory: Inventory) -> list[Volume]
 def remarks(volumes: Sequence[Volume], excluded: Sequence[Excluded], inventory: Inventory) -> list[str]:
     """Return the record's notes on the server's drives."""
     places = Places(volumes, excluded, inventory)
-    elsewhere = [
+    return [
         f"{drive.path or drive.volume_guid} lies on a disk that is no EBS volume of this server "
         f"({places.disk_words(drive)}): it is in no backup"
         for drive in inventory.drives
         if places.volume_of(drive) is None
-    ]
-    free = inventory.program_data_free_bytes
-    low = [f"the server has only {(free or 0) // 2**20} MiB free where quiesce keeps its sessions' files"]
-    return [
-        *elsewhere,
-        *(low if free is not None and free < LOW_BYTES else []),
     ]

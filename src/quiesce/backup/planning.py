@@ -10,7 +10,6 @@ from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import Selection
 from quiesce.errors import ServerRefused
-from quiesce.guest.examination import Examination
 from quiesce.guest.inventory import Inventory
 from quiesce.points.parts import Consistency, Source
 from quiesce.policy.policy import Policy
@@ -92,10 +91,9 @@ def decide(
     )
 
 
-def with_document(plan: Plan, inventory: Inventory, examined: Examination | None) -> Plan:
+def with_document(plan: Plan, inventory: Inventory) -> Plan:
     """Return the plan with why AWS's document can't make its snapshots, or with what that does not say."""
-    obstacle, notes = _document_obstacle(plan, inventory, examined), [*plan.notes, BY_AWS]
-    told = examined.aws_components if examined else None
+    obstacle, notes, told = _document_obstacle(plan, inventory), [*plan.notes, BY_AWS], inventory.aws_components
     if not obstacle and told and (not told.known or told.values[0].version is None):
         notes.append(
             f"whether AwsVssComponents are installed, and new enough, is not known: {told.why or 'no version'}"
@@ -103,18 +101,19 @@ def with_document(plan: Plan, inventory: Inventory, examined: Examination | None
     return plan.model_copy(update={"no_shadow": obstacle, "notes": notes})
 
 
-def _document_obstacle(plan: Plan, inventory: Inventory, examined: Examination | None) -> str:
+def _document_obstacle(plan: Plan, inventory: Inventory) -> str:
     install = "run AWS-ConfigureAWSPackage with action Install and name AwsVssComponents on it"
     version = inventory.windows.version or ""
     if version and not version.startswith("10."):
         return f"AWS's document needs Windows Server 2016 or later, and this is {inventory.windows.name or version}"
     if plan.source and TOO_SMALL.fullmatch(plan.source.instance_type):
         return f"AWS's document runs out of time on a {plan.source.instance_type}"
-    if examined is None or not examined.aws_components.known:
+    told = inventory.aws_components
+    if told is None or not told.known:
         return ""
-    if not examined.aws_components.values:
+    if not told.values:
         return f"AwsVssComponents are not installed on the server: {install}"
-    old = examined.aws_components.values[0].too_old
+    old = told.values[0].too_old
     return f"AwsVssComponents on the server: {old}: {install}" if old else ""
 
 

@@ -7,6 +7,8 @@ from quiesce.backup.drives import UNKNOWN, Places, is_asked, is_empty, named, st
 from quiesce.backup.state import Plan
 from quiesce.guest.inventory import Disk, Drive, Inventory
 from quiesce.guest.windows_versions import abilities_of
+from quiesce.points.parts import Device, Excluded
+from quiesce.policy.vss import Vss
 from quiesce.vss.plan import ShadowPlan, ShadowVolume
 from quiesce.vss.script import FOLDER, MAX_VOLUMES
 
@@ -27,29 +29,43 @@ class ShadowPlanning:
     joining: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Scope:
+    """Of which EBS volumes shadow copies are wanted, and how: those of a backup, or for the doctor all of a server."""
+
+    volumes: Sequence[Device]
+    excluded: Sequence[Excluded]
+    vss: Vss | None
+
+
 def plan_shadow_copies(plan: Plan, inventory: Inventory, known_writers: Sequence[str] = ()) -> ShadowPlanning:
+    """Decide which volumes of a backup get a shadow copy."""
+    return shadow_copies_of(Scope(plan.volumes, plan.excluded, plan.settings.disk_shadow), inventory, known_writers)
+
+
+def shadow_copies_of(scope: Scope, inventory: Inventory, known_writers: Sequence[str] = ()) -> ShadowPlanning:
     """Decide which volumes get a shadow copy: those that ``vss.volumes`` names, or all that can have one.
 
     If it names none, there is none at all if a chosen EBS volume would be without, unless no file system is on it.
     """
-    places = Places(plan.volumes, plan.excluded, inventory)
-    vss = plan.settings.disk_shadow
+    places = Places(scope.volumes, scope.excluded, inventory)
+    vss = scope.vss
     names = None if vss is None or vss.volumes == "all" else vss.volumes
-    chosen = {volume.volume_id for volume in plan.volumes}
+    chosen = {volume.volume_id for volume in scope.volumes}
     # Where Windows cannot say where a drive lies, every one lies on a chosen volume if the policy leaves none out.
     chosen |= set() if places.by_any else {UNKNOWN}
     inside = [drive for drive in inventory.drives if places.volume_of(drive) in chosen]
     asked = inside if names is None else [drive for drive in inside if is_asked(drive, names)]
     capable = _capable(asked, places)
     if names is None:
-        missed, left_out = _uncopied(plan, inventory, places, inside, capable)
+        missed, left_out = _uncopied(scope, inventory, places, inside, capable)
     else:
-        missed, left_out = _unasked(names, plan, inventory, places), _left_out(plan, places, inside, capable)
-    ambiguous = not places.by_serial and bool(plan.excluded)
+        missed, left_out = _unasked(names, scope, inventory, places), _left_out(scope, places, inside, capable)
+    ambiguous = not places.by_serial and bool(scope.excluded)
     obstacle = _server_obstacle(inventory) or (missed if names else "")
     if obstacle := obstacle or _drive_obstacle(asked, capable, ambiguous=ambiguous) or missed:
         return ShadowPlanning(None, obstacle)
-    joining = storage_volumes(capable, inventory, places, plan.excluded)
+    joining = storage_volumes(capable, inventory, places, scope.excluded)
     held = [drive for drive in inventory.drives if drive in inside or places.volume_of(drive) in joining]
     decided = ShadowPlan(
         volumes=[ShadowVolume(volume_guid=d.volume_guid, path=d.path, volume_id=d.volume_id or "") for d in capable],
@@ -78,13 +94,13 @@ def _capable(inside: list[Drive], places: Places) -> list[Drive]:
 
 
 def _uncopied(
-    plan: Plan, inventory: Inventory, places: Places, inside: list[Drive], capable: list[Drive]
+    scope: Scope, inventory: Inventory, places: Places, inside: list[Drive], capable: list[Drive]
 ) -> tuple[str, list[str]]:
     """Return why a chosen EBS volume would be without a shadow copy, and notes on what is left out of the others."""
     if not places.by_any:
-        return _too_few_disks(plan, inventory, places, capable), []
+        return _too_few_disks(scope, inventory, places, capable), []
     problems, notes = [], []
-    for volume in plan.volumes:
+    for volume in scope.volumes:
         on_it = [drive for drive in inside if places.volume_of(drive) == volume.volume_id]
         rest = ", ".join(named(drive) for drive in on_it if drive not in capable)
         name = f"{volume.device} {volume.volume_id}"
@@ -101,9 +117,9 @@ def _uncopied(
     return f"no shadow copy can be made of {', '.join(problems)}{words}" if problems else "", notes
 
 
-def _unasked(names: Sequence[str], plan: Plan, inventory: Inventory, places: Places) -> str:
+def _unasked(names: Sequence[str], scope: Scope, inventory: Inventory, places: Places) -> str:
     """Return why a volume that ``vss.volumes`` names can't get a shadow copy in this backup; empty if all can."""
-    out = {volume.volume_id: volume.device for volume in plan.excluded}
+    out = {volume.volume_id: volume.device for volume in scope.excluded}
     for name in names:
         drive = next((each for each in inventory.drives if is_asked(each, [name])), None)
         if drive is None:
@@ -120,13 +136,13 @@ def _unasked(names: Sequence[str], plan: Plan, inventory: Inventory, places: Pla
     return ""
 
 
-def _left_out(plan: Plan, places: Places, inside: list[Drive], capable: list[Drive]) -> list[str]:
+def _left_out(scope: Scope, places: Places, inside: list[Drive], capable: list[Drive]) -> list[str]:
     """Return notes on what is in the backup without a shadow copy, because ``vss.volumes`` names other volumes."""
     words = "vss.volumes does not name it, and it is as after a power failure"
     if not places.by_any:
         return [f"no shadow copy of {named(drive)}: {words}" for drive in inside if drive not in capable]
     notes = []
-    for volume in plan.volumes:
+    for volume in scope.volumes:
         on_it = [drive for drive in inside if places.volume_of(drive) == volume.volume_id]
         name = f"{volume.device} {volume.volume_id}"
         rest = ", ".join(named(drive) for drive in on_it if drive not in capable)
@@ -144,14 +160,14 @@ def _why_without_volumes(disk: Disk | None, inventory: Inventory) -> str:
     return "" if is_empty(disk) else f"Windows shows no volume on its partitions ({disk.number_of_partitions})"
 
 
-def _too_few_disks(plan: Plan, inventory: Inventory, places: Places, capable: list[Drive]) -> str:
+def _too_few_disks(scope: Scope, inventory: Inventory, places: Places, capable: list[Drive]) -> str:
     """Return the obstacle of a server that cannot say where its drives lie, if they can't lie on all EBS volumes."""
     disks = {drive.disk_number for drive in capable}
     copied = len(capable) if None in disks else len(disks)
     empty = sum(is_empty(disk) for disk in places.bare)
-    if copied + empty >= len(plan.volumes):
+    if copied + empty >= len(scope.volumes):
         return ""
-    volumes = f"{len(plan.volumes)} EBS volumes are to be backed up"
+    volumes = f"{len(scope.volumes)} EBS volumes are to be backed up"
     return f"{volumes}, and Windows shows {FILE_SYSTEM} volumes on {copied} disks only"
 
 

@@ -1,7 +1,6 @@
 """What the doctor found: one line for each thing that a backup needs, and what it means for each level."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Literal
 
 from quiesce.executions import Crossing
@@ -46,18 +45,6 @@ class LevelFound(Crossing):
     ready: Ready
     lacks: list[str]
     unknown: list[str]
-
-
-class Diagnosis(Crossing):
-    """What was found of one server at one time, in UTC; ``best`` is the highest level but aws-vss, empty for none."""
-
-    instance_id: str
-    name: str
-    at: datetime
-    execution: str
-    best: Literal["", "crash", "scripts", "vss"]
-    levels: list[LevelFound]
-    findings: list[Finding]
 
 
 def good(check: str, words: str, levels: Sequence[Level] = ()) -> Finding:

@@ -1,20 +1,17 @@
 """What a server says of its own Windows, PowerShell and folder, as far as scripts and VSS alike need it."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from quiesce.backup.drives import LOW_BYTES
-from quiesce.doctor.findings import BY_QUIESCE, SCRIPTS_UP, VSS_UP, Finding, Level, bad, good, note, unknown
+from quiesce.doctor.findings import BY_QUIESCE, SCRIPTS_UP, VSS_UP, Finding, bad, good, note, unknown
+from quiesce.doctor.inventoried import ALLOW_FULL_LANGUAGE, of_powershell, of_sessions_room, of_windows
 from quiesce.guest.answers import INVENTORY_UNREADABLE, Answer
 from quiesce.guest.examination import Examination
 from quiesce.guest.inventory import Inventory
 from quiesce.guest.staging import overdue_notes, strange_notes
-from quiesce.guest.windows_versions import abilities_of
 
 # The values of the group policy under which PowerShell runs no file that nobody has signed.
 UNSIGNED_REFUSED = frozenset({"allsigned", "restricted"})
-SUPPORTED_POWERSHELL = re.compile(r"5\.1(\..*)?")
 # AWS refuses requests that are signed with a time that is off by more (AWS signing documentation).
 MOST_SKEW_MS = 300_000
 BLOCKS = 1
@@ -36,11 +33,7 @@ PROTECTION = {
 }
 # What a server answers instead of its inventory, by the error's name: what it means and what to do.
 REFUSALS = {
-    "LanguageMode": (
-        "PowerShell",
-        "allow SYSTEM full language mode: an exception in WDAC or AppLocker",
-        "group-policies",
-    ),
+    "LanguageMode": ("PowerShell", ALLOW_FULL_LANGUAGE, "group-policies"),
     "ForeignServer": ("identity", "look at the metadata service on it; a clone's routes may lead to another", "clones"),
     "IdentityUnknown": ("identity", "turn the metadata service on, and let the server reach it", "metadata-service"),
     INVENTORY_UNREADABLE: ("WMI", "repair WMI on it: winmgmt /verifyrepository, then /salvagerepository", "windows"),
@@ -66,7 +59,8 @@ def found_inside(asked: Asked) -> list[Finding]:
         return [unknown("answer", asked.why, remedy, "systems-manager", SCRIPTS_UP)]
     findings = [*_refusal(asked.answer)]
     if asked.inventory:
-        findings += [finding for look in (_windows, _powershell, _disk, _sessions) for finding in look(asked.inventory)]
+        looks = (of_windows, of_powershell, of_sessions_room, _sessions)
+        findings += [finding for look in looks for finding in look(asked.inventory)]
     if asked.examined:
         findings += [finding for row in ROWS for finding in row(asked.examined)]
         findings += [_clock(asked, asked.examined)]
@@ -82,47 +76,6 @@ def _refusal(answer: Answer) -> Iterator[Finding]:
     # Without an inventory a run does the scripts all the same, and no shadow copies.
     levels = VSS_UP if answer.error_name == INVENTORY_UNREADABLE else SCRIPTS_UP
     yield bad(check, answer.error, remedy, anchor, levels)
-
-
-def _windows(inventory: Inventory) -> Iterator[Finding]:
-    abilities, windows = abilities_of(inventory.windows), inventory.windows
-    name, check = windows.name or windows.version or "", "Windows"
-    if not name:
-        yield unknown(check, "it does not say which Windows it is", "look at WMI on it", "windows", SCRIPTS_UP)
-        return
-    words = f"{name}: {abilities.note}" if abilities.note else name
-    remedy = "docs/reference/supported-systems.md has what each Windows can"
-    needs: tuple[tuple[str, tuple[Level, ...], str], ...] = (
-        ("scripts", ("scripts",), abilities.scripts),
-        ("VSS", VSS_UP, abilities.vss),
-    )
-    for what, levels, able in needs:
-        each = f"{check} for {what}"
-        yield bad(each, words, remedy, "windows", levels) if able == "no" else good(each, words, levels)
-
-
-def _powershell(inventory: Inventory) -> Iterator[Finding]:
-    shell = inventory.powershell
-    words = f"PowerShell {shell.version} in {shell.language_mode}"
-    if not SUPPORTED_POWERSHELL.fullmatch(shell.version):
-        remedy = "install Windows Management Framework 5.1"
-        yield bad("PowerShell", words, remedy, "windows", SCRIPTS_UP)
-    elif shell.language_mode != "FullLanguage":
-        _, remedy, anchor = REFUSALS["LanguageMode"]
-        yield bad("PowerShell", words, remedy, anchor, SCRIPTS_UP)
-    else:
-        yield good("PowerShell", words, SCRIPTS_UP)
-
-
-def _disk(inventory: Inventory) -> Iterator[Finding]:
-    free, check = inventory.program_data_free_bytes, "room for sessions"
-    if free is None:
-        yield unknown(check, "it does not say how much is free in ProgramData", "look", "windows", BY_QUIESCE)
-    elif free < LOW_BYTES:
-        words, remedy = f"{free // 2**20} MiB are free in ProgramData", f"free {LOW_BYTES // 2**20} MiB or more"
-        yield bad(check, words, remedy, "windows", BY_QUIESCE)
-    else:
-        yield good(check, f"{free // 2**20} MiB are free in ProgramData", BY_QUIESCE)
 
 
 def _sessions(inventory: Inventory) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from quiesce.doctor.findings import SCRIPTS_UP, Finding, bad, good, note, unknown
 from quiesce.guest.agent import Agent, obstacle
+from quiesce.points.parts import Device
 
 RUNNING, STOPPED = "running", "stopped"
 # The AWS managed policy with the rights of AWS's VSS components.
@@ -33,22 +34,24 @@ class Outside:
 
     Attributes:
         state: EC2's; empty if EC2 does not know the server.
-        volumes: how many EBS volumes it has.
+        devices: its EBS volumes.
         profile: the ARN of its instance profile, empty for none.
         metadata: whether EC2 offers it the metadata service; None if EC2 does not say.
         way: None if it is not known.
         agent: None if Systems Manager does not know the server.
+        may_be_changed: whether its owner allows a fix, by the tag ``quiesce:may-be-changed``.
     """
 
     instance_id: str
     name: str = ""
     state: str = ""
     platform: str = ""
-    volumes: int = 0
+    devices: tuple[Device, ...] = ()
     profile: str = ""
     metadata: bool | None = True
     way: Way | None = None
     agent: Agent | None = None
+    may_be_changed: bool = False
 
     @property
     def obstacle(self) -> str | None:
@@ -57,6 +60,11 @@ class Outside:
             return f"the server is {self.state or 'not known to EC2'}"
         state: Literal["running", "stopped"] = "running" if self.state == RUNNING else "stopped"
         return obstacle(state, self.platform, self.agent)
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether EC2 says that Windows runs on it."""
+        return self.platform.startswith("Windows")
 
     @property
     def is_online(self) -> bool:
@@ -79,7 +87,7 @@ def _server(server: Outside) -> Iterator[Finding]:
     else:
         remedy = "ask again once it is running or stopped"
         yield bad("server", f"it is {server.state}", remedy, "the-server", ("crash", *SCRIPTS_UP))
-    if server.platform.startswith("Windows"):
+    if server.is_windows:
         yield good("platform", f"EC2 says {server.platform}", SCRIPTS_UP)
     else:
         words = f"EC2 says that it is {server.platform or 'of an unknown platform'}, not Windows"
@@ -87,8 +95,8 @@ def _server(server: Outside) -> Iterator[Finding]:
 
 
 def _volumes(server: Outside) -> Iterator[Finding]:
-    if server.volumes:
-        yield good("volumes", f"it has {server.volumes} EBS volumes", ("crash",))
+    if server.devices:
+        yield good("volumes", f"it has {len(server.devices)} EBS volumes", ("crash",))
     else:
         remedy = "an instance store can't be backed up: give it EBS volumes"
         yield bad("volumes", "it has no EBS volume", remedy, "the-server", ("crash", *SCRIPTS_UP))

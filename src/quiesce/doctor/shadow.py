@@ -1,18 +1,18 @@
 """What a server says of VSS: DiskShadow, services, writers, providers, and its volumes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from quiesce.backup.drives import STORAGE_POOL
+from quiesce.backup.shadow_plan import Scope, shadow_copies_of
 from quiesce.doctor.findings import VSS_UP, Finding, Level, bad, good, note, unknown
 from quiesce.doctor.inside import Asked
+from quiesce.doctor.inventoried import VSS_ONLY, of_components, of_room, of_storage
 from quiesce.guest.examination import Examination, Service, writers_in
 from quiesce.guest.inventory import Drive, Inventory
+from quiesce.points.parts import Device
+from quiesce.policy.vss import Vss
 from quiesce.vss.script import SYSTEM_PROVIDER
 
-VSS_ONLY: tuple[Level, ...] = ("vss",)
-AWS_ONLY: tuple[Level, ...] = ("aws-vss",)
-# VSS gives a volume's shadow storage this much at first (MinDiffAreaFileSize).
-LEAST_STORAGE = 320 * 2**20
 # VSS_WRITER_STATE: stable, and waiting for the end of a backup; those in between last seconds, the rest have failed.
 WELL, FAILED_FROM = frozenset({1, 5}), 6
 # The System Writer's id: a server whose VSS works has it.
@@ -20,13 +20,15 @@ SYSTEM_WRITER = "{e8132975-6f93-4464-a53e-1050253ae220}"
 ANCHOR = "vss"
 
 
-def found_of_vss(asked: Asked) -> list[Finding]:
-    """Return the lines of what only VSS needs; none of a server that has not answered, which is a line of its own."""
+def found_of_vss(asked: Asked, devices: Sequence[Device]) -> list[Finding]:
+    """Return the lines of what only VSS needs; none of a server that has not answered, which is a line of its own.
+
+    ``devices`` are the server's EBS volumes.
+    """
     findings = [finding for row in ROWS for finding in row(asked.examined)] if asked.examined else []
-    if asked.inventory:
-        findings += [finding for look in (_room, _file_systems) for finding in look(asked.inventory)]
-    if asked.inventory and asked.examined:
-        findings += [*_storage(asked.inventory, asked.examined)]
+    if inventory := asked.inventory:
+        findings += [*of_components(inventory), *of_room(_named(inventory))]
+        findings += [_volumes(inventory, devices), _disks(inventory), _storage(inventory, asked.examined)]
     return findings
 
 
@@ -111,87 +113,38 @@ def _bitlocker(examined: Examination) -> Iterator[Finding]:
         yield good(check, "it encrypts no volume")
 
 
-def _components(examined: Examination) -> Iterator[Finding]:
-    told, check, anchor = examined.aws_components, "AwsVssComponents", "aws-vss"
-    remedy = "run AWS-ConfigureAWSPackage with action Install and name AwsVssComponents"
-    if not told.known:
-        yield unknown(check, told.why, remedy, anchor, AWS_ONLY)
-    elif not told.values:
-        yield bad(check, "they are not installed; quiesce's own VSS does not need them", remedy, anchor, AWS_ONLY)
-    elif (found := told.values[0]).version is None:
-        yield unknown(check, "their version is not known", remedy, anchor, AWS_ONLY)
-    elif found.too_old:
-        yield bad(check, found.too_old, remedy, anchor, AWS_ONLY)
-    else:
-        yield good(check, f"version {found.file_version}", AWS_ONLY)
-
-
 def _named(inventory: Inventory) -> list[Drive]:
     return [drive for drive in inventory.drives if drive.path]
 
 
-def _is_small(size: int | None) -> bool:
-    return size is not None and size < LEAST_STORAGE
+def _volumes(inventory: Inventory, devices: Sequence[Device]) -> Finding:
+    """Say whether Plan would find a shadow copy for each EBS volume: by its own decision, on the whole server."""
+    check, decided = "volumes for VSS", shadow_copies_of(Scope(devices, [], Vss()), inventory)
+    if decided.obstacle:
+        remedy = "name the others in vss.volumes, or exclude this one"
+        return bad(check, decided.obstacle, remedy, "volumes", VSS_ONLY)
+    return good(check, "each can get a shadow copy", VSS_ONLY)
 
 
-def _mib(size: int | None) -> str:
-    return f"{(size or 0) // 2**20} MiB"
-
-
-def _room(inventory: Inventory) -> Iterator[Finding]:
-    check, drives = "room for shadow copies", _named(inventory)
-    full = [f"{each.path} {_mib(each.free_bytes)}" for each in drives if _is_small(each.free_bytes)]
-    silent = [each.path for each in drives if each.free_bytes is None]
-    if full:
-        remedy = f"free {LEAST_STORAGE // 2**20} MiB or more on each"
-        yield bad(check, f"too little is free: {', '.join(full)}", remedy, "volumes", VSS_UP)
-    elif silent or not drives:
-        words = f"Windows does not say how much is free on {', '.join(silent) or 'any volume'}"
-        yield unknown(check, words, "look at its volumes", "volumes", VSS_UP)
-    else:
-        yield good(check, "each volume has some free", VSS_UP)
-
-
-def _file_systems(inventory: Inventory) -> Iterator[Finding]:
-    check, levels = "volumes for VSS", VSS_ONLY
-    name = "name the others in vss.volumes, or exclude this one"
-    other = [
-        f"{each.path} ({each.file_system or 'unknown'})" for each in _named(inventory) if each.file_system != "NTFS"
-    ]
-    if other:
-        words = f"a persistent shadow copy needs NTFS: {', '.join(other)}"
-        yield bad(check, words, name, "volumes", levels)
-    elif inventory.drives:
-        yield good(check, "all are NTFS", levels)
-    buses = {disk.number: disk.bus_type for disk in inventory.disks}
+def _disks(inventory: Inventory) -> Finding:
+    check, buses = "disks", {disk.number: disk.bus_type for disk in inventory.disks}
     numbered = [(each.path, each.disk_number) for each in _named(inventory) if each.disk_number is not None]
     spanned = [path for path, number in numbered if buses.get(number) in STORAGE_POOL]
     dynamic = [each.path for each in _named(inventory) if each.disk_number is None]
     if not inventory.disks:
-        yield unknown("disks", "Windows says nothing of its disks", "look in Disk Management", "volumes", levels)
-    elif spanned or dynamic:
+        words = "Windows says nothing of its disks"
+        return unknown(check, words, "look in Disk Management", "volumes", VSS_ONLY)
+    if spanned or dynamic:
         where = [f"{path} in a storage pool" for path in spanned] + [f"{path} on a dynamic disk" for path in dynamic]
         words = f"{', '.join(where)}: quiesce can't tell on which EBS volumes, nor look into their snapshots"
-        yield bad("disks", words, name, "volumes", levels)
-    else:
-        yield good("disks", "each volume is on one basic disk", levels)
+        return note(check, words, "see the line on volumes for VSS", "volumes")
+    return good(check, "each volume is on one basic disk", VSS_ONLY)
 
 
-def _storage(inventory: Inventory, examined: Examination) -> Iterator[Finding]:
-    check, told = "shadow storage", examined.storage
-    names = {drive.volume_guid.lower(): drive.path or drive.volume_guid for drive in inventory.drives}
-    small = [
-        f"{names.get(each.volume_guid.lower(), each.volume_guid)} {_mib(each.max_bytes)}"
-        for each in inventory.shadow_storage or []
-        if _is_small(each.max_bytes)
-    ]
-    if not told.known:
-        yield unknown(check, told.why, "vssadmin list shadowstorage", "volumes", VSS_ONLY)
-    elif small:
-        remedy = "vssadmin resize shadowstorage /for=D: /on=D: /maxsize=20%"
-        yield bad(check, f"its limit is too small: {', '.join(small)}", remedy, "volumes", VSS_ONLY)
-    else:
-        yield good(check, "no limit is too small", VSS_ONLY)
+def _storage(inventory: Inventory, examined: Examination | None) -> Finding:
+    if examined and not examined.storage.known:
+        return unknown("shadow storage", examined.storage.why, "vssadmin list shadowstorage", "volumes", VSS_ONLY)
+    return of_storage(inventory, inventory.drives)
 
 
 ROWS: tuple[Callable[[Examination], Iterator[Finding]], ...] = (
@@ -200,5 +153,4 @@ ROWS: tuple[Callable[[Examination], Iterator[Finding]], ...] = (
     _writers,
     _providers,
     _bitlocker,
-    _components,
 )

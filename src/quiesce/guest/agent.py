@@ -36,9 +36,14 @@ def _agent_obstacle(agent: Agent) -> str | None:
         return "the server's SSM agent has lost its connection"
     if agent.platform != "Windows":
         return f"Systems Manager reports that the server is {agent.platform or 'of an unknown platform'}"
-    version = VERSION.fullmatch(agent.version)
-    if version is None:
+    if VERSION.fullmatch(agent.version) is None:
         return f"the server's SSM agent has a version that can't be compared: {agent.version!r}"
-    if tuple(map(int, version.groups())) < OLDEST_AGENT:
+    if is_old(agent):
         return f"the server's SSM agent {agent.version} is older than {'.'.join(map(str, OLDEST_AGENT))}"
     return None
+
+
+def is_old(agent: Agent) -> bool:
+    """Say whether an agent's version is known, and older than what the documents need."""
+    version = VERSION.fullmatch(agent.version)
+    return version is not None and tuple(map(int, version.groups())) < OLDEST_AGENT

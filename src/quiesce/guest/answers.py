@@ -42,6 +42,7 @@ class Line(GuestModel):
 class Answer(GuestModel):
     """An answer; ``error`` is empty if ``ok``, else ``<name>: <words>`` or the name alone; each verb has its own part.
 
+    ``was`` is what a setting was before ``set``.
     ``disk_shadow_log`` has a character for each byte of DiskShadow's log; ``cut`` says that it is only the end of it.
     """
 
@@ -60,6 +61,7 @@ class Answer(GuestModel):
     disk_shadow_log_cut: bool = False
     session: Session | None = None
     recovered: list[Session] | None = None
+    was: str | None = None
 
     @property
     def error_name(self) -> str:

@@ -12,9 +12,10 @@ from typing import Self
 from quiesce.errors import CommandRefused
 from quiesce.settings import Settings
 
-# The verbs of the document that only looks at a server, and of the one that acts on it.
+# The verbs of the document that only looks at a server, of the one that acts on it, and of the one that mends it.
 LOOK, ACT = ("inventory", "examine", "collect"), ("stage", "freeze", "thaw", "complete", "recovered")
-VERBS = (*LOOK, *ACT)
+MEND = ("set",)
+VERBS = (*LOOK, *ACT, *MEND)
 # As SSM numbers the versions of a document.
 VERSION = re.compile(r"[1-9][0-9]*")
 

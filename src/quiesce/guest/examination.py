@@ -15,10 +15,6 @@ WRITER = re.compile(
     r"'(?P<name>[^'\n]*)'\s[^{]*(?P<id>\{[0-9a-fA-F-]{36}\})[^{]*\{[0-9a-fA-F-]{36}\}[^\[]*\[(?P<state>\d+)\]"
 )
 
-# The first with which AWS's own policy for servers works, AWSEC2VssSnapshotPolicy (EC2's User Guide).
-OLDEST_AWS = (2, 3, 1)
-AWS_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.\d{1,6})?")
-
 Value = TypeVar("Value")
 
 
@@ -71,25 +67,6 @@ class Defender(OfCim):
     controlled_folders: int | None = Field(alias="EnableControlledFolderAccess")
 
 
-class AwsComponents(GuestModel):
-    """The program of AWS's own VSS components; None where it has no version."""
-
-    file_version: str | None
-
-    @property
-    def version(self) -> tuple[int, ...] | None:
-        """Its version, None if it has none that can be compared."""
-        found = AWS_VERSION.fullmatch(self.file_version or "")
-        return tuple(map(int, found.groups())) if found else None
-
-    @property
-    def too_old(self) -> str:
-        """That its version is too old, empty if that is not known."""
-        version = self.version or OLDEST_AWS
-        words = f"version {self.file_version} is older than {'.'.join(map(str, OLDEST_AWS))}"
-        return words if version < OLDEST_AWS else ""
-
-
 class Folder(GuestModel):
     """Whether quiesce's folder belongs to SYSTEM or Administrators, and whether nobody else has rights on it."""
 
@@ -121,7 +98,6 @@ class Examination(GuestModel):
     pending_reboot: Told[str]
     disk_shadow: Told[bool]
     writers: Told[str]
-    aws_components: Told[AwsComponents]
     folder: Told[Folder]
     metadata: Told[str]
 

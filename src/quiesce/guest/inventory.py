@@ -7,8 +7,13 @@ from pydantic.alias_generators import to_pascal
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer
+from quiesce.guest.examination import Told
 from quiesce.guest.manifest import OverdueSession, StrangeSessions
 from quiesce.guest.sessions import GuestModel, ShadowStorage
+
+# The first with which AWS's own policy for servers works, AWSEC2VssSnapshotPolicy (EC2's User Guide).
+OLDEST_AWS = (2, 3, 1)
+AWS_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.\d{1,6})?")
 
 # On Nitro a disk's serial number is the volume's id, without its dash (EC2's guide on NVMe disks of Windows).
 SERIAL = re.compile(r"vol-?([0-9a-f]{8}(?:[0-9a-f]{9})?)(?:_.*)?")
@@ -75,6 +80,25 @@ class Disk(BaseModel):
         return volume_of(self.serial_number)
 
 
+class AwsComponents(GuestModel):
+    """The program of AWS's own VSS components; None where it has no version."""
+
+    file_version: str | None
+
+    @property
+    def version(self) -> tuple[int, ...] | None:
+        """Its version, None if it has none that can be compared."""
+        found = AWS_VERSION.fullmatch(self.file_version or "")
+        return tuple(map(int, found.groups())) if found else None
+
+    @property
+    def too_old(self) -> str:
+        """That its version is too old, empty if that is not known."""
+        version = self.version or OLDEST_AWS
+        words = f"version {self.file_version} is older than {'.'.join(map(str, OLDEST_AWS))}"
+        return words if version < OLDEST_AWS else ""
+
+
 class ServersFile(GuestModel):
     """A file beside the server's own scripts: its name there, its content in base64, or why it was not read."""
 
@@ -86,7 +110,7 @@ class ServersFile(GuestModel):
 class Inventory(GuestModel):
     """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions.
 
-    ``writers_files`` are a policy's, if they were asked for.
+    ``writers_files`` are a policy's, if they were asked for; ``aws_components`` is None from an older document.
     """
 
     windows: Windows
@@ -98,6 +122,7 @@ class Inventory(GuestModel):
     shadow_storage: list[ShadowStorage] | None
     overdue: list[OverdueSession] = []
     strange: StrangeSessions | None = None
+    aws_components: Told[AwsComponents] | None = None
     writers_files: list[ServersFile] = []
 
 

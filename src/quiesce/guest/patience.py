@@ -8,7 +8,7 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
-# Eleven more questions, and VSS is asked for its writers.
+# Ten more questions, and VSS is asked for its writers.
 EXAMINE_S = INVENTORY_S + 240
 # The server fetches a small package.
 STAGE_S = 90
@@ -35,6 +35,12 @@ class Patience:
 INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
 
 EXAMINE_PATIENCE = Patience(EXAMINE_S + DELIVERY_S, LAZY_LOOK_S)
+
+# The server asks CIM twice, and waits for a service to start. No application waits, and it can be asked again.
+SET_PATIENCE = Patience(60, LAZY_LOOK_S)
+
+# Of AWS's own steps: the agent downloads and installs itself, or a package.
+UPDATE_PATIENCE = PACKAGE_PATIENCE = Patience(300, LAZY_LOOK_S)
 
 STAGE_PATIENCE = Patience(STAGE_S + DELIVERY_S, LAZY_LOOK_S)
 

@@ -8,11 +8,16 @@ from quiesce.executions import Crossing
 from quiesce.guest.sessions import ShadowStorage
 
 
-class Volume(Crossing):
-    """An EBS volume of the server, with what a recovery needs to make it again; ``drives`` if Windows named them."""
+class Device(Crossing):
+    """An EBS volume and the device name at which the server has it."""
 
     volume_id: str
     device: str
+
+
+class Volume(Device):
+    """An EBS volume of the server, with what a recovery needs to make it again; ``drives`` if Windows named them."""
+
     root: bool
     size_gib: int
     volume_type: str

@@ -31,7 +31,7 @@ from quiesce.aws.backup.vss_document import VssDocument
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
-from quiesce.aws.doctor import outside
+from quiesce.aws.doctor import outside, profiles
 from quiesce.aws.items import Items
 from quiesce.aws.pages.page_files import PageFiles
 from quiesce.aws.policies.policy_files import PolicyFiles
@@ -235,6 +235,9 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "surroundings._route_tables": ("ec2", lambda ec2: surroundings._route_tables(ec2, {"vpc-id": "vpc-1"})),
     "outside._endpoints": ("ec2", lambda ec2: outside._endpoints(ec2, "vpc-1", set())),
     "outside._route_tables": ("ec2", lambda ec2: outside._route_tables(ec2, {"vpc-id": "vpc-1"})),
+    "profiles._association_of": ("ec2", lambda ec2: profiles._association_of(ec2, "i-1")),
+    "profiles._take": ("ec2", lambda ec2: profiles._take(ec2, profiles.Association("iip-assoc-1", "arn:ours"))),
+    "profiles._associated": ("ec2", lambda ec2: profiles._associated(ec2, "i-1", "arn:ours")),
     "page_files.read_record": ("s3", lambda s3: PageFiles(s3, "bucket").read_record("records/x.json")),
     "page_files.write_page": ("s3", lambda s3: PageFiles(s3, "bucket").write_page("records/x.html", "<p>")),
     "page_files._log_file": ("s3", lambda s3: PageFiles(s3, "bucket")._log_file("logs/x/", "session.log")),
@@ -248,6 +251,7 @@ VOID = {
     *("bucket.keep_json", "child_blocks._call", "child_snapshots.complete_child"),
     *("child_snapshots.tag_child", "child_snapshots.delete_snapshot"),
     *("images.deregister", "items._write", "snapshots.tag_snapshots", "bucket.write_session_file", "bucket.write_json"),
+    "profiles._take",
     *("removing.mark", "removing.delete", "locks.lock_snapshot"),
     *("schedules.put", "schedules._update", "schedules.delete"),
     *("bucket.write_package", "bucket.write_text", "policy_run_files._write_file", "server_lists.write_servers"),

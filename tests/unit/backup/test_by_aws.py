@@ -1,5 +1,6 @@
 """Snapshots by AWS's document: what speaks against it before, and what they are worth after; never too good."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +14,8 @@ from quiesce.backup.requests import document_parameters
 from quiesce.backup.shadow_problems import NOT_SENT
 from quiesce.backup.state import ByAws, Plan, RunState
 from quiesce.backup.verdict import judge
-from quiesce.guest.answers import Answer
-from quiesce.guest.examination import Examination, examination_of
 from quiesce.guest.inventory import Inventory
 from quiesce.points.parts import Snapshot, Source
-from sandbox.windows.examination import Condition, examination
-from sandbox.windows.vss import Server
 from tests.support.factories.run import (
     INSTANCE,
     NOW,
@@ -49,7 +46,14 @@ def plan_of(**changes: Any) -> Plan:
     return a_plan(settings=settings(), **changes)
 
 
-def an_inventory(version: str | None = "10.0.20348", name: str | None = "Windows Server 2022") -> Inventory:
+COMPONENTS: Mapping[str, Any] = {"values": [{"fileVersion": "2.5.1"}], "why": ""}
+
+
+def an_inventory(
+    version: str | None = "10.0.20348",
+    name: str | None = "Windows Server 2022",
+    components: Mapping[str, Any] | None = COMPONENTS,
+) -> Inventory:
     return Inventory.model_validate(
         {
             "windows": {"version": version, "name": name, "installation": "Server", "productType": 3},
@@ -58,14 +62,13 @@ def an_inventory(version: str | None = "10.0.20348", name: str | None = "Windows
             "programData": "C:\\ProgramData",
             "programDataFreeBytes": 10**10,
             "shadowStorage": [],
+            "awsComponents": components,
         }
     )
 
 
-def examined(components: str | None = "2.5.1", *unanswered: str) -> Examination | None:
-    condition = Condition(aws_components=components, unanswered=set(unanswered))
-    said = examination(condition, Server({}, []), 1.0, INSTANCE, set())
-    return examination_of(Answer(quiesce=1, ok=True, error="", examined=said))
+def installed(*versions: str) -> dict[str, Any]:
+    return {"values": [{"fileVersion": version} for version in versions], "why": ""}
 
 
 def a_source(instance_type: str) -> Source:
@@ -111,48 +114,51 @@ def outcome(state: RunState) -> tuple[str, str]:
 
 
 def test_a_server_with_the_components_is_asked_and_what_they_do_not_say_is_in_the_record() -> None:
-    plan = with_document(plan_of(), an_inventory(), examined())
+    plan = with_document(plan_of(), an_inventory())
     assert (plan.no_shadow, plan.notes, plan.by_aws) == ("", [BY_AWS], True)
     assert "AWS's document for VSS and the before script" in possible_consistency("running", settings()).reason
 
 
 @pytest.mark.parametrize(
-    ("plan", "inventory", "components", "obstacle"),
+    ("plan", "inventory", "obstacle"),
     [
-        ({}, an_inventory(), None, f"AwsVssComponents are not installed on the server: {INSTALL}"),
-        ({}, an_inventory(), "2.3.0", f"AwsVssComponents on the server: version 2.3.0 is older than 2.3.1: {INSTALL}"),
+        ({}, an_inventory(components=installed()), f"AwsVssComponents are not installed on the server: {INSTALL}"),
         (
             {},
-            an_inventory("6.3.9600", "Windows Server 2012 R2"),
-            "2.1.0",
+            an_inventory(components=installed("2.3.0")),
+            f"AwsVssComponents on the server: version 2.3.0 is older than 2.3.1: {INSTALL}",
+        ),
+        (
+            {},
+            an_inventory("6.3.9600", "Windows Server 2012 R2", installed("2.1.0")),
             "AWS's document needs Windows Server 2016 or later, and this is Windows Server 2012 R2",
         ),
-        ({"source": a_source("t3a.nano")}, an_inventory(), "2.5.1", "AWS's document runs out of time on a t3a.nano"),
-        ({"source": a_source("t2.micro")}, an_inventory(), "2.5.1", "AWS's document runs out of time on a t2.micro"),
+        ({"source": a_source("t3a.nano")}, an_inventory(), "AWS's document runs out of time on a t3a.nano"),
+        ({"source": a_source("t2.micro")}, an_inventory(), "AWS's document runs out of time on a t2.micro"),
     ],
 )
 def test_what_keeps_the_document_from_its_work_is_found_before(
-    plan: dict[str, Any], inventory: Inventory, components: str | None, obstacle: str
+    plan: dict[str, Any], inventory: Inventory, obstacle: str
 ) -> None:
-    found = with_document(plan_of(**plan), inventory, examined(components))
+    found = with_document(plan_of(**plan), inventory)
     assert (found.no_shadow, found.by_aws) == (obstacle, False)
 
 
 @pytest.mark.parametrize("instance_type", ["t3.small", "t3a.medium", "m5.large", "t4g.micro", "xt3.nano"])
 def test_other_types_of_servers_are_no_obstacle(instance_type: str) -> None:
-    found = with_document(plan_of(source=a_source(instance_type)), an_inventory(None, None), examined("2.3.1"))
+    found = with_document(plan_of(source=a_source(instance_type)), an_inventory(None, None, installed("2.3.1")))
     assert found.by_aws
 
 
 @pytest.mark.parametrize(
     ("seen", "why"),
     [
-        (examined("2.5.1", "awsComponents"), "awsComponents: Access denied"),
-        (examined("of no version"), "no version"),
+        ({"values": [], "why": "awsComponents: Access denied"}, "awsComponents: Access denied"),
+        (installed("of no version"), "no version"),
     ],
 )
-def test_what_nobody_knows_of_the_components_is_a_note(seen: Examination, why: str) -> None:
-    plan = with_document(plan_of(), an_inventory(), seen)
+def test_what_nobody_knows_of_the_components_is_a_note(seen: dict[str, Any], why: str) -> None:
+    plan = with_document(plan_of(), an_inventory(components=seen))
     words = f"whether AwsVssComponents are installed, and new enough, is not known: {why}"
     assert (plan.by_aws, plan.notes) == (True, [BY_AWS, words])
 

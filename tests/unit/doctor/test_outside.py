@@ -7,13 +7,14 @@ import pytest
 from quiesce.doctor.findings import LEVELS, SCRIPTS_UP, Finding, bad, best_of, good, levels_of, note, unknown
 from quiesce.doctor.outside import Outside, Way, found_outside
 from quiesce.guest.agent import Agent
+from quiesce.points.parts import Device
 
 AGENT = Agent(online=True, version="3.3.3572.0", platform="Windows", windows="Windows Server 2022")
 PROFILE = "arn:aws:iam::123456789012:instance-profile/web"
 OUT = Way(routes_out=True)
-WELL = Outside(
-    "i-0123456789abcdef0", "WEB", "running", "Windows", volumes=2, profile=PROFILE, metadata=True, way=OUT, agent=AGENT
-)
+DEVICES = (Device(volume_id="vol-0aaaaaaaaaaaaaaa0", device="/dev/sda1"),)
+SERVER = "i-0123456789abcdef0"
+WELL = Outside(SERVER, "WEB", "running", "Windows", DEVICES, profile=PROFILE, metadata=True, way=OUT, agent=AGENT)
 ENDPOINTS = frozenset({"ssm", "ssmmessages"})
 
 
@@ -44,7 +45,7 @@ def test_of_a_server_that_lacks_nothing_only_the_rights_for_awss_vss_are_not_kno
         (replace(WELL, metadata=False), "metadata options", "bad"),
         (replace(WELL, metadata=None), "metadata options", "unknown"),
         (replace(WELL, platform="Linux/UNIX"), "platform", "bad"),
-        (replace(WELL, volumes=0), "volumes", "bad"),
+        (replace(WELL, devices=()), "volumes", "bad"),
         (replace(WELL, state="pending"), "server", "bad"),
         (replace(WELL, way=None), "ways", "unknown"),
     ],

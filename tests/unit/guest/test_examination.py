@@ -7,7 +7,8 @@ import pytest
 
 from quiesce.errors import AnswerUnreadable
 from quiesce.guest.answers import Answer
-from quiesce.guest.examination import AwsComponents, examination_of, writers_in
+from quiesce.guest.examination import examination_of, writers_in
+from quiesce.guest.inventory import AwsComponents
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from sandbox.windows.answers import line_of
 from sandbox.windows.customer_scripts import CustomerScripts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quiesce.backup.drives import LOW_BYTES, remarks, with_drives
+from quiesce.backup.drives import remarks, with_drives
 from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer
 from quiesce.guest.inventory import inventory_of
@@ -89,12 +89,6 @@ def test_a_drive_on_an_excluded_volume_is_known():
 def test_where_no_disk_says_which_volume_it_is_none_is_called_foreign():
     on_xen = [Drive("C:", volume_guid("c"), 0, "0001"), Drive("D:", volume_guid("d"), 1, None)]
     assert remarks(the_volumes(), [], an_inventory(*on_xen)) == []
-
-
-@pytest.mark.parametrize(("free", "low"), [(LOW_BYTES - 1, True), (LOW_BYTES, False), (None, False)])
-def test_little_room_for_the_sessions_files_is_told(free, low):
-    notes = remarks(the_volumes(), [], an_inventory(*on_nitro(C=ROOT_ID), programDataFreeBytes=free))
-    assert [("511 MiB free" in note) for note in notes] == ([True] if low else [])
 
 
 def test_a_server_that_refuses_has_its_words():

@@ -60,11 +60,15 @@ COMMANDS: Mapping[str, Command] = {
     "New-Item": Command("ItemType Path", "Force", required="ItemType Path", why="a path without its name is ambiguous"),
     "New-Object": Command(positional=2),
     "Remove-Item": Command("LiteralPath", "Recurse Force", required="LiteralPath", why=_LITERAL),
+    "Set-CimInstance": Command("InputObject Property OperationTimeoutSec", required="OperationTimeoutSec", why=_CIM),
+    "Set-Service": Command("Name StartupType", required="Name StartupType", why="it would change something else"),
     "Set-StrictMode": Command("Version", required="Version", why="StrictMode without a version is an error"),
     "Select-Object": Command("First Property"),
     "Add-Member": Command("NotePropertyName NotePropertyValue", "Force"),
     "Sort-Object": Command("Property", "Unique Descending"),
+    "Start-Service": Command("Name", required="Name", why="a display name is localised"),
     "Start-Sleep": Command("Milliseconds Seconds"),
+    "Stop-Service": Command("Name", "Force", required="Name Force", why="a service that others need would stay"),
     "Test-Path": Command("LiteralPath PathType", required="LiteralPath", why=_LITERAL),
     "Where-Object": Command(positional=1),
 }
@@ -143,6 +147,7 @@ TYPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "string": {},
     "Text.Encoding": {"ASCII": (0,), "GetEncoding": (1,), "Unicode": (0,)},
     "uint32": {},
+    "uint64": {},
     "UnauthorizedAccessException": {},
 }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.items import Items
-from quiesce.doctor.findings import Diagnosis
+from quiesce.doctor.diagnosis import Diagnosis
 from quiesce.doctor.state import Item, Latest, Summary
 from quiesce.errors import AwsUnavailable
 

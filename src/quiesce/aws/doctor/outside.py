@@ -2,19 +2,24 @@
 
 from typing import TYPE_CHECKING, Any
 
+from quiesce import tags
 from quiesce.aws.clients import repeatable
 from quiesce.aws.servers import describe_server
 from quiesce.aws.ssm import Guest
 from quiesce.aws.surroundings import target_of
 from quiesce.doctor.outside import Outside, Way
 from quiesce.errors import ServerRefused
+from quiesce.points.parts import Device
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
-def look_outside(client: "EC2Client", guest: Guest) -> Outside:
-    """Return a server from outside; one that EC2 does not know has no state."""
+def look_outside(client: "EC2Client", guest: Guest, may_be_changed: str) -> Outside:
+    """Return a server from outside; one that EC2 does not know has no state.
+
+    ``may_be_changed`` is the value of the tag of that name on servers whose owners allow a fix.
+    """
     try:
         instance = describe_server(client, guest.instance_id, client.meta.region_name)
     except ServerRefused:
@@ -26,11 +31,12 @@ def look_outside(client: "EC2Client", guest: Guest) -> Outside:
         name=instance.tags.get("Name", ""),
         state=instance.state,
         platform=instance.platform,
-        volumes=len(instance.devices),
+        devices=tuple(Device(volume_id=volume, device=name) for volume, name in instance.devices.items()),
         profile=source.instance_profile_arn or "",
         metadata=None if endpoint is None else endpoint == "enabled",
         way=_way(client, source.vpc_id, source.subnet_id) if source.vpc_id and source.subnet_id else None,
         agent=guest.describe_agent(),
+        may_be_changed=instance.tags.get(tags.MAY_BE_CHANGED) == may_be_changed,
     )
 
 

@@ -11,11 +11,11 @@ from quiesce.backup.planning import with_document, without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import AttachedVolume, joined
+from quiesce.doctor.inventoried import words_before
 from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, GuestRefused
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
-from quiesce.guest.examination import examination_of
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.package import pack
 from quiesce.guest.scripts import Stage, choose, places
@@ -69,11 +69,7 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) 
 def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     """Add the server's inventory; a server that can't report one is backed up all the same."""
     parameters = inventory_parameters(plan)
-    if plan.settings.aws_vss:
-        # It answers with the inventory, too.
-        answer = guest.ask("examine", parameters, patience.INVENTORY_PATIENCE)
-    else:
-        answer = guest.ask("inventory", parameters, patience.INVENTORY_PATIENCE)
+    answer = guest.ask("inventory", parameters, patience.INVENTORY_PATIENCE)
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
         words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
@@ -86,12 +82,14 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     found = {"windows": windows, "notes": notes, "overdue": [str(each) for each in overdue]}
     known = with_servers_files(plan.model_copy(update=found), inventory)
     if plan.settings.aws_vss:
-        known = with_document(known, inventory, examination_of(answer))
+        known = with_document(known, inventory)
     if plan.settings.disk_shadow:
         shadow = plan_shadow_copies(known, inventory, looked.writers)
         update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*known.notes, *shadow.notes]}
         known = joined(known.model_copy(update=update), looked.attached, shadow.joining)
-    return known.model_copy(update={"volumes": with_drives(known.volumes, inventory)})
+    copied = [volume.volume_guid for volume in known.shadow.volumes] if known.shadow else []
+    notes = [*known.notes, *words_before(inventory, known.settings, copied)]
+    return known.model_copy(update={"notes": notes, "volumes": with_drives(known.volumes, inventory)})
 
 
 def _staged(guest: Guest, bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> Plan:

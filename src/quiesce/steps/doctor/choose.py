@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quiesce.aws.bucket import Bucket
+from quiesce.aws.doctor.fixes import Fixes
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
 from quiesce.aws.servers import find_candidates
 from quiesce.doctor.findings import Level
@@ -34,16 +35,19 @@ class Chooser:
     ec2: "EC2Client"
     bucket: Bucket
     in_force: PoliciesInForce
+    fixes: Fixes
 
     def choose(self, request: DoctorRequest) -> Chosen:
         """Return the servers to examine.
 
         Raises:
-            DoctorRefused: no server has the tags, or there are more than 10,000.
+            DoctorRefused: no server has the tags, there are more than 10,000, or there is no fix of this id.
             PolicyRefused: the policy is not usable.
         """
         if request.instance_id:
             return Chosen([Item(server=request.instance_id)], [])
+        if request.undo:
+            return Chosen(self._fixed(request.undo), [])
         candidates, unread = find_candidates(self.ec2), list[str]()
         if request.tags:
             items = [Item(server=each.instance_id) for each in _tagged(candidates, request.tags)]
@@ -57,6 +61,13 @@ class Chooser:
             problem = f"{request.words} means {len(items)} servers, more than {MOST_TARGETS}"
             raise DoctorRefused("tags" if request.tags else "policy", problem, "ask for fewer at once")
         return Chosen(items, unread)
+
+    def _fixed(self, fix_id: str) -> list[Item]:
+        items = [Item(server=fix.instance_id) for fix in self.fixes.of(fix_id)]
+        if not items:
+            remedy = "write the name of the execution that fixed something: its output has it as 'fix'"
+            raise DoctorRefused("undo", f"there is no fix {fix_id}", remedy)
+        return items
 
     def _policies(self, request: DoctorRequest) -> tuple[list[Policy], list[str]]:
         if request.policy:

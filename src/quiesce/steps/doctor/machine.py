@@ -1,16 +1,16 @@
-"""The doctor machine: every state is one step of one function: list, examine, give up and tell. Nothing is changed."""
+"""The doctor machine's states that look: list, examine, give up and tell, each a step of one function."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.bucket import Bucket
+from quiesce.aws.doctor.fixes import Fixes
 from quiesce.aws.doctor.kept import Kept
 from quiesce.aws.doctor.outside import look_outside
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
 from quiesce.aws.ssm import Guest
 from quiesce.clock import Clock
-from quiesce.doctor.diagnosis import diagnose, given_up
-from quiesce.doctor.findings import Diagnosis
+from quiesce.doctor.diagnosis import Diagnosis, diagnose, given_up
 from quiesce.doctor.inside import Asked
 from quiesce.doctor.outside import Outside
 from quiesce.doctor.state import DoctorState, Examined, Listed
@@ -20,7 +20,7 @@ from quiesce.guest.documents import Documents
 from quiesce.guest.examination import examination_of
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.patience import EXAMINE_PATIENCE
-from quiesce.settings import Settings
+from quiesce.settings import DoctorSettings
 from quiesce.steps.doctor.choose import Chooser
 from quiesce.steps.doctor.tell import Teller
 from quiesce.telemetry import begin, logger
@@ -42,7 +42,7 @@ class DoctorStep:
     s3: "S3Client"
     sns: "SNSClient"
     dynamodb: "DynamoDBClient"
-    settings: Settings
+    settings: DoctorSettings
     clock: Clock
 
     def take(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,8 @@ class DoctorStep:
                 cause = cause_of(state.failure) if state.failure else Cause("an error", "nothing says which")
                 return self._keep(given_up(state.server, cause, self.clock.now(), state.execution.id))
             case "tell":
-                return Teller(self.sns, self._kept, self.settings.topic_arn).tell(state, self.clock.now())
+                teller = Teller(self.sns, self._kept, self._fixes, self.settings.topic_arn)
+                return teller.tell(state, self.clock.now())
 
     def _keep(self, diagnosis: Diagnosis) -> Examined:
         self._kept.keep(diagnosis)
@@ -84,9 +85,9 @@ class DoctorStep:
 
     def _examine(self, state: DoctorState) -> Diagnosis:
         guest = Guest(self.ssm, self._documents, state.server, self.clock)
-        outside = look_outside(self.ec2, guest)
+        outside = look_outside(self.ec2, guest, self.settings.may_be_changed)
         asked = self._ask(guest, outside)
-        return diagnose(outside, asked, self.clock.now(), state.execution.id)
+        return diagnose(outside, asked, self.clock.now(), state.execution.id, self.settings.profile)
 
     def _ask(self, guest: Guest, outside: Outside) -> Asked:
         """Ask the server itself, if something is there to answer."""
@@ -120,7 +121,12 @@ class DoctorStep:
 
     @property
     def _chooser(self) -> Chooser:
-        return Chooser(self.ec2, self._bucket, PoliciesInForce(self.dynamodb, self.settings.table_name))
+        in_force = PoliciesInForce(self.dynamodb, self.settings.table_name)
+        return Chooser(self.ec2, self._bucket, in_force, self._fixes)
+
+    @property
+    def _fixes(self) -> Fixes:
+        return Fixes(self._bucket, self.dynamodb, self.settings.table_name)
 
     @property
     def _bucket(self) -> Bucket:

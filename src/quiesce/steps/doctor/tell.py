@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from quiesce.aws import topic
+from quiesce.aws.doctor.fixes import Fixes
 from quiesce.aws.doctor.kept import Kept
 from quiesce.doctor.findings import LEVELS
+from quiesce.doctor.fix import Fix
 from quiesce.doctor.state import DoctorState, Item, Latest, Summary, Told
 from quiesce.doctor.telling import SUBJECT, TOLD, below, mail_text
 from quiesce.executions import cause_of
@@ -15,6 +17,8 @@ from quiesce.executions import cause_of
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
+# So that the output stays below Step Functions' 256 KiB; the rest is in the bucket.
+TOLD_CHANGES = 200
 # A server that nobody has examined for so long is gone, or in no policy any more.
 FORGOTTEN = timedelta(days=30)
 
@@ -25,6 +29,7 @@ class Teller:
 
     sns: "SNSClient"
     kept: Kept
+    fixes: Fixes
     topic_arn: str
 
     def tell(self, state: DoctorState, now: datetime) -> Told:
@@ -42,7 +47,7 @@ class Teller:
         lacking = below(items, new)
         self._tell(items, lacking, found, place)
         mine = [new[item.server] for item in items if item.server in new]
-        asked = state.request.instance_id
+        asked, fixes = state.request.instance_id, self._fixes(state.fix_id)
         return Told(
             servers=len(items),
             ready={level: sum(each.ready[level] == "yes" for each in mine) for level in LEVELS},
@@ -50,7 +55,12 @@ class Teller:
             problems=_problems(state, items, new)[:TOLD],
             place=place,
             diagnosis=self.kept.diagnosis(asked) if asked in new and asked else None,
+            fix=state.fix_id if fixes else "",
+            changes=[line for fix in fixes for line in fix.told][:TOLD_CHANGES],
         )
+
+    def _fixes(self, fix_id: str) -> list[Fix]:
+        return self.fixes.of(fix_id) if fix_id else []
 
     def _tell(
         self, items: Sequence[Item], lacking: Mapping[str, str], found: Mapping[str, Summary], place: str
