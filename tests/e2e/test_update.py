@@ -11,10 +11,11 @@ from tests.support.project import resources
 
 STACK, SECOND, THIRD = "updated", "of the second deployment", "of the third deployment"
 WITH_SCRIPTS = {"vss": "off", "scripts": {"from": "bucket"}}
-# Where the template's documents come from, such as guest/act.yaml.
+# Where the template's documents of the guest come from, such as guest/act.yaml.
 DOCUMENTS = [
-    document["Properties"]["Content"]["Fn::Transform"]["Parameters"]["Location"]
+    content["Fn::Transform"]["Parameters"]["Location"]
     for document in resources("AWS::SSM::Document").values()
+    if "Fn::Transform" in (content := document["Properties"]["Content"])
 ]
 
 
