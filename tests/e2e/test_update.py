@@ -70,8 +70,9 @@ def guests(aws, product):
 
 
 def versions(aws):
-    """The number of versions, and the default, of each of the stack's documents."""
-    documents = {name: d for name, d in aws.run_command.documents.items() if name.startswith(STACK)}
+    """The number of versions, and the default, of each of the stack's documents of the guest."""
+    kinds = tuple(f"{STACK}-{kind}" for kind in ("LookDocument", "ActDocument", "MendDocument"))
+    documents = {name: d for name, d in aws.run_command.documents.items() if name.startswith(kinds)}
     return {(len(document.made), document.default) for document in documents.values()}
 
 
