@@ -18,7 +18,8 @@ from quiesce_cli.screen import Screen
 
 from quiesce.points.record import SnapshotRecord
 from quiesce.posture.state import POSTURE_KEY, LeftOver, Posture, Unprotected
-from sandbox.executions import until
+from sandbox.executions import until, wait_for
+from sandbox.windows.examination import DISABLED
 from tests.support.command_line import COMMANDS, type_command
 from tests.support.deployment import deploy
 from tests.support.factories.run import NOW, a_record, a_volume
@@ -303,6 +304,21 @@ def test_an_alarm_that_is_on_is_not_good_in_status_and_doctor(aws, two):
     assert name in status.out
     assert "a server thawed by itself before quiesce asked it to" in doctor.out
     assert type_here("status").code == 0
+
+
+def test_doctor_ends_with_what_the_stacks_own_doctor_found_last(aws, two, morning):
+    lacking, well = two
+    targets = ", ".join(f"{{instance_id: {server.instance_id}}}" for server in two)
+    morning.put("policies/app.yaml", f"name: app\ntargets: [{targets}]\n")
+    lacking.windows.guest.condition.services["VSS"] = DISABLED
+    start = aws.client("stepfunctions").start_execution
+    machine, asked = morning.outputs["DoctorMachineArn"], json.dumps({"policy": "app"})
+    assert wait_for(aws, start(stateMachineArn=machine, input=asked)["executionArn"])["status"] == "SUCCEEDED"
+    bad, good = [each for each in type_here("doctor --json").data["checks"] if each["name"] == "ready"]
+    assert (bad["good"], good["good"]) == (False, True)
+    assert bad["words"] == f"{lacking.name} {lacking.instance_id}: policy app wants vss, and it lacks: service VSS"
+    assert bad["remedy"].startswith("allow it by the tag quiesce:may-be-changed, then start the doctor")
+    assert (good["words"], well.name) == ("servers ready for what policies want: 1", "SQL07")
 
 
 def test_the_overview_and_a_runs_page_are_files_to_open(two, morning, tmp_path, monkeypatch):

@@ -102,3 +102,26 @@ def test_a_server_without_the_tag_is_denied_by_iam(aws, quiesce, bare):
     assert outcome(ssm.send_command, DocumentName=quiesce.function_name("ActDocument"), **parameters) == (
         "AccessDeniedException"
     )
+
+
+@pytest.mark.usefixtures("set_aside")
+def test_a_recovery_may_give_its_server_the_stacks_own_profile_and_no_other_role(aws, quiesce):
+    server, iam = aws.servers.add("SERVER1"), aws.client("iam")
+    record = json.loads(quiesce.back_up(server)["output"])
+    ours = quiesce.outputs["InstanceProfileArn"]
+    recovered = quiesce.recover(record, overrides={"instance_profile_arn": ours})
+    assert recovered["status"] == "SUCCEEDED", recovered
+    instance_id = json.loads(recovered["output"])["instance_id"]
+    [described] = aws.client("ec2").describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"]
+    assert described["IamInstanceProfile"]["Arn"] == ours
+    trust = {"Version": "2012-10-17", "Statement": []}
+    iam.create_role(RoleName="administrator", AssumeRolePolicyDocument=json.dumps(trust))
+    theirs = iam.create_instance_profile(InstanceProfileName="administrator")["InstanceProfile"]["Arn"]
+    iam.add_role_to_instance_profile(InstanceProfileName="administrator", RoleName="administrator")
+    try:
+        refused = quiesce.recover(record, overrides={"instance_profile_arn": theirs}, recovery_id="drill-2")
+    finally:
+        iam.remove_role_from_instance_profile(InstanceProfileName="administrator", RoleName="administrator")
+        iam.delete_instance_profile(InstanceProfileName="administrator")
+        iam.delete_role(RoleName="administrator")
+    assert (refused["status"], "iam:PassRole" in refused["cause"]) == ("FAILED", True), refused

@@ -15,6 +15,7 @@ GIVEN = {
     "EncryptionKey": KEY,
     "SubnetIds": "subnet-01234567,subnet-89abcdef",
     "SecurityGroupIds": "sg-01234567",
+    "ServerProfile": "yes",
 }
 
 

@@ -11,10 +11,11 @@ from tests.support.project import resources
 
 STACK, SECOND, THIRD = "updated", "of the second deployment", "of the third deployment"
 WITH_SCRIPTS = {"vss": "off", "scripts": {"from": "bucket"}}
-# Where the template's documents come from, such as guest/act.yaml.
+# Where the template's documents of the guest come from, such as guest/act.yaml.
 DOCUMENTS = [
-    document["Properties"]["Content"]["Fn::Transform"]["Parameters"]["Location"]
+    content["Fn::Transform"]["Parameters"]["Location"]
     for document in resources("AWS::SSM::Document").values()
+    if "Fn::Transform" in (content := document["Properties"]["Content"])
 ]
 
 
@@ -69,8 +70,9 @@ def guests(aws, product):
 
 
 def versions(aws):
-    """The number of versions, and the default, of each of the stack's documents."""
-    documents = {name: d for name, d in aws.run_command.documents.items() if name.startswith(STACK)}
+    """The number of versions, and the default, of each of the stack's documents of the guest."""
+    kinds = tuple(f"{STACK}-{kind}" for kind in ("LookDocument", "ActDocument", "MendDocument"))
+    documents = {name: d for name, d in aws.run_command.documents.items() if name.startswith(kinds)}
     return {(len(document.made), document.default) for document in documents.values()}
 
 

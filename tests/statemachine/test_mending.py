@@ -87,6 +87,14 @@ def test_undo_gives_back_all_that_the_fix_has_changed(machine, cloud, clock, all
     assert fix(machine, allowed, "fix-2").output["diagnosis"]["best"] == "vss"
 
 
+def test_components_that_were_old_come_back_in_their_version(machine, cloud, allowed):
+    allowed.windows.guest.condition.aws_components = "2.2.1.0"
+    fix(machine, allowed)
+    assert allowed.windows.guest.condition.aws_components == "2.5.1.0"
+    undo(machine)
+    assert allowed.windows.guest.condition.aws_components == "2.2.1.0"
+
+
 def test_without_fix_it_is_only_said_what_would_be_changed(machine, cloud, allowed):
     before = state_of(cloud, allowed)
     run = machine.examine({"instance_id": allowed.instance_id})
