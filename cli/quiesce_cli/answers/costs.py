@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from quiesce.points.record import Record
+from quiesce.prices import PRICES_OF, STORED_GIB_DOLLARS
 from quiesce.recovery.flaws import FoundSnapshot
-from quiesce_cli.answers.prices import CALLS, FREE, NOT_COUNTED, PRICES_OF, STORED_GIB_MONTH
+from quiesce_cli.answers.prices import CALLS, FREE, NOT_COUNTED
 from quiesce_cli.answers.shapes import Cost, Costs
 
 
@@ -39,7 +40,7 @@ def _stored(records: Sequence[Record], found: Mapping[str, FoundSnapshot]) -> li
                 sizes.setdefault(name, {}).setdefault(snapshot.volume_id, snapshot.size_gib)
     whole = {name: sum(volumes.values()) for name, volumes in sizes.items()}
     return [
-        Cost(what=name, count=gib, unit="GiB", dollars=round(gib * STORED_GIB_MONTH, 2))
+        Cost(what=name, count=gib, unit="GiB", dollars=round(gib * STORED_GIB_DOLLARS, 2))
         for name, gib in sorted(whole.items())
     ]
 
