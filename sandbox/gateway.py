@@ -126,12 +126,13 @@ class Sandbox:
         from sandbox.aws.keys import KEYS
         from sandbox.aws.recycle_bin import BIN
         from sandbox.aws.snapshot_copies import COPIES
+        from sandbox.aws.snapshot_tiers import TIERS
         from sandbox.aws.snapshot_use import LOCKS
         from sandbox.aws.snapshots import RULES
         from sandbox.aws.volumes import VOLUMES
 
         ec2_backends.reset()
-        for rules in (RULES, INSTANCES, VOLUMES, IMAGES, BIN, COPIES, KEYS, LOCKS):
+        for rules in (RULES, INSTANCES, VOLUMES, IMAGES, BIN, COPIES, KEYS, LOCKS, TIERS):
             rules.reset()
         self.servers.forget()
         self.direct_apis.reset()
@@ -165,6 +166,7 @@ class Sandbox:
             resource_rules,
             scheduler,
             snapshot_copies,
+            snapshot_tiers,
             snapshot_use,
             snapshots,
             ssm,
@@ -175,8 +177,16 @@ class Sandbox:
         from sandbox.servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
-        parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin)
-        for part in (*parts, resource_rules, instance_profiles, cloudformation, nested_executions, distributed_map):
+        parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, snapshot_tiers)
+        for part in (
+            *parts,
+            recycle_bin,
+            resource_rules,
+            instance_profiles,
+            cloudformation,
+            nested_executions,
+            distributed_map,
+        ):
             part.install()
         self.decisions = iam.DecisionLog()
         iam.install(self.decisions)
