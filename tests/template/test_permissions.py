@@ -29,6 +29,7 @@ WITHOUT_RESOURCES = {
     "ec2:DescribeInstances",
     "ec2:DescribeVolumes",
     "ec2:DescribeSnapshots",
+    "ec2:DescribeSnapshotTierStatus",
     "ec2:DescribeInstanceStatus",
     "ec2:DescribeImages",
     "ec2:DescribeLockedSnapshots",

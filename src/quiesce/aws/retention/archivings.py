@@ -1,0 +1,58 @@
+"""What the runs' own items say of their recovery points' move into the archive.
+
+A move is begun by a write that fails where a recovery has the point, and is over, for whoever asks, by ``going_until``:
+a recovery that takes the point in between waits until then, and for what has begun.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from quiesce.aws.items import Items, Values
+from quiesce.points.listed import ListedPoint
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Archivings:
+    """These attributes of the runs' items in the stack's table; the caller passes all times, in UTC."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._items = Items(client, table)
+
+    def begin(self, point: ListedPoint, now: datetime, until: datetime) -> bool:
+        """Say that a recovery point's move is being asked for until a time; False if it is leased, or is being removed.
+
+        A repeated call is success.
+        """
+        condition = (
+            "attribute_exists(#record) AND attribute_not_exists(removing_at) AND #status = :status"
+            " AND (attribute_not_exists(leased_until) OR leased_until <= :time)"
+        )
+        change = "SET archiving_at = if_not_exists(archiving_at, :now), archive_going_until = :until"
+        values: Values = {":now": now.isoformat(), ":time": now, ":until": until, ":status": point.status}
+        return self._items.update(point.instance_id, f"run#{point.run_id}", change, condition, values)
+
+    def end(self, point: ListedPoint) -> None:
+        """Say that all of its moves have been asked for."""
+        key = point.instance_id, f"run#{point.run_id}"
+        self._items.update(*key, "REMOVE archive_going_until", "attribute_exists(#record)", {})
+
+    def keep_archived(self, point: ListedPoint, at: datetime) -> None:
+        """Keep since when the archive has all of its snapshots."""
+        key, values = (point.instance_id, f"run#{point.run_id}"), {":at": at.isoformat()}
+        self._items.update(*key, "SET archived_at = :at", "attribute_exists(#record)", values)
+
+    def keep_weighed(self, point: ListedPoint, now: datetime) -> None:
+        """Keep when the archive was found to cost more."""
+        key, values = (point.instance_id, f"run#{point.run_id}"), {":now": now.isoformat()}
+        self._items.update(*key, "SET archive_weighed_at = :now", "attribute_exists(#record)", values)
+
+    def going_until(self, instance_id: str, run_id: str) -> datetime | None:
+        """Return until when a recovery point's move may be asked for yet, None if nobody is at it."""
+        until = self._items.read(instance_id, f"run#{run_id}", "archive_going_until").get("archive_going_until")
+        return datetime.fromtimestamp(int(until), UTC) if until else None
+
+    def has_begun(self, instance_id: str, run_id: str) -> bool:
+        """Say whether a recovery point's move was ever begun."""
+        return bool(self._items.read(instance_id, f"run#{run_id}", "archiving_at"))
