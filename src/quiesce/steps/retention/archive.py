@@ -129,7 +129,8 @@ class Archiver:
         """
         lists = OwnBlocks(self.ebs, Allowance(remaining_ms, LIST_CALLS, LIST_CALLS))
         raw = {i: each for i, each in mine.items() if not each.built_for}
-        others = of_volumes(self.ec2, sorted({each.volume_id for each in raw.values()}))
+        found = of_volumes(self.ec2, sorted({each.volume_id for each in raw.values()}))
+        others = {i: each for i, each in found.items() if i not in mine}
         sizes = []
         for snapshot_id, each in mine.items():
             if each.built_for:

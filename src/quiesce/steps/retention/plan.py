@@ -86,7 +86,7 @@ class Planner:
         """
         groups, texts, archives = [], [], False
         for planned in self.plans(instance_id, request, now):
-            plan, to_archive = planned.plan, planned.to_archive(now)
+            plan, to_archive = planned.plan, [] if request.remove else planned.to_archive(now)
             archives = archives or bool(to_archive)
             text = describe(plan, planned.rule, to_archive)
             key = plan_key(plan.group.instance_id, plan.group.policy)
