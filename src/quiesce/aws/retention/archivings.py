@@ -5,13 +5,20 @@ a recovery that takes the point in between waits until then, and for what has be
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quiesce.aws.items import Items, Values
 from quiesce.points.listed import ListedPoint
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Archiving(NamedTuple):
+    """Whether a recovery point's move was ever begun, and until when it may yet be asked for; None if nobody does."""
+
+    has_begun: bool
+    going_until: datetime | None
 
 
 class Archivings:
@@ -48,11 +55,8 @@ class Archivings:
         key, values = (point.instance_id, f"run#{point.run_id}"), {":now": now.isoformat()}
         self._items.update(*key, "SET archive_weighed_at = :now", "attribute_exists(#record)", values)
 
-    def going_until(self, instance_id: str, run_id: str) -> datetime | None:
-        """Return until when a recovery point's move may be asked for yet, None if nobody is at it."""
-        until = self._items.read(instance_id, f"run#{run_id}", "archive_going_until").get("archive_going_until")
-        return datetime.fromtimestamp(int(until), UTC) if until else None
-
-    def has_begun(self, instance_id: str, run_id: str) -> bool:
-        """Say whether a recovery point's move was ever begun."""
-        return bool(self._items.read(instance_id, f"run#{run_id}", "archiving_at"))
+    def of_point(self, instance_id: str, run_id: str) -> Archiving:
+        """Return whether a recovery point's move was begun."""
+        item = self._items.read(instance_id, f"run#{run_id}", "archiving_at", "archive_going_until")
+        until = item.get("archive_going_until")
+        return Archiving("archiving_at" in item, datetime.fromtimestamp(int(until), UTC) if until else None)
