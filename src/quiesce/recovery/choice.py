@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
+from quiesce.points.restoring import hours_of
 from quiesce.recovery.flaws import FoundSnapshot, archived_of, flaws_of_point, flaws_of_run, told
 from quiesce.recovery.input import RecoveryRequest
-from quiesce.recovery.restoring import hours_of
 from quiesce.recovery.servers import full_name
 
 # So many recovery points keep a message readable.

@@ -8,8 +8,8 @@ from quiesce.errors import RecoveryRefused
 from quiesce.executions import Crossing
 from quiesce.points.parts import Consistency, Source, Volume
 from quiesce.points.point import PointBuilt, PointSnapshot, RecoveryPoint
+from quiesce.points.restoring import Restoring
 from quiesce.recovery.input import RecoveryRequest
-from quiesce.recovery.restoring import Restoring
 from quiesce.recovery.reverting import NOT_BUILT, FromBackup, build_request, consistent_copies
 from quiesce.revert.look import Looked
 from quiesce.revert.request import RevertRequest

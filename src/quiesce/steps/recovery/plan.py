@@ -14,6 +14,7 @@ from quiesce.aws.recovery_looks import find_subnets, look, try_changes
 from quiesce.aws.surroundings import look_around, type_limits
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
+from quiesce.points.restoring import NEEDED, Restoring
 from quiesce.recovery.choice import shortened
 from quiesce.recovery.describing import describe
 from quiesce.recovery.flaws import FoundSnapshot
@@ -21,7 +22,6 @@ from quiesce.recovery.input import ID_PATTERN, RecoveryRequest, id_of, read_reco
 from quiesce.recovery.instants import instants, standing
 from quiesce.recovery.obstacles import choose_subnet, obstacles
 from quiesce.recovery.plan import RecoveryPlan, decide
-from quiesce.recovery.restoring import NEEDED, Restoring, restoring
 from quiesce.recovery.reverting import FromBackup, from_backup
 from quiesce.recovery.state import Planned, RecoveryState
 from quiesce.recovery.surroundings import awaits_status_checks, notes_around, problems_around
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 # Longer than the recover machine may look; a test compares them.
 LOOK_LEASE = timedelta(hours=3)
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,9 @@ class Planner:
         if any(snapshot_id not in found for snapshot_id in plan.needed_snapshots):
             return None
         waits = self.restorer.waits_for(plan)
-        sizes = {volume.snapshot_id: volume.size_gib for volume in plan.volumes}
-        return restoring(waits, found, sizes) if waits else None
+        # Where EC2 names no size in full, it is at most the volume's.
+        gib = sum(found[v.snapshot_id].full_bytes / GIB or v.size_gib for v in plan.volumes if v.snapshot_id in waits)
+        return Restoring(snapshot_ids=waits, gib=round(gib, 3)) if waits else None
 
     def _lease(self, instance_id: str, run_id: str, recovery_id: str, request: RecoveryRequest) -> None:
         """Keep the recovery point from being removed until the recovery has ended, before anything of it is read.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from quiesce.aws.point_looks import find_snapshots
 from quiesce.aws.retention.archivings import Archivings
 from quiesce.aws.retention.points import Points
-from quiesce.aws.snapshot_tiers import RESTORING, restore, running, tiers
+from quiesce.aws.retention.tiers import RESTORING, restore, running, tiers
 from quiesce.errors import NotReady, RecoveryRefused
+from quiesce.points.restoring import NEEDED, RESTORED_DAYS
 from quiesce.points.tier import RESTORES_AT_ONCE, Tier
 from quiesce.recovery.plan import RecoveryPlan
-from quiesce.recovery.restoring import NEEDED, RESTORED_DAYS
 from quiesce.recovery.state import RecoveryState, Restored
 from quiesce.telemetry import logger
 

@@ -9,8 +9,8 @@ from quiesce.aws.retention.archivings import Archivings
 from quiesce.aws.retention.looks import of_volumes
 from quiesce.aws.retention.outcomes import Outcomes
 from quiesce.aws.retention.own_blocks import OwnBlocks
+from quiesce.aws.retention.tiers import ARCHIVING, archive, running, tiers
 from quiesce.aws.snapshot_blocks import Allowance
-from quiesce.aws.snapshot_tiers import ARCHIVING, archive, running, tiers
 from quiesce.disks.raw import NotRead
 from quiesce.points.tier import Tier
 from quiesce.retention.archiving import GIB, Size, Weighed, neighbours, weigh

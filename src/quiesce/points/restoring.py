@@ -1,20 +1,17 @@
 """What a recovery first has EBS restore from the archive, how long that takes and what it costs. Pure."""
 
 import math
-from collections.abc import Mapping
 from datetime import timedelta
 
 from quiesce.executions import Crossing
 from quiesce.points.tier import RESTORE_HOURS, RESTORES_AT_ONCE
 from quiesce.prices import DAYS_OF_A_MONTH, RESTORED_GIB_DOLLARS, STORED_GIB_DOLLARS
-from quiesce.recovery.flaws import FoundSnapshot
 
 # For so many days a snapshot is restored. EBS does not say whether its own time counts; whatever is left of them when
 # it is there has to be enough for the rest of a recovery, else they are asked for once more.
 RESTORED_DAYS = 4
 # Longer than all of a recovery but its restore; a test compares them.
 NEEDED = timedelta(hours=26)
-GIB = 2**30
 
 
 class Restoring(Crossing):
@@ -46,17 +43,3 @@ class Restoring(Crossing):
 def hours_of(snapshots: int) -> int:
     """Return within how many hours EBS restores so many snapshots."""
     return math.ceil(snapshots / RESTORES_AT_ONCE) * RESTORE_HOURS
-
-
-def restoring(snapshot_ids: list[str], found: Mapping[str, FoundSnapshot], sizes: Mapping[str, int]) -> Restoring:
-    """Return what is to be restored.
-
-    Args:
-        snapshot_ids: those that are archived.
-        found: as EC2 describes them.
-        sizes: of their volumes, in GiB: where EC2 names no size in full, it is at most that.
-    """
-    gib = sum(
-        found[i].full_bytes / GIB if i in found and found[i].full_bytes else sizes.get(i, 0) for i in snapshot_ids
-    )
-    return Restoring(snapshot_ids=snapshot_ids, gib=round(gib, 3))
