@@ -316,10 +316,8 @@ def test_what_is_built_as_of_the_shadow_copies_is_read_after_the_restore(backed_
     assert "application-consistent, as of the shadow copies" in run.output["consistency"]
 
 
-def test_what_the_backup_built_is_restored_and_used_and_its_raw_snapshots_are_left_in_the_archive(
-    machine, cloud, torn_shop
-):
-    policy = a_policy(torn_shop.instance_id, name="orders", defaults={"vss": {}, "revert": "at-backup"})
+def test_what_the_backup_built_is_restored_and_used_and_its_raw_snapshots_stay_archived(machine, cloud, torn_shop):
+    policy = a_policy(torn_shop.instance_id, name="orders", vss={}, defaults={"revert": "at-backup"})
     ended = machine.start({"policy": cloud.put_policy(policy), "instance_id": torn_shop.instance_id})
     record = ended.output
     shop = BackedShop(cloud, machine, torn_shop, record)
