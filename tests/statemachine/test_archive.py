@@ -89,6 +89,7 @@ def test_old_months_are_archived_once_with_all_of_their_snapshots(year):
     second = pass_a_day(year)
     assert (second["archived"], second["problems"], second["notes"]) == (3, [], [])
     assert archived(year) == set(year.made[:3]) == kept(year, "archived_at")
+    assert [bool(year.record(night)["archived_at"]) for night in year.made] == [True] * 3 + [False] * 2
     calls = len(year.machine.wire.sent)
     assert pass_a_day(year)["archived"] == 0
     assert not {"ec2:ModifySnapshotTier", "ec2:DescribeSnapshotTierStatus", "ebs:ListChangedBlocks"} & {
@@ -251,7 +252,7 @@ def test_what_ebs_could_not_archive_is_told_and_tried_again(year):
 
 FAULTS = [
     (call, fault)
-    for call in ("ec2:ModifySnapshotTier", "ec2:DescribeSnapshotTierStatus", "dynamodb:UpdateItem", "dynamodb:PutItem")
+    for call in ("ec2:ModifySnapshotTier", "ec2:DescribeSnapshotTierStatus", "dynamodb:UpdateItem", "s3:PutObject")
     for fault in (answer_lost, dies_before, dies_after)
 ]
 

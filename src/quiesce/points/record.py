@@ -105,5 +105,6 @@ class Record(Crossing):
     execution: str
     started_by: str = ""
     record: str
+    archived_at: datetime | None = None
     removed_at: datetime | None = None
     removed_because: str = ""

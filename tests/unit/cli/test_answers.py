@@ -147,6 +147,17 @@ def test_a_volume_is_counted_once_in_store_and_a_gone_snapshot_not_at_all() -> N
     assert counted.not_counted
 
 
+def test_what_is_archived_is_there_with_its_hours_and_is_counted_in_full_by_the_archives_price() -> None:
+    archived = {snapshot_id(0): FoundSnapshot("completed", "archive", full_bytes=2 * 2**30, was_archived=True)}
+    [point] = shapes([a_point("a")], archived)
+    assert (point.there, point.flaw, point.archived) == (True, "", 1)
+    assert point.recover
+    [cost] = costs([a_point("a")], archived).stored
+    assert (cost.what, cost.count, cost.dollars) == ("in the archive", 2.0, 0.03)
+    [bound] = costs([a_point("a")], {snapshot_id(0): FoundSnapshot("completed", "archive", was_archived=True)}).stored
+    assert bound.count == 8
+
+
 def test_two_starts_in_one_second_have_two_names_that_every_place_accepts() -> None:
     first, second = (name_of_start("p" * 40, NOW) for _ in range(2))
     assert first != second

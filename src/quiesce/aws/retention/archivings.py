@@ -7,8 +7,11 @@ a recovery that takes the point in between waits until then, and for what has be
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import ValidationError
+
 from quiesce.aws.items import Items, Values
 from quiesce.points.listed import ListedPoint
+from quiesce.points.record import Record
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,10 +48,20 @@ class Archivings:
         key = point.instance_id, f"run#{point.run_id}"
         self._items.update(*key, "REMOVE archive_going_until", "attribute_exists(#record)", {})
 
-    def keep_archived(self, point: ListedPoint, at: datetime) -> None:
-        """Keep since when the archive has all of its snapshots."""
-        key, values = (point.instance_id, f"run#{point.run_id}"), {":at": at.isoformat()}
-        self._items.update(*key, "SET archived_at = :at", "attribute_exists(#record)", values)
+    def archived(self, point: ListedPoint, at: datetime) -> Record | None:
+        """Return a run's record with the time since when the archive has its snapshots, None if it can't be read."""
+        text = self._items.read(point.instance_id, f"run#{point.run_id}", "record").get("record", "")
+        try:
+            return Record.model_validate_json(text).model_copy(update={"archived_at": at})
+        except ValidationError:
+            return None
+
+    def keep_archived(self, point: ListedPoint, record: Record | None, at: datetime) -> None:
+        """Keep since when the archive has all of its snapshots, with the changed record."""
+        change, values = "SET archived_at = :at", {":at": at.isoformat()}
+        if record is not None:
+            change, values = f"{change}, #record = :record", {**values, ":record": record.model_dump_json()}
+        self._items.update(point.instance_id, f"run#{point.run_id}", change, "attribute_exists(#record)", values)
 
     def keep_weighed(self, point: ListedPoint, now: datetime) -> None:
         """Keep when the archive was found to cost more."""

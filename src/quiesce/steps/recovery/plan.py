@@ -71,8 +71,8 @@ class Planner:
             is_made = _is_made(self.ec2, kept, self.settings.stack_name)
             if not is_made:
                 self._lease(kept.from_instance_id, kept.recovery_point, recovery_id, request)
-            waits = [] if is_made else self.restorer.waits_for(kept)
-            return _planned(kept, [], is_made=is_made, waits=bool(waits)).model_copy(update={"goes_on": True})
+            waits = not is_made and bool(self.restorer.waits_for(kept))
+            return _planned(kept, [], is_made=is_made, waits=waits).model_copy(update={"goes_on": True})
         decided, problems = self._decide(recovery_id, request)
         if request.mode == "instance":
             if problems:
@@ -122,7 +122,7 @@ class Planner:
         """Return what has to be restored first, None if nothing does; with a snapshot that is gone nothing is."""
         if any(snapshot_id not in found for snapshot_id in plan.needed_snapshots):
             return None
-        waits = self.restorer.waits_for(plan)
+        waits = list(self.restorer.waits_for(plan))
         # Where EC2 names no size in full, it is at most the volume's.
         gib = sum(found[v.snapshot_id].full_bytes / GIB or v.size_gib for v in plan.volumes if v.snapshot_id in waits)
         return Restoring(snapshot_ids=waits, gib=round(gib, 3)) if waits else None

@@ -38,17 +38,17 @@ class Restorer:
     archivings: Archivings
     now: datetime
 
-    def waits_for(self, plan: RecoveryPlan) -> list[str]:
-        """Return the snapshots of a plan that can't be used as they are until the recovery has ended."""
+    def waits_for(self, plan: RecoveryPlan) -> dict[str, Tier]:
+        """Return the tiers of those snapshots of a plan that can't be used until the recovery has ended."""
         needed = plan.needed_snapshots
         archiving = self.archivings.of_point(plan.from_instance_id, plan.recovery_point)
         if archiving.going_until and archiving.going_until > self.now:
-            return needed
+            return tiers(self.ec2, needed)
         described = find_snapshots(self.ec2, needed)
         if not archiving.has_begun and not any(each.was_archived for each in described.values()):
-            return []
+            return {}
         found = tiers(self.ec2, needed)
-        return [i for i in needed if not found[i].is_usable_until(self.now + NEEDED)]
+        return {i: tier for i, tier in found.items() if not tier.is_usable_until(self.now + NEEDED)}
 
     def restore(self, state: RecoveryState) -> Restored:
         """Ask for what is not restored yet, of what nobody else asked for, and hold the recovery point meanwhile.
@@ -68,10 +68,9 @@ class Restorer:
         waiting = self.waits_for(plan)
         if not waiting:
             return Restored(snapshots=plan.needed_snapshots, ended_at=self.now)
-        found = tiers(self.ec2, waiting)
-        self._refuse_failed(found, state.execution.started_at)
-        words = self._ask(found)
-        logger.info("restoring from the archive", waiting=waiting, reason=words)
+        self._refuse_failed(waiting, state.execution.started_at)
+        words = self._ask(waiting)
+        logger.info("restoring from the archive", waiting=list(waiting), reason=words)
         done = len(plan.needed_snapshots) - len(waiting)
         raise NotReady(f"{done} of {len(plan.needed_snapshots)} snapshots can be used; {words}")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from quiesce.aws.bucket import record_key
 from quiesce.aws.retention.archivings import Archivings
 from quiesce.aws.retention.looks import of_volumes
 from quiesce.aws.retention.outcomes import Outcomes
@@ -95,7 +96,11 @@ class Archiver:
 
     def _keep_archived(self, known: Known, found: Sequence[Tier], now: datetime) -> None:
         at = max(tier.archived_at or now for tier in found)
-        self.archivings.keep_archived(known.listed, at)
+        record = self.archivings.archived(known.listed, at)
+        if record is not None:
+            self.planner.bucket.write_json(record_key(record), record.model_dump_json(indent=2))
+        # Last: who comes after a crash before it does all of this again.
+        self.archivings.keep_archived(known.listed, record, at)
         logger.info("a recovery point is in the archive", run_id=known.listed.run_id, at=at.isoformat())
 
     def _why_not(self, known: Known, gathered: Gathered, remaining_ms: Callable[[], int], now: datetime) -> str:
