@@ -426,8 +426,8 @@ def test_a_recovery_uses_keys_through_ec2_alone_and_lends_them_to_it_alone():
     assert {*using["Action"], lending["Action"]} == keys.ACTIONS - {"kms:GenerateDataKey"}
 
 
-def test_nothing_but_verify_builds_and_recoveries_uses_keys_of_servers():
-    for function in set(FUNCTIONS) - {"VerifyFunction", "RevertFunction", "RecoverFunction"}:
+def test_nothing_but_verify_builds_recoveries_and_the_archive_uses_keys_of_servers():
+    for function in set(FUNCTIONS) - {"VerifyFunction", "RevertFunction", "RecoverFunction", "RetentionFunction"}:
         assert not any("key/*" in str(s["Resource"]) for s in statements(function)), function
 
 

@@ -75,10 +75,11 @@ TAGGED: Mapping[str, tuple[str, ...]] = {
     "ec2:CopySnapshot": ("snapshot",),
     "ebs:StartSnapshot": ("snapshot",),
 }
-DELETE, LOCK = "ec2:DeleteSnapshot", "ec2:LockSnapshot"
-# What retention locks, marks and deletes, by the function that does it, and the tag by which its statement knows it.
+DELETE, LOCK, ARCHIVE = "ec2:DeleteSnapshot", "ec2:LockSnapshot", "ec2:ModifySnapshotTier"
+# What retention locks, marks, deletes and archives, by the function that does it, and the tag by which its statement knows it.
 REMOVING: Mapping[str, tuple[str, ...]] = {
     "lock_snapshot": ("of a run", "built for a run"),
+    "archive": ("of a run", "built for a run"),
     "mark": ("of a run", "built for a run"),
     "delete": ("of a run", "built for a run"),
     "deregister": ("of an image",),
@@ -116,7 +117,7 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
         return tuple(DOCUMENTS) if "documents_of" in reach.functions else tuple(_documents(call, reach))
     if action == SEND:
         return tuple(_documents(call, reach))
-    if (action in (TAG, DELETE, LOCK) and call.function in REMOVING) or action == COPY:
+    if (action in (TAG, DELETE, LOCK, ARCHIVE) and call.function in REMOVING) or action == COPY:
         return REMOVING.get(call.function, (CREATED, EXISTING))
     if action == TAG:
         return (EXISTING,) if own_action == TAG else tuple(f"{CREATED} {kind}" for kind in TAGGED[own_action])
@@ -133,7 +134,7 @@ def scopes_of_statement(action: str, statement: Mapping[str, Any]) -> Iterator[s
         yield from (match[1] for each in resources if (match := re.search(r"\$\{Bucket\.Arn\}/([\w-]+/)\*", each)))
     elif action in (SEND, DESCRIBE):
         yield from (match[1] for each in resources if (match := re.search(r":document/\$\{(\w+)\}", each)))
-    elif action == LOCK or (action in (TAG, DELETE) and HOLD in text):
+    elif action in (LOCK, ARCHIVE) or (action in (TAG, DELETE) and HOLD in text):
         yield from (scope for tag, scope in REMOVED.items() if tag in text)
     elif action in (TAG, COPY):
         created = "aws:RequestTag/" in text or "ec2:CreateAction" in text
