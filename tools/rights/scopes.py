@@ -76,7 +76,7 @@ TAGGED: Mapping[str, tuple[str, ...]] = {
     "ebs:StartSnapshot": ("snapshot",),
 }
 DELETE, LOCK, ARCHIVE = "ec2:DeleteSnapshot", "ec2:LockSnapshot", "ec2:ModifySnapshotTier"
-# What retention locks, marks, deletes and archives, by the function that does it, and the tag by which its statement knows it.
+# What retention locks, marks, deletes and archives, by the function that does it, and the tag that its statement names.
 REMOVING: Mapping[str, tuple[str, ...]] = {
     "lock_snapshot": ("of a run", "built for a run"),
     "archive": ("of a run", "built for a run"),
