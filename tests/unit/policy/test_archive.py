@@ -47,7 +47,7 @@ def test_an_archive_that_cannot_be_meant_is_refused(archive, words: str) -> None
 
 @pytest.mark.parametrize("keep", [None, {"last": 7, "daily": 400, "weekly": 90, "within": "400d"}])
 def test_without_monthly_or_yearly_ones_there_is_nothing_to_archive(keep) -> None:
-    with pytest.raises(PolicyRefused, match=r"stay by keep\.monthly or keep\.yearly, and 'keep' has neither"):
+    with pytest.raises(PolicyRefused, match=r"stays by keep\.monthly or keep\.yearly, and 'keep' has neither"):
         policy_that({"after_days": 60}, keep)
 
 

@@ -23,8 +23,7 @@ def tiers(client: "EC2Client", snapshot_ids: Collection[str]) -> dict[str, Tier]
     wanted = sorted(snapshot_ids)
     found: dict[str, Tier] = {}
     for start in range(0, len(wanted), FILTER_VALUES):
-        statuses = _statuses(client, "snapshot-id", wanted[start : start + FILTER_VALUES])
-        found |= {status["SnapshotId"]: _tier(status) for status in statuses}
+        found |= _statuses(client, "snapshot-id", wanted[start : start + FILTER_VALUES])
     return {snapshot_id: found.get(snapshot_id, Tier()) for snapshot_id in wanted}
 
 
@@ -68,13 +67,13 @@ def restore(client: "EC2Client", snapshot_id: str, days: int) -> str:
     return ""
 
 
-def _statuses(client: "EC2Client", name: str, values: list[str]) -> list[Any]:
+def _statuses(client: "EC2Client", name: str, values: list[str]) -> dict[str, Tier]:
     filters: Any = [{"Name": name, "Values": values}]
     with repeatable("ec2:DescribeSnapshotTierStatus"):
         pages = client.get_paginator("describe_snapshot_tier_status").paginate(
             Filters=filters, PaginationConfig={"PageSize": 1000}
         )
-        return [status for page in pages for status in page["SnapshotTierStatuses"]]
+        return {status["SnapshotId"]: _tier(status) for page in pages for status in page["SnapshotTierStatuses"]}
 
 
 def _tier(status: Any) -> Tier:
