@@ -126,12 +126,13 @@ class Sandbox:
         from sandbox.aws.keys import KEYS
         from sandbox.aws.recycle_bin import BIN
         from sandbox.aws.snapshot_copies import COPIES
+        from sandbox.aws.snapshot_tiers import TIERS
         from sandbox.aws.snapshot_use import LOCKS
         from sandbox.aws.snapshots import RULES
         from sandbox.aws.volumes import VOLUMES
 
         ec2_backends.reset()
-        for rules in (RULES, INSTANCES, VOLUMES, IMAGES, BIN, COPIES, KEYS, LOCKS):
+        for rules in (RULES, INSTANCES, VOLUMES, IMAGES, BIN, COPIES, KEYS, LOCKS, TIERS):
             rules.reset()
         self.servers.forget()
         self.direct_apis.reset()
@@ -166,6 +167,7 @@ class Sandbox:
             resource_rules,
             scheduler,
             snapshot_copies,
+            snapshot_tiers,
             snapshot_use,
             snapshots,
             ssm,
@@ -176,9 +178,10 @@ class Sandbox:
         from sandbox.servers import Servers
 
         action_of = iam.iam_actions.extract_iam_action
-        parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin)
+        parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, snapshot_tiers)
         for part in (
             *parts,
+            recycle_bin,
             associations,
             resource_rules,
             instance_profiles,

@@ -1,4 +1,4 @@
-"""Retention: take the step that the state names; only Mark and Finish change anything."""
+"""Retention: take the step that the state names; only Lock, Mark, Finish and Archive change anything."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from quiesce.steps.retention.machine import RetentionStep
 
 step = RetentionStep(
     ec2=client("ec2", REPEATABLE),
+    ebs=client("ebs", REPEATABLE),
     s3=client("s3", REPEATABLE),
     sns=client("sns", REPEATABLE),
     dynamodb=client("dynamodb", REPEATABLE),

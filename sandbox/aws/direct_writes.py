@@ -17,6 +17,8 @@ from sandbox.disks.sparse_disk import SparseDisk
 
 BLOCK_BYTES = 524_288
 MAX_GIB = 65_536
+# Of what was written or copied, as EC2 describes it.
+NO_VOLUME = "vol-ffffffff"
 MAX_TAGS = 50
 TIMEOUT_MIN, DEFAULT_TIMEOUT_MIN = range(10, 4321), 60
 # In an account and Region (EBS quotas).
@@ -183,11 +185,16 @@ class Writes:
         return {"Status": written.snapshot.status}
 
     def changed(self, first_id: str, second_id: str) -> list[int]:
-        """The blocks in which two snapshots of one line differ: those written, whatever was in them before."""
+        """The blocks in which two snapshots of one line differ: of a child those written, whatever was there before."""
         written = self.made.get(second_id)
-        if written is None or written.parent_id != first_id:
+        if written is not None and written.parent_id == first_id:
+            return sorted(written.digests)
+        volumes = {getattr(self.ec2.find(each), "volume_id", NO_VOLUME) for each in (first_id, second_id)}
+        if volumes == {NO_VOLUME} or len(volumes) > 1:
             raise refused("UNRELATED_SNAPSHOTS", "The snapshots are not of the same volume or line.")
-        return sorted(written.digests)
+        disks = self.disk_of(first_id), self.disk_of(second_id)
+        blocks = {index for disk in disks for index in disk.written_blocks(BLOCK_BYTES)}
+        return sorted(i for i in blocks if len({disk.read(i * BLOCK_BYTES, BLOCK_BYTES) for disk in disks}) > 1)
 
     def _refuse_request(self, request: dict[str, Any]) -> None:
         size, tags, token = request.get("VolumeSize"), request.get("Tags", []), request.get("ClientToken", "token")

@@ -11,6 +11,7 @@ from sandbox.aws.snapshot_use import LOCKS
 from sandbox.aws.snapshots import RULES
 from sandbox.executions import wait_for
 from sandbox.windows.examination import DISABLED
+from tests.support.old_months import archived, change_much, put_back, put_policy
 from tests.support.reverting import request_of
 
 HELD = {"run_id": {"S": "another-run"}, "execution": {"S": "another-execution"}, "expires_at": {"N": "4102444800"}}
@@ -178,7 +179,7 @@ def recovered_without_an_image(aws, quiesce, record):
 def removed(aws, quiesce, server):
     """Remove recovery points by their ids, one of them with built snapshots, and an image; one is held, one locked."""
     images = sorted((i for i in aws.servers.backend().amis.values() if i.instance_id), key=lambda i: i.creation_date)
-    for days, image in zip((9, 5), images, strict=False):
+    for days, image in zip((30, 20), images, strict=False):
         image.creation_date -= timedelta(days=days)
     quiesce.put_policy("nightly", NIGHTLY.format(server.instance_id) + "keep: {daily: 3}\n")
     record, with_built = json.loads(quiesce.back_up(server)["output"]), aws.servers.add("BUILT")
@@ -203,6 +204,27 @@ def removed(aws, quiesce, server):
     ends.append(json.loads(remove(server, record["run_id"])["output"]))
     aws.client("ec2").delete_tags(Resources=[snapshot_id], Tags=held)
     return [*ends, json.loads(remove(server, record["run_id"])["output"])]
+
+
+def archived_and_recovered(aws, quiesce):
+    """Archive a recovery point of a server under the organization's key, with built snapshots, and recover from it."""
+    server = aws.servers.add("OLD")
+    aws.servers.encrypt(server, KEY)
+    put_policy(quiesce, server)
+    made = []
+    for days in (200, 0):
+        change_much(quiesce, server)
+        ended = quiesce.back_up(
+            server, name="months", defaults={"vss": {}, "revert": "at-backup", "initial_image": "off"}
+        )
+        made.append(put_back(quiesce, json.loads(ended["output"]), days))
+    told = archived(quiesce, server)
+    return told, quiesce.recover({"run_id": made[0].run_id})
+
+
+def assert_archived(told, recovered):
+    assert ([each["problems"] for each in told], told[1]["archived"]) == ([[], []], 1), told
+    assert recovered["status"] == "SUCCEEDED", recovered
 
 
 def looked_at(aws, quiesce):
@@ -252,6 +274,7 @@ def tour(aws, quiesce, monkeypatch):
     # An endpoint of Systems Manager may be the way, and AWS's public image may stand in.
     ends |= {
         "pruned": removed(aws, quiesce, server),
+        "archived": archived_and_recovered(aws, quiesce),
         # As the policy machine starts it, where a policy has a rule.
         "after the policy run": quiesce.retain(policy="nightly", policy_run="tour", mode="dry-run"),
         "schedules": schedules_kept(aws, quiesce, server.instance_id),
@@ -281,15 +304,18 @@ def test_the_functions_may_do_what_they_need_and_nothing_more(aws, tour):
     assert "policies/weekly.yaml does not exist" in tour["no policy to run"]["cause"]
     assert tour["again"]["error"] == "RunAlreadyStarted"
     assert {tour[name]["status"] for name in ("recovered", "without an agent")} == {"SUCCEEDED"}
-    assert tour["built"]["status"] == "SUCCEEDED", tour["built"]
+    assert {name: tour[name]["status"] for name in ("built", "copied first")} == {
+        "built": "SUCCEEDED",
+        "copied first": "SUCCEEDED",
+    }
     assert len(tour["discarded"]["deleted"]) == len(json.loads(tour["built"]["output"])["children"]) > 0
-    assert tour["copied first"]["status"] == "SUCCEEDED", tour["copied first"]
     assert tour["deleted"]["status"] == "SUCCEEDED"
     assert [len(look["outcomes"]) >= 1 for look in tour["schedules"]] == [True] * 5, tour["schedules"]
     assert "has no way to Systems Manager" in tour["closed"]["output"]
     assert "image_id: the server has no initial AMI (any more)" in tour["no image"]["cause"]
     assert tour["cleaned up"]["cause"].endswith("Nothing that it made exists.")
     assert [end["removed"] for end in tour["pruned"]] == [1, 0, 1], tour["pruned"]
+    assert_archived(*tour["archived"])
     assert json.loads(tour["after the policy run"]["output"])["servers"] == 1, tour["after the policy run"]
     assert [look["unknown"] for look in tour["posture"]] == [[], []], tour["posture"]
     assert_examined(*tour["examined"], *tour["mended"])

@@ -51,7 +51,9 @@ class Generations:
         if built:
             tags = {"quiesce:stack": STACK, "quiesce:built-for": run_id, "quiesce:instance": instance_id}
             for each in answer:
+                tags["quiesce:built-from"] = each["SnapshotId"]
                 child = ec2.create_snapshot(VolumeId=each["VolumeId"], TagSpecifications=[_tags(tags)])
+                self.cloud.servers.disks[child["SnapshotId"]] = self.cloud.servers.disks[each["SnapshotId"]].copy()
                 children.append({"snapshot_id": child["SnapshotId"], "built_from": each["SnapshotId"], "as_of": None,
                                  "volume_id": each["VolumeId"], "device": "xvdf", "paths": ["D:\\"]})  # fmt: skip
         at = answer[0]["StartTime"]

@@ -233,13 +233,9 @@ def test_a_device_that_is_taken_by_another_is_told_and_the_other_is_left(backed,
     ("spoil", "words"),
     [
         (lambda b, s: b.cloud.ec2.delete_snapshot(SnapshotId=s), "does not exist any more"),
-        (
-            lambda b, s: b.cloud.ec2.modify_snapshot_tier(SnapshotId=s, StorageTier="archive"),
-            "is archived. Remedy: restore",
-        ),
         (lambda b, _: b.cloud.ec2.deregister_image(ImageId=b.image_id), "does not exist, or was deregistered"),
     ],
-    ids=["snapshot deleted", "snapshot archived", "AMI deregistered"],
+    ids=["snapshot deleted", "AMI deregistered"],
 )
 def test_what_is_gone_is_told_before_anything_is_created(backed, machine, spoil, words):
     spoil(backed, backed.record["snapshots"][0]["snapshot_id"])

@@ -24,10 +24,6 @@ def latest(backed, **fields):
     return backed.machine.recover({"recovery_id": "drill-7", "beside_the_old_one": True, **request, **fields})
 
 
-def archive(snapshot_id):
-    backend().snapshots[snapshot_id].storage_tier = "archive"
-
-
 def delete(snapshot_id):
     backend().delete_snapshot(snapshot_id)
 
@@ -44,7 +40,6 @@ def mark(snapshot_id):
 @pytest.mark.parametrize(
     ("lose", "words"),
     [
-        (archive, "is archived"),
         (delete, "was deleted: it does not exist any more"),
         (throw_away, "is in the Recycle Bin"),
         (mark, "is marked as being removed"),

@@ -21,7 +21,9 @@ from tests.support.wire import (
 STATES = definition("RecoverMachine")["States"]
 # A recovery point without shadow copies is not looked at, and nothing of it is built (test_reverting_recoveries.py).
 REVERTING = ("Look", "Weigh", "Revert")
-ON_THE_WAY = [name for name, state in STATES.items() if state["Type"] == "Task" and name not in ("Account", *REVERTING)]
+# Nothing of these recoveries is built, or archived.
+OFF_THE_WAY = ("Account", "Restore", *REVERTING)
+ON_THE_WAY = [name for name, state in STATES.items() if state["Type"] == "Task" and name not in OFF_THE_WAY]
 # Each call that changes something, and the number of the first in an execution that is not a DryRun.
 CHANGES = {
     "dynamodb:PutItem": 1,

@@ -8,8 +8,11 @@ import pytest
 from quiesce import errors
 from quiesce.aws.recovery_changes import CHANGES_PER_TRY
 from quiesce.errors import QuiesceError
+from quiesce.points.restoring import NEEDED, RESTORED_DAYS
+from quiesce.points.tier import RESTORE_HOURS
 from quiesce.recovery.state import Step
-from quiesce.steps.recovery.plan import LEASE, LOOK_LEASE
+from quiesce.retention.images import REPLACED_FOR
+from quiesce.steps.recovery.plan import LOOK_LEASE
 from tests.support.project import ROOT, definition, template
 
 STATES = definition("RecoverMachine")["States"]
@@ -134,5 +137,30 @@ def test_the_machine_is_short_enough_to_read():
 
 
 def test_the_lease_of_a_recovery_point_covers_the_longest_recovery_and_the_longest_look():
-    assert definition("RecoverMachine")["TimeoutSeconds"] < LEASE.total_seconds()
+    """Restore holds it anew with each of its looks."""
+    rest_s = definition("RecoverMachine")["TimeoutSeconds"] - longest_s(STATES["Restore"])
+    assert rest_s < 48 * 3600
+    others_s = longest_s(LOOK) + NESTED["TimeoutSeconds"] + sum(sum(waits_s(retrier)) for retrier in NESTED["Retry"])
+    states_s = sum(longest_s(state) for name, state in TASKS.items() if name != "Restore")
+    longest_wait_s = max(waits_s(STATES["Restore"]["Retry"][0]))
+    assert others_s + states_s + longest_wait_s < NEEDED.total_seconds()
     assert longest_s(LOOK) < LOOK_LEASE.total_seconds()
+
+
+def test_an_image_that_was_chosen_before_a_restore_is_there_after_it():
+    assert definition("RecoverMachine")["TimeoutSeconds"] < REPLACED_FOR.total_seconds()
+
+
+def test_a_restore_is_waited_for_longer_than_ebs_takes_for_fifteen_snapshots():
+    [not_ready] = [retrier for retrier in STATES["Restore"]["Retry"] if retrier["ErrorEquals"] == ["NotReady"]]
+    assert sum(waits_s(not_ready)) > 3 * RESTORE_HOURS * 3600
+    # Whether the days begin with the call or with the end of the restore, one that ends last has some left.
+    assert RESTORED_DAYS * 24 > RESTORE_HOURS
+
+
+def test_nothing_is_restored_by_a_dry_run_or_looked_into_before_it_is_restored():
+    assert TASKS["Plan"]["Next"] == "Archived?"
+    assert STATES["Archived?"]["Choices"] == [
+        {"Variable": "$.plan.to_restore", "BooleanEquals": True, "Next": "Restore"}
+    ]
+    assert STATES["Archived?"]["Default"] == STATES["Restore"]["Next"] == "Reverts?"

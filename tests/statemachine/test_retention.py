@@ -78,7 +78,16 @@ def test_a_second_run_removes_nothing_more(five):
     generations.prune()
     left = generations.left()
     sent = len(generations.machine.wire.sent)
-    told = {"servers": 1, "locked": 0, "removed": 0, "would_go": 0, "problems": [], "notes": [], "plans": []}
+    told = {
+        "servers": 1,
+        "locked": 0,
+        "removed": 0,
+        "archived": 0,
+        "would_go": 0,
+        "problems": [],
+        "notes": [],
+        "plans": [],
+    }
     assert generations.prune().output == told
     assert generations.left() == left
     changes = {"ec2:DeleteSnapshot", "ec2:CreateTags", "ec2:DeregisterImage"}

@@ -27,7 +27,7 @@ def test_each_step_of_the_function_is_one_state():
     assert {state["Parameters"]["step"] for state in TASKS.values()} == set(get_args(Step))
 
 
-def test_nothing_is_locked_marked_or_deleted_in_a_dry_run_or_before_a_plan():
+def test_nothing_is_locked_marked_deleted_or_archived_in_a_dry_run_or_before_a_plan():
     assert STATES["Servers"]["ItemProcessor"]["StartAt"] == "Plan"
     assert INNER["Plan"]["Next"] == "DryRun?"
     [choice] = INNER["DryRun?"]["Choices"]
@@ -35,9 +35,16 @@ def test_nothing_is_locked_marked_or_deleted_in_a_dry_run_or_before_a_plan():
     for later, leading in (("Lock", "DryRun?"), ("Mark", "Lock")):
         assert [name for name, each in INNER.items() if later in (each.get("Next"), each.get("Default"))] == [leading]
     assert [name for name, state in INNER.items() if state.get("Next") == "Finish"] == ["Mark"]
+    # What goes is gone by then, and what is archived is asked for only where Plan has found something.
+    assert [name for name, state in INNER.items() if "Archives?" in (state.get("Next"), state.get("Default"))] == [
+        "Finish"
+    ]
+    [archives] = INNER["Archives?"]["Choices"]
+    assert archives == {"Variable": "$.plan.archives", "BooleanEquals": True, "Next": "Archive"}
+    assert INNER["Archives?"]["Default"] == INNER["Archive"]["Next"] == "Ended"
 
 
-@pytest.mark.parametrize("state", ["Plan", "Lock", "Mark", "Finish"])
+@pytest.mark.parametrize("state", ["Plan", "Lock", "Mark", "Finish", "Archive"])
 def test_one_servers_failure_ends_in_its_own_item(state):
     assert INNER[state]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": "GiveUp"}]
     assert INNER["GiveUp"]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Ended"}]

@@ -27,6 +27,7 @@ from sandbox.aws import (
     keys,
     recycle_bin,
     snapshot_copies,
+    snapshot_tiers,
     snapshot_use,
     snapshots,
     volumes,
@@ -219,8 +220,8 @@ def _empty_account() -> Iterator[None]:
 @contextmanager
 def started() -> Iterator[Cloud]:
     """Yield an account with the stack's table, bucket and topic as in the template."""
-    rules = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, recycle_bin)
-    for part in (*rules, associations):
+    parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, snapshot_tiers)
+    for part in (*parts, recycle_bin, associations):
         part.install()
     with _empty_account():
         ec2 = client("ec2")
@@ -255,6 +256,7 @@ def started() -> Iterator[Cloud]:
         images.IMAGES,
         recycle_bin.BIN,
         snapshot_use.LOCKS,
+        snapshot_tiers.TIERS,
         snapshot_copies.COPIES,
         keys.KEYS,
     ):

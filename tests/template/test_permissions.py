@@ -30,6 +30,7 @@ WITHOUT_RESOURCES = {
     "ec2:DescribeInstances",
     "ec2:DescribeVolumes",
     "ec2:DescribeSnapshots",
+    "ec2:DescribeSnapshotTierStatus",
     "ec2:DescribeInstanceStatus",
     "ec2:DescribeImages",
     "ec2:DescribeLockedSnapshots",
@@ -241,6 +242,31 @@ def test_retention_locks_what_a_run_or_its_build_made_and_is_not_going_and_nothi
     }
     assert [p.function for p in permissions() if "ec2:LockSnapshot" in p.actions] == ["RetentionFunction"] * 2
     assert "Unlock" not in TEXT.replace("UnlockSnapshot is granted nowhere", "")
+
+
+def test_retention_archives_what_a_run_or_its_build_made_that_nobody_holds_and_restores_nothing():
+    rights = {s["Sid"]: s for s in statements("RetentionFunction") if "ec2:ModifySnapshotTier" in listed(s["Action"])}
+    free = {"aws:ResourceTag/quiesce:removing": "true", "aws:ResourceTag/quiesce:hold": "true"}
+    built = {"aws:ResourceTag/quiesce:built-for": "false", "aws:ResourceTag/quiesce:recovery": "true"}
+    assert {sid: each["Condition"] for sid, each in rights.items()} == {
+        "ArchiveOurRecoveryPoints": OURS | {"Null": free | {"aws:ResourceTag/quiesce:run": "false"}},
+        "ArchiveWhatBackupsBuilt": OURS | {"Null": free | built},
+    }
+    assert [p.function for p in permissions() if "ec2:ModifySnapshotTier" in p.actions] == ["RetentionFunction"] * 2
+    [restoring] = [s for f in FUNCTIONS for s in statements(f) if "ec2:RestoreSnapshotTier" in listed(s["Action"])]
+    assert restoring in list(statements("RecoverFunction"))
+    assert restoring["Condition"] == OURS
+
+
+def test_retention_compares_the_stacks_snapshots_and_reads_no_block():
+    rights = {s["Sid"]: s for s in statements("RetentionFunction") if "ebs:" in str(s["Action"])}
+    assert {sid: (each["Action"], each["Condition"]) for sid, each in rights.items()} == {
+        "CompareOurSnapshots": (["ebs:ListSnapshotBlocks", "ebs:ListChangedBlocks"], OURS)
+    }
+    through_ec2 = {"kms:ViaService": {"Fn::Sub": "ec2.${AWS::Region}.${AWS::URLSuffix}"}}
+    using, lending = [s for s in statements("RetentionFunction") if "kms:" in str(s["Action"])]
+    assert using["Condition"] == {"StringEquals": through_ec2}
+    assert lending["Condition"] == {"StringEquals": through_ec2, "Bool": {"kms:GrantIsForAWSResource": "true"}}
 
 
 def test_a_recovery_may_change_only_what_a_recovery_of_this_stack_makes_at_the_time():
@@ -472,8 +498,8 @@ def test_a_recovery_uses_keys_through_ec2_alone_and_lends_them_to_it_alone():
     assert {*using["Action"], lending["Action"]} == keys.ACTIONS - {"kms:GenerateDataKey"}
 
 
-def test_nothing_but_verify_builds_and_recoveries_uses_keys_of_servers():
-    for function in set(FUNCTIONS) - {"VerifyFunction", "RevertFunction", "RecoverFunction"}:
+def test_nothing_but_verify_builds_recoveries_and_the_archive_uses_keys_of_servers():
+    for function in set(FUNCTIONS) - {"VerifyFunction", "RevertFunction", "RecoverFunction", "RetentionFunction"}:
         assert not any("key/*" in str(s["Resource"]) for s in statements(function)), function
 
 

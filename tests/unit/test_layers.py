@@ -8,7 +8,7 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 PACKAGE = PROJECT / "src" / "quiesce"
 # From the ground up: each imports only itself and what comes before it.
-GROUND = {"calls", "clock", "errors", "executions", "settings", "tags", "telemetry", "validation"}
+GROUND = {"calls", "clock", "errors", "executions", "prices", "settings", "tags", "telemetry", "validation"}
 LAYERS = (
     "ground",
     "disks",

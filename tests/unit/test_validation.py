@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from quiesce.backup.input import BackupRequest, OfPolicyRun, read_request
 from quiesce.errors import Refused
 from quiesce.policy.alert import Alert
+from quiesce.policy.archive import Archive
 from quiesce.policy.file import read_policy
 from quiesce.policy.keep import Keep
 from quiesce.policy.lock import Lock
@@ -41,6 +42,11 @@ PLACES: dict[type[BaseModel], Place] = {
     Policy: Place("policy: ", lambda part: {**a_policy_document(), **part}),
     Keep: Place("policy: keep.", lambda part: {**a_policy_document(), "keep": part}, {"daily": 1}),
     Alert: Place("policy: alert.", lambda part: a_policy_document(alert=part), {"no_good_point_for": "26h"}),
+    Archive: Place(
+        "policy: archive.",
+        lambda part: {**a_policy_document(), "keep": {"monthly": 36}, "archive": part},
+        {"after_days": 60},
+    ),
     Lock: Place("policy: lock.", lambda part: a_policy_document(lock=part), {"mode": "governance", "days": 30}),
     TargetSettings: Place("policy: defaults.", lambda part: a_policy_document(defaults=part)),
     Target: Place("policy: targets[0].", lambda part: a_policy_document(targets=[{"instance_id": INSTANCE, **part}])),

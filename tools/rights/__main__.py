@@ -46,6 +46,8 @@ BESIDE = {
     "ec2:DeregisterImage": ("ec2:DeleteSnapshot",),  # DeleteAssociatedSnapshots
     "scheduler:CreateSchedule": ("iam:PassRole",),
     "scheduler:UpdateSchedule": ("iam:PassRole",),
+    "ec2:ModifySnapshotTier": STARTED_UNDER_A_KEY,
+    "ec2:RestoreSnapshotTier": STARTED_UNDER_A_KEY,
     "ebs:GetSnapshotBlock": ("kms:Decrypt",),
     "ebs:StartSnapshot": (*TAGS, *NEW_UNDER_A_KEY, "kms:Decrypt", "kms:GenerateDataKey"),
 }

@@ -78,10 +78,11 @@ TAGGED: Mapping[str, tuple[str, ...]] = {
     "ec2:CopySnapshot": ("snapshot",),
     "ebs:StartSnapshot": ("snapshot",),
 }
-DELETE, LOCK = "ec2:DeleteSnapshot", "ec2:LockSnapshot"
-# What retention locks, marks and deletes, by the function that does it, and the tag by which its statement knows it.
+DELETE, LOCK, ARCHIVE = "ec2:DeleteSnapshot", "ec2:LockSnapshot", "ec2:ModifySnapshotTier"
+# What retention locks, marks, deletes and archives, by the function that does it, and the tag that its statement names.
 REMOVING: Mapping[str, tuple[str, ...]] = {
     "lock_snapshot": ("of a run", "built for a run"),
+    "archive": ("of a run", "built for a run"),
     "mark": ("of a run", "built for a run"),
     "delete": ("of a run", "built for a run"),
     "deregister": ("of an image",),
@@ -128,7 +129,7 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
         return of_a_run if "documents_of" in reach.functions else tuple(_documents(call, reach))
     if action == SEND:
         return (AWS_DOCUMENT,) if call.function == "send" else tuple(_documents(call, reach))
-    if (action in (TAG, DELETE, LOCK) and call.function in REMOVING) or action == COPY:
+    if (action in (TAG, DELETE, LOCK, ARCHIVE) and call.function in REMOVING) or action == COPY:
         return REMOVING.get(call.function, (CREATED, EXISTING))
     if action == TAG:
         return (EXISTING,) if own_action == TAG else tuple(f"{CREATED} {kind}" for kind in TAGGED[own_action])
@@ -146,7 +147,7 @@ def scopes_of_statement(action: str, statement: Mapping[str, Any]) -> Iterator[s
     elif action in (SEND, DESCRIBE):
         found = (re.search(r":document/(?:\$\{(\w+)\}|([\w-]+))", each) for each in resources)
         yield from (match[1] or match[2] for match in found if match)
-    elif action == LOCK or (action in (TAG, DELETE) and HOLD in text):
+    elif action in (LOCK, ARCHIVE) or (action in (TAG, DELETE) and HOLD in text):
         yield from (scope for tag, scope in REMOVED.items() if tag in text)
     elif action in (TAG, COPY):
         created = "aws:RequestTag/" in text or "ec2:CreateAction" in text

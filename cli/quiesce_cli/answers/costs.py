@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from quiesce.points.record import Record
+from quiesce.points.record import Record, SnapshotRecord
+from quiesce.prices import ARCHIVED_GIB_DOLLARS, PRICES_OF, STORED_GIB_DOLLARS
 from quiesce.recovery.flaws import FoundSnapshot
-from quiesce_cli.answers.prices import CALLS, FREE, NOT_COUNTED, PRICES_OF, STORED_GIB_MONTH
+from quiesce_cli.answers.prices import CALLS, FREE, NOT_COUNTED
 from quiesce_cli.answers.shapes import Cost, Costs
+
+GIB = 2**30
 
 
 def costs(records: Sequence[Record], found: Mapping[str, FoundSnapshot]) -> Costs:
@@ -30,18 +33,31 @@ def costs(records: Sequence[Record], found: Mapping[str, FoundSnapshot]) -> Cost
 
 
 def _stored(records: Sequence[Record], found: Mapping[str, FoundSnapshot]) -> list[Cost]:
-    """Count each volume once, in full: what later snapshots store beside that, only the bill says."""
+    """Count each volume once, in full: what later snapshots store beside that, only the bill says.
+
+    The archive has each snapshot in full.
+    """
     sizes: dict[str, dict[str, int]] = {}
     for record in records:
         for snapshot in record.snapshots:
-            if snapshot.snapshot_id in found:
+            if snapshot.snapshot_id in found and not found[snapshot.snapshot_id].was_archived:
                 name = f"{record.instance_name} {record.instance_id}".strip()
                 sizes.setdefault(name, {}).setdefault(snapshot.volume_id, snapshot.size_gib)
     whole = {name: sum(volumes.values()) for name, volumes in sizes.items()}
-    return [
-        Cost(what=name, count=gib, unit="GiB", dollars=round(gib * STORED_GIB_MONTH, 2))
+    costs = [
+        Cost(what=name, count=gib, unit="GiB", dollars=round(gib * STORED_GIB_DOLLARS, 2))
         for name, gib in sorted(whole.items())
     ]
+    gib = sum(_archived_gib(snapshot, found) for record in records for snapshot in record.snapshots)
+    dollars = round(gib * ARCHIVED_GIB_DOLLARS, 2)
+    return [*costs, *([Cost(what="in the archive", count=round(gib, 1), unit="GiB", dollars=dollars)] if gib else [])]
+
+
+def _archived_gib(snapshot: SnapshotRecord, found: Mapping[str, FoundSnapshot]) -> float:
+    one = found.get(snapshot.snapshot_id)
+    if one is None or not one.was_archived:
+        return 0.0
+    return one.full_bytes / GIB or snapshot.size_gib
 
 
 def _calls(records: Sequence[Record]) -> list[Cost]:

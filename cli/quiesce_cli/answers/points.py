@@ -5,7 +5,7 @@ from datetime import datetime
 
 from quiesce.points.point import RecoveryPoint
 from quiesce.points.record import Record
-from quiesce.recovery.flaws import FoundSnapshot, flaws_of_point, told
+from quiesce.recovery.flaws import FoundSnapshot, archived_of, flaws_of_point, told
 from quiesce_cli.answers.shapes import PointShape, RunBrief
 
 
@@ -44,11 +44,12 @@ def shapes(records: Sequence[Record], found: Mapping[str, FoundSnapshot]) -> lis
         takes = record.status == "Successful" and not flaw and record.instance_id not in chosen
         if takes:
             chosen.add(record.instance_id)
-        points.append(_shape(record, flaw, recommended=takes))
+        archived = archived_of(point_of(record), found)
+        points.append(_shape(record, flaw, archived, recommended=takes))
     return points
 
 
-def _shape(record: Record, flaw: str, *, recommended: bool) -> PointShape:
+def _shape(record: Record, flaw: str, archived: int, *, recommended: bool) -> PointShape:
     command = f"quiesce recover {record.run_id} --server {record.instance_id}"
     return PointShape(
         run_id=record.run_id,
@@ -65,6 +66,7 @@ def _shape(record: Record, flaw: str, *, recommended: bool) -> PointShape:
         size_gib=sum(snapshot.size_gib for snapshot in record.snapshots),
         built=bool(record.built),
         there=not flaw,
+        archived=archived,
         flaw=flaw,
         recommended=recommended,
         recover="" if flaw else command,

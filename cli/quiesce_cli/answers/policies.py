@@ -6,6 +6,7 @@ from quiesce.errors import PolicyRefused
 from quiesce.policy.file import read_policy_file
 from quiesce.policy.policy import Policy
 from quiesce.policy.target import TargetSettings
+from quiesce.retention.archiving import archive_remark
 from quiesce.retention.locking import lock_remark
 from quiesce_cli.answers.shapes import PolicyShape, PolicyTarget
 
@@ -27,7 +28,7 @@ def judge(content: bytes, place: str, name: str) -> Judged:
         problem = f"{words}; {refused.remedy}"
         return Judged(PolicyShape(name=name, place=place, owner="", good=False, problem=problem, targets=[]), None)
     targets = [_target(target.words, policy.settings_of(number)) for number, target in enumerate(policy.targets)]
-    remarks = [*filter(None, [lock_remark(policy)])]
+    remarks = [*filter(None, [lock_remark(policy), archive_remark(policy)])]
     shape = PolicyShape(
         name=name, place=place, owner=policy.owner, good=True, problem="", targets=targets, remarks=remarks
     )

@@ -1,13 +1,9 @@
 """Public prices, in US dollars, of us-east-1; other Regions differ a little. Those of EBS are the product's own."""
 
-from quiesce.revert.price import GET_DOLLARS, LIST_DOLLARS, PUT_DOLLARS, STORED_GIB_DOLLARS
+from quiesce.prices import GET_DOLLARS, LIST_DOLLARS, PUT_DOLLARS
 
-# When these were written down and compared with their sources; no bill was looked at: docs/unconfirmed.md.
-PRICES_OF = "2026-11-29, us-east-1"
-# Sources: of the EBS direct APIs the examples of the EBS User Guide ("Pricing for EBS direct APIs"), of stored
-# snapshots EBS pricing; of S3, whose own page fills its prices in by a script, two others' pages that agree
+# Sources of those of S3, whose own page fills its prices in by a script, two others' pages that agree
 # (c3x.dev, "S3 request fees explained"; cloudkaramchari.com, "Understanding per 1,000 PUT, COPY, POST, or LIST").
-STORED_GIB_MONTH = STORED_GIB_DOLLARS
 # Standard: puts and lists cost the same, gets less.
 S3_PUT, S3_GET = 0.005 / 1000, 0.0004 / 1000
 
@@ -27,5 +23,5 @@ NOT_COUNTED = (
     "what changed between snapshots, which each later one stores beside the first; and EBS stores no empty blocks, "
     "so that the bill may be higher or lower",
     "Lambda, Step Functions, DynamoDB, mails and logs: records count no time and no transitions",
-    "transfer between Regions or accounts, archived snapshots, restores from the archive",
+    "transfer between Regions or accounts, restores from the archive",
 )

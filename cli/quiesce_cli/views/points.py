@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from quiesce.points.restoring import hours_of
 from quiesce_cli.answers.shapes import Points, PointShape
 from quiesce_cli.views.words import Fitting, Local, coloured, here, indented, mark, utc
 
@@ -31,6 +32,8 @@ def _below(points: Points) -> Iterator[RenderableType]:
         yield Text(f"{STAR} {point.name or point.instance_id}: {point.recover}")
     for point in flawed:
         yield Text.assemble(mark(good=False), f" {point.run_id}: {point.flaw}")
+    for point in (each for each in points.points if each.there and each.archived):
+        yield Text(f"{point.run_id} is archived: a recovery has EBS restore it first, {_hours(point)}.")
     for problem in points.problems:
         yield Text.assemble(mark(good=False), f" {problem}")
     if points.left_out:
@@ -52,7 +55,7 @@ def _row(point: PointShape, local: Local) -> list[Text]:
         coloured(point.consistency),
         coloured(point.status),
         _yes(point.root),
-        _yes(point.there),
+        Text("archived", style="yellow") if point.there and point.archived else _yes(point.there),
         Text("yes" if point.built else "", style="green"),
         Text(str(point.size_gib)),
         Text(point.run_id),
@@ -66,6 +69,7 @@ def _block(point: PointShape, local: Local) -> Group:
     words = [] if point.root or not point.snapshots else ["without the root volume"]
     words += [] if point.there else [f"no server can be recovered from it: {point.flaw}"]
     words += ["built"] if point.built else []
+    words += [f"archived: {_hours(point)}"] if point.there and point.archived else []
     more = f"{point.name} {point.instance_id}, {point.policy}, {point.size_gib} GiB".strip()
     return Group(
         head,
@@ -74,6 +78,10 @@ def _block(point: PointShape, local: Local) -> Group:
         indented(Text(more)),
         indented(Text(point.run_id)),
     )
+
+
+def _hours(point: PointShape) -> str:
+    return f"which takes up to {hours_of(point.archived)} h"
 
 
 def _yes(value: bool) -> Text:  # noqa: FBT001

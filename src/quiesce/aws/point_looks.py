@@ -28,7 +28,10 @@ def find_snapshots(client: "EC2Client", snapshot_ids: Iterable[str]) -> dict[str
             for snapshot in (s for page in pages for s in page["Snapshots"]):
                 tier = str(snapshot.get("StorageTier", "standard"))
                 removing = tags.REMOVING in tags_of(snapshot)
-                found[snapshot["SnapshotId"]] = FoundSnapshot(str(snapshot["State"]), tier, removing)
+                full_bytes = int(snapshot.get("FullSnapshotSizeInBytes") or 0)
+                archived = tier == "archive" or "RestoreExpiryTime" in snapshot
+                state = str(snapshot["State"])
+                found[snapshot["SnapshotId"]] = FoundSnapshot(state, tier, removing, full_bytes, archived)
     missing = set(wanted) - found.keys()
     return found | (_in_recycle_bin(client, missing) if missing else {})
 

@@ -48,9 +48,12 @@ def status_checks(client: "EC2Client", instance_id: str) -> dict[str, str]:
 
 def try_changes(client: "EC2Client", plan: RecoveryPlan, stack: str) -> list[RecoveryRefused]:
     """Ask EC2 by DryRun whether it would launch the server and create its volumes; return what it would refuse."""
+    # What EC2 says to a volume of an archived snapshot is not documented: it is tried when that is restored.
+    archived = plan.restoring.snapshot_ids if plan.restoring else []
+    ready = [volume for volume in plan.volumes if volume.snapshot_id not in archived]
     attempts: list[tuple[str, Any, dict[str, Any]]] = [
         ("ec2:RunInstances", client.run_instances, launch_request(plan, stack, plan.security_group_ids)),
-        *(("ec2:CreateVolume", client.create_volume, volume_request(plan, stack, v)) for v in plan.volumes),
+        *(("ec2:CreateVolume", client.create_volume, volume_request(plan, stack, v)) for v in ready),
     ]
     return [refusal for call, method, request in attempts if (refusal := _try(call, method, request))]
 

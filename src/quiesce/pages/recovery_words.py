@@ -8,6 +8,7 @@ from quiesce.pages.words import count, listed, moment, sentence
 from quiesce.points.evidence import Build
 from quiesce.points.point import RecoveryPoint
 from quiesce.points.record import Record, SnapshotRecord
+from quiesce.points.restoring import hours_of
 from quiesce.recovery.flaws import flaws_of_run, told
 from quiesce.recovery.reverting import consistent_copies
 
@@ -38,7 +39,11 @@ def of(record: Record, zone: ZoneInfo) -> RecoveryWords:
         possible=True,
         summary=_summary(record, reverted),
         volumes=volumes,
-        notes=[*_work(record, reverted), "Whether the snapshots are still there is asked when the recovery starts."],
+        notes=[
+            *_archived(record),
+            *_work(record, reverted),
+            "Whether the snapshots are still there is asked when the recovery starts.",
+        ],
     )
 
 
@@ -64,6 +69,15 @@ def _volume(snapshot: SnapshotRecord, record: Record, reverted: set[str], zone: 
         held = record.consistency.level == "application" and not (record.shadow and record.shadow.copies)
         rows.append((name, (HELD if held else RAW).format(moment(snapshot.started_at, zone).utc)))
     return rows
+
+
+def _archived(record: Record) -> list[str]:
+    if record.archived_at is None:
+        return []
+    return [
+        f"It is archived since {record.archived_at:%Y-%m-%d}: a recovery first has EBS restore it, which takes up to "
+        f"{hours_of(len(record.snapshots))} h."
+    ]
 
 
 def _work(record: Record, reverted: set[str]) -> list[str]:

@@ -64,7 +64,7 @@ class PointBuilt(BuiltSnapshot):
 
 
 class RecoveryPoint(PointPart):
-    """What a recovery reads of a run's record."""
+    """What a recovery reads of a run's record, and how many of its snapshots EC2 has in the archive."""
 
     run_id: str
     status: Status
@@ -85,6 +85,7 @@ class RecoveryPoint(PointPart):
     snapshots: list[PointSnapshot]
     removed_at: datetime | None = None
     removed_because: str = ""
+    archived: int = 0
 
     @property
     def froze(self) -> bool:

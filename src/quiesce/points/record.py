@@ -109,5 +109,6 @@ class Record(Crossing):
     execution: str
     started_by: str = ""
     record: str
+    archived_at: datetime | None = None
     removed_at: datetime | None = None
     removed_because: str = ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from quiesce.policy.alert import Alert
+from quiesce.policy.archive import Archive
 from quiesce.policy.blackout import Blackout, read_blackout
 from quiesce.policy.keep import KeepSettings
 from quiesce.policy.local_times import local_time_text, read_span
@@ -37,7 +38,8 @@ class Policy(KeepSettings):
 
     ``schedules``: when EventBridge Scheduler starts it; none means by hand alone. ``except``: times at which they start
     nothing. ``latest_start``: a start that comes later than this after its time is left out.
-    With ``keep``, older recovery points go; ``timezone`` is the whole policy's. With ``lock``, EBS keeps whole ones.
+    With ``keep``, older recovery points go; ``timezone`` is the whole policy's. With ``lock``, EBS keeps whole ones;
+    with ``archive``, monthly and yearly ones go into its archive where that costs less.
     With ``alert``, people are told of each server that has no good recovery point for too long.
 
     ``exclude``: servers that are left out, whatever ``targets`` says. ``missing``: what is done about targets that
@@ -58,6 +60,7 @@ class Policy(KeepSettings):
     latest_start: str = "1h"
     alert: Alert | None = None
     lock: Lock | None = None
+    archive: Archive | None = None
 
     @field_validator("tags")
     @classmethod
@@ -106,6 +109,12 @@ class Policy(KeepSettings):
             raise ValueError(f"{words}; leave some out, or set vss.engine to diskshadow")
         if wrong := next(filter(None, (tag_problem(key, value) for key, value in self.tags.items())), ""):
             raise ValueError(f"'tags': {wrong}; change it, or set vss.engine to diskshadow")
+        return self
+
+    @model_validator(mode="after")
+    def _archive_is_of_use(self) -> Self:
+        if self.archive and (problem := self.archive.problem(self.keep)):
+            raise ValueError(problem)
         return self
 
     @field_validator("blackouts")

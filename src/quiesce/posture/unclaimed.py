@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from quiesce.posture.state import LeftOver, Posture, PosturePart
-from quiesce.revert.price import STORED_GIB_DOLLARS
+from quiesce.prices import ARCHIVED_GIB_DOLLARS, STORED_GIB_DOLLARS
 
 UNCLAIMED_KEY = "posture/unclaimed.json"
 Kind = Literal["snapshots", "record", "built", "image", "points"]
@@ -23,8 +23,6 @@ KINDS: dict[Kind, str] = {
 }
 # A run or a recovery that goes on may have made them.
 YOUNG = timedelta(days=2)
-# In dollars for a GiB and a month (EBS pricing, us-east-1).
-ARCHIVED_GIB_DOLLARS = 0.0125
 GIB = 2**30
 # Of one item, so many snapshots are named.
 NAMED_IDS = 20

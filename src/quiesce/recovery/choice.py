@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import RecoveryPoint
-from quiesce.recovery.flaws import FoundSnapshot, flaws_of_point, flaws_of_run, told
+from quiesce.points.restoring import hours_of
+from quiesce.recovery.flaws import FoundSnapshot, archived_of, flaws_of_point, flaws_of_run, told
 from quiesce.recovery.input import RecoveryRequest
 from quiesce.recovery.servers import full_name
 
@@ -74,7 +75,7 @@ def choose(request: RecoveryRequest, points: Sequence[RecoveryPoint], snapshots:
     Raises:
         RecoveryRefused: there is none; the remedy names those that exist.
     """
-    candidates = [_Candidate(point, told(flaws_of_point(point, snapshots))) for point in points]
+    candidates = [_Candidate(_seen(point, snapshots), told(flaws_of_point(point, snapshots))) for point in points]
     latest_first = sorted(candidates, key=lambda candidate: _time(candidate.point), reverse=True)
     good = [candidate.point for candidate in latest_first if not candidate.flaw]
     if request.recovery_point is not None:
@@ -202,10 +203,16 @@ def _nearest(point: RecoveryPoint, good: Sequence[RecoveryPoint]) -> str:
     return f"the nearest application-consistent recovery point is {best.run_id}, {between}"
 
 
+def _seen(point: RecoveryPoint, snapshots: Mapping[str, FoundSnapshot]) -> RecoveryPoint:
+    archived = archived_of(point, snapshots)
+    return point.model_copy(update={"archived": archived}) if archived else point
+
+
 def _name(point: RecoveryPoint) -> str:
     time = _time(point)
     at = "" if time == NEVER else f"{time:%Y-%m-%d %H:%M:%S} UTC, "
-    return f"{point.run_id} ({at}{point.status}, {point.consistency.level})"
+    archived = f", archived: up to {hours_of(point.archived)} h" if point.archived else ""
+    return f"{point.run_id} ({at}{point.status}, {point.consistency.level}{archived})"
 
 
 def _time(point: RecoveryPoint) -> datetime:

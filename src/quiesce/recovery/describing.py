@@ -16,6 +16,7 @@ def describe(plan: RecoveryPlan) -> list[str]:
     new_ip = f", private address {plan.private_ip}" if plan.private_ip else ""
     awaited = "Systems Manager hears from it" if plan.agent == "ssm" else "EC2's status checks are passed"
     lines = [
+        *([f"Wait: {plan.restoring.words}."] if plan.restoring else []),
         *_building(plan),
         f"Launch {plan.instance_type} from {plan.image_id} in {plan.subnet_id}{new_ip}, key {plan.key_name or 'none'}, "
         f"profile {plan.instance_profile_arn or 'none'}, into a security group without traffic.",
@@ -55,7 +56,8 @@ def _building(plan: RecoveryPlan) -> list[str]:
             *states,
         ]
     if plan.looked is None:
-        return []
+        later = "What can be built as of the shadow copies shows once they are restored, before anything is launched."
+        return [later] if plan.restoring and plan.build else []
     children = plan.looked.children
     if not children:
         return ["Build nothing: no volume can be built as of its shadow copy.", *states]

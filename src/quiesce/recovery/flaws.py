@@ -16,12 +16,15 @@ class FoundSnapshot:
     """A snapshot as EC2 describes it.
 
     ``state`` is EC2's, ``recoverable`` for one in the Recycle Bin; ``tier`` is ``standard`` or ``archive``.
-    ``removing`` says whether it carries the mark of a recovery point that is being removed.
+    ``removing`` says whether it carries the mark of a recovery point that is being removed; ``full_bytes`` is its size
+    in full, 0 if EC2 does not say it; ``was_archived`` whether the archive has it, also while it is restored.
     """
 
     state: str
     tier: str
     removing: bool = False
+    full_bytes: int = 0
+    was_archived: bool = False
 
 
 class Flaw(NamedTuple):
@@ -31,14 +34,11 @@ class Flaw(NamedTuple):
     remedy: str
 
 
-# By EC2's state of a snapshot, and by ``archived`` and ``removing``: what is wrong with it, and what mends it.
+# By EC2's state of a snapshot, and by ``removing``: what is wrong with it, and what mends it. One that is archived is
+# restored by the recovery.
 WORDS = {
     "deleted": ("was deleted: it does not exist any more", ""),
     "removing": ("is marked as being removed", f"if it must stay, take the tag {REMOVING} off {{id}}"),
-    "archived": (
-        "is archived",
-        "restore it (aws ec2 restore-snapshot-tier --snapshot-id {id} --permanent-restore), which takes EBS up to 72 h",
-    ),
     "recoverable": (
         "is in the Recycle Bin",
         "take it out again (aws ec2 restore-snapshot-from-recycle-bin --snapshot-id {id})",
@@ -50,7 +50,7 @@ WORDS = {
 
 
 def flaws_of_snapshot(name: str, snapshot_id: str, found: FoundSnapshot | None) -> list[Flaw]:
-    """Return why no volume can be made of a snapshot now; empty if one can.
+    """Return why no volume can be made of a snapshot, also once it is restored from the archive; empty if one can.
 
     Args:
         name: what the message calls it.
@@ -61,8 +61,6 @@ def flaws_of_snapshot(name: str, snapshot_id: str, found: FoundSnapshot | None) 
         condition = "deleted"
     elif found.removing:
         condition = "removing"
-    elif found.tier == "archive":
-        condition = "archived"
     else:
         condition = found.state
     if condition == "completed":
@@ -101,6 +99,11 @@ def flaws_of_point(point: RecoveryPoint, found: Mapping[str, FoundSnapshot]) -> 
         if s.volume
     ]
     return [flaw for name, snapshot_id, one in each for flaw in flaws_of_snapshot(name, snapshot_id, one)]
+
+
+def archived_of(point: RecoveryPoint, found: Mapping[str, FoundSnapshot]) -> int:
+    """Return how many of a recovery point's snapshots are in the archive."""
+    return sum(s.snapshot_id in found and found[s.snapshot_id].tier == "archive" for s in point.snapshots if s.volume)
 
 
 def told(flaws: list[Flaw]) -> str:

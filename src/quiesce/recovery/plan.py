@@ -8,6 +8,7 @@ from quiesce.errors import RecoveryRefused
 from quiesce.executions import Crossing
 from quiesce.points.parts import Consistency, Source, Volume
 from quiesce.points.point import PointBuilt, PointSnapshot, RecoveryPoint
+from quiesce.points.restoring import Restoring
 from quiesce.recovery.input import RecoveryRequest
 from quiesce.recovery.reverting import NOT_BUILT, FromBackup, build_request, consistent_copies
 from quiesce.revert.look import Looked
@@ -45,7 +46,7 @@ class RecoveryPlan(Crossing):
     """Everything that later states need; kept under the recovery's id, so that a restart carries out the same plan.
 
     ``build`` is what is to be built of the recovery point, None if nothing is; ``looked`` what can be. ``built`` is
-    what the backup built already, and the recovery uses.
+    what the backup built already, and the recovery uses. ``restoring`` is what was archived when this was planned.
     """
 
     recovery_id: str
@@ -81,6 +82,7 @@ class RecoveryPlan(Crossing):
     notes: list[str] = []
     source: Source | None = None
     cpu_options: dict[str, int] = {}
+    restoring: Restoring | None = None
     froze: bool = False
     thaw_after_recovery: bool = False
 
@@ -94,6 +96,11 @@ class RecoveryPlan(Crossing):
             "the volumes are as after a power failure: the application-consistent state is in the shadow copies inside "
             f"them ({copies}), and 'revert' is 'off' (docs/use/recover.md says how to go back to them by hand)"
         )
+
+    @property
+    def needed_snapshots(self) -> list[str]:
+        """The snapshots that the volumes are made of, or that are to be built."""
+        return [volume.snapshot_id for volume in self.volumes if volume.snapshot_id]
 
     @property
     def root(self) -> PlannedVolume:

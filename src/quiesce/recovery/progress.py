@@ -10,7 +10,7 @@ from quiesce.recovery.account import Account
 
 # The states that take time, in their order; Weigh takes none, and counts with Look.
 MOVES = ("Launch", "Stop", "MakeVolumes", "Swap", "Start", "AwaitOnline", "EndSession", "Finish")
-STATES = ("Plan", "Look", "Revert", *MOVES)
+STATES = ("Plan", "Restore", "Look", "Revert", *MOVES)
 # So many of the latest recoveries say how long a state takes: what an older one took says less of today's servers.
 PAST_RECOVERIES = 20
 MINUTE_S, HOUR_S = 60, 3600
@@ -94,9 +94,14 @@ def past_of(recoveries: Sequence[Mapping[str, float]]) -> dict[str, PastState]:
     return {name: PastState(median_s=median(took), count=len(took)) for name, took in by_state.items() if took}
 
 
-def states_ahead(*, look: bool, build: bool) -> list[str]:
-    """Return the states that come after Plan, by whether the machine looks what can be built, and builds it."""
-    return [*(["Look"] if look else []), *(["Revert"] if look or build else []), *MOVES]
+def states_ahead(*, restore: bool = False, look: bool, build: bool) -> list[str]:
+    """Return the states that come after Plan, by whether the machine restores, looks what can be built, and builds."""
+    return [
+        *(["Restore"] if restore else []),
+        *(["Look"] if look else []),
+        *(["Revert"] if look or build else []),
+        *MOVES,
+    ]
 
 
 def seconds_of(started_at: datetime, ends: Iterable[tuple[str, datetime | None]]) -> dict[str, float]:

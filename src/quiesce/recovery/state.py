@@ -15,6 +15,7 @@ from quiesce.revert.state import Reverted
 
 Step = Literal[
     "plan",
+    "restore",
     "weigh",
     "launch",
     "stop",
@@ -33,15 +34,17 @@ class Planned(Crossing):
 
     ``consistency`` is what the recovery gives, in the words of account and mail; ``passed_over`` names the recovery
     points that were nearer to what was asked for, and why they were not taken; ``notes`` is what to know beforehand.
-    ``volumes`` says of each as of which instant it will be. The machine looks what can be built if ``to_look``, and
-    builds it if ``to_build``. ``how_long`` says how long it takes, by ``past``; ``planned_at`` and ``weighed_at`` are
-    when Plan and Weigh ended, in UTC. ``goes_on`` if another execution, or an earlier try of Plan, made the plan.
+    ``volumes`` says of each as of which instant it will be. The machine restores what is archived if ``to_restore``,
+    looks what can be built if ``to_look``, and builds it if ``to_build``. ``how_long`` says how long it takes, by
+    ``past``; ``planned_at`` and ``weighed_at`` are when Plan and Weigh ended, in UTC. ``goes_on`` if another execution,
+    or an earlier try of Plan, made the plan.
     """
 
     plan: RecoveryPlan
     consistency: str = ""
     passed_over: list[str] = []
     volumes: list[str] = []
+    to_restore: bool = False
     to_look: bool = False
     to_build: bool = False
     notes: list[str] = []
@@ -53,6 +56,13 @@ class Planned(Crossing):
     planned_at: datetime | None = None
     weighed_at: datetime | None = None
     goes_on: bool = False
+
+
+class Restored(Crossing):
+    """The snapshots that can be used, and when the state ended that answers this, in UTC."""
+
+    snapshots: list[str]
+    ended_at: datetime
 
 
 class Launched(Crossing):
@@ -83,6 +93,7 @@ class RecoveryState(BaseModel):
     execution: Execution
     input: Any
     plan: Planned | None = None
+    restore: Restored | None = None
     look: Looked | None = None
     revert: Reverted | None = None
     launch: Launched | None = None
@@ -95,11 +106,16 @@ class RecoveryState(BaseModel):
     end_session_failure: Failure | None = None
     failure: Failure | None = None
 
-    def needed_plan(self) -> RecoveryPlan:
-        """Return the plan; a state that comes after Plan has one."""
+    @property
+    def needed_planned(self) -> Planned:
+        """What Plan or Weigh answered; a state that comes after Plan has it."""
         if self.plan is None:
             raise ValueError("the state document has no plan: start the recover machine, not a state of it")
-        return with_children(self.plan.plan, self.revert.built.children if self.revert else [])
+        return self.plan
+
+    def needed_plan(self) -> RecoveryPlan:
+        """Return the plan, with what was built; a state that comes after Plan has one."""
+        return with_children(self.needed_planned.plan, self.revert.built.children if self.revert else [])
 
     def needed_server(self) -> str:
         """Return the server's id; a state that comes after Launch has one."""
@@ -119,6 +135,7 @@ class RecoveryState(BaseModel):
         }
         ends: dict[str, datetime | None] = {
             "Plan": self.plan.planned_at if self.plan else None,
+            "Restore": self.restore.ended_at if self.restore else None,
             "Look": self.plan.weighed_at if self.plan else None,
             "Revert": self.revert.built.finished_at if self.revert else None,
             **{name: move.ended_at if move else None for name, move in moves.items()},

@@ -31,6 +31,7 @@ class Point:
         application: whether it is application-consistent.
         kept_for: what keeps it whatever the rule says, such as ``held`` or ``in use by ami-0123456789abcdef0``.
         removing: whether its removal has begun; what is left of it is no recovery point.
+        archived: whether the archive of EBS has some of its snapshots; it decides nothing.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class Point:
     application: bool
     kept_for: tuple[str, ...] = ()
     removing: bool = False
+    archived: bool = False
 
     @property
     def order(self) -> tuple[datetime, str]:

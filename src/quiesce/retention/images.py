@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from quiesce.points.image import FoundImage
 
 FAILED = {"failed", "error", "invalid"}
-# Whoever has chosen the older one for a recovery launches from it within the recover machine's time.
-REPLACED_FOR = timedelta(days=2)
+# Whoever has chosen the older one for a recovery launches from it within the recover machine's time: a test compares.
+REPLACED_FOR = timedelta(days=12)
 
 
 def retired(images: Sequence[FoundImage], now: datetime) -> list[str]:
     """Return the images to deregister, by id.
 
-    Only those that a backup made: failed ones, and those that a newer one of the same traits has replaced for two days.
+    Only those that a backup made: failed ones, and those that a newer one of the same traits has replaced for 12 days.
     An older image stays as long as it may fit a recovery point that no newer one fits.
 
     Args:

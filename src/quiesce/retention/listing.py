@@ -1,11 +1,20 @@
 """A plan as a person reads it: a line for each recovery point, with all reasons."""
 
+from collections.abc import Sequence
+
 from quiesce.policy.keep import Retention
+from quiesce.retention.archiving import Due
 from quiesce.retention.plan import Plan, idle_parts
 
 
-def describe(plan: Plan, rule: Retention) -> str:
-    """Return a plan as text: its recovery points, newest first, what would go, and what of the rule does nothing."""
+def describe(plan: Plan, rule: Retention, to_archive: Sequence[Due] = ()) -> str:
+    """Return a plan as text: its recovery points, newest first, what would go, and what of the rule does nothing.
+
+    Args:
+        plan: what stays and what goes.
+        rule: by which it was made.
+        to_archive: what is old enough for the archive of EBS.
+    """
     group, going = plan.group, plan.removals
     rows = [
         (
@@ -13,7 +22,7 @@ def describe(plan: Plan, rule: Retention) -> str:
             decision.point.run_id,
             decision.point.status or "unreadable",
             "application" if decision.point.application else "-",
-            "keep" if decision.keep else "remove",
+            ("keep" if decision.keep else "remove") + (", archived" if decision.point.archived else ""),
             ", ".join(decision.because),
         )
         for decision in plan.decisions
@@ -28,6 +37,11 @@ def describe(plan: Plan, rule: Retention) -> str:
     ]
     if idle := idle_parts(plan.decisions, rule):
         words.append(f"Nothing stays by {' or '.join(idle)} alone: other parts of the rule keep the same ones.")
+    words += [
+        f"{each.point.run_id} goes into the archive, if that costs less than what it holds alone: it stays until "
+        f"{each.stays_until:%Y-%m-%d} at least."
+        for each in to_archive
+    ]
     if plan.problem:
         words.append(f"Not without a person's word: {plan.problem}.")
     return "\n".join(words) + "\n"

@@ -5,9 +5,7 @@ from datetime import datetime, timedelta
 
 from quiesce.policy.lock import Lock
 from quiesce.policy.policy import Policy
-from quiesce.revert.price import STORED_GIB_DOLLARS
-
-DAYS_OF_A_MONTH = 30
+from quiesce.prices import DAYS_OF_A_MONTH, STORED_GIB_DOLLARS
 
 
 def days_left(lock: Lock, ended_at: datetime, now: datetime) -> int:

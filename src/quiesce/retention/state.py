@@ -10,7 +10,7 @@ from quiesce.executions import Crossing, Execution, Failure
 from quiesce.policy.parts import InstanceId, Name
 from quiesce.validation import Advice, Form, validated
 
-Step = Literal["list", "plan", "lock", "mark", "finish", "give_up", "tell"]
+Step = Literal["list", "plan", "lock", "mark", "finish", "archive", "give_up", "tell"]
 PLAN_ID = Form(r"[0-9a-f]{16}|[A-Za-z0-9][A-Za-z0-9_-]{0,79}", "the id of a plan, or of the recovery point to remove")
 POLICY_RUN = Form(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}", "the id of a policy run")
 # By this Step Functions' console links an execution with the one that started it.
@@ -76,12 +76,16 @@ class GroupPlan(Crossing):
 
 
 class ServerPlan(Crossing):
-    """The plans of one server; ``execution`` is whose dry run they are of, if the table keeps them."""
+    """The plans of one server; ``execution`` is whose dry run they are of, if the table keeps them.
+
+    ``archives`` says whether there is something to archive.
+    """
 
     execution: str = ""
     instance_id: str
     groups: list[GroupPlan]
     text: str = ""
+    archives: bool = False
 
 
 class Servers(Crossing):
@@ -107,13 +111,14 @@ class Marked(Crossing):
 
 
 class Finished(Crossing):
-    """What an execution locked and removed of one server until ``at``, and what it could not; ``at`` is in UTC."""
+    """What an execution locked, removed and archived of one server until ``at``, in UTC, and what it could not."""
 
     execution: str
     at: datetime
     instance_id: str
     locked: list[str] = []
     removed: list[str]
+    archived: list[str] = []
     images: list[str]
     notes: list[str]
     problems: list[str]
@@ -125,6 +130,7 @@ class Told(Crossing):
     servers: int
     locked: int
     removed: int
+    archived: int
     would_go: int
     problems: list[str]
     notes: list[str]
@@ -142,7 +148,15 @@ class RetentionState(Crossing):
     plan: ServerPlan | None = None
     lock: Locked | None = None
     mark: Marked | None = None
+    finish: Finished | None = None
     failure: Failure | None = None
+
+    @property
+    def needed_finish(self) -> Finished:
+        """What Finish answered; a state that comes after it has that."""
+        if self.finish is None:
+            raise ValueError("the state document has nothing of Finish: start the retention machine, not a state of it")
+        return self.finish
 
     @property
     def request(self) -> RetentionRequest:

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 
 from quiesce.executions import Crossing
+from quiesce.prices import GET_DOLLARS, LIST_DOLLARS, PUT_DOLLARS, STORED_GIB_DOLLARS
 
-# Of the EBS direct APIs, in dollars for one call (EBS pricing, us-east-1; other Regions differ a little).
-LIST_DOLLARS, GET_DOLLARS, PUT_DOLLARS = 0.0006 / 1000, 0.003 / 1000, 0.006 / 1000
 # The shortest page of a list, so that no list takes more calls than this makes of it.
 BLOCKS_OF_A_PAGE = 100
-# Of the standard tier, in dollars for a GiB and a month (EBS pricing, us-east-1): for parents that are copied first.
-STORED_GIB_DOLLARS = 0.05
 # Assumed, and seen nowhere yet: calls a second of one function, and until EBS has completed a child.
 CALLS_PER_SECOND = 100
 COMPLETING_S = 120

@@ -39,7 +39,8 @@ from quiesce.aws.policies.policy_run_files import PolicyRunFiles
 from quiesce.aws.policies.schedules import Schedules
 from quiesce.aws.posture import stored
 from quiesce.aws.recovered import RecoveredGroup
-from quiesce.aws.retention import locks, looks, removing
+from quiesce.aws.retention import locks, looks, removing, tiers
+from quiesce.aws.retention.own_blocks import OwnBlocks
 from quiesce.aws.retention.server_lists import ServerLists
 from quiesce.aws.snapshot_blocks import Allowance, SnapshotBlocks
 from quiesce.aws.ssm import Guest
@@ -208,6 +209,13 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "looks._in_images": ("ec2", lambda ec2: looks._in_images(ec2, [snapshot_id(0)])),
     "locks.locked": ("ec2", lambda ec2: locks.locked(ec2, [snapshot_id(0)])),
     "locks.lock_snapshot": ("ec2", lambda ec2: locks.lock_snapshot(ec2, snapshot_id(0), LOCK, 30)),
+    "tiers._statuses": ("ec2", lambda ec2: tiers.tiers(ec2, [snapshot_id(0)])),
+    "tiers.archive": ("ec2", lambda ec2: tiers.archive(ec2, snapshot_id(0))),
+    "tiers.restore": ("ec2", lambda ec2: tiers.restore(ec2, snapshot_id(0), 4)),
+    "own_blocks._listed": (
+        "ebs",
+        lambda ebs: OwnBlocks(ebs, Allowance(lambda: 180_000)).own_bytes(snapshot_id(0), "", ""),
+    ),
     "looks._shared": ("ec2", lambda ec2: looks._shared(ec2, [snapshot_id(0)])),
     "stored.stored_snapshots": ("ec2", lambda ec2: list(stored.stored_snapshots(ec2, "stack"))),
     "stored.stored_images": ("ec2", lambda ec2: stored.stored_images(ec2, "stack")),
@@ -252,7 +260,7 @@ VOID = {
     *("child_snapshots.tag_child", "child_snapshots.delete_snapshot"),
     *("images.deregister", "items._write", "snapshots.tag_snapshots", "bucket.write_session_file", "bucket.write_json"),
     "profiles._take",
-    *("removing.mark", "removing.delete", "locks.lock_snapshot"),
+    *("removing.mark", "removing.delete", "locks.lock_snapshot", "tiers.archive", "tiers.restore"),
     *("schedules.put", "schedules._update", "schedules.delete"),
     *("bucket.write_package", "bucket.write_text", "policy_run_files._write_file", "server_lists.write_servers"),
     "page_files.write_page",

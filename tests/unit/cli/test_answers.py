@@ -7,13 +7,13 @@ from quiesce_cli.answers.costs import costs
 from quiesce_cli.answers.explaining import explain
 from quiesce_cli.answers.naming import name_of_start
 from quiesce_cli.answers.points import shapes
-from quiesce_cli.answers.prices import STORED_GIB_MONTH
 from quiesce_cli.answers.standing import standing
 
 from quiesce.backup.planning import possible_consistency, without_asking
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, ShadowOutcome
 from quiesce.points.record import FailureRecord, Record
+from quiesce.prices import STORED_GIB_DOLLARS
 from quiesce.recovery.flaws import FoundSnapshot
 from quiesce.report.explaining import causes_of
 from tests.project.test_links import anchors
@@ -140,11 +140,22 @@ def test_a_run_that_is_as_good_as_can_be_needs_no_explanation() -> None:
 def test_a_volume_is_counted_once_in_store_and_a_gone_snapshot_not_at_all() -> None:
     twice = [a_point("a", calls={"ebs:GetSnapshotBlock": 1000}), a_point("b", calls={"ec2:DescribeInstances": 2})]
     counted = costs(twice, FOUND)
-    assert [(cost.count, cost.dollars) for cost in counted.stored] == [(8, round(8 * STORED_GIB_MONTH, 2))]
+    assert [(cost.count, cost.dollars) for cost in counted.stored] == [(8, round(8 * STORED_GIB_DOLLARS, 2))]
     assert counted.runs_dollars == pytest.approx(0.003)
     assert [cost.what for cost in counted.runs] == ["ebs:GetSnapshotBlock", "calls of EC2 and SSM"]
     assert costs(twice, {}).stored == []
     assert counted.not_counted
+
+
+def test_what_is_archived_is_there_with_its_hours_and_is_counted_in_full_by_the_archives_price() -> None:
+    archived = {snapshot_id(0): FoundSnapshot("completed", "archive", full_bytes=2 * 2**30, was_archived=True)}
+    [point] = shapes([a_point("a")], archived)
+    assert (point.there, point.flaw, point.archived) == (True, "", 1)
+    assert point.recover
+    [cost] = costs([a_point("a")], archived).stored
+    assert (cost.what, cost.count, cost.dollars) == ("in the archive", 2.0, 0.03)
+    [bound] = costs([a_point("a")], {snapshot_id(0): FoundSnapshot("completed", "archive", was_archived=True)}).stored
+    assert bound.count == 8
 
 
 def test_two_starts_in_one_second_have_two_names_that_every_place_accepts() -> None:

@@ -312,6 +312,16 @@ def test_a_point_that_cannot_be_recovered_from_says_why_where_there_is_room() ->
     assert "root" not in text
 
 
+def test_an_archived_point_is_named_with_its_hours_in_every_width() -> None:
+    [point] = shapes([a_record(run_id="old", snapshots=[a_snapshot_record()])], {})
+    archived = point.model_copy(update={"there": True, "flaw": "", "archived": 6})
+    page = Points(points=[archived], more=0, left_out=0, problems=[])
+    for width in (None, 60):
+        said = " ".join(printed(points_view.lines(page, local), width).split())
+        assert "archived" in said
+        assert "which takes up to 144 h" in said
+
+
 def test_a_time_ago_is_as_exact_as_a_person_wants_to_know() -> None:
     passed = [timedelta(seconds=5), timedelta(minutes=5), timedelta(hours=47), timedelta(days=9, hours=5)]
     assert [ago(NOW - each, NOW) for each in passed] == ["just now", "5 min ago", "47 h ago", "9 days ago"]

@@ -16,6 +16,14 @@ def view_of(record: Record) -> RunView:
     return run_view(found_run(record))
 
 
+def test_a_recovery_from_the_archive_says_since_when_and_how_long_it_takes() -> None:
+    archived = a_good_run(archived_at=a_good_run().ended_at + timedelta(days=70))
+    [note, *_] = view_of(archived).recovery.notes
+    assert note.startswith("It is archived since 2")
+    assert note.endswith("a recovery first has EBS restore it, which takes up to 72 h.")
+    assert "archived" not in str(view_of(a_good_run()).recovery.notes)
+
+
 @pytest.mark.parametrize(
     ("record", "word", "headline", "level"),
     [

@@ -189,7 +189,8 @@ MISSPELLED = {
     "colour: red": (
         ": colour: is not a field that quiesce knows."
         " Remedy: remove it; known here: keep, at_least, partial_counts, keep_partial_days, timezone, name, owner,"
-        " tags, defaults, targets, exclude, missing, max_concurrency, schedules, except, latest_start, alert, lock."
+        " tags, defaults, targets, exclude, missing, max_concurrency, schedules, except, latest_start, alert, lock,"
+        " archive."
     ),
 }
 

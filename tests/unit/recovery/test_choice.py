@@ -110,7 +110,6 @@ def test_a_recovery_point_is_found_by_the_beginning_of_its_id_if_it_is_the_only_
     ("gone", "words"),
     [
         (None, "second (2026-03-15 01:30:00 UTC, Successful, crash): the snapshot snap-second-0 of /dev/sda1 was"),
-        (ARCHIVED, "the snapshot snap-second-0 of /dev/sda1 is archived"),
         (FoundSnapshot("recoverable", "standard"), "the snapshot snap-second-0 of /dev/sda1 is in the Recycle Bin"),
         (FoundSnapshot("pending", "standard"), "is pending: EBS has not finished it"),
         (FoundSnapshot("error", "standard"), "is in error: EBS could not make it"),
@@ -205,7 +204,7 @@ def test_a_server_without_any_recovery_point_is_refused_with_the_reasons() -> No
 
 
 HISTORIES = 100
-FATES = [GOOD] * 12 + [None, ARCHIVED, FoundSnapshot("error", "standard"), FoundSnapshot("pending", "standard")]
+FATES = [GOOD] * 12 + [None, FoundSnapshot("error", "standard"), FoundSnapshot("pending", "standard")]
 FATES += [FoundSnapshot("recoverable", "standard"), FoundSnapshot("completed", "standard", removing=True)]
 
 

@@ -184,7 +184,6 @@ def test_and_nothing_of_it_where_there_is_no_such_state(level: str, shadow: Poin
     ("changes", "words"),
     [
         ({"snapshots": {}}, f"the snapshot {snapshot_id(0)} of /dev/sda1 was deleted"),
-        ({"snapshots": {snapshot_id(0): FoundSnapshot("completed", "archive")}}, "is archived. Remedy: restore it"),
         ({"snapshots": {snapshot_id(0): FoundSnapshot("error", "standard")}}, "is in error"),
         ({"image": None}, f"{IMAGE} does not exist, or was deregistered"),
         ({"image": an_image(state="pending")}, "is pending, not available. Remedy: wait until it is available, or"),

@@ -316,7 +316,6 @@ def test_with_revert_off_what_the_backup_built_is_left_alone() -> None:
         (None, "snap-built-1 of xvdf was deleted"),
         (FoundSnapshot("pending", "standard"), "snap-built-1 of xvdf is pending"),
         (FoundSnapshot("error", "standard"), "snap-built-1 of xvdf is in error"),
-        (FoundSnapshot("completed", "archive"), "snap-built-1 of xvdf is archived"),
         (FoundSnapshot("completed", "standard", removing=True), "snap-built-1 of xvdf is marked as being removed"),
         (FoundSnapshot("recoverable", "standard"), "snap-built-1 of xvdf is in the Recycle Bin"),
     ],

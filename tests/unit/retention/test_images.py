@@ -9,10 +9,10 @@ from tests.support.factories.recovery import an_image
 from tests.support.factories.run import NOW
 
 
-def test_an_older_image_goes_once_a_newer_one_of_the_same_traits_has_been_there_for_two_days() -> None:
+def test_an_older_image_goes_once_a_newer_one_of_the_same_traits_has_been_there_for_twelve_days() -> None:
     images = [an_image("ami-1", days=60), an_image("ami-2", days=30), an_image("ami-3")]
-    assert retired(images, NOW) == ["ami-1"]
-    assert retired(images, NOW + timedelta(days=2)) == ["ami-1", "ami-2"]
+    assert retired(images, NOW + timedelta(days=12, seconds=-1)) == ["ami-1"]
+    assert retired(images, NOW + timedelta(days=12)) == ["ami-1", "ami-2"]
 
 
 @pytest.mark.parametrize("trait", ["root_device", "architecture", "boot_mode", "platform", "billing"])

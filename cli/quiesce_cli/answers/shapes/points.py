@@ -23,6 +23,7 @@ class PointShape(Shape):
     size_gib: Annotated[int, field("the sizes of their volumes together")]
     built: Annotated[bool, field("whether the backup has built its volumes as of their shadow copies")]
     there: Annotated[bool, field("whether a server can be recovered from it now, as far as its snapshots tell")]
+    archived: Annotated[int, field("how many of its snapshots are in the archive: a recovery restores them first")]
     flaw: Annotated[str, field("why not, in words; empty if one can")]
     recommended: Annotated[bool, field("whether `latest whole` would choose it, of the server's newest")]
     recover: Annotated[str, field("the command that recovers from it; empty if none can")]

@@ -25,6 +25,14 @@ def existing(client: "EC2Client", stack: str, instance_id: str) -> dict[str, Exi
     return _described(client, {f"tag:{tags.STACK}": [stack], f"tag:{tags.INSTANCE}": [instance_id]})
 
 
+def of_volumes(client: "EC2Client", volume_ids: Sequence[str]) -> dict[str, Existing]:
+    """Return all snapshots of some volumes that EC2 has in this account, by id, whoever made them."""
+    found: dict[str, Existing] = {}
+    for start in range(0, len(volume_ids), FILTER_VALUES):
+        found |= _described(client, {"volume-id": volume_ids[start : start + FILTER_VALUES]})
+    return found
+
+
 def uses(client: "EC2Client", snapshot_ids: Sequence[str]) -> dict[str, str]:
     """Return why some snapshots must not be deleted: an image uses them, they are locked, or other accounts may.
 
@@ -69,6 +77,11 @@ def _existing(snapshot: Any) -> Existing:
         removing=tags.REMOVING in found,
         size_gib=int(snapshot["VolumeSize"]),
         started_at=snapshot["StartTime"],
+        volume_id=str(snapshot.get("VolumeId", "")),
+        archived=snapshot.get("StorageTier") == "archive" or "RestoreExpiryTime" in snapshot,
+        full_bytes=int(snapshot.get("FullSnapshotSizeInBytes") or 0),
+        stack=found.get(tags.STACK, ""),
+        built_from=found.get(tags.BUILT_FROM, ""),
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # The list is made anew from the runs' own items after so long: a run may have ended before it was listed.
 RELISTED = timedelta(days=7)
+# What ``archivings`` writes into a run's item.
+OF_ARCHIVE = ("archiving_at", "archived_at", "archive_weighed_at")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Truth:
     removing: bool
     removed: bool
     locked: bool
+    archiving: bool
+    archived_at: datetime | None
+    weighed_at: datetime | None
 
 
 class Points:
@@ -101,7 +106,7 @@ class Points:
 
     def truths(self, points: Sequence[ListedPoint]) -> dict[str, Truth]:
         """Return what the runs' own items say now, by run id."""
-        names = ("status", "leased_until", "leased_by", "removing_at", "removed_at", "locked_until")
+        names = ("status", "leased_until", "leased_by", "removing_at", "removed_at", "locked_until", *OF_ARCHIVE)
         keys = {point.run_id: (point.instance_id, f"run#{point.run_id}") for point in points}
         items = self._items.read_many(list(keys.values()), *names)
         return {run_id: _truth(items.get(key, {})) for run_id, key in keys.items()}
@@ -186,7 +191,14 @@ def _truth(item: Mapping[str, str]) -> Truth:
         removing="removing_at" in item,
         removed="removed_at" in item,
         locked="locked_until" in item,
+        archiving="archiving_at" in item,
+        archived_at=_at(item.get("archived_at", "")),
+        weighed_at=_at(item.get("archive_weighed_at", "")),
     )
+
+
+def _at(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _read(text: str) -> ListedPoint | None:

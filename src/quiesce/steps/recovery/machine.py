@@ -1,7 +1,7 @@
 """The recover machine: every state is one step of one function, in the order of the machine.
 
-plan (``plan``), weigh (``weigh``), launch, stop, make_volumes, swap, start, await_online (``moves``), end_session
-(``session``), finish and account (``account``).
+plan (``plan``), restore (``restore``), weigh (``weigh``), launch, stop, make_volumes, swap, start, await_online
+(``moves``), end_session (``session``), finish and account (``account``).
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.recoveries import Recoveries
+from quiesce.aws.retention.archivings import Archivings
 from quiesce.aws.retention.points import Points
 from quiesce.aws.ssm import Guest
 from quiesce.clock import Clock
@@ -24,6 +25,7 @@ from quiesce.steps.recovery.moves import Recovering
 from quiesce.steps.recovery.plan import Planner
 from quiesce.steps.recovery.progress import ProgressTeller
 from quiesce.steps.recovery.report import RecoveryEnd
+from quiesce.steps.recovery.restore import Restorer
 from quiesce.steps.recovery.session import SessionStep
 from quiesce.steps.recovery.weigh import weigh
 from quiesce.telemetry import begin, logger
@@ -81,9 +83,11 @@ class RecoverStep:
     def _answer(self, state: RecoveryState) -> Crossing:
         match state.step:
             case "plan":
-                points = Points(self.dynamodb, self.settings.table_name)
-                planner = Planner(self.ec2, self.ssm, self._recoveries, self.settings, points, self.clock.now())
+                restorer = self._restorer
+                planner = Planner(self.ec2, self.ssm, self._recoveries, self.settings, restorer, restorer.now)
                 return self._progress.with_past(planner.plan(state))
+            case "restore":
+                return self._restorer.restore(state)
             case "weigh":
                 return weigh(self._recoveries, state, self.clock.now())
             case "account":
@@ -137,6 +141,11 @@ class RecoverStep:
 
     def _recovering(self, state: RecoveryState) -> Recovering:
         return Recovering(self.ec2, self.settings.stack_name, state.needed_plan(), state.execution.started_at)
+
+    @property
+    def _restorer(self) -> Restorer:
+        table = self.dynamodb, self.settings.table_name
+        return Restorer(self.ec2, Points(*table), Archivings(*table), self.clock.now())
 
     @property
     def _recoveries(self) -> Recoveries:

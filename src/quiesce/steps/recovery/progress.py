@@ -21,6 +21,7 @@ from quiesce.telemetry import logger
 # The states that steps stand for, as a person sees them in the console; Weigh takes no time, and counts with Look.
 STATE_OF = {
     "plan": "Plan",
+    "restore": "Restore",
     "weigh": "Look",
     "launch": "Launch",
     "stop": "Stop",
@@ -44,7 +45,7 @@ class ProgressTeller:
     def with_past(self, planned: Planned) -> Planned:
         """Return what Plan answers with how long the recovery takes, by past ones of the stack."""
         past = past_of(self.recoveries.durations(PAST_RECOVERIES))
-        states = states_ahead(look=planned.to_look, build=planned.to_build)
+        states = states_ahead(restore=planned.to_restore, look=planned.to_look, build=planned.to_build)
         return planned.model_copy(
             update={"past": past, "how_long": how_long(states, past), "planned_at": self.now},
         )
@@ -101,6 +102,7 @@ class ProgressTeller:
 
 def _ahead(step: str, planned: Planned) -> list[str]:
     """Return the states that come after that of a step, the next one first; none after the last."""
-    if step in ("plan", "weigh"):
-        return states_ahead(look=planned.to_look and step == "plan", build=planned.to_build)
+    if step in ("plan", "restore", "weigh"):
+        restores = planned.to_restore and step == "plan"
+        return states_ahead(restore=restores, look=planned.to_look and step != "weigh", build=planned.to_build)
     return list(MOVES[MOVES.index(STATE_OF[step]) + 1 :]) if step in STATE_OF else []

@@ -74,7 +74,7 @@ class Locker:
         ]
         # What the rule is about to remove is not locked; that takes a look only where something is to be locked.
         plans = self.planner.plans(state.server, state.request, now) if found else []
-        going = {decision.point.run_id for plan, *_ in plans for decision in plan.removals}
+        going = {decision.point.run_id for each in plans for decision in each.plan.removals}
         return [each for each in found if each[0].listed.run_id not in going]
 
     def _lock_of(self, policy: str) -> Lock | None:

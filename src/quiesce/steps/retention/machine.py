@@ -1,15 +1,17 @@
 """The retention machine: every state is one step of one function, in the order of the machine.
 
-list and give_up (here), plan (``plan``), lock (``lock``), mark and finish (``remove``), tell (``tell``). Each step
-may be repeated.
+list and give_up (here), plan (``plan``), lock (``lock``), mark and finish (``remove``), archive (``archive``), tell
+(``tell``). Each step may be repeated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.policies.policy_run_files import PolicyRunFiles
+from quiesce.aws.retention.archivings import Archivings
 from quiesce.aws.retention.outcomes import Outcomes
 from quiesce.aws.retention.points import Points
 from quiesce.aws.retention.rules import Rules
@@ -17,8 +19,9 @@ from quiesce.aws.retention.server_lists import ServerLists
 from quiesce.clock import Clock
 from quiesce.errors import NotReady, PruningBusy
 from quiesce.executions import Cause, Crossing, cause_of
-from quiesce.retention.state import Finished, RetentionState, ServerPlan, Servers
+from quiesce.retention.state import Finished, RetentionState, ServerPlan, Servers, Step
 from quiesce.settings import Settings
+from quiesce.steps.retention.archive import Archiver
 from quiesce.steps.retention.lock import Locker
 from quiesce.steps.retention.plan import Planner
 from quiesce.steps.retention.remove import Remover
@@ -27,6 +30,7 @@ from quiesce.telemetry import begin, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
@@ -37,6 +41,7 @@ class RetentionStep:
     """What the steps of retention need."""
 
     ec2: "EC2Client"
+    ebs: "EBSClient"
     s3: "S3Client"
     sns: "SNSClient"
     dynamodb: "DynamoDBClient"
@@ -74,9 +79,8 @@ class RetentionStep:
                 return self._plan(state)
             case "mark":
                 return self._remover.mark(state, now)
-            case "lock" | "finish":
-                act = self._remover.finish if state.step == "finish" else Locker(self.ec2, self._planner).lock
-                return act(state, remaining_ms, now)
+            case "lock" | "finish" | "archive":
+                return self._acting[state.step](state, remaining_ms, now)
             case "give_up":
                 return self._give_up(state)
             case "tell":
@@ -123,6 +127,16 @@ class RetentionStep:
         )
         self._outcomes.keep_given_up(given_up)
         return given_up
+
+    @property
+    def _acting(self) -> Mapping[Step, Callable[[RetentionState, Callable[[], int], datetime], Crossing]]:
+        """What works as long as the function has time."""
+        archivings = Archivings(self.dynamodb, self.settings.table_name)
+        return {
+            "lock": Locker(self.ec2, self._planner).lock,
+            "finish": self._remover.finish,
+            "archive": Archiver(self.ec2, self.ebs, self._planner, archivings, self._outcomes).archive,
+        }
 
     @property
     def _points(self) -> Points:

@@ -1,19 +1,20 @@
 """Plan: which recovery points of one server stay and go, by the rule of each policy, with every reason."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quiesce.aws.bucket import Bucket, plan_key
 from quiesce.aws.retention.looks import existing, find_server, uses
 from quiesce.aws.retention.points import Points
 from quiesce.aws.retention.rules import Rules
 from quiesce.errors import PolicyRefused, RetentionRefused
-from quiesce.points.listed import ListedPoint
+from quiesce.policy.archive import Archive
 from quiesce.policy.file import read_policy_file
 from quiesce.policy.keep import Retention
 from quiesce.policy.selection import Candidate
+from quiesce.retention.archiving import Due, due
 from quiesce.retention.decision import Point
 from quiesce.retention.gather import Existing, Known, point_of
 from quiesce.retention.listing import describe
@@ -35,6 +36,7 @@ class InForce:
     rule: Retention
     formers: Sequence[Former]
     problem: str
+    archive: Archive | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,25 @@ class Gathered:
     snapshots: Mapping[str, Existing]
     server: Candidate | None
     clock: str
+
+    def there(self, known: Known) -> list[str]:
+        """Return the snapshots of a recovery point that EC2 has."""
+        return [snapshot_id for snapshot_id in known.listed.all_snapshots if snapshot_id in self.snapshots]
+
+
+class Planned(NamedTuple):
+    """The plan of one policy of a server, by which rule, out of what; ``archive`` is None if nothing is archived."""
+
+    plan: Plan
+    rule: Retention
+    gathered: Gathered
+    archive: Archive | None
+
+    def to_archive(self, now: datetime) -> list[Due]:
+        """Return what is to be archived; nothing as long as a person has to look at the plan."""
+        if self.archive is None or self.plan.problem:
+            return []
+        return due(self.plan.decisions, self.gathered.known, self.rule, self.archive, now)
 
 
 @dataclass(frozen=True)
@@ -63,9 +84,11 @@ class Planner:
         Raises:
             RetentionRefused: the plan that a person confirmed is no longer the same; not retried.
         """
-        groups, texts = [], []
-        for plan, rule, gathered in self.plans(instance_id, request, now):
-            text = describe(plan, rule)
+        groups, texts, archives = [], [], False
+        for planned in self.plans(instance_id, request, now):
+            plan, to_archive = planned.plan, [] if request.remove else planned.to_archive(now)
+            archives = archives or bool(to_archive)
+            text = describe(plan, planned.rule, to_archive)
             key = plan_key(plan.group.instance_id, plan.group.policy)
             self.bucket.write_text(key, text)
             texts.append(text)
@@ -74,16 +97,15 @@ class Planner:
                     policy=plan.group.policy,
                     plan_id=plan.plan_id,
                     points=len(plan.decisions),
-                    going=len([d for d in plan.removals if not gathered.known[d.point.run_id].removing]),
+                    going=len([d for d in plan.removals if not planned.gathered.known[d.point.run_id].removing]),
                     problem=plan.problem,
                     place=self.bucket.place(key),
                 )
             )
-        return ServerPlan(instance_id=instance_id, groups=groups, text="\n".join(texts)[:MAX_TEXT])
+        text = "\n".join(texts)[:MAX_TEXT]
+        return ServerPlan(instance_id=instance_id, groups=groups, text=text, archives=archives)
 
-    def plans(
-        self, instance_id: str, request: RetentionRequest, now: datetime
-    ) -> list[tuple[Plan, Retention, Gathered]]:
+    def plans(self, instance_id: str, request: RetentionRequest, now: datetime) -> list[Planned]:
         """Return the plan of each policy of a server that has, or had, a rule; nothing is changed but the rules' list.
 
         Raises:
@@ -96,7 +118,7 @@ class Planner:
                 force = self._in_force(policy, instance_id, gathered, now)
                 if force:
                     plan = self._plan_group(Group(instance_id, policy), force, gathered, request, now)
-                    found.append((plan, force.rule, gathered))
+                    found.append(Planned(plan, force.rule, gathered, force.archive))
         return found
 
     def gather(self, instance_id: str, now: datetime) -> Gathered:
@@ -117,14 +139,20 @@ class Planner:
                     truth.leased_by,
                     removing=truth.removing,
                     locked=truth.locked,
+                    archiving=truth.archiving,
+                    archived_at=truth.archived_at,
+                    weighed_at=truth.weighed_at,
                 )
         clock = clock_problem(now, theirs) if theirs else NO_DATE
         return Gathered(known, existing(self.ec2, self.stack, instance_id), server, clock)
 
     def kept_for(self, known: Known, gathered: Gathered, now: datetime) -> tuple[str, ...]:
-        """Return what keeps one recovery point whatever the rule says, looked at now."""
-        found = uses(self.ec2, _there(known.listed, gathered.snapshots))
-        point = point_of(known, gathered.snapshots, now, found)
+        """Return what keeps one recovery point whatever the rule says, looked at now.
+
+        That the archive is billed does not: it ends by itself, and a person may not want to wait.
+        """
+        found = uses(self.ec2, gathered.there(known))
+        point = point_of(replace(known, archived_at=None), gathered.snapshots, now, found)
         return point.kept_for if point else ()
 
     def _plan_group(
@@ -142,7 +170,7 @@ class Planner:
 
         # Of what stays anyway nobody needs to know what else uses it: the look takes a call for each snapshot.
         going: list[Point] = [decision.point for decision in planned({}).removals]
-        snapshots = [i for p in going for i in _there(gathered.known[p.run_id].listed, gathered.snapshots)]
+        snapshots = [i for p in going for i in gathered.there(gathered.known[p.run_id])]
         plan = planned(uses(self.ec2, snapshots) if snapshots else {})
         if confirmed and confirmed != plan.plan_id:
             raise RetentionRefused(
@@ -169,8 +197,6 @@ class Planner:
             problem = f"{instance_id} is terminated or gone"
         elif not found.entries_for(gathered.server) or found.exclusion_of(gathered.server) is not None:
             problem = f"{instance_id} is no target of the policy any more"
-        return InForce(found.retention, formers, problem) if found.retention else None
-
-
-def _there(listed: ListedPoint, snapshots: Mapping[str, Existing]) -> list[str]:
-    return [snapshot_id for snapshot_id in listed.all_snapshots if snapshot_id in snapshots]
+        # What a former rule keeps for its days may be no monthly or yearly one by that.
+        archive = None if formers else found.archive
+        return InForce(found.retention, formers, problem, archive) if found.retention else None

@@ -57,7 +57,8 @@ class Remover:
     def _mark_plans(self, state: RetentionState, now: datetime) -> Marked:
         marked, problems = [], []
         shown = {group.policy: group.plan_id for group in state.plan.groups} if state.plan else {}
-        for plan, _, gathered in self.planner.plans(state.server, state.request, now):
+        for planned in self.planner.plans(state.server, state.request, now):
+            plan = planned.plan
             if plan.problem:
                 problems.append(f"policy {plan.group.policy}: {plan.problem}")
             elif plan.plan_id != shown.get(plan.group.policy):
@@ -66,7 +67,7 @@ class Remover:
                 )
             else:
                 for decision in plan.removals:
-                    known = gathered.known[decision.point.run_id]
+                    known = planned.gathered.known[decision.point.run_id]
                     if known.removing:
                         continue
                     if self.planner.points.begin_removal(known.listed, ", ".join(decision.because), now):
@@ -123,6 +124,10 @@ class Remover:
             else:
                 self._record(known, now)
                 done.removed.append(known.listed.run_id)
+                if known.billed_until and known.billed_until > now:
+                    done.notes.append(
+                        f"{known.listed.run_id} was in the archive, which EBS bills until {known.billed_until:%Y-%m-%d}"
+                    )
         self._retire_images(state.server, done, now)
         self.outcomes.keep(done.model_copy(update={"problems": [*done.problems, *waiting]}))
         if waiting:

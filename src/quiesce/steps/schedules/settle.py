@@ -9,6 +9,7 @@ from quiesce.aws.policies.schedules import Schedules
 from quiesce.errors import PolicyRefused, ScheduleRefused
 from quiesce.policy.file import read_policy_file
 from quiesce.policy.policy import Policy
+from quiesce.retention.archiving import archive_remark
 from quiesce.retention.locking import lock_remark
 from quiesce.schedules.changes import changes
 from quiesce.schedules.outcome import Outcome
@@ -96,7 +97,7 @@ class Settling:
         if policy:
             starts = self.in_force.starts(policy.name, first_starts(policy, self.now))
             plan = wanted(policy, starts, self.target, self.now, paused=self.paused)
-            plan.notes.extend(filter(None, [lock_remark(policy)]))
+            plan.notes.extend(filter(None, [lock_remark(policy), archive_remark(policy)]))
         names = self.schedules.names(f"{seen.policy}.")
         present = {name: there for name in names if (there := self.schedules.read(name)) is not None}
         found = changes(plan.schedules, present, self.now)
