@@ -362,3 +362,21 @@ def test_lists_that_ebs_refuses_are_named_and_asked_for_again_a_week_later(year)
     assert "ListSnapshotBlocks was refused" in notes
     assert "ListChangedBlocks was refused" in notes
     assert len(kept(year, "archive_weighed_at")) == 2
+
+
+def test_lists_of_many_pages_of_which_some_are_empty_say_the_same(year):
+    year.cloud.direct_apis.page_blocks, year.cloud.direct_apis.empty_pages = 3, 2
+    assert year.prune().output["notes"] == []
+    assert len(asked()) == 9
+    assert year.machine.wire.count("ebs:ListChangedBlocks") > 30
+
+
+def test_a_record_that_can_not_be_read_is_left_as_it_is(year):
+    year.prune()
+    key = {"pk": {"S": year.server.instance_id}, "sk": {"S": f"run#{year.made[0]}"}}
+    change = {"UpdateExpression": "SET #record = :record", "ExpressionAttributeNames": {"#record": "record"}}
+    values = {":record": {"S": '{"of": "a later version"}'}}
+    year.cloud.dynamodb.update_item(TableName=TABLE, Key=key, ExpressionAttributeValues=values, **change)
+    assert pass_a_day(year)["archived"] == 3
+    item = year.cloud.items()[year.server.instance_id, f"run#{year.made[0]}"]
+    assert (item["record"], "archived_at" in item) == ('{"of": "a later version"}', True)
