@@ -25,6 +25,7 @@ def generations(machine, cloud, server, monkeypatch):
     monkeypatch.setattr(TIERS, "full_bytes", lambda i: i in cloud.servers.disks and len(blocks(cloud, i)) * BLOCK_BYTES)
     TIERS.archiving_s = 3600.0
     made = Generations(cloud, machine, server)
+    made.begin()
     made.put_policy(**POLICY)
     return made
 

@@ -297,6 +297,20 @@ def test_an_agent_that_does_not_answer_leaves_the_rest_unknown(machine, server):
     assert "service VSS" not in lines(found, "good")
 
 
+def test_security_groups_that_let_no_https_through_are_named_where_no_agent_answers(machine, cloud, server):
+    [group] = cloud.ec2.describe_instances(InstanceIds=[server.instance_id])["Reservations"][0]["Instances"][0][
+        "SecurityGroups"
+    ]
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    cloud.ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=everything)
+    # An agent that is connected says that its way is open, whatever the rules are now.
+    assert "way to Systems Manager" in lines(diagnosis(machine, server), "good")
+    offline(None, server)
+    server.windows.agent.last_ping_s -= 3600
+    found = lines(diagnosis(machine, server), "bad")
+    assert found["way to Systems Manager"] == "its security groups let no HTTPS (443) out"
+
+
 def test_without_a_profile_aws_vss_lacks_its_rights_and_quiesce_nothing(machine, cloud, server):
     without_profile(cloud, server)
     found = diagnosis(machine, server)

@@ -16,6 +16,7 @@ COMPLIANCE = {"mode": "compliance", "days": 30, "cool_off_hours": 24, "i_know": 
 def generations(machine, cloud, server, monkeypatch):
     monkeypatch.setattr("sandbox.aws.snapshots.RULES.duration_s", 0.0)
     made = Generations(cloud, machine, server)
+    made.begin()
     made.put_policy(lock=GOVERNANCE)
     return made
 

@@ -32,6 +32,7 @@ def once_done(wire, action):
 def generations(machine, cloud, server, monkeypatch):
     monkeypatch.setattr("sandbox.aws.snapshots.RULES.duration_s", 0.0)
     made = Generations(cloud, machine, server)
+    made.begin()
     made.put_policy()
     return made
 

@@ -18,10 +18,17 @@ ASK_AGAIN = "start the server, then ask again"
 
 @dataclass(frozen=True)
 class Way:
-    """What leads out of a server's subnet: a route, or endpoints by the last part of their names."""
+    """What leads out of a server's subnet: a route, or endpoints by the last part of their names.
+
+    Attributes:
+        let_out: whether the server's security groups let HTTPS out at all; None if nobody has looked.
+        closed: services of the agent whose endpoints' security groups let nothing in from the server.
+    """
 
     routes_out: bool
     endpoints: frozenset[str] = frozenset()
+    let_out: bool | None = None
+    closed: frozenset[str] = frozenset()
 
     def leads_to(self, *services: str) -> bool:
         """Say whether something leads to all of these services."""
@@ -167,8 +174,16 @@ def _way_to_agent(server: Outside, way: Way) -> Finding:
         missing = ", ".join(sorted(OF_AGENT_ENDPOINTS - way.endpoints))
         words = f"no route leads out of its VPC, which has no endpoint of {missing}"
         return bad(check, words, remedy, "ways-out", SCRIPTS_UP)
+    if way.let_out is False:
+        words = "its security groups let no HTTPS (443) out"
+        return bad(check, words, "allow TCP 443 out in one of them", "ways-out", SCRIPTS_UP)
+    if way.closed:
+        closed = ", ".join(sorted(way.closed))
+        words = f"the security groups of its VPC's endpoints of {closed} let no HTTPS (443) in from it"
+        return bad(check, words, "allow TCP 443 from the server in one of them", "ways-out", SCRIPTS_UP)
     by = "a route leads out" if way.routes_out else "its VPC has the endpoints"
-    words = f"{by}; whether security groups, network ACLs or a proxy let the agent through is not known"
+    groups = "security groups, " if way.let_out is None else ""
+    words = f"{by}; whether {groups}network ACLs or a proxy let the agent through is not known"
     return unknown(check, words, "let HTTPS (443) out of the server and into the endpoints", "ways-out", SCRIPTS_UP)
 
 

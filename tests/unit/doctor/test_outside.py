@@ -81,6 +81,27 @@ def test_the_ways_are_judged_by_routes_endpoints_and_whether_the_agent_is_connec
     assert (seen["way to Systems Manager"], seen["way to S3"], seen["way to EC2"]) == (ssm, s3, ec2)
 
 
+@pytest.mark.parametrize(
+    ("way", "status", "words"),
+    [
+        (Way(True, let_out=False), "bad", "its security groups let no HTTPS (443) out"),
+        (
+            Way(True, ENDPOINTS, let_out=True, closed=frozenset({"ssm"})),
+            "bad",
+            "the security groups of its VPC's endpoints of ssm let no HTTPS (443) in from it",
+        ),
+        (Way(True, let_out=True), "unknown", "whether network ACLs or a proxy let the agent through is not known"),
+        (Way(True), "unknown", "whether security groups, network ACLs or a proxy let the agent through is not known"),
+    ],
+)
+def test_a_security_group_that_lets_nothing_through_is_named_and_one_that_nobody_saw_is_not_known(
+    way: Way, status: str, words: str
+) -> None:
+    line = found(replace(WELL, way=way, agent=None))["way to Systems Manager"]
+    assert (line.status, words in line.words) == (status, True)
+    assert found(replace(WELL, way=way))["way to Systems Manager"].status == "good"
+
+
 @pytest.mark.parametrize("state", ["", "terminated", "pending", "shutting-down"])
 def test_what_can_not_be_backed_up_now_is_ready_for_nothing_and_is_not_asked(state: str) -> None:
     server = replace(WELL, state=state)

@@ -1,15 +1,17 @@
 """A server as EC2 and Systems Manager show it from outside: its profile, its metadata options, its subnet's ways."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiesce import tags
 from quiesce.aws.clients import repeatable
+from quiesce.aws.doctor.security_groups import SecurityGroups, read_groups
 from quiesce.aws.servers import describe_server
 from quiesce.aws.ssm import Guest
 from quiesce.aws.surroundings import target_of
-from quiesce.doctor.outside import Outside, Way
+from quiesce.doctor.outside import OF_AGENT_ENDPOINTS, Outside, Way
 from quiesce.errors import ServerRefused
-from quiesce.points.parts import Device
+from quiesce.points.parts import Device, Source
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -24,7 +26,7 @@ def look_outside(client: "EC2Client", guest: Guest, may_be_changed: str) -> Outs
         instance = describe_server(client, guest.instance_id, client.meta.region_name)
     except ServerRefused:
         return Outside(guest.instance_id)
-    source = instance.source
+    source, agent = instance.source, guest.describe_agent()
     endpoint = source.metadata_options.get("HttpEndpoint")
     return Outside(
         instance_id=instance.instance_id,
@@ -34,17 +36,32 @@ def look_outside(client: "EC2Client", guest: Guest, may_be_changed: str) -> Outs
         devices=tuple(Device(volume_id=volume, device=name) for volume, name in instance.devices.items()),
         profile=source.instance_profile_arn or "",
         metadata=None if endpoint is None else endpoint == "enabled",
-        way=_way(client, source.vpc_id, source.subnet_id) if source.vpc_id and source.subnet_id else None,
-        agent=guest.describe_agent(),
+        way=_way(client, source, is_online=agent is not None and agent.online),
+        agent=agent,
         may_be_changed=instance.tags.get(tags.MAY_BE_CHANGED) == may_be_changed,
     )
 
 
-def _way(client: "EC2Client", vpc_id: str, subnet_id: str) -> Way:
-    tables = _route_tables(client, {"association.subnet-id": subnet_id})
-    tables = tables or _route_tables(client, {"vpc-id": vpc_id, "association.main": "true"})
+def _way(client: "EC2Client", source: Source, *, is_online: bool) -> Way | None:
+    """Return what leads out of a server's subnet; security groups are asked only where no agent shows what they let."""
+    if not source.vpc_id or not source.subnet_id:
+        return None
+    tables = _route_tables(client, {"association.subnet-id": source.subnet_id})
+    tables = tables or _route_tables(client, {"vpc-id": source.vpc_id, "association.main": "true"})
     routes_out = any(target != "local" for targets in tables.values() for target in targets)
-    return Way(routes_out, _endpoints(client, vpc_id, {*tables}))
+    endpoints = _endpoints(client, source.vpc_id, {*tables})
+    if is_online:
+        return Way(routes_out, frozenset(endpoints))
+    asked = {name: groups for name, groups in endpoints.items() if name in OF_AGENT_ENDPOINTS and groups}
+    groups = read_groups(client, {*source.security_group_ids, *(each for ids in asked.values() for each in ids)})
+    let_out, closed = groups.let_out(source.security_group_ids), _closed(groups, asked, source)
+    return Way(routes_out, frozenset(endpoints), let_out, closed)
+
+
+def _closed(groups: SecurityGroups, endpoints: Mapping[str, Sequence[str]], source: Source) -> frozenset[str]:
+    """Return the services whose endpoints let nothing in from a server."""
+    own = source.private_ip, source.security_group_ids
+    return frozenset(name for name, ids in endpoints.items() if groups.let_in(ids, *own) is False)
 
 
 def _route_tables(client: "EC2Client", wanted: dict[str, str]) -> dict[str, list[str]]:
@@ -59,14 +76,17 @@ def _route_tables(client: "EC2Client", wanted: dict[str, str]) -> dict[str, list
         }
 
 
-def _endpoints(client: "EC2Client", vpc_id: str, tables: set[str]) -> frozenset[str]:
-    """Return the services that a VPC has endpoints of; a gateway's counts only with a route to it in these tables."""
+def _endpoints(client: "EC2Client", vpc_id: str, tables: set[str]) -> dict[str, list[str]]:
+    """Return the services that a VPC has endpoints of, and these endpoints' security groups; a gateway has none.
+
+    A gateway counts only with a route to it in these tables.
+    """
+    found: dict[str, list[str]] = {}
     filters: Any = [{"Name": "vpc-id", "Values": [vpc_id]}]
     with repeatable("ec2:DescribeVpcEndpoints"):
         pages = client.get_paginator("describe_vpc_endpoints").paginate(Filters=filters)
-        return frozenset(
-            endpoint["ServiceName"].rpartition(".")[2]
-            for page in pages
-            for endpoint in page["VpcEndpoints"]
-            if endpoint.get("VpcEndpointType") != "Gateway" or tables & {*endpoint.get("RouteTableIds", [])}
-        )
+        for endpoint in (each for page in pages for each in page["VpcEndpoints"]):
+            if endpoint.get("VpcEndpointType") != "Gateway" or tables & {*endpoint.get("RouteTableIds", [])}:
+                groups = found.setdefault(endpoint["ServiceName"].rpartition(".")[2], [])
+                groups += [group["GroupId"] for group in endpoint.get("Groups", [])]
+    return found
