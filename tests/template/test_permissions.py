@@ -578,6 +578,7 @@ def test_the_doctor_may_ask_servers_by_the_document_that_only_looks_and_change_n
     assert {action for action in granted if action.startswith(("ec2:", "ssm:"))} == {
         "ec2:DescribeInstances",
         "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
         "ec2:DescribeVpcEndpoints",
         "ssm:DescribeDocument",
         "ssm:DescribeInstanceInformation",

@@ -31,7 +31,7 @@ from quiesce.aws.backup.vss_document import VssDocument
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
-from quiesce.aws.doctor import outside, profiles
+from quiesce.aws.doctor import outside, profiles, security_groups
 from quiesce.aws.items import Items
 from quiesce.aws.pages.page_files import PageFiles
 from quiesce.aws.policies.policy_files import PolicyFiles
@@ -241,6 +241,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "surroundings._holder": ("ec2", lambda ec2: surroundings._holder(ec2, "10.0.1.7", "subnet-1")),
     "surroundings._endpoints": ("ec2", lambda ec2: surroundings._endpoints(ec2, "vpc-1")),
     "surroundings._route_tables": ("ec2", lambda ec2: surroundings._route_tables(ec2, {"vpc-id": "vpc-1"})),
+    "security_groups.read_groups": ("ec2", lambda ec2: security_groups.read_groups(ec2, ["sg-1"])),
     "outside._endpoints": ("ec2", lambda ec2: outside._endpoints(ec2, "vpc-1", set())),
     "outside._route_tables": ("ec2", lambda ec2: outside._route_tables(ec2, {"vpc-id": "vpc-1"})),
     "profiles._association_of": ("ec2", lambda ec2: profiles._association_of(ec2, "i-1")),
