@@ -18,6 +18,7 @@ OF_FIX = {
     "ec2:DescribeIamInstanceProfileAssociations": 1,
     "ec2:DescribeInstances": 7,
     "ec2:DescribeRouteTables": 8,
+    "ec2:DescribeSecurityGroups": 1,
     "ec2:DescribeVpcEndpoints": 4,
     "s3:GetObject": 7,
     "s3:PutObject": 17,
