@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, Command] = {
     "Sort-Object": Command("Property", "Unique Descending"),
     "Start-Service": Command("Name", required="Name", why="a display name is localised"),
     "Start-Sleep": Command("Milliseconds Seconds"),
-    "Stop-Service": Command("Name", "Force", required="Name Force", why="a service that others need would stay"),
+    "Stop-Service": Command("Name", "Force NoWait", required="Name", why="a display name is localised"),
     "Test-Path": Command("LiteralPath PathType", required="LiteralPath", why=_LITERAL),
     "Where-Object": Command(positional=1),
 }
