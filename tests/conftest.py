@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import sys
 from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
@@ -58,7 +59,12 @@ with patch.dict(os.environ, ENVIRONMENT, clear=True):
 
 
 def pytest_collection_finish():
-    """Let the garbage collector look after what the tests make, and after nothing that was there before."""
+    """Let the garbage collector look after what the tests make, and after nothing that was there before.
+
+    MiniStack reads the account's number from the environment when it is imported, which a sandbox sets first.
+    """
+    if any(name.partition(".")[0] == "ministack" for name in sys.modules):
+        raise pytest.UsageError("a test's module imports ministack: import it inside the test, or in a fixture")
     gc.freeze()
     gc.enable()
 

@@ -1,24 +1,12 @@
 """Instance profiles: EC2 takes those that IAM has, which is MiniStack's here, and by one a server's agent registers."""
 
-from dataclasses import dataclass
-
 from ministack.core.responses import get_account_id
 from ministack.services import iam
 
-from sandbox.aws.instances import INSTANCES
+from sandbox.aws.instances import INSTANCES, Profile
 
 # Systems Manager user guide, "Configure instance permissions required for Systems Manager".
 OF_AGENTS = "AmazonSSMManagedInstanceCore"
-
-
-@dataclass(frozen=True)
-class Profile:
-    """An instance profile; ``for_agents`` is whether its role lets an agent register with Systems Manager."""
-
-    name: str
-    arn: str
-    role_arn: str
-    for_agents: bool
 
 
 def find(name_or_arn: str) -> Profile | None:

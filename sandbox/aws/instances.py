@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
@@ -19,11 +19,18 @@ from sandbox.aws.keys import GIVEN_UP, KEYS, to_attach
 from sandbox.aws.snapshots import RULES
 from sandbox.aws.volumes import give_key
 
-if TYPE_CHECKING:
-    from sandbox.aws.instance_profiles import Profile
-
 # The size of the root of AWS's public Windows images.
 PUBLIC_ROOT_GIB = 30
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An instance profile; ``for_agents`` is whether its role lets an agent register with Systems Manager."""
+
+    name: str
+    arn: str
+    role_arn: str
+    for_agents: bool
 
 
 @dataclass
@@ -38,7 +45,7 @@ class InstanceRules:
     """Called with each stopped instance that is started."""
     launched: list[Callable[[Any], None]] = field(default_factory=list)
     """Called with each instance that is launched."""
-    profile_of: Callable[[str], "Profile | None"] | None = None
+    profile_of: Callable[[str], Profile | None] | None = None
     """Finds IAM's instance profile of a name or ARN; None where moto has an IAM of its own."""
     associated: list[Callable[[str], None]] = field(default_factory=list)
     """Called with the id of each instance whose profile was associated or disassociated."""

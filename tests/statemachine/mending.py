@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.aws.instance_profiles import Profile
-from sandbox.aws.instances import INSTANCES
+from sandbox.aws.instances import INSTANCES, Profile
 from sandbox.windows.agent_steps import LATEST_AGENT
 from sandbox.windows.examination import DISABLED, MANUAL, RUNNING
 from sandbox.windows.vss import ShadowStorage
