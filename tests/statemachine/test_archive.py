@@ -258,6 +258,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("nth", [1, 2, 4])
 @pytest.mark.parametrize(("call", "fault"), FAULTS)
 def test_an_archival_that_was_cut_off_anywhere_is_made_once(year, call, fault, nth):

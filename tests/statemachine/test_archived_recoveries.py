@@ -220,6 +220,7 @@ def test_a_recovery_that_has_it_is_not_archived_beneath(backed):
     assert not Archivings(backed.cloud.dynamodb, TABLE).begin(point, now, now + timedelta(minutes=30))
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("fault", [answer_lost, connection_closed, dies_before, dies_after])
 @pytest.mark.parametrize("call", ["ec2:RestoreSnapshotTier", "ec2:DescribeSnapshotTierStatus", "dynamodb:UpdateItem"])

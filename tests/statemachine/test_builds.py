@@ -89,6 +89,7 @@ def test_every_call_of_a_build_is_one_that_the_tests_kill(backed_shop):
 # Killed and started again: the same children, and nothing doubled.
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("fault", [dies_before, dies_after, answer_lost, unreachable, connection_closed])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_function_that_dies_or_hears_no_answer_at_any_call_makes_the_same_children(
