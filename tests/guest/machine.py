@@ -30,7 +30,7 @@ from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from tests.guest.customer import Script
 from tests.guest.metadata import Metadata
 from tests.guest.packages import PACKAGE_FIELDS, package_of
-from tests.guest.shared import SharedPowerShell
+from tests.guest.shared import DOTNET, SharedPowerShell
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUEST, STANDINS = PROJECT / "guest", PROJECT / "tools" / "guest" / "standins"
@@ -172,8 +172,7 @@ class Machine:
             "POWERSHELL_TELEMETRY_OPTOUT": "1",
             "POWERSHELL_UPDATECHECK": "Off",
             "NO_COLOR": "1",
-            "DOTNET_TC_CallCounting": "0",  # nothing here lives long enough to be worth a second compilation
-            "DOTNET_EnableDiagnostics": "0",
+            **DOTNET,
         }
         (home / "environment.json").write_text(json.dumps(self.environment))
         self._install(pwsh)

@@ -2,6 +2,7 @@
 # It reads jobs, a line of JSON each, from -Port of this machine, and answers each with one when it has ended:
 #   {"id": 1, "command": "& '/file.ps1'", "environment": {...}}  ->  {"id": 1, "code": 0, "output": "...", "errors": "..."}
 #   {"id": 1, "stop": true}                                      ->  nothing; the job's own answer follows
+#   {"id": 1, "collect": true}                                   ->  {"id": 1, "collected": true}, for a job that has ended
 [CmdletBinding()]
 param([Parameter(Mandatory)][int]$Port)
 Set-StrictMode -Version Latest
@@ -51,16 +52,19 @@ function Complete-Job($Id) {
     $problems += @($job.Shell.Streams.Error)
     $job.Shell.Runspace.Dispose()
     $job.Shell.Dispose()
-    # The end of a process closes its files, and frees their locks.
-    $job.Shell = $job.Result = $null
-    [GC]::Collect()
-    [GC]::WaitForPendingFinalizers()
     $answer = @{
         id = $Id; code = $code; output = ($printed | ForEach-Object { "$_`n" }) -join ''
         errors = "$($job.Errors)$($problems | ForEach-Object { "$_`n" })"
     }
     $answer.output += "$($job.Output)"
     $writer.WriteLine((ConvertTo-Json -InputObject $answer -Compress))
+}
+
+# The end of a process closes its files, and frees their locks.
+function Clear-Job($Id) {
+    [GC]::Collect()
+    [GC]::WaitForPendingFinalizers()
+    $writer.WriteLine((ConvertTo-Json -InputObject @{ id = $Id; collected = $true } -Compress))
 }
 
 $next = $reader.ReadLineAsync()
@@ -72,5 +76,9 @@ while ($true) {
     if ($null -eq $next.Result) { break }
     $asked = ConvertFrom-Json -InputObject $next.Result
     $next = $reader.ReadLineAsync()
-    if ($null -ne $asked.PSObject.Properties['stop']) { Stop-Job $asked.id } else { Start-Job $asked }
+    $job = $null
+    $names = @($asked.PSObject.Properties.Name)
+    if ($names -contains 'stop') { Stop-Job $asked.id }
+    elseif ($names -contains 'collect') { Clear-Job $asked.id }
+    else { Start-Job $asked }
 }

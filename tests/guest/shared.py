@@ -9,12 +9,20 @@ import os
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Any
 
 HOST = Path(__file__).with_name("shared.ps1")
 START_S = 120
+# Nothing here lives long enough to be worth a second compilation, or a thread that collects beside the others.
+DOTNET = {
+    "DOTNET_TC_CallCounting": "0",
+    "DOTNET_TieredPGO": "0",
+    "DOTNET_gcConcurrent": "0",
+    "DOTNET_EnableDiagnostics": "0",
+}
 
 
 class PowerShellEndedError(Exception):
@@ -27,6 +35,10 @@ class SharedPowerShell:
     def __init__(self, pwsh: str, environment: dict[str, str]) -> None:
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self.answers: dict[int, dict[str, Any]] = {}
+        self.homes: dict[int, str] = {}
+        """Of each command that runs, its machine's folder; of one of none, everything."""
+        self.ending: dict[int, dict[str, Any]] = {}
+        """The answers of commands that have left files open."""
         self.running: set[int] = set()
         self.changed, self.last_id, self.ended = Condition(), 0, False
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -43,9 +55,11 @@ class SharedPowerShell:
         Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        with self.connection.makefile(encoding="utf-8") as lines:
+        with self.connection.makefile(encoding="utf-8") as lines, suppress(PowerShellEndedError):
             for line in lines:
                 answer = json.loads(line)
+                if not self._is_ended(answer):
+                    continue
                 with self.changed:
                     self.running.discard(answer["id"])
                     self.answers[answer["id"]] = answer
@@ -53,6 +67,32 @@ class SharedPowerShell:
         with self.changed:
             self.ended = True
             self.changed.notify_all()
+
+    def _is_ended(self, answer: dict[str, Any]) -> bool:
+        """Return whether a command has left no file open; else it is over once the PowerShell has collected them.
+
+        To collect takes as long as a short verb does, so it is asked only where something is open.
+        """
+        number = answer["id"]
+        if answer.get("collected"):
+            answer.update(self.ending.pop(number))
+            return True
+        if not self._holds_files(self.homes.pop(number)):
+            return True
+        self.ending[number] = answer
+        self._send({"id": number, "collect": True})
+        return False
+
+    def _holds_files(self, home: str) -> bool:
+        """Return whether a file in a machine's folder is open; locks are such files."""
+        for link in Path("/proc").glob(f"{self.process.pid}/fd/*"):
+            try:
+                target = os.readlink(link)
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            if target.startswith(home):
+                return True
+        return False
 
     def _send(self, asked: dict[str, Any]) -> None:
         try:
@@ -66,6 +106,7 @@ class SharedPowerShell:
             self.last_id += 1
             number = self.last_id
             self.running.add(number)
+            self.homes[number] = environment.get("FAKE_WINDOWS", "/")
         self._send({"id": number, "command": command, "environment": environment})
         return number
 
@@ -120,6 +161,5 @@ def base_environment(modules: str) -> dict[str, str]:
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",
         "NO_COLOR": "1",
-        "DOTNET_TC_CallCounting": "0",  # nothing here lives long enough to be worth a second compilation
-        "DOTNET_EnableDiagnostics": "0",
+        **DOTNET,
     }

@@ -1,8 +1,10 @@
 """The PowerShell that cases share treats a command as a process of its own would, and never hides its own end."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,13 @@ def test_what_a_command_leaves_in_its_variables_and_environment_is_gone_for_the_
     # The exit code: that of no file and no program.
     said(shell, "$global:left = 1; $env:LEFT = 'here'; Set-StrictMode -Version Latest", {"OWN": "1"})
     assert said(shell, '[Console]::Out.Write("$($global:left)|$env:LEFT|$env:OWN")', {"OWN": "2"})[1] == "||2"
+
+
+def test_what_a_command_leaves_open_in_its_machines_folder_is_closed_when_it_has_ended(shell, tmp_path):
+    command = f"$global:held = [IO.File]::Open('{tmp_path}/runner.lock', 'Create', 'ReadWrite', 'None')"
+    assert said(shell, command, {"FAKE_WINDOWS": str(tmp_path)})[0] == 0
+    open_files = {os.readlink(link) for link in Path(f"/proc/{shell.process.pid}/fd").iterdir()}
+    assert str(tmp_path / "runner.lock") not in open_files
 
 
 def test_an_error_that_nobody_catches_is_exit_code_1(shell):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox
 from sandbox.aws.hooks import HOOKS, MissingHookError, check_hooks
+from sandbox.gateway import Sandbox
 from tests.sandbox.processes import running_with
 
 PROJECT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_a_taken_port_is_named(tmp_path):
 def test_functions_end_with_the_sandbox_and_not_only_with_the_process(tmp_path):
     script = f"""
 from pathlib import Path
-from sandbox import Sandbox
+from sandbox.gateway import Sandbox
 from tests.support.deployment import deploy
 with Sandbox(Path({str(tmp_path)!r})) as aws:
     function = deploy(aws, Path("tests/sandbox/probe"), "probe")["FunctionName"]

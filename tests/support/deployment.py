@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sandbox import Sandbox
 from sandbox.aws.interpreter import ARCHITECTURE, RUNTIME, packages_needed_by
+from sandbox.gateway import Sandbox
 
 CODE = {
     "AWS::Serverless::Function": "CodeUri",

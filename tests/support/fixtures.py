@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox
 from sandbox.executions import follow, wait_for
+from sandbox.gateway import Sandbox
 from sandbox.servers import Server
 from tests.support.deployment import deploy
 from tests.support.reverting import request_of

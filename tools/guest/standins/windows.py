@@ -2,20 +2,17 @@
 
 Each takes exactly the command line that the guest uses and the real program documents. It writes anything else to the
 machine's journal as ``refused``, which fails the case: a stand-in never guesses.
-``$FAKE_WINDOWS`` is the machine's folder. Called as ``python windows.py PROGRAM ARGUMENT...``.
+``$FAKE_WINDOWS`` is the machine's folder. Called as ``python windows.py PROGRAM ARGUMENT...``, some times in each case:
+what only one of them needs it imports itself.
 """
 
 import json
 import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
-from xml.etree import ElementTree
 
 MACHINE = Path(os.environ["FAKE_WINDOWS"])
 # What each of the guest's grants adds.
@@ -101,10 +98,16 @@ def open_files(arguments: list[str]) -> int:
 
 def task_of(file: Path) -> dict[str, object]:
     """Return the task in a file; raise ValueError for one that Task Scheduler would refuse."""
+    from datetime import UTC, datetime
+    from xml.etree import ElementTree
+
     raw = file.read_bytes()
     if not raw.startswith(b"\xff\xfe"):
         raise ValueError("not UTF-16 with a byte order mark, the form in which Windows exports tasks")
-    root = ElementTree.fromstring(raw.decode("utf-16"))
+    try:
+        root = ElementTree.fromstring(raw.decode("utf-16"))
+    except ElementTree.ParseError as error:
+        raise ValueError(str(error)) from error
     if root.tag != f"{TASK}Task":
         raise ValueError(f"{root.tag} is no task")
     triggers = []
@@ -125,6 +128,9 @@ def task_of(file: Path) -> dict[str, object]:
 
 def start_task(name: str) -> None:
     """Start a task as Task Scheduler does: the machine's environment, a session of its own, no handle of the caller."""
+    import socket
+    import subprocess
+
     file = MACHINE / "tasks" / name
     command, arguments = json.loads(file.read_text())["command"]
     words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
@@ -152,7 +158,7 @@ def create_task(name: str, file: str) -> int:
         return 1
     try:
         task = task_of(Path(file))
-    except (ValueError, ElementTree.ParseError) as error:
+    except ValueError as error:
         return refuse("schtasks", [name, file], str(error))
     (MACHINE / "tasks" / name).write_text(json.dumps(task))
     note("task", name=name, triggers=task["triggers"], priority=task["priority"])
