@@ -45,7 +45,7 @@ def test_what_a_command_leaves_in_its_variables_and_environment_is_gone_for_the_
 
 def test_what_a_command_leaves_open_in_its_machines_folder_is_closed_when_it_has_ended(shell, tmp_path):
     command = f"$global:held = [IO.File]::Open('{tmp_path}/runner.lock', 'Create', 'ReadWrite', 'None')"
-    assert said(shell, command, {"FAKE_WINDOWS": str(tmp_path)})[0] == 0
+    assert not said(shell, command, {"FAKE_WINDOWS": str(tmp_path)})[2]
     open_files = {os.readlink(link) for link in Path(f"/proc/{shell.process.pid}/fd").iterdir()}
     assert str(tmp_path / "runner.lock") not in open_files
 
