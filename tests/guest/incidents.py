@@ -88,7 +88,9 @@ class Incidents:
 
     def hang(self, task: str) -> None:
         """Let a task's own process hang: it holds its lock and does nothing more."""
-        os.kill(int((self.machine.home / "tasks.pid" / f"{task}-run-1-1").read_text()), signal.SIGSTOP)
+        process = self.machine.process_of(task)
+        self.machine.wait_for_rest([process])
+        os.kill(process, signal.SIGSTOP)
 
     def logged(self, text: str) -> None:
         """Wait until the first attempt's log for people has this text."""
@@ -165,6 +167,7 @@ class Incidents:
 
     def reboot(self, _: str) -> None:
         """End every process, then fire the boot triggers."""
+        self.machine.wait_for_rest(self.machine.processes())
         self.machine.kill(self.machine.processes())
         self.machine.start_tasks("boot")
 
@@ -174,11 +177,12 @@ class Incidents:
 
     def gone(self, task: str) -> None:
         """Wait until the process of a task has ended."""
-        process = int((self.machine.home / "tasks.pid" / f"{task}-run-1-1").read_text())
+        process = self.machine.process_of(task)
         self.see(lambda: process not in self.machine.processes(), f"{task} has ended", self.machine.state)
 
     def clone(self, instance: str) -> None:
         """Boot the disk as another server."""
+        self.machine.wait_for_rest(self.machine.processes())
         self.machine.kill(self.machine.processes())
         self.machine.instance = instance
         if self.machine.name in self.machine.metadata.instances:

@@ -66,6 +66,8 @@ DEFAULTS = {
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
 AGENT_TIMEOUT_S = 180
 KILL_S = 60
+# A process that never rests is taken as it is.
+REST_S, LEAVE_S = 10, 20
 # For sh, between double quotes; $script is the last argument.
 CONSTRAINED = r"\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \$LASTEXITCODE"
 # What a new folder in ProgramData inherits: users may write.
@@ -120,6 +122,15 @@ def _command_line(process: int) -> str:
         return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     except OSError:
         return ""  # it has ended
+
+
+def _rests(process: int) -> bool:
+    """Return whether every thread of a process waits for something."""
+    try:
+        threads = [file.read_text() for file in Path(f"/proc/{process}/task").glob("*/stat")]
+    except OSError:
+        return True  # it has ended
+    return all(thread.rpartition(")")[2].split()[0] == "S" for thread in threads)
 
 
 def unpacked(data: str) -> dict[str, Any]:
@@ -391,10 +402,28 @@ class Machine:
 
     def kill_task(self, task: str) -> None:
         """Kill a task's own process, or ``diskshadow``; the processes that it started live on."""
-        if task == "diskshadow":
-            self.kill([self.state()["shadow"]["processId"]])
-            return
-        self.kill([int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())])
+        process = self.state()["shadow"]["processId"] if task == "diskshadow" else self.process_of(task)
+        self.wait_for_rest([process])
+        self.kill([process])
+
+    def process_of(self, task: str) -> int:
+        """Return the number of a task's own process."""
+        return int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())
+
+    def wait_for_rest(self, processes: list[int]) -> None:
+        """Wait until processes have done what they were at, as on a machine that nobody else uses."""
+        # Two looks: between two waits a process may look as if it rested.
+        looks, ends = 0, time.monotonic() + REST_S
+        while looks < 2 and time.monotonic() < ends:
+            looks = looks + 1 if all(map(_rests, processes)) else 0
+            time.sleep(0.02)
+
+    def left(self, expected: int) -> int:
+        """Return how many processes are left, once there are no more than expected, or those had time to go."""
+        ends = time.monotonic() + LEAVE_S
+        while (alive := self.alive()) > expected and time.monotonic() < ends:
+            time.sleep(0.02)
+        return alive
 
     def start_tasks(self, trigger: str) -> None:
         """Fire the ``boot`` or the ``time`` triggers of every registered task; one may delete those that follow."""
