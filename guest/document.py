@@ -18,7 +18,7 @@ FOLDER = HERE / "parts"
 # In this order: the parameters first, then what happens, in its order, then what that is made of; the call comes last.
 BASE = ("state", "identity", "programs", "text")
 MAKING = ("session", "clone", "saving", "tasks", "invoking", "files")
-LOOK = ("look_parameters", "setup", "look", "examine", "inventory", "collect", "cim", *BASE, "answer")
+LOOK = ("look_parameters", "setup", "look", "examine", "inventory", "cluster", "collect", "cim", *BASE, "answer")
 ACTING = ("act", "stage", "judging", "folder", "requests", "recovered")
 ACT = ("act_parameters", "setup", *ACTING, *MAKING, *BASE, "answer")
 MEND = ("mend_parameters", "setup", "mend", "identity", "text", "answer")
@@ -59,6 +59,7 @@ LOOK_PARAMETERS: Parameters = {
     "Verb": (None, "^(inventory|examine|collect)$", "The verb for the server."),
     **COMMON,
     "WritersOf": ("none", f"^(none|{NAME}/{NAME})$", "inventory: owner and policy whose files of writers to read."),
+    "Cluster": ("false", "^(true|false)$", "inventory: say which cluster it is a node of."),
     "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
     "CollectOutput": ("false", "^(true|false)$", "collect: send the scripts' output, too."),
 }

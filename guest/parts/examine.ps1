@@ -1,7 +1,8 @@
 # ---- What a backup needs of the server ------------------------------------------------------------------------------
 
-function Get-Instances([string]$Class, [string[]]$Properties, [string]$Namespace = 'root/cimv2') {
-    Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec 20 |
+function Get-Instances([string]$Class, [string[]]$Properties, [string]$Namespace = 'root/cimv2',
+    [uint32]$Seconds = 20) {
+    Get-CimInstance -Namespace $Namespace -ClassName $Class -OperationTimeoutSec $Seconds |
         Select-Object -Property $Properties
 }
 
@@ -92,6 +93,7 @@ function Invoke-Examine {
         writers = { Get-Writers }
         folder = { Get-RootState }
         metadata = { Get-IdentityByMetadata }
+        cluster = { Get-ClusterFacts }
     }
     $answers = [ordered]@{ utcMs = Get-Milliseconds }
     foreach ($name in @($questions.Keys)) { $answers[$name] = Get-Answer $name $questions[$name] }

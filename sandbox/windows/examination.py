@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sandbox.windows.cluster import FEATURE, NAMESPACE, Cluster
 from sandbox.windows.host import Json
 from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowStorage
 
@@ -14,6 +15,8 @@ SERVICES = {"VSS": MANUAL, "swprv": MANUAL, "EventSystem": RUNNING, "AmazonSSMAg
 CIM, SECURITY, MICROSOFT = "root/cimv2", "root/cimv2/Security", "root/Microsoft/Windows"
 BITLOCKER, DEFENDER = "MicrosoftVolumeEncryption", "Defender"
 STABLE, FAILED = 1, 8
+# What CIM answers of the questions of examine.
+BY_CIM = {"services", "providers", "storage", "encrypted", "defender", "groupPolicy", "pendingReboot", "cluster"}
 
 
 class Writer(NamedTuple):
@@ -33,6 +36,7 @@ class Condition:
 
     ``encrypted`` and ``defender`` are None where the feature is not installed; ``aws_components`` is their version,
     None where they are not installed; ``folder`` is whose quiesce's folder is, and whether it is closed.
+    ``cluster`` is None where failover clustering is not installed; ``node`` is the server's own name.
     """
 
     services: dict[str, tuple[str, str]] = field(default_factory=SERVICES.copy)
@@ -46,6 +50,8 @@ class Condition:
     writers: tuple[Writer, ...] = (SYSTEM_WRITER,)
     aws_components: str | None = "2.5.1"
     folder: tuple[bool, bool] | None = (True, True)
+    cluster: Cluster | None = None
+    node: str = "SQL-A"
     clock_ahead_s: float = 0.0
     unanswered: set[str] = field(default_factory=set)
 
@@ -56,6 +62,7 @@ class Condition:
                 {"Name": name, "State": state, "StartMode": mode} for name, (state, mode) in self.services.items()
             ],
             f"{CIM}:Win32_ShadowProvider": [{"ID": key, "Name": name} for key, name in self.providers.items()],
+            "root:__NAMESPACE": [{"Name": "CIMV2"}, *([{"Name": FEATURE}] if self.cluster else [])],
             f"{SECURITY}:__NAMESPACE": [{"Name": BITLOCKER}] if self.encrypted is not None else [],
             f"{MICROSOFT}:__NAMESPACE": [{"Name": DEFENDER}] if self.defender is not None else [],
         }
@@ -73,6 +80,8 @@ class Condition:
                     "EnableControlledFolderAccess": folders,
                 }
             ]
+        if self.cluster:
+            found |= {f"{NAMESPACE}:{name}": each for name, each in self.cluster.instances().items()}
         return found
 
     def writers_text(self) -> str:
@@ -131,6 +140,12 @@ def components(condition: Condition) -> Json:
     return _answered("awsComponents", found, condition.unanswered)
 
 
+def cluster_of(condition: Condition, unanswered: set[str]) -> Json:
+    """Return what the guest says of the cluster that the server is a node of."""
+    found = [condition.cluster.facts(condition.node)] if condition.cluster else []
+    return _answered("cluster", found, unanswered | condition.unanswered)
+
+
 def _answered(name: str, values: Sequence[Json], unanswered: set[str]) -> Json:
     is_known = name not in unanswered
     return {"values": [*values] if is_known else [], "why": "" if is_known else f"{name}: Access denied"}
@@ -147,4 +162,4 @@ def examination(condition: Condition, vss: Server, now_s: float, identity: str, 
     examined: dict[str, Json] = {"utcMs": int((now_s + condition.clock_ahead_s) * 1000)}
     for name, each in values.items():
         examined[name] = _answered(name, each, unanswered)
-    return examined
+    return examined | {"cluster": cluster_of(condition, unanswered)}

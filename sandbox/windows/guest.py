@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.windows.answers import LANGUAGE_MODE, Request, with_log
 from sandbox.windows.collection import Put, collect
-from sandbox.windows.examination import Condition, components, examination
+from sandbox.windows.examination import BY_CIM, Condition, cluster_of, components, examination
 from sandbox.windows.host import ForeignServerError, Host, Json, Runner
 from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.recovered import Closing
@@ -203,6 +203,8 @@ class Guest:
         overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
         rest |= {"strange": self._strange(parameters["InstanceId"]), "awsComponents": components(self.condition)}
+        if parameters.get("Cluster", "false") == "true":
+            rest["cluster"] = cluster_of(self.condition, set())
         writers_of = parameters.get("WritersOf", "none")  # the document's own default
         if writers_of != "none":
             rest |= {"writersFiles": writers_files(*writers_of.split("/"), self.scripts)}
@@ -215,8 +217,7 @@ class Guest:
 
     def _examined(self, now_s: float) -> Json:
         identity = self.instance_id if self.metadata_answers else ""
-        by_cim = {"services", "providers", "storage", "encrypted", "defender", "groupPolicy", "pendingReboot"}
-        unanswered = set() if self.cim_answers else by_cim
+        unanswered = set() if self.cim_answers else BY_CIM
         return examination(self.condition, self.vss, now_s, identity, unanswered)
 
     def _overdue(self, owner: str, now_s: float) -> list[Session]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
+from quiesce.aws.posture.clusters import Clusters
 from quiesce.aws.retention.points import Points
 from quiesce.aws.runs import Runs
 from quiesce.backup.run import RunIdentity
 from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable
+from quiesce.guest.cluster import ClusterNode
 from quiesce.points.parts import Consistency
 from quiesce.posture.state import Posture
 from quiesce.posture.unclaimed import UnclaimedList
@@ -226,6 +228,62 @@ def test_a_recovery_point_of_the_future_is_nobodys_newest(nights):
     nights.look()
     assert nights.subjects() == [BEHIND]
     assert nights.posture().policies[0].points == 2
+
+
+def test_the_alarm_counts_a_cluster_and_comes_where_all_of_its_nodes_are_skipped(nights):
+    """From the records to the mail: what each node's run leaves in the table is all that a look knows."""
+    nights.put_policy()
+    servers = {name: nights.add_server(name) for name in ("SQL-A", "SQL-B")}
+    clusters = Clusters(nights.cloud.dynamodb, TABLE)
+
+    def end_runs(**statuses: str) -> None:
+        for name, status in statuses.items():
+            node = ClusterNode(cluster="SHOP", node=name, nodes=["SQL-A", "SQL-B"], role="secondary", why="")
+            if status == "Successful":
+                nights.back_up(servers[name])
+            record = a_record(instance_id=servers[name].instance_id, policy="nightly", cluster=node)
+            clusters.keep(record.model_copy(update={"status": status, "started_at": nights.clock.now()}))
+
+    for night in range(3):
+        end_runs(
+            **(
+                {"SQL-A": "Successful", "SQL-B": "Skipped"}
+                if night % 2
+                else {"SQL-A": "Skipped", "SQL-B": "Successful"}
+            )
+        )
+        nights.pass_hours(24)
+        nights.look()
+    assert nights.subjects() == []
+    [policy] = nights.posture().policies
+    assert {server.standing for server in policy.servers} == {"good"}
+    end_runs(**{"SQL-A": "Skipped", "SQL-B": "Skipped"})
+    nights.pass_hours(4)
+    nights.look()
+    assert nights.subjects() == ["Behind: policy nightly"]
+    assert nights.posture().behind == 2
+    end_runs(**{"SQL-A": "Skipped", "SQL-B": "Successful"})
+    nights.look()
+    assert nights.subjects() == ["Behind: policy nightly", "Good again: policy nightly"]
+
+
+def test_a_run_that_began_earlier_does_not_replace_what_a_later_one_heard_of_its_cluster(nights):
+    server, clusters = nights.add_server("SQL-A"), Clusters(nights.cloud.dynamodb, TABLE)
+
+    def record(cluster: str, hours: float) -> Any:
+        node = ClusterNode(cluster=cluster, node="SQL-A", nodes=["SQL-A"], role="primary", why="")
+        at = nights.clock.now() - timedelta(hours=hours)
+        return a_record(instance_id=server.instance_id, cluster=node, started_at=at)
+
+    clusters.keep(record("NEW", 1))
+    clusters.keep(record("OLD", 2))
+    clusters.keep(record("", 0))
+    clusters.keep(a_record(instance_id=server.instance_id))
+    [seen] = clusters.nodes().values()
+    assert (seen.node.cluster, seen.instance_id) == ("NEW", server.instance_id)
+    key = {"pk": {"S": "clusters"}, "sk": {"S": f"{seen.policy}#{server.instance_id}"}}
+    nights.cloud.dynamodb.put_item(TableName=TABLE, Item={**key, "node": {"S": "{}"}})
+    assert clusters.nodes() == {}, "what can't be read covers nobody"
 
 
 def test_a_server_that_leaves_its_policy_is_not_called_good_again(nights):

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from sandbox.windows.cluster import ONLINE, Cluster, Role, sql_cluster
 from sandbox.windows.examination import DISABLED, FAILED, RUNNING, SERVICES, SYSTEM_WRITER, Condition, Writer
 
 SQL_WRITER = Writer("SqlServerWriter", "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}", FAILED)
@@ -22,6 +23,16 @@ CONDITIONS = {
     ),
     "stopped events": Condition(services=SERVICES | {"EventSystem": ("Stopped", "Auto")}, aws_components=""),
     "without features": Condition(services={}, providers={}, defender=None, writers=(), aws_components=None),
+    "node": Condition(cluster=sql_cluster(), aws_components=""),
+    "strange cluster": Condition(
+        cluster=Cluster(
+            "Zürich",
+            ("SQL-A",),
+            [Role("no owner", None, None, None), Role("of ' $( a name", "SQL-C", 2**32 - 1, ONLINE)],
+        ),
+        aws_components="",
+    ),
+    "cluster that nobody has made": Condition(cluster=Cluster("", ()), aws_components=""),
 }
 
 

@@ -27,6 +27,7 @@ from ruamel.yaml import YAML
 from quiesce.guest.documents import LOOK, MEND
 from quiesce.guest.scripts import STAGES
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
+from sandbox.windows.examination import Condition
 from tests.guest.customer import Script
 from tests.guest.metadata import Metadata
 from tests.guest.packages import PACKAGE_FIELDS, package_of
@@ -57,7 +58,7 @@ DEFAULTS = {
     "thaw": {"WaitSeconds": "120", "AbortShadowCopies": "false", "LogBytes": "400000"},
     "complete": {"WaitSeconds": "120", "Succeeded": "true", "LogBytes": "400000"},
     "recovered": {"InstanceId": CLONE, "WaitSeconds": "120", "ThawAfterRecovery": "false"},
-    "inventory": {"InstanceId": INSTANCE, "WritersOf": "none"},
+    "inventory": {"InstanceId": INSTANCE, "WritersOf": "none", "Cluster": "false"},
     "examine": {"InstanceId": INSTANCE},
     "collect": {"CollectOutput": "true"},
     "set": {"InstanceId": INSTANCE, "Setting": "StartMode", "Subject": "VSS", "From": "Disabled", "To": "Manual"},
@@ -174,6 +175,7 @@ class Machine:
             "SystemRoot": str(home / "Windows"),
             "ProgramData": str(home / "ProgramData"),
             "ProgramFiles": str(home / "ProgramFiles"),
+            "COMPUTERNAME": Condition.node,
             "PSModulePath": MODULES,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.origin(self.name),
             "HOME": os.environ.get("HOME", "/"),

@@ -32,8 +32,10 @@ PRINTED = {
 
 # Faults that the guest gets over, so that nothing is seen of them.
 NOTICED_NOWHERE = ("taskkill", "taskkill slow", "proxy")
-# Windows programs that fail or hang, and the files made from their output.
-UNREADABLE = {"wevtutil": {"events.application.txt", "events.system.txt"}, "vssadmin": {"providers.txt"}}
+# What fails or hangs on Windows, and the files made from its output.
+UNREADABLE = {"wevtutil": {"events.application.txt", "events.system.txt"}, "vssadmin": {"providers.txt"}, "cluster": ()}
+# What is not known of a server where they do.
+UNANSWERED: dict[str, set[str]] = {"vssadmin": {"writers"}, "cluster": {"cluster"}}
 
 
 class CaseScripts:
@@ -258,8 +260,8 @@ class ModelServer:
         elif name == "diskshadow":
             self.guest.vss.has_diskshadow = well
         elif name in UNREADABLE:
-            self.guest.locked |= UNREADABLE[name]
-            self.guest.condition.unanswered |= {"writers"} if name == "vssadmin" else set()
+            self.guest.locked |= {*UNREADABLE[name]}
+            self.guest.condition.unanswered |= UNANSWERED.get(name, set())
         elif name in shadows.FAULTS:
             self.faults ^= {name}
             self.break_vss()

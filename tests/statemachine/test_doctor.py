@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from sandbox.windows.cluster import Cluster, sql_cluster
 from sandbox.windows.examination import DISABLED, FAILED, RUNNING, SYSTEM_WRITER, Writer
 from sandbox.windows.inventory import POOL, Disk, Drive, disks_of, volume_guid
 from sandbox.windows.vss import ShadowStorage
@@ -212,7 +213,10 @@ def headings() -> set[str]:
 NOTED: dict[str, tuple[Break, str]] = {
     "a restart is pending": (condition(pending_reboot=("RebootRequired",)), "pending restart"),
     "BitLocker encrypts a volume": (condition(encrypted={"C:": 0, "D:": 1}), "BitLocker"),
-    "it is a node of a cluster": (service("ClusSvc", RUNNING), "cluster"),
+    "it is a node of a cluster that says nothing": (service("ClusSvc", RUNNING), "cluster"),
+    "it is the primary node of a cluster": (condition(cluster=sql_cluster("SQL-A")), "cluster"),
+    "it is a secondary node of a cluster": (condition(cluster=sql_cluster("SQL-B")), "cluster"),
+    "it is a node of a cluster without a role": (condition(cluster=Cluster()), "cluster"),
     "another product protects it": (service("CSFalconService", RUNNING), "endpoint protection"),
     "Defender blocks obfuscated scripts": (
         condition(defender=({"5beb7efe-fd9a-4556-801d-275e5ffc04cc": 1}, 0)),
@@ -240,6 +244,18 @@ def test_what_a_person_should_know_is_a_note_and_keeps_a_server_from_no_level(ma
     assert found["best"] == "vss"
 
 
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [
+        ("SQL-A", "it is the primary node: it owns SQL1 of cluster SHOP-SQL"),
+        ("SQL-B", "it is a secondary node: of cluster SHOP-SQL it owns no role that is online: SQL1 is on SQL-B"),
+    ],
+)
+def test_the_doctor_says_which_node_of_its_cluster_a_server_is(machine, cloud, server, owner, words):
+    condition(cluster=sql_cluster(owner))(cloud, server)
+    assert lines(diagnosis(machine, server), "note")["cluster"] == words
+
+
 QUESTIONS = {
     "services": ("service VSS", VSS_UP),
     "providers": ("VSS providers", VSS),
@@ -252,6 +268,7 @@ QUESTIONS = {
     "encrypted": ("BitLocker", ()),
     "defender": ("endpoint protection", ()),
     "pendingReboot": ("pending restart", ()),
+    "cluster": ("cluster", ()),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from quiesce import errors
 from quiesce.backup.parameters import SESSION_LIMIT_S
+from sandbox.windows.cluster import sql_cluster
 from tests.statemachine.transitions import possible, taken
 from tests.support.factories.policy import a_policy
 from tests.support.project import definition, step_of
@@ -175,6 +176,13 @@ def by_aws(machine, cloud, inputs):
     return machine.start(inputs.by_aws)
 
 
+def passive(machine, cloud, inputs):
+    condition = cloud.servers.servers[inputs.asking["instance_id"]].windows.guest.condition
+    condition.cluster, condition.node = sql_cluster(owner="SQL-B"), "SQL-A"
+    policy = a_policy(inputs.asking["instance_id"], name="passive", vss={}, defaults={"role": "primary-only"})
+    return machine.start({**inputs.asking, "policy": cloud.put_policy(policy)})
+
+
 def awss_document_misfits(machine, cloud, inputs):
     machine.before("snapshot_by_aws", lambda: machine.wire.on("ssm:SendCommand", refused("InvalidParameters")))
     return machine.start(inputs.by_aws)
@@ -224,7 +232,8 @@ SCENARIOS = {
     ("Plan", "next", "Freezes?"): plain,
     ("Plan", "catch 0", "AlreadyStarted"): started_twice,
     ("Plan", "catch 1", "Report"): refused_by_plan,
-    ("Freezes?", "choice 0", "Freeze"): asking,
+    ("Freezes?", "choice 0", "Report"): passive,
+    ("Freezes?", "choice 1", "Freeze"): asking,
     ("Freezes?", "default", "Snapshot"): plain,
     ("Freeze", "next", "Frozen?"): asking,
     ("Freeze", "catch 0", "Thaw"): misfits("freeze"),

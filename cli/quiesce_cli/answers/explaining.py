@@ -11,7 +11,7 @@ def explain(record: Record) -> Explained:
     """Return why a run is not better than it is; no cause if it is as good as can be."""
     return Explained(
         run_id=record.run_id,
-        good=is_best(record),
+        good=is_best(record) or record.status == "Skipped",
         status=record.status,
         consistency=record.consistency.level,
         reason=record.consistency.reason,

@@ -9,7 +9,9 @@ from quiesce_cli.answers.points import brief
 from quiesce_cli.answers.shapes import ServerStatus
 
 
-def standing(instance_id: str, policy: str, records: Sequence[Record], name: str = "") -> ServerStatus:
+def standing(
+    instance_id: str, policy: str, records: Sequence[Record], name: str = "", all_records: Sequence[Record] = ()
+) -> ServerStatus:
     """Return how a server stands in a policy.
 
     Args:
@@ -17,8 +19,9 @@ def standing(instance_id: str, policy: str, records: Sequence[Record], name: str
         policy: its name.
         records: the server's newest, of all its policies, in any order.
         name: as EC2 has it now; without one, that of the newest run is taken.
+        all_records: the newest of the policy's other servers, too: a passive node of a cluster stands by them.
     """
-    found = report.standing(policy, records)
+    found = report.standing(policy, records, all_records)
     newest = max(records, key=lambda record: record.started_at, default=None)
     causes = causes_of(found.newest) if found.newest and found.problem else []
     return ServerStatus(

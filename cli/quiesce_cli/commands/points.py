@@ -20,6 +20,8 @@ from quiesce_cli.views import record as record_view
 Server = Annotated[str, typer.Option("--server", help="Only those of this server (i-...).")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many of the newest records to look at.")]
 All = Annotated[bool, typer.Option("--all", help="Also runs that left no recovery point.")]
+# Nothing is wrong with a run of these.
+GOOD = ("Successful", "Skipped")
 Run = Annotated[str, typer.Argument(help="The run's id, or its beginning.", metavar="RUN")]
 
 
@@ -50,7 +52,7 @@ def page(stack: Stack, server: str, limit: int, *, all_runs: bool) -> Points:
 def show(desk: Desk, run: Run) -> Answer:
     """Show a run; with --json its whole record."""
     record = find_record(desk.stack.bucket, run)
-    return Answer(record, record_view.lines(record, desk.screen.local), good=record.status == "Successful")
+    return Answer(record, record_view.lines(record, desk.screen.local), good=record.status in GOOD)
 
 
 @command(app, "explain")

@@ -47,7 +47,7 @@ def _run(desk: Desk, run: str, folder: Path, timezone: str) -> Reported:
     files = PageFiles(bucket.client, bucket.name).log_files(record)
     html = run_html(RunFound(record, _zone(desk, timezone), desk.clock.now(), files))
     page = _written(folder / f"{record.run_id}.html", html)
-    return Reported(good=record.status == "Successful", page=page, pages=1, opened=False)
+    return Reported(good=record.status in ("Successful", "Skipped"), page=page, pages=1, opened=False)
 
 
 def _overview(desk: Desk, folder: Path, timezone: str) -> Reported:

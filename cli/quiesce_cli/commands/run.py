@@ -21,7 +21,7 @@ Policy = Annotated[str, typer.Argument(help="The policy's name.", metavar="POLIC
 Server = Annotated[str, typer.Argument(help="Only this one of its servers (i-...).", metavar="[SERVER]")]
 Detach = Annotated[bool, typer.Option("--detach", help="Do not look on.")]
 Name = Annotated[str, typer.Argument(help="The run's or recovery's id.", metavar="ID")]
-# Of a backup and of a recovery.
+# Of a backup and of a recovery. A policy run that was skipped has backed up nothing; of a server's it is no fault.
 GOOD_ENDS = ("Successful", "Recovered")
 
 
@@ -84,7 +84,8 @@ def _ended(desk: Desk, arn: str, name: str) -> Answer:
         states=states,
         record=record.get("record") or record.get("account") or record.get("all") or "",
     )
-    return Answer(shape, view.lines(shape), good=shape.status in GOOD_ENDS)
+    passive = shape.status == "Skipped" and "instance_id" in record
+    return Answer(shape, view.lines(shape), good=passive or shape.status in GOOD_ENDS)
 
 
 def _target(stack: Stack, policy: str, server: str) -> str:

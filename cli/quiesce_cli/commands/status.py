@@ -27,8 +27,9 @@ def status(desk: Desk) -> Answer:
     wanted = [(server.instance_id, policy) for policy, resolved in meant.items() for server in resolved.targets]
     warnings = [f"{policy}: {words}" for policy, resolved in meant.items() for words in resolved.warnings]
     records, unread = _newest(stack, wanted)
+    every = [record for own in records.values() for record in own]
     servers = [
-        standing(server, policy, records.get(server, []), names.get(server, ""))
+        standing(server, policy, records.get(server, []), names.get(server, ""), every)
         for server, policy in sorted(set(wanted))
     ]
     shape = Status(

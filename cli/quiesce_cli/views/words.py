@@ -16,6 +16,7 @@ COLOURS = {
     "Recovered": "green",
     "PartiallySuccessful": "yellow",
     "Failed": "red",
+    "Skipped": "dim",
     "application": "green",
     "crash": "yellow",
     "none": "red",

@@ -47,7 +47,7 @@ def one_set(found: Sequence[Snapshot]) -> list[Snapshot]:
 
 def may_exist(state: RunState) -> bool:
     """Say whether snapshots of this run exist or may exist."""
-    if state.freeze_failure is not None:
+    if state.freeze_failure is not None or (state.plan and state.plan.skipped):
         return False
     freeze = state.freeze
     if freeze is not None and not freeze.go_on and not (state.retry_failure and freeze.crash_allowed):

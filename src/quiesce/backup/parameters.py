@@ -14,7 +14,8 @@ def inventory_parameters(plan: Plan) -> dict[str, str]:
     settings = plan.settings
     on_server = settings.vss != "off" and settings.scripts != "off" and settings.scripts.source == "server"
     writers_of = f"{plan.owner}/{plan.policy}" if on_server else "none"
-    return {"RunId": plan.run_id, "InstanceId": plan.instance_id, "WritersOf": writers_of}
+    cluster = str(settings.role != "any").lower()
+    return {"RunId": plan.run_id, "InstanceId": plan.instance_id, "WritersOf": writers_of, "Cluster": cluster}
 
 
 def stage_parameters(plan: Plan, link: str, sha256: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import Selection
 from quiesce.errors import ServerRefused
+from quiesce.guest.cluster import ClusterNode
 from quiesce.guest.inventory import Inventory
 from quiesce.points.parts import Consistency, Source
 from quiesce.policy.policy import Policy
@@ -22,6 +23,7 @@ BY_AWS = (
     "vss.engine is aws-vss: AWS's document freezes and thaws by itself, some time between before and after; it does "
     "not say which writers took part, and its snapshots hold no shadow copies to look for"
 )
+ROLES = {"primary": "the primary node", "secondary": "a secondary node"}
 # How the reason begins of a run that asked no application, because it could not.
 NOT_FROZEN = "the application could not be frozen: "
 
@@ -89,6 +91,26 @@ def decide(
         planned_at=origin.planned_at,
         calls={},
     )
+
+
+def with_role(plan: Plan, node: ClusterNode) -> Plan:
+    """Return the plan with the server's role in its cluster; on a node that the policy does not mean, nothing is done.
+
+    A server of whose role nothing is known is backed up: a backup too many harms less than none at all.
+    """
+    role = plan.settings.role
+    if role == "any":
+        return plan
+    known = plan.model_copy(update={"cluster": node})
+    if f"{node.role}-only" == role:
+        note = f"the server was the {node.role} node when the run was planned, as role says: {node.why}"
+    elif node.role == "not known":
+        note = f"role is {role}, and the server's own is not known, so that it is backed up as with any: {node.why}"
+    else:
+        words = f"role is {role}, and this is {ROLES[node.role]}: {node.why}"
+        none = Consistency(level="none", reason=words)
+        return known.model_copy(update={"skipped": words, "freezes": False, "consistency": none})
+    return known.model_copy(update={"notes": [*plan.notes, note]})
 
 
 def with_document(plan: Plan, inventory: Inventory) -> Plan:

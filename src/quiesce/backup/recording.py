@@ -50,6 +50,7 @@ def write(state: RunState, findings: Findings, verdict: Verdict, *, now: datetim
         instance_name=plan.instance_name if plan else "",
         windows=plan.windows if plan else "",
         source=plan.source if plan else None,
+        cluster=plan.cluster if plan else None,
         started_at=state.execution.started_at,
         snapshots_at=min((s.started_at for s in snapshots), default=None),
         ended_at=now,

@@ -33,11 +33,14 @@ def judge_snapshots(plan: Plan | None, awaited: Awaited | None, failure: Failure
         failure: the error that the last Catch kept, if any.
 
     Returns:
-        ``Failed`` unless each planned volume has a completed snapshot; snapshots found by their tag are noted.
+        ``Skipped`` if the plan backs up nothing; ``Failed`` unless each planned volume has a completed snapshot; those
+        found by their tag are noted.
     """
     cause = cause_of(failure) if failure else None
     if plan is None:
         return failed(cause or Cause(PLAN_MISSING, "Plan gave no answer"))
+    if plan.skipped:
+        return Verdict("Skipped", plan.skipped, plan.consistency, None)
     if awaited is None or not awaited.done:
         return failed(cause or Cause(SNAPSHOTS_INCOMPLETE, "it is not known whether the snapshots completed"))
     if not awaited.snapshots:

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from quiesce.errors import LeaseLost
 from quiesce.executions import Crossing, Execution, Failure
+from quiesce.guest.cluster import ClusterNode
 from quiesce.guest.sessions import Session, with_listing
-from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Snapshot, Source, Volume
 from quiesce.policy.target import TargetSettings
-from quiesce.revert.request import RevertRequest
+from quiesce.revert.request import VerifiedRun
 from quiesce.revert.state import Reverted
 from quiesce.vss.plan import ShadowPlan
 
@@ -23,6 +23,8 @@ class Plan(Crossing):
     """What Plan decided: everything that later states need to know of policy and server.
 
     ``documents`` has of each SSM document, by name, the version that the run sends; none if it asks no server.
+    ``cluster`` is the server's node of one, if the policy asks; ``skipped`` is why it is a passive one, by which the
+    machine goes to Report; empty if it is to be backed up.
     ``nonce`` is stage's: the server asks for it to take the backup for good. No log, record or mail has it.
     """
 
@@ -41,6 +43,8 @@ class Plan(Crossing):
     excluded: list[Excluded]
     consistency: Consistency
     freezes: bool
+    cluster: ClusterNode | None = None
+    skipped: str = ""
     documents: dict[str, str] = {}
     shadow: ShadowPlan | None = None
     no_shadow: str = ""
@@ -150,13 +154,6 @@ class Awaited(Crossing):
     late: bool = False
     rounds: int
     calls: dict[str, int]
-
-
-class VerifiedRun(Verified):
-    """What Verify found, and what it wants the revert machine to build, if ``to_build``."""
-
-    to_build: bool = False
-    request: RevertRequest | None = None
 
 
 Leaving = Plan | Freeze | ByAws | SnapshotSet | Thaw | Awaited | VerifiedRun | Complete | ImageKept

@@ -19,12 +19,12 @@ def judge(findings: Findings) -> Verdict:
     """Judge a run by its findings.
 
     Returns:
-        ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if they are, but any part of the freeze that
-        the policy wants went wrong; else ``Successful``. The notes of a failed run have what went wrong on the server
-        besides its cause: the application may still be held.
+        ``Skipped`` on a passive node of a cluster; ``Failed`` unless the snapshots are good; ``PartiallySuccessful`` if
+        they are, but any part of the freeze that the policy wants went wrong; else ``Successful``. The notes of
+        a failed run have what went wrong on the server besides its cause: the application may still be held.
     """
     verdict, plan = findings.snapshots, findings.plan
-    if plan is None or not plan.settings.freezes:
+    if plan is None or plan.skipped or not plan.settings.freezes:
         return verdict
     if findings.maybe_held:
         verdict = replace(verdict, notes=(*verdict.notes, f"{MAYBE_HELD}: {findings.maybe_held}; {RUN_IT}"))

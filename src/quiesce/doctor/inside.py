@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from quiesce.doctor.findings import BY_QUIESCE, SCRIPTS_UP, VSS_UP, Finding, bad, good, note, unknown
 from quiesce.doctor.inventoried import ALLOW_FULL_LANGUAGE, of_powershell, of_sessions_room, of_windows
 from quiesce.guest.answers import INVENTORY_UNREADABLE, Answer
+from quiesce.guest.cluster import node_of
 from quiesce.guest.examination import Examination
 from quiesce.guest.inventory import Inventory
 from quiesce.guest.staging import overdue_notes, strange_notes
@@ -136,14 +137,22 @@ def _reboot(examined: Examination) -> Iterator[Finding]:
 
 
 def _cluster(examined: Examination) -> Iterator[Finding]:
-    told = examined.services
-    if not told.known:
-        yield unknown("cluster", told.why, "look for the service ClusSvc", "clusters")
-    elif any(each.name == "ClusSvc" and each.state == "Running" for each in told.values):
-        words = "it is a node of a failover cluster: a recovery point has what this node's own volumes hold"
-        yield note("cluster", words, "back up the node that owns a role, or all nodes", "clusters")
+    told, services, check = examined.cluster, examined.services, "cluster"
+    node = node_of(told)
+    runs = any(each.name == "ClusSvc" and each.state == "Running" for each in services.values)
+    unclear = "look at Failover Cluster Manager; until it is known, role in a policy counts as any"
+    if node.role != "not known":
+        words = f"it is {'the primary' if node.role == 'primary' else 'a secondary'} node: {node.why}"
+        remedy = "a recovery point has what this node's own volumes hold: set role in the policy, or back up all nodes"
+        yield note(check, words, remedy, "clusters")
+    elif (told and not told.known) or not (told or services.known):
+        yield unknown(check, node.why if told else services.why, unclear, "clusters")
+    elif node.cluster or runs:
+        yield note(
+            check, f"it is a node of a failover cluster, and its role is not known: {node.why}", unclear, "clusters"
+        )
     else:
-        yield good("cluster", "it is no node of a failover cluster")
+        yield good(check, "it is no node of a failover cluster")
 
 
 def _protection(examined: Examination) -> Iterator[Finding]:

@@ -82,10 +82,35 @@ class Writer(GuestModel):
     state: int
 
 
+class Named(OfCim):
+    """A cluster or one of its nodes, as MSCluster_Cluster and MSCluster_Node have it."""
+
+    name: str
+
+
+class ResourceGroup(OfCim):
+    """A role of a cluster, or what the cluster has for itself, as MSCluster_ResourceGroup has it."""
+
+    name: str
+    owner_node: str | None
+    state: int | None
+    group_type: int | None
+
+
+class ClusterFacts(GuestModel):
+    """What a server sees of its failover cluster; ``node`` is its own name, by which the cluster knows it."""
+
+    node: str
+    clusters: list[Named]
+    nodes: list[Named]
+    roles: list[ResourceGroup]
+
+
 class Examination(GuestModel):
     """The whole answer; ``utc_ms`` is the server's clock, in milliseconds since 1970.
 
     ``storage`` shows whether Windows answers for shadow storage at all; the inventory has it, volume by volume.
+    ``cluster`` is None from an older document, empty where failover clustering is not installed.
     """
 
     utc_ms: int
@@ -100,6 +125,7 @@ class Examination(GuestModel):
     writers: Told[str]
     folder: Told[Folder]
     metadata: Told[str]
+    cluster: Told[ClusterFacts] | None = None
 
 
 def examination_of(answer: Answer) -> Examination | None:

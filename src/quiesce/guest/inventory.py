@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_pascal
 
 from quiesce.errors import AnswerUnreadable, GuestRefused
 from quiesce.guest.answers import Answer
-from quiesce.guest.examination import Told
+from quiesce.guest.examination import ClusterFacts, Told
 from quiesce.guest.manifest import OverdueSession, StrangeSessions
 from quiesce.guest.sessions import GuestModel, ShadowStorage
 
@@ -110,7 +110,8 @@ class ServersFile(GuestModel):
 class Inventory(GuestModel):
     """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions.
 
-    ``writers_files`` are a policy's, if they were asked for; ``aws_components`` is None from an older document.
+    ``writers_files`` are a policy's, and ``cluster`` is the server's, if they were asked for; ``aws_components`` is
+    None from an older document.
     """
 
     windows: Windows
@@ -124,6 +125,7 @@ class Inventory(GuestModel):
     strange: StrangeSessions | None = None
     aws_components: Told[AwsComponents] | None = None
     writers_files: list[ServersFile] = []
+    cluster: Told[ClusterFacts] | None = None
 
 
 def inventory_of(answer: Answer) -> Inventory:

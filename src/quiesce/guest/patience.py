@@ -8,8 +8,10 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
+# Four questions about its cluster, each for at most 10 s.
+CLUSTER_S = 40
 # Ten more questions, and VSS is asked for its writers.
-EXAMINE_S = INVENTORY_S + 240
+EXAMINE_S = INVENTORY_S + CLUSTER_S + 240
 # The server fetches a small package.
 STAGE_S = 90
 # The server packs a few files and uploads them.
@@ -32,7 +34,7 @@ class Patience:
     again_s: float = math.inf
 
 
-INVENTORY_PATIENCE = Patience(INVENTORY_S + DELIVERY_S, LAZY_LOOK_S)
+INVENTORY_PATIENCE = Patience(INVENTORY_S + CLUSTER_S + DELIVERY_S, LAZY_LOOK_S)
 
 EXAMINE_PATIENCE = Patience(EXAMINE_S + DELIVERY_S, LAZY_LOOK_S)
 

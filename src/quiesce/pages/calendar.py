@@ -25,9 +25,10 @@ CRASH = Mark("disk", "good", "Successful, crash-consistent")
 PARTIAL = Mark("part", "warn", "Partially successful")
 MISSED = Mark("missed", "bad", "Due, and no run is known")
 FAILED = Mark("bad", "bad", "Failed")
-# From the worst to the best.
-GRADES = (FAILED, MISSED, PARTIAL, CRASH, APPLICATION)
-LEGEND = (*reversed(GRADES), Mark("none", "calm", "No run, and none was due"))
+SKIPPED = Mark("none", "good", "Skipped: a passive node of a cluster")
+# From the worst to the best; what was skipped shows only where nothing else ran.
+GRADES = (FAILED, MISSED, PARTIAL, CRASH, APPLICATION, SKIPPED)
+LEGEND = (APPLICATION, CRASH, PARTIAL, MISSED, FAILED, Mark("none", "calm", "No run, and none was due"))
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,18 @@ def grade(record: Record) -> Mark:
     """Return what a run is worth in the calendar."""
     if record.status == "Successful":
         return APPLICATION if record.consistency.level == "application" else CRASH
+    if record.status == "Skipped":
+        return SKIPPED
     return PARTIAL if record.status == "PartiallySuccessful" else FAILED
 
 
+def legend_of(records: Sequence[Record]) -> Sequence[Mark]:
+    """Return what the marks mean, those of clusters where there are any."""
+    return (*LEGEND, SKIPPED) if any(record.status == "Skipped" for record in records) else LEGEND
+
+
 def _cell(day: date, records: list[Record], lost: int, span: Span, link: RunLink) -> Cell:
+    records = [record for record in records if record.status != "Skipped"] or records
     marks = [grade(record) for record in records] + [MISSED] * lost
     ordered = sorted(marks, key=GRADES.index)
     is_today, is_coming = day == span.today, day > span.today

@@ -87,7 +87,7 @@ def overview_view(found: Found) -> OverviewView:
         facts=_facts(every, found),
         troubles=troubles,
         parts=[part_of(policy, stands, found) for policy, stands in by_policy],
-        legend=calendar.LEGEND,
+        legend=calendar.legend_of(found.records),
         next_starts=_next_starts(found),
         by_hand=[policy.name for policy in policies if not any(each.enabled for each in policy.schedules)],
         paused=found.paused,
@@ -116,9 +116,16 @@ def _verdict(stands: Sequence[Stands], troubles: Sequence[Trouble], found: Found
     if not troubles and found.paused:
         return BAD, "Nothing is backed up by schedule.", "All schedules are paused. The newest backups are good."
     if not troubles:
-        level = sum(1 for each in stands if each.newest_good and each.newest_good.consistency.level == "application")
-        of_each = f"The newest backup of each of {count(len(servers), 'server')} is good"
-        return GOOD, "Everything is good.", f"{of_each}, {level:,} application-consistent."
+        active = [each for each in stands if not each.passive]
+        level = sum(1 for each in active if each.newest_good and each.newest_good.consistency.level == "application")
+        of_each = f"The newest backup of each of {count(len({each.server.instance_id for each in active}), 'server')}"
+        passive = len(servers - {each.server.instance_id for each in active})
+        rest = f" {count(passive, 'passive node')} of clusters {'was' if passive == 1 else 'were'} skipped."
+        return (
+            GOOD,
+            "Everything is good.",
+            f"{of_each} is good, {level:,} application-consistent.{rest if passive else ''}",
+        )
     not_good, others = len({each.server.instance_id for each in bad}), len(troubles) - len(bad)
     are = "is" if not_good == 1 else "are"
     parts = [f"{not_good:,} of {count(len(servers), 'server')} {are} not good"] if bad else []
@@ -129,10 +136,12 @@ def _verdict(stands: Sequence[Stands], troubles: Sequence[Trouble], found: Found
 def _facts(stands: Sequence[Stands], found: Found) -> list[tuple[str, str]]:
     ran = [record for record in found.records if record.ended_at > found.now - timedelta(hours=24)]
     good = sum(1 for record in ran if record.status == "Successful")
+    skipped = sum(1 for record in ran if record.status == "Skipped")
+    counted = f"{len(ran):,}, {good:,} good" + (f", {skipped:,} skipped" if skipped else "")
     without = without_policy(found)
     return [
         ("Servers in a policy", f"{len({each.server.instance_id for each in stands}):,}"),
-        ("Runs in 24 hours", f"{len(ran):,}, {good:,} good" if ran else "none"),
+        ("Runs in 24 hours", counted if ran else "none"),
         ("Servers without one", "not known" if without is None else f"{len(without):,}"),
         ("Next backup", _next(found)),
     ]

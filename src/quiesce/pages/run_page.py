@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from quiesce.pages import recovery_words
 from quiesce.pages.run_parts import Evidence, ScriptRow, evidence_rows, script_rows, vss_words
 from quiesce.pages.timeline import Timeline, timeline
-from quiesce.pages.words import LEVELS, Mark, Moment, count, mark_of, moment, seconds, sentence
+from quiesce.pages.words import HEADLINES, LEVELS, Mark, Moment, count, mark_of, moment, seconds, sentence
 from quiesce.points.record import Record, SnapshotRecord
 from quiesce.report.explaining import Why, causes_of
 
@@ -154,21 +154,15 @@ def _in_sentences(cause: Why) -> Why:
 def _headline(record: Record) -> str:
     if record.removed_at:
         return "This recovery point was removed. What follows is what its run had left."
-    match record.status, record.consistency.level:
-        case "Successful", "application":
-            return "A good backup: the applications were at rest, and a recovery gives them back as they were then."
-        case "Successful", _:
-            return "A good backup of the disks. No application was asked to come to rest."
-        case "PartiallySuccessful", "application":
-            return "The backup is there and application-consistent, but something around it went wrong."
-        case "PartiallySuccessful", _:
-            return "The disks are backed up, but not the way the policy wants it."
-        case _:
-            return "This run left nothing to recover from." if not record.snapshots else "This run failed."
+    if words := HEADLINES.get((record.status, record.consistency.level)) or HEADLINES.get((record.status, "")):
+        return words
+    return "This run left nothing to recover from." if not record.snapshots else "This run failed."
 
 
 def _level_mark(record: Record) -> Mark:
     by_level = {"application": "Successful", "crash": "PartiallySuccessful", "none": "Failed"}
+    if record.status == "Skipped":
+        return Mark("none", "calm", "")
     # What the policy wanted is no warning.
     if record.status == "Successful" and record.consistency.level == "crash":
         return Mark("disk", "calm", "")
@@ -191,6 +185,8 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _why_no_timeline(record: Record) -> str:
+    if record.status == "Skipped":
+        return "Nothing was held: a passive node is not frozen."
     if record.session is None:
         return (
             "Nothing was held: the policy asks no application."

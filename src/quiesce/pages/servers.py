@@ -1,6 +1,6 @@
 """The servers of a policy as the overview shows them: how each stands, and its calendar. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -52,6 +52,12 @@ class Stands:
         return self.server.name or (newest.instance_name if newest else "") or self.server.instance_id
 
     @property
+    def passive(self) -> bool:
+        """Whether its newest run was skipped, and nothing is wrong with that: another node of its cluster counts."""
+        newest = max(self.records, key=lambda record: record.started_at, default=None)
+        return not self.problem and newest is not None and newest.status == "Skipped"
+
+    @property
     def weight(self) -> tuple[bool, bool, str, str]:
         """What is worst comes first."""
         failed = bool(self.problem) and (self.run is None or self.run.status == "Failed")
@@ -91,12 +97,15 @@ def stands_of(policy: PolicyFound, found: Found) -> list[Stands]:
     records = calendar.of_policy(found.records, policy.name)
     servers = policy.servers if policy.policy else [ServerFound(instance_id) for instance_id in records]
     span = calendar.span_of(found.now, zone_for(policy, found))
-    each = [_stand(server, policy, records.get(server.instance_id, []), span, found.now) for server in servers]
+    each = [_stand(server, policy, records, span, found.now) for server in servers]
     return sorted(each, key=lambda one: one.weight)
 
 
-def _stand(server: ServerFound, policy: PolicyFound, records: list[Record], span: Span, now: datetime) -> Stands:
-    stood = standing(policy.name, records)
+def _stand(
+    server: ServerFound, policy: PolicyFound, by_server: Mapping[str, list[Record]], span: Span, now: datetime
+) -> Stands:
+    records = by_server.get(server.instance_id, [])
+    stood = standing(policy.name, records, [record for own in by_server.values() for record in own])
     missed = calendar.missed_times(policy, records, span, now)
     newest = stood.newest
     # A schedule that goes by without a run is not good, however good the run before it was.
@@ -133,11 +142,12 @@ def _row(stands: Stands, found: Found) -> ServerRow:
     good = stands.newest_good
     at = (good.snapshots_at or good.started_at) if good else None
     days = calendar.cells(stands.records, stands.missed, stands.span, found.whole_since, found.link)
+    none = "passive node of a cluster" if stands.passive else "none is known"
     return ServerRow(
         name=stands.name,
         instance_id=stands.server.instance_id,
         mark=BAD if stands.problem else GOOD,
-        last_good=f"{ago(at, found.now)}, {LEVEL_WORDS[good.consistency.level]}" if good and at else "none is known",
+        last_good=f"{ago(at, found.now)}, {LEVEL_WORDS[good.consistency.level]}" if good and at else none,
         last_good_at=moment(at, stands.span.zone).utc if at else "",
         weeks=list(calendar.weeks(days)),
     )

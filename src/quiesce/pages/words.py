@@ -14,6 +14,17 @@ LEVELS = {
     "none": "No recovery point",
 }
 
+# Of a run's page, by status and level; without a level for any other.
+AT_REST = "A good backup: the applications were at rest, and a recovery gives them back as they were then."
+HEADLINES = {
+    ("Successful", "application"): AT_REST,
+    ("Successful", ""): "A good backup of the disks. No application was asked to come to rest.",
+    ("PartiallySuccessful", "application"): "The backup is there and application-consistent, but something around it "
+    "went wrong.",
+    ("PartiallySuccessful", ""): "The disks are backed up, but not the way the policy wants it.",
+    ("Skipped", ""): "Nothing was backed up here, as the policy says: this is a passive node of its cluster.",
+}
+
 
 class Mark(NamedTuple):
     """A status as a page shows it: by the form of a sign, by a word, and last by a colour (``tone``)."""

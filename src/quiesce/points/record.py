@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Literal
 
 from quiesce.executions import Crossing
+from quiesce.guest.cluster import ClusterNode
 from quiesce.guest.sessions import Session
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Source, Volume
 
 Revert = Literal["at-recovery", "at-backup", "off"]
-Status = Literal["Successful", "PartiallySuccessful", "Failed"]
+# ``Skipped``: a passive node of a cluster, which leaves no recovery point; nothing is wrong.
+Status = Literal["Successful", "PartiallySuccessful", "Failed", "Skipped"]
 
 
 class FreezeWindow(Crossing):
@@ -88,6 +90,7 @@ class Record(Crossing):
     instance_name: str
     windows: str
     source: Source | None = None
+    cluster: ClusterNode | None = None
     started_at: datetime
     snapshots_at: datetime | None
     ended_at: datetime

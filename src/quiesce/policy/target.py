@@ -53,6 +53,9 @@ class Contradiction(NamedTuple):
 class TargetSettings(PolicyModel):
     """Settings that ``defaults`` and each target may have.
 
+    ``role``: of a failover cluster's nodes, which one to back up. Plan asks the server, which is backed up all the same
+    if its role is not known.
+
     ``consistency``: ``application-or-crash`` freezes the application, and backs up crash-consistently if that fails;
     ``application`` does not back up then; ``crash`` does not freeze.
 
@@ -72,6 +75,7 @@ class TargetSettings(PolicyModel):
     ``initial_image``: the AMI that a recovery launches from. ``once`` makes one for a server that has none.
     """
 
+    role: Literal["any", "primary-only", "secondary-only"] = "any"
     volumes: VolumeChoice = VolumeChoice()
     agent: Literal["ssm", "none"] = "ssm"
     scripts: ScriptsOrOff = "off"
@@ -152,6 +156,9 @@ class TargetSettings(PolicyModel):
             problem = "'application' needs VSS or scripts to freeze the application, and there is neither"
             remedy = "set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash"
             return Contradiction("consistency", problem, remedy)
+        if self.role != "any" and not self.freezes:
+            remedy = "set it to any, or let VSS or scripts freeze the server, with agent ssm"
+            return Contradiction("role", "only a server that is to be frozen is asked for its role", remedy)
         return (
             self._aws_contradiction()
             or self._shadow_contradiction()

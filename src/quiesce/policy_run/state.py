@@ -7,7 +7,7 @@ from quiesce.executions import Crossing, Execution, Failure
 
 Status = Literal["Successful", "PartiallySuccessful", "Failed", "Skipped"]
 # What became of one server: its run's own status, or why there is none.
-Outcome = Literal["Successful", "PartiallySuccessful", "Failed", "Unreported", "NotStarted"]
+Outcome = Literal["Successful", "PartiallySuccessful", "Failed", "Skipped", "Unreported", "NotStarted"]
 
 
 class OfPolicyRun(Crossing):

@@ -14,8 +14,13 @@ from quiesce.policy_run.state import Ended, Found, Item, Status, Summary
 # A state document has 256 KiB, and a person reads no more.
 WORST = 20
 LONGEST_REASON = 300
+# Of clusters all of whose nodes believe that another one is to be backed up, and of policies that mean no other.
+NOBODY = (
+    "no server was backed up: each said that another node of its cluster is the one. A policy must mean all nodes of a "
+    "cluster; docs/use/clusters.md says more"
+)
 # In the order in which a person wants to know of them.
-ORDER = ("Failed", "Unreported", "NotStarted", "PartiallySuccessful", "Successful")
+ORDER = ("Failed", "Unreported", "NotStarted", "PartiallySuccessful", "Skipped", "Successful")
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def summarize(
     data = raw if isinstance(raw, dict) else {}
     by_status: Counter[str] = Counter(end.status for end in known.ends)
     status, reason = _judge(by_status, known)
-    bad = [end for end in known.ends if end.status != "Successful"]
+    bad = [end for end in known.ends if end.status not in ("Successful", "Skipped")]
     worst = sorted(bad, key=lambda end: ORDER.index(end.status))[:WORST]
     return Summary(
         policy=run.policy,
@@ -79,7 +84,7 @@ def summarize(
         worst=worst,
         remarks=dict(sorted(Counter(end.remark for end in known.ends if end.remark).items())),
         notes=known.found.notes if known.found else [],
-        warnings=known.found.warnings if known.found else [],
+        warnings=[*(known.found.warnings if known.found else []), *([NOBODY] if _nobody(by_status) else [])],
         scheduled_time=_text(data.get("scheduled_time")),
         schedule=_text(data.get("schedule")),
         started_by=starter_of(raw),
@@ -93,20 +98,40 @@ def summarize(
 
 def _judge(by_status: Mapping[str, int], known: Known) -> tuple[Status, str]:
     servers, good, partial = sum(by_status.values()), by_status["Successful"], by_status["PartiallySuccessful"]
+    mixed: Status = "PartiallySuccessful" if good or partial else "Failed"
     if known.cause:
-        words = f"{known.cause.error}: {known.cause.words}"
-        return ("PartiallySuccessful" if good or partial else "Failed"), words
-    if known.found and known.found.skipped:
-        return "Skipped", known.found.skipped
-    if not servers:
-        # Told by the warning that such a run always has; it is no good one, and breaks no series of good ones.
-        return "Skipped", "there was no server to back up"
-    if good == servers:
-        return "Successful", "its server is backed up" if servers == 1 else f"all {servers} servers are backed up"
+        return mixed, f"{known.cause.error}: {known.cause.words}"
+    if reason := _why_skipped(by_status, known.found):
+        return "Skipped", reason
+    if good + by_status["Skipped"] == servers:
+        return "Successful", _good_words(servers, good)
     counted = ", ".join(f"{by_status[name]} {name}" for name in ORDER if by_status[name])
-    return (
-        "PartiallySuccessful" if good or partial else "Failed"
-    ), f"of {servers} server{'s' if servers > 1 else ''}: {counted}"
+    return mixed, f"of {servers} server{'s' if servers > 1 else ''}: {counted}"
+
+
+def _why_skipped(by_status: Mapping[str, int], found: Found | None) -> str:
+    """Return why nothing was backed up and nothing has failed; empty if something was, or has.
+
+    Without a server, or with passive nodes alone, it is told by a warning that such a run always has; it is no good
+    one, and breaks no series of good ones.
+    """
+    servers = sum(by_status.values())
+    if (found and found.skipped) or not servers:
+        return (found.skipped if found else "") or "there was no server to back up"
+    return f"role leaves out {'its server' if servers == 1 else f'all {servers} servers'}" if _nobody(by_status) else ""
+
+
+def _good_words(servers: int, good: int) -> str:
+    if good == servers:
+        return "its server is backed up" if servers == 1 else f"all {servers} servers are backed up"
+    skipped = servers - good
+    passive = f"{skipped} passive node{'s' if skipped > 1 else ''} of clusters {'were' if skipped > 1 else 'was'}"
+    return f"of {servers} servers {good} {'is' if good == 1 else 'are'} backed up, {passive} skipped"
+
+
+def _nobody(by_status: Mapping[str, int]) -> bool:
+    """Say whether all servers were skipped, and there was one."""
+    return bool(by_status["Skipped"]) and by_status["Skipped"] == sum(by_status.values())
 
 
 def _text(value: Any) -> str | None:

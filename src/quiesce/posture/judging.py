@@ -1,12 +1,13 @@
 """Judge the posture of all servers by what one look saw; time is an input."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from quiesce.policy.policy import Policy
 from quiesce.policy.selection import Candidate
 from quiesce.policy_run.resolving import GONE
+from quiesce.posture.cluster import NodeSeen, Through, through
 from quiesce.posture.state import (
     STANDINGS,
     Goal,
@@ -37,6 +38,7 @@ class Seen:
         servers: all that EC2 has in account and Region, by id.
         tallies: what the lists of recovery points come to, by server and policy.
         first_seen: since when a look has seen a server in a policy without a good recovery point, by both.
+        nodes: what servers said of their clusters, by policy and server.
     """
 
     stack: str
@@ -48,6 +50,7 @@ class Seen:
     servers: Mapping[str, Candidate]
     tallies: Mapping[str, Mapping[str, Tally]]
     first_seen: Mapping[tuple[str, str], datetime]
+    nodes: Mapping[tuple[str, str], NodeSeen] = field(default_factory=dict)
 
     def tally(self, policy: str, instance_id: str) -> Tally | None:
         """Return what a server's recovery points by a policy come to."""
@@ -109,21 +112,34 @@ def _server(seen: Seen, policy: str, instance_id: str, goal: Goal | None) -> Ser
     tally, server = seen.tally(policy, instance_id), seen.servers[instance_id]
     point = tally.newest if tally else None
     newest = GoodPoint(run_id=point.run_id, at=point.at, level=point.level, evidence=point.evidence) if point else None
-    first_seen = None if newest else seen.first_seen.get((policy, instance_id))
-    since = newest.at if newest else first_seen
+    other, said = _through(seen, policy, instance_id), seen.nodes.get((policy, instance_id))
+    if other and newest and other.at <= newest.at:
+        other = None
+    first_seen = None if newest or other else seen.first_seen.get((policy, instance_id))
+    since = other.at if other else newest.at if newest else first_seen
     # A clock that is behind EC2's by a little would make it less than nothing.
     age_s = max(0, int((seen.now - since).total_seconds())) if since else None
     return ServerPosture(
         instance_id=instance_id,
         name=_name(server),
         state=server.state,
-        standing=_standing(age_s, goal, has_one=newest is not None),
+        standing=_standing(age_s, goal, has_one=bool(newest or other)),
         points=tally.points if tally else 0,
         newest=newest,
         first_seen=first_seen,
         age_s=age_s,
+        cluster=said.node.cluster if said else "",
+        through=other.instance_id if other else "",
         lost=list(tally.lost) if tally else [],
     )
+
+
+def _through(seen: Seen, policy: str, instance_id: str) -> Through | None:
+    if (policy, instance_id) not in seen.nodes:
+        return None
+    servers = seen.covered.get(policy, [])
+    tallies = {each: tally.newest for each in servers if (tally := seen.tally(policy, each)) and tally.newest}
+    return through(policy, instance_id, servers, seen.nodes, {each: point.at for each, point in tallies.items()})
 
 
 def _standing(age_s: int | None, goal: Goal | None, *, has_one: bool) -> Standing:

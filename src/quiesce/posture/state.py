@@ -48,6 +48,8 @@ class ServerPosture(PosturePart):
 
     ``points``: how many recovery points of the policy the table lists. ``newest``: None if none is good.
     ``age_s``: since the newest good one, or since ``first_seen`` if there was none; None if neither is known.
+    ``cluster``: whose node it said to be, empty if it said nothing of one; ``through``: the node whose recovery point
+    counts for it, by which ``age_s`` is then measured, empty if its own counts.
     ``lost``: newer ones that would be good, and whose snapshots EC2 no longer has.
     """
 
@@ -59,6 +61,8 @@ class ServerPosture(PosturePart):
     newest: GoodPoint | None = None
     first_seen: datetime | None = None
     age_s: int | None = None
+    cluster: str = ""
+    through: str = ""
     lost: list[str] = []
 
 

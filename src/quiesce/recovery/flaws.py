@@ -73,6 +73,8 @@ def flaws_of_run(point: RecoveryPoint) -> list[Flaw]:
     """Return why nothing can be recovered from a run, by its record alone; empty if its snapshots decide."""
     if point.removed_at is not None:
         return [Flaw(f"was removed on {point.removed_at:%Y-%m-%d}: {point.removed_because}", "")]
+    if point.status == "Skipped":
+        return [Flaw(f"its run was skipped and left no snapshots: {point.reason.rstrip('.')}", "")]
     if point.status == "Failed" or point.snapshots_at is None:
         why = f": {point.reason}" if point.reason else ""
         return [Flaw(f"its run failed{why.rstrip('.')}", "")]

@@ -10,7 +10,7 @@ from quiesce.points.record import Record
 from quiesce.vss.hresults import TABLE
 
 RUNBOOK, CONSISTENCY, REFERENCE = "docs/operate/runbook.md", "docs/use/consistency.md", "docs/reference/reference.md"
-SCRIPTS, PARTIAL = "docs/use/scripts.md", f"{RUNBOOK}#partially-successful"
+CLUSTERS, SCRIPTS, PARTIAL = "docs/use/clusters.md", "docs/use/scripts.md", f"{RUNBOOK}#partially-successful"
 BY_HEX = {f"0x{code:08X}": hresult for code, hresult in TABLE.items()}
 
 
@@ -42,11 +42,18 @@ def _causes(record: Record) -> Iterator[Why]:
         do = "leave out 'vss: off' in the policy, or give it scripts, if an application must be consistent"
         yield Why(what=what, source="the record's consistency", do=do, page=CONSISTENCY)
     elif not found:
-        yield Why(what=record.reason, source="the record's reason", do=_by_reason(record), page=PARTIAL)
+        yield Why(
+            what=record.reason,
+            source="the record's reason",
+            do=_by_reason(record),
+            page=CLUSTERS if record.status == "Skipped" else PARTIAL,
+        )
 
 
 def _by_reason(record: Record) -> str:
     """Return what to do where the record's reason is all there is."""
+    if record.status == "Skipped":
+        return "nothing, as long as another node of the cluster is backed up: 'quiesce status' says if none is"
     unasked = "or write 'agent: none' for it in the policy"
     if record.reason == f"{NOT_FROZEN}the server was stopped":
         return f"start the server before its backup, {unasked}"

@@ -1,7 +1,7 @@
 """The mails about runs and recoveries.
 
-Report mails every run that is not Successful, the first Successful one after it, one from which a writer is gone that
-took part in the last good run, and one that found an old session open; every recovery gets a mail.
+Report mails every run that is neither Successful nor Skipped, the first Successful one after it, one from which a
+writer is gone that took part in the last good run, and one that found an old session open; every recovery gets a mail.
 """
 
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ def mail_of(record: Record, last_status: str | None, *, told_by_policy_run: bool
         headline = remark
     elif told_by_policy_run:
         return None
-    elif record.status != "Successful":
+    elif record.status not in ("Successful", "Skipped"):
         headline = record.status
-    elif last_status not in (None, "Successful"):
+    elif record.status == "Successful" and last_status not in (None, "Successful"):
         headline = "Successful again"
     elif remark:
         headline = remark

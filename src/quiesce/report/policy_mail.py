@@ -3,7 +3,7 @@
 from quiesce.policy_run.state import Ended, Summary
 from quiesce.report.mail import Mail
 
-GOOD = "Successful"
+GOOD, SKIPPED = "Successful", "Skipped"
 
 
 def mail_of_policy_run(summary: Summary, last_status: str | None) -> Mail | None:
@@ -13,7 +13,7 @@ def mail_of_policy_run(summary: Summary, last_status: str | None) -> Mail | None
         summary: of the policy run that has just ended.
         last_status: ``attention`` of the policy run before it, None if there was none.
     """
-    if summary.status == "Skipped" and not summary.warnings:
+    if summary.status == SKIPPED and not summary.warnings:
         return None
     if summary.attention != GOOD:
         headline = summary.attention
@@ -25,7 +25,7 @@ def mail_of_policy_run(summary: Summary, last_status: str | None) -> Mail | None
 
 
 def _text(summary: Summary) -> str:
-    more = summary.servers - summary.by_status.get(GOOD, 0) - len(summary.worst)
+    more = summary.servers - summary.by_status.get(GOOD, 0) - summary.by_status.get(SKIPPED, 0) - len(summary.worst)
     lines = [
         f"Policy:      {summary.policy}",
         f"Status:      {summary.status}",

@@ -81,6 +81,10 @@ def _server(server: ServerPosture) -> str:
     name = f"{server.name} ({server.instance_id})" if server.name else server.instance_id
     lost = f"; EC2 no longer has the snapshots of {', '.join(server.lost[-3:])}" if server.lost else ""
     state = "" if server.state == "running" else f"; it is {server.state}"
+    if server.through and server.standing != "behind":
+        return f"{name}: a passive node of cluster {server.cluster}; the good one is that of {server.through}"
+    if server.cluster:
+        state = f"{state}; no node of its cluster {server.cluster} has a newer one"
     if server.newest:
         when = f"{age(server.age_s or 0)} old: {server.newest.run_id}"
         return f"{name}: the newest good one is {when}, {server.newest.at:%Y-%m-%d %H:%M} UTC{lost}{state}"

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from quiesce.executions import Crossing
+from quiesce.points.evidence import Verified
 
 
 class RawSnapshot(Crossing):
@@ -45,3 +46,10 @@ class RevertRequest(Crossing):
     where_possible: bool = False
     on_failure: Literal["keep", "clean-up"] = "keep"
     extra_tags: dict[str, str] = {}
+
+
+class VerifiedRun(Verified):
+    """What Verify found, and what it wants the revert machine to build, if ``to_build``."""
+
+    to_build: bool = False
+    request: RevertRequest | None = None

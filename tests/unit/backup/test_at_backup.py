@@ -8,13 +8,14 @@ import pytest
 from quiesce.backup.findings import gather
 from quiesce.backup.recording import Places, write
 from quiesce.backup.requests import revert_request
-from quiesce.backup.state import RunState, VerifiedRun
+from quiesce.backup.state import RunState
 from quiesce.backup.verdict import judge
 from quiesce.points.evidence import Build
 from quiesce.points.point import RecoveryPoint
 from quiesce.points.record import Record
 from quiesce.report.mail import mail_of
 from quiesce.revert.plan import PlannedView
+from quiesce.revert.request import VerifiedRun
 from quiesce.revert.state import Built, BuiltChild, Reverted
 from tests.support.factories.run import NOW, a_failure, snapshot_id, some_settings, volume_id
 from tests.unit.backup.test_verdict_of_shadow_copies import SET_ID, SHADOW_ID, Way, the_run

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from quiesce.backup.findings import gather
 from quiesce.backup.recording import Places, write
-from quiesce.backup.state import VerifiedRun
 from quiesce.backup.verdict import judge
 from quiesce.guest.sessions import GuestShadowCopy, Session, Shadow, ShadowStorage, without_listing
 from quiesce.points.evidence import Build, ReadSnapshot, VerifiedCopy
 from quiesce.points.parts import ShadowCopy, ShadowOutcome, Volume
+from quiesce.revert.request import VerifiedRun
 from quiesce.vss.plan import ShadowPlan, ShadowVolume
 from quiesce.vss.script import MAX_VOLUMES, SYSTEM_PROVIDER
 from tests.support.environment import MAX_STATE_BYTES

@@ -8,11 +8,12 @@ import pytest
 
 from quiesce.backup.findings import gather
 from quiesce.backup.shadow_problems import has_good_shadow_copies
-from quiesce.backup.state import Retrying, RunState, VerifiedRun
+from quiesce.backup.state import Retrying, RunState
 from quiesce.backup.verdict import judge
 from quiesce.guest.sessions import GuestShadowCopy, Session, Shadow, ShadowStorage
 from quiesce.points.evidence import Build, VerifiedCopy
 from quiesce.points.parts import ShadowCopy, ShadowOutcome
+from quiesce.revert.request import VerifiedRun
 from quiesce.vss.plan import ShadowPlan, ShadowVolume
 from quiesce.vss.script import SYSTEM_PROVIDER
 from tests.support.factories.run import (

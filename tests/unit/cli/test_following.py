@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from quiesce_cli.app import Desk
 from quiesce_cli.aws import executions
-from quiesce_cli.aws.executions import Entered
+from quiesce_cli.aws.executions import Ended, Entered
 from quiesce_cli.chosen import Chosen
+from quiesce_cli.commands.run import _ended
 from quiesce_cli.following import GoesOn, follow
 from quiesce_cli.screen import Screen
 from quiesce_cli.troubles import INTERRUPTED, NotReachable, trouble_of
@@ -97,3 +98,20 @@ def test_a_start_that_never_left_this_machine_did_not_begin(monkeypatch: pytest.
     trouble = trouble_of(raised.value)
     assert trouble
     assert "AWS can't be reached" in trouble.problem
+
+
+@pytest.mark.parametrize(
+    ("output", "good"),
+    [
+        ({"status": "Skipped", "instance_id": "i-0123456789abcdef0", "run_id": "run-1"}, True),
+        # Of a policy run: it has backed up nothing at all.
+        ({"status": "Skipped", "run_id": "orders-1", "servers": 2}, False),
+        ({"status": "Failed", "instance_id": "i-0123456789abcdef0"}, False),
+    ],
+)
+def test_a_passive_node_is_no_fault_and_a_policy_run_that_backed_up_nobody_is(
+    monkeypatch: pytest.MonkeyPatch, output: dict[str, Any], *, good: bool
+) -> None:
+    monkeypatch.setattr(executions, "follow", lambda _arn, _sleep: iter(STATES))
+    monkeypatch.setattr(executions, "ended", lambda _arn: Ended("SUCCEEDED", output, "", "", 1.0))
+    assert _ended(a_desk(terminal=False), "arn", "run-1").good is good

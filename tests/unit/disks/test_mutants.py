@@ -9,6 +9,8 @@ from tools.mutants import Mutant, load, problem
 
 MUTANTS = load()
 TABLE = "docs/inside/shadow-volumes.md"
+# What the page is about.
+ON_THE_PAGE = ("src/quiesce/disks/", "src/quiesce/steps/revert/")
 NEEDED = {
     "overlays dropped",
     "sector bits ignored",
@@ -46,7 +48,8 @@ def test_no_name_is_there_twice_and_all_that_must_be_are_there() -> None:
 
 
 def test_the_documents_have_the_same_table() -> None:
-    rows = [f"| {mutant.name} | `{mutant.caught_by.partition('::')[2]}` |" for mutant in MUTANTS]
+    shadows = [mutant for mutant in MUTANTS if mutant.file.startswith(ON_THE_PAGE)]
+    rows = [f"| {mutant.name} | `{mutant.caught_by.partition('::')[2]}` |" for mutant in shadows]
     table = [line for line in (ROOT / TABLE).read_text().splitlines() if line in rows]
     assert table == rows
 

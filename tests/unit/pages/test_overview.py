@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from quiesce.guest.cluster import ClusterNode
 from quiesce.pages.found import Found, PolicyFound, RunningFound, ServerFound, Unprotected
 from quiesce.pages.overview import OverviewView, overview_view
 from quiesce.pages.render import overview_html
@@ -43,6 +44,39 @@ def test_all_is_good_where_each_servers_newest_run_is() -> None:
         "Everything is good.",
         "The newest backup of each of 2 servers is good, 2 application-consistent.",
     )
+
+
+def a_cluster(*statuses: str) -> Found:
+    """Return a stack with one policy and a server for each status, that of its newest run; all are of one cluster."""
+    names = [f"SQL-{number}" for number, _ in enumerate(statuses)]
+    ids = [server_id(number) for number, _ in enumerate(statuses)]
+    policy = nightly("orders", *ids)
+    records = []
+    for number, status in enumerate(statuses):
+        newest, *_ = a_month("orders", ids[number], names[number], "a" * 31)
+        node = ClusterNode(cluster="SHOP", node=names[number], nodes=names, role="secondary", why="")
+        left = {} if status != "Skipped" else {"snapshots": [], "snapshots_at": None}
+        records.append(newest.model_copy(update={"status": status, "cluster": node, **left}))
+    servers = [ServerFound(each, name) for each, name in zip(ids, names, strict=True)]
+    found = PolicyFound("orders", policy, servers=servers, since=MORNING - timedelta(days=1))
+    return a_good_stack(policies=[found], records=records)
+
+
+def test_a_passive_node_is_good_by_the_other_one_and_is_not_said_to_have_a_backup() -> None:
+    view = overview_view(a_cluster("Successful", "Skipped"))
+    assert view.standfirst == (
+        "The newest backup of each of 1 server is good, 1 application-consistent. "
+        "1 passive node of clusters was skipped."
+    )
+    assert dict(view.facts)["Runs in 24 hours"] == "2, 1 good, 1 skipped"
+    assert [row.last_good for part in view.parts for row in part.servers][-1] == "passive node of a cluster"
+    assert any(mark.word.startswith("Skipped") for mark in view.legend)
+
+
+def test_a_cluster_all_of_whose_nodes_were_skipped_is_not_good() -> None:
+    view = overview_view(a_cluster("Skipped", "Skipped"))
+    assert (view.mark.word, view.standfirst) == ("Not good", "2 of 2 servers are not good.")
+    assert all("no other node of the cluster is known" in trouble.what for trouble in view.troubles)
 
 
 def test_what_is_not_good_is_counted_by_server_and_the_rest_by_thing() -> None:

@@ -51,6 +51,12 @@ def test_a_recovery_from_the_archive_says_since_when_and_how_long_it_takes() -> 
             "The disks are backed up, but not the way the policy wants it.",
             "Crash-consistent, as after a power failure",
         ),
+        (
+            a_failed_run(status="Skipped", failure=None),
+            "Skipped",
+            "Nothing was backed up here, as the policy says: this is a passive node of its cluster.",
+            "No recovery point",
+        ),
         (a_failed_run(), "Failed", "This run left nothing to recover from.", "No recovery point"),
         (a_partial_run(status="Failed"), "Failed", "This run failed.", "Crash-consistent, as after a power failure"),
     ],

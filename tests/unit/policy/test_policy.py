@@ -404,6 +404,16 @@ SENSELESS = {
         "consistency: 'application' needs VSS or scripts to freeze the application, and there is neither. "
         "Remedy: set agent to ssm and leave VSS on, add scripts, or set consistency to application-or-crash.",
     ),
+    "a role that no server is asked for, as nothing is to be frozen": (
+        {"role": "primary-only", "consistency": "crash"},
+        "role: only a server that is to be frozen is asked for its role. "
+        "Remedy: set it to any, or let VSS or scripts freeze the server, with agent ssm.",
+    ),
+    "a role that no server is asked for, without an agent": (
+        {"role": "secondary-only", "agent": "none"},
+        "role: only a server that is to be frozen is asked for its role. "
+        "Remedy: set it to any, or let VSS or scripts freeze the server, with agent ssm.",
+    ),
     "application consistency without an agent": (
         {"consistency": "application", "agent": "none"},
         "consistency: 'application' needs VSS or scripts to freeze the application, and there is neither. "

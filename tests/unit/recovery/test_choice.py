@@ -106,6 +106,16 @@ def test_a_recovery_point_is_found_by_the_beginning_of_its_id_if_it_is_the_only_
     assert "2 recovery points begin with 'nigh': " in refusal(a_request(recovery_point="nigh"), points)
 
 
+def test_a_skipped_run_of_a_passive_node_is_passed_over_as_one_that_left_nothing() -> None:
+    skipped = snapped(
+        "skipped", 60, status="Skipped", snapshots_at=None, snapshots=[], reason="this is a secondary node.",
+        started_at=NOW + timedelta(3),
+    )  # fmt: skip
+    choice = chosen(at("latest whole"), [*POINTS, skipped])
+    assert choice.point.run_id == "second"
+    assert choice.passed_over[0].endswith(": its run was skipped and left no snapshots: this is a secondary node")
+
+
 @pytest.mark.parametrize(
     ("gone", "words"),
     [

@@ -12,7 +12,7 @@ from quiesce.report.mail import mail_of, mail_of_recovery
 from tests.support.factories.recovery import an_ending
 from tests.support.factories.run import INSTANCE, a_record, a_script, a_session
 
-BAD = [status for status in get_args(Status) if status != "Successful"]
+BAD = [status for status in get_args(Status) if status not in ("Successful", "Skipped")]
 
 
 @pytest.mark.parametrize("status", BAD)
@@ -59,7 +59,15 @@ def test_an_application_that_may_still_be_held_stands_before_everything_else(sta
     assert len(mail.subject) <= 100
 
 
-@pytest.mark.parametrize("status", get_args(Status))
+@pytest.mark.parametrize("last", [None, *get_args(Status)])
+def test_a_passive_node_of_a_cluster_is_no_news_but_what_was_found_there_is(last: str | None) -> None:
+    assert mail_of(a_record(status="Skipped"), last) is None
+    notice = mail_of(a_record(status="Skipped", overdue_sessions=["run old, attempt 1"]), last)
+    assert notice
+    assert notice.subject == f"An old session was open: backup of {INSTANCE}, policy files-nightly"
+
+
+@pytest.mark.parametrize("status", [*BAD, "Successful"])
 def test_the_longest_names_make_a_subject_that_sns_takes(status: str) -> None:
     notice = mail_of(a_record(status=status, policy="A" * 40), "Failed")
     assert notice

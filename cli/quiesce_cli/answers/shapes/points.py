@@ -14,7 +14,7 @@ class PointShape(Shape):
     name: Annotated[str, field("the server's name at that time")]
     policy: Annotated[str, field("the policy")]
     at: Annotated[datetime, field("the point in time of the snapshots, or the run's start if there are none")]
-    status: Annotated[str, field("`Successful`, `PartiallySuccessful` or `Failed`")]
+    status: Annotated[str, field("`Successful`, `PartiallySuccessful`, `Failed` or `Skipped`")]
     reason: Annotated[str, field("why, in words")]
     consistency: Annotated[str, field("`application`, `crash` or `none`")]
     whole: Annotated[bool, field("whether its run was Successful: `latest whole` chooses from these")]

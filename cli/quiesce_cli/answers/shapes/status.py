@@ -11,7 +11,7 @@ class RunBrief(Shape):
 
     run_id: Annotated[str, field("the run's id, which is its recovery point's")]
     at: Annotated[datetime, field("when its snapshots were taken, or it started if there are none")]
-    status: Annotated[str, field("`Successful`, `PartiallySuccessful` or `Failed`")]
+    status: Annotated[str, field("`Successful`, `PartiallySuccessful`, `Failed` or `Skipped`")]
     reason: Annotated[str, field("why, in words")]
     consistency: Annotated[str, field("`application`, `crash` or `none`")]
 
@@ -22,7 +22,7 @@ class ServerStatus(Shape):
     instance_id: Annotated[str, field("the server")]
     name: Annotated[str, field("its tag Name, without one that of its newest run; empty if there is neither")]
     policy: Annotated[str, field("the policy that names it")]
-    good: Annotated[bool, field("whether its newest run was Successful")]
+    good: Annotated[bool, field("whether its newest run was Successful, or another node of its cluster is backed up")]
     newest: Annotated[RunBrief | None, field("its newest run; null before the first")]
     newest_good: Annotated[RunBrief | None, field("its newest Successful run among those that were looked at")]
     problem: Annotated[str, field("what is not good, in words; empty if all is")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from quiesce.aws import topic
 from quiesce.aws.bucket import Bucket, record_key
 from quiesce.aws.policies.policy_runs import PolicyRuns
+from quiesce.aws.posture.clusters import Clusters
 from quiesce.aws.retention.points import Points
 from quiesce.aws.runs import Runs
 from quiesce.aws.snapshots import tag_snapshots
@@ -97,8 +98,11 @@ class EndingStep:
         return state
 
     def release(self, run: RunIdentity, record: Record) -> None:
-        """Keep a record's status and writers for the policy's next run, and release the server's lease."""
-        self.runs.keep_last_status(run, record.status)
+        """Keep a record's status, writers and cluster for what comes next, and release the server's lease."""
+        # Of a passive node nothing is to be told, and the first good run after a bad one still is.
+        if record.status != "Skipped":
+            self.runs.keep_last_status(run, record.status)
+        Clusters(self.dynamodb, self.settings.table_name).keep(record)
         if run.policy_run:
             policy_runs = PolicyRuns(self.dynamodb, self.settings.table_name)
             policy_runs.end_target(run.policy_run, end_of(record, remark_of(record)))
@@ -128,8 +132,10 @@ class EndingStep:
         count_run(published.status, stack=stack, ended_at=ended_at, auto_thawed=auto_thawed)
         held_ms = published.freeze_window.total_ms if published.freeze_window else None
         freeze = {} if held_ms is None else {"FreezeMilliseconds": float(held_ms)}
-        attempts = {"Attempts": float(len(published.attempts) + 1)}
-        measure({**freeze, **attempts}, stack=stack, at=ended_at, policy=published.policy)
+        # A passive node has made no attempt.
+        if published.status != "Skipped":
+            attempts = {"Attempts": float(len(published.attempts) + 1)}
+            measure({**freeze, **attempts}, stack=stack, at=ended_at, policy=published.policy)
         logger.info("run ended", status=published.status, reason=published.reason)
         return published
 

@@ -7,7 +7,7 @@ from quiesce.aws.bucket import Bucket, package_key
 from quiesce.aws.ssm import Guest
 from quiesce.backup.drives import remarks, with_drives
 from quiesce.backup.parameters import inventory_parameters, stage_parameters
-from quiesce.backup.planning import with_document, without_asking
+from quiesce.backup.planning import with_document, with_role, without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import AttachedVolume, joined
@@ -16,6 +16,7 @@ from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, G
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
+from quiesce.guest.cluster import node_of, not_known
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.package import pack
 from quiesce.guest.scripts import Stage, choose, places
@@ -44,6 +45,8 @@ NOTHING = Looked()
 def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) -> Plan:
     """Stage a run on its server, or plan a crash-consistent backup where that can't be done.
 
+    On a node of a cluster that the policy does not mean, nothing is staged: the plan says why it is skipped.
+
     Raises:
         ServerRefused: it can't be done, and the policy requires application consistency.
         PolicyRefused: the bucket has a script twice, or one of the server's files of writers can't be taken.
@@ -51,19 +54,26 @@ def prepare(guest: Guest, bucket: Bucket, plan: Plan, looked: Looked = NOTHING) 
     agent = guest.describe_agent() if plan.instance_state == "running" else None
     reason = obstacle(plan.instance_state, plan.platform, agent)
     if reason:
-        return without_asking(plan, reason)
+        return _unasked(plan, reason)
     known = plan
     try:
         guest = guest.with_latest_documents()
         known = plan.model_copy(update={"documents": dict(guest.documents.versions)})
         known = _known(guest, known, looked)
+        if known.skipped:
+            return known
         if known.no_shadow and (known.settings.scripts == "off" or known.settings.consistency == "application"):
             return without_asking(known, known.no_shadow)
         return _staged(guest, bucket, known, looked.keys)
     except (AgentUnreachable, AnswerUnreadable, CommandRefused) as error:
-        return without_asking(known, str(error))
+        return _unasked(known, str(error))
     except GuestRefused as error:
-        return without_asking(known, f"the server refused: {error}")
+        return _unasked(known, f"the server refused: {error}")
+
+
+def _unasked(plan: Plan, obstacle: str) -> Plan:
+    """Plan a crash-consistent backup of a server that may not have said its role, either."""
+    return without_asking(plan if plan.cluster else with_role(plan, not_known(obstacle)), obstacle)
 
 
 def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
@@ -73,14 +83,18 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
     if not answer.ok and answer.error_name == INVENTORY_UNREADABLE:
         words = f"the server can't report its inventory: {answer.error}"
         no_shadow = words if plan.settings.vss != "off" else ""
-        return plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})
+        noted = plan.model_copy(update={"notes": [*plan.notes, words], "no_shadow": no_shadow})
+        return with_role(noted, not_known(words))
     inventory = inventory_of(answer)
     windows = f"{inventory.windows.name or 'Windows'} {inventory.windows.version or ''}".strip()
     overdue = inventory.overdue
     strange = strange_notes(inventory.strange) if inventory.strange else []
     notes = [*plan.notes, *overdue_notes(overdue), *strange, *remarks(plan.volumes, plan.excluded, inventory)]
     found = {"windows": windows, "notes": notes, "overdue": [str(each) for each in overdue]}
-    known = with_servers_files(plan.model_copy(update=found), inventory)
+    known = with_role(plan.model_copy(update=found), node_of(inventory.cluster))
+    if known.skipped:
+        return known
+    known = with_servers_files(known, inventory)
     if plan.settings.aws_vss:
         known = with_document(known, inventory)
     if plan.settings.disk_shadow:

@@ -10,12 +10,13 @@ from quiesce.aws.snapshot_blocks import Allowance
 from quiesce.backup.awaiting import known_snapshots
 from quiesce.backup.findings import gather
 from quiesce.backup.requests import revert_request
-from quiesce.backup.state import RunState, VerifiedRun
+from quiesce.backup.state import RunState
 from quiesce.disks.search import Evidence, ExpectedCopy, examine, worst
 from quiesce.disks.shadow_copies import Disk, Stores
 from quiesce.errors import AwsThrottled, AwsUnavailable
 from quiesce.points.evidence import NOTHING_TO_VERIFY, Build, ReadSnapshot, Verified, VerifiedCopy
 from quiesce.points.parts import ShadowCopy, Snapshot
+from quiesce.revert.request import VerifiedRun
 from quiesce.revert.verified import look_at, together
 from quiesce.steps.backup.entry import enter, leave
 from quiesce.steps.snapshot_disks import OpenDisk, open_disks

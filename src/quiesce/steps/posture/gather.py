@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quiesce.aws.point_looks import find_snapshots
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
+from quiesce.aws.posture.clusters import Clusters
 from quiesce.aws.retention.points import Points
 from quiesce.aws.servers import find_candidates
 from quiesce.errors import PolicyRefused
@@ -40,6 +41,7 @@ class Gatherer:
     ec2: "EC2Client"
     in_force: PoliciesInForce
     points: Points
+    clusters: Clusters
     stack: str
 
     def gather(self, now: datetime) -> Seen:
@@ -65,6 +67,7 @@ class Gatherer:
             servers=servers,
             tallies=tallies,
             first_seen={},
+            nodes=self.clusters.nodes(),
         )
 
     def _policies(self, servers: Sequence[Candidate]) -> _Policies:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
+from quiesce.aws.posture.clusters import Clusters
 from quiesce.aws.posture.watch import Remembered, Watch
 from quiesce.aws.retention.points import Points
 from quiesce.aws.topic import publish
@@ -112,7 +113,8 @@ class PostureStep:
     @property
     def _gatherer(self) -> Gatherer:
         in_force = PoliciesInForce(self.dynamodb, self.settings.table_name)
-        return Gatherer(self.ec2, in_force, self._points, self.settings.stack_name)
+        clusters = Clusters(self.dynamodb, self.settings.table_name)
+        return Gatherer(self.ec2, in_force, self._points, clusters, self.settings.stack_name)
 
     @property
     def _points(self) -> Points:

@@ -27,6 +27,12 @@ $Properties = @{
 $Conditions = @{
     'root/cimv2:Win32_Service' = @{ Name = [string]; State = [string]; StartMode = [string] }
     'root/cimv2:Win32_ShadowProvider' = @{ ID = [string]; Name = [string] }
+    'root:__NAMESPACE' = @{ Name = [string] }
+    'root/MSCluster:MSCluster_Cluster' = @{ Name = [string] }
+    'root/MSCluster:MSCluster_Node' = @{ Name = [string] }
+    'root/MSCluster:MSCluster_ResourceGroup' = @{
+        Name = [string]; OwnerNode = [string]; State = [uint32]; GroupType = [uint32]
+    }
     'root/cimv2/Security:__NAMESPACE' = @{ Name = [string] }
     'root/Microsoft/Windows:__NAMESPACE' = @{ Name = [string] }
     'root/cimv2/Security/MicrosoftVolumeEncryption:Win32_EncryptableVolume' = @{
@@ -68,6 +74,8 @@ function Get-CimInstance {
     )
     if (Test-Fault 'cim') { throw 'The service cannot be started' }
     if ((Test-Fault 'storage') -and $Namespace -ceq 'root/Microsoft/Windows/Storage') { throw 'Invalid namespace' }
+    # As long as the cluster's own service is in trouble.
+    if ((Test-Fault 'cluster') -and $ClassName -ceq 'MSCluster_ResourceGroup') { throw 'Timed out' }
     if ((Test-Fault 'volumes') -and $ClassName -ceq 'Win32_Volume') { throw 'Provider load failure' }
     # Nothing is asked about a session's shadow copies while the application is held: CIM may take its time, or hang.
     if (($ClassName -ceq 'Win32_ShadowCopy') -and (Test-Path -LiteralPath (Join-Path $env:FAKE_WINDOWS 'application.frozen'))) {
