@@ -59,6 +59,7 @@ LOOK_PARAMETERS: Parameters = {
     "Verb": (None, "^(inventory|examine|collect)$", "The verb for the server."),
     **COMMON,
     "WritersOf": ("none", f"^(none|{NAME}/{NAME})$", "inventory: owner and policy whose files of writers to read."),
+    "Writers": ("false", "^(true|false)$", "inventory: list the VSS writers."),
     "Cluster": ("false", "^(true|false)$", "inventory: say which cluster it is a node of."),
     "UploadLink": ("none", UPLOAD_LINK, "collect: presigned link that takes one object."),
     "CollectOutput": ("false", "^(true|false)$", "collect: send the scripts' output, too."),

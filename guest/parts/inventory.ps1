@@ -67,6 +67,7 @@ function Invoke-Inventory {
         awsComponents = Get-Answer 'awsComponents' { Get-AwsComponents }
         programDataFreeBytes = Read-Fact 'ProgramData' { (New-Object IO.DriveInfo $env:ProgramData).AvailableFreeSpace }
     }
+    if ($Writers -ceq 'true') { $found['writers'] = Get-Answer 'writers' { Get-Writers } }
     if ($Cluster -ceq 'true') { $found['cluster'] = Get-Answer 'cluster' { Get-ClusterFacts } }
     if ($WritersOf -cne 'none') { $found['writersFiles'] = @(Read-WritersFiles) }
     $found

@@ -13,6 +13,7 @@ param(
     [string]$Attempt = '1',                      # collect
     [string]$InstanceId = 'none',                # inventory, examine: the target server
     [string]$WritersOf = 'none',                 # inventory: owner/policy, to send its files of writers
+    [string]$Writers = 'false',                  # inventory: list the VSS writers
     [string]$Cluster = 'false',                  # inventory: say which cluster it is a node of
     [string]$UploadLink = 'none',                # collect: presigned link for one object
     [string]$CollectOutput = 'false'             # collect: send the scripts' output, too

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sandbox.windows.cluster import FEATURE, NAMESPACE, Cluster
 from sandbox.windows.host import Json
-from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowStorage
+from sandbox.windows.vss import SYSTEM_PROVIDER, Server, ShadowStorage, VssWriter
 
 MANUAL, DISABLED = ("Stopped", "Manual"), ("Stopped", "Disabled")
 RUNNING = ("Running", "Auto")
@@ -84,15 +84,20 @@ class Condition:
             found |= {f"{NAMESPACE}:{name}": each for name, each in self.cluster.instances().items()}
         return found
 
-    def writers_text(self) -> str:
-        """Return what ``vssadmin list writers`` prints (a transcript of Server 2008, gilkirkpatrick.com)."""
+    def writers_text(self, others: Sequence[VssWriter] = ()) -> str:
+        """Return what ``vssadmin list writers`` prints (a transcript of Server 2008, gilkirkpatrick.com).
+
+        ``others`` are those of the server's applications, which are stable between two backups.
+        """
+        ids = {writer.writer_id for writer in self.writers}
+        listed = [*self.writers, *(Writer(o.name, o.writer_id, STABLE) for o in others if o.writer_id not in ids)]
         head = "vssadmin 1.1 - Volume Shadow Copy Service administrative command-line tool\r\n\r\n"
         return head + "".join(
             f"Writer name: '{writer.name}'\r\n   Writer Id: {writer.writer_id}\r\n"
             f"   Writer Instance Id: {{6162e336-7448-4371-93a7-{number:012x}}}\r\n"
             f"   State: [{writer.state}] {'Stable' if writer.state == STABLE else 'Failed'}\r\n"
             f"   Last error: {'No error' if writer.state == STABLE else 'Timed out'}\r\n\r\n"
-            for number, writer in enumerate(self.writers)
+            for number, writer in enumerate(listed)
         )
 
     def registry(self) -> dict[str, Json]:
@@ -138,6 +143,11 @@ def components(condition: Condition) -> Json:
     """Return what the guest's inventory says of AWS's own VSS components."""
     found = [] if condition.aws_components is None else [{"fileVersion": condition.aws_components}]
     return _answered("awsComponents", found, condition.unanswered)
+
+
+def writers_of(condition: Condition, vss: Server) -> Json:
+    """Return the writers that the guest's inventory lists."""
+    return _answered("writers", [condition.writers_text(vss.writers)], condition.unanswered)
 
 
 def cluster_of(condition: Condition, unanswered: set[str]) -> Json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.windows.answers import LANGUAGE_MODE, Request, with_log
 from sandbox.windows.collection import Put, collect
-from sandbox.windows.examination import BY_CIM, Condition, cluster_of, components, examination
+from sandbox.windows.examination import BY_CIM, Condition, cluster_of, components, examination, writers_of
 from sandbox.windows.host import ForeignServerError, Host, Json, Runner
 from sandbox.windows.inventory import Disk, Drive, inventory
 from sandbox.windows.recovered import Closing
@@ -203,11 +203,13 @@ class Guest:
         overdue = [session.told() for session in self._overdue(parameters["InstanceId"], now_s)]
         rest = {"programData": str(ROOT.parent), "shadowStorage": storage_of(self.vss), "overdue": overdue}
         rest |= {"strange": self._strange(parameters["InstanceId"]), "awsComponents": components(self.condition)}
+        if parameters.get("Writers", "false") == "true":
+            rest["writers"] = writers_of(self.condition, self.vss)
         if parameters.get("Cluster", "false") == "true":
             rest["cluster"] = cluster_of(self.condition, set())
-        writers_of = parameters.get("WritersOf", "none")  # the document's own default
-        if writers_of != "none":
-            rest |= {"writersFiles": writers_files(*writers_of.split("/"), self.scripts)}
+        files_of = parameters.get("WritersOf", "none")  # the document's own default
+        if files_of != "none":
+            rest |= {"writersFiles": writers_files(*files_of.split("/"), self.scripts)}
         return {"inventory": inventory(self.drives, self.disks, with_disks=self.has_storage_api) | rest}
 
     def _settings(self) -> Settings:

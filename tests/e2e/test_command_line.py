@@ -219,6 +219,7 @@ NOTHING_YET = {
     "points": (0, "No run has left a recovery point here."),
     "show run-0": (2, "no run has left a record"),
     "explain run-0": (2, "no run has left a record"),
+    "writers": (0, "No run that was looked at has asked VSS for its writers."),
     "policy check FILE": (0, "weekly"),
     "policy list": (0, "There is no policy yet."),
     "policy show files": (2, "policies/files.yaml does not exist"),

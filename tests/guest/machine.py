@@ -58,7 +58,7 @@ DEFAULTS = {
     "thaw": {"WaitSeconds": "120", "AbortShadowCopies": "false", "LogBytes": "400000"},
     "complete": {"WaitSeconds": "120", "Succeeded": "true", "LogBytes": "400000"},
     "recovered": {"InstanceId": CLONE, "WaitSeconds": "120", "ThawAfterRecovery": "false"},
-    "inventory": {"InstanceId": INSTANCE, "WritersOf": "none", "Cluster": "false"},
+    "inventory": {"InstanceId": INSTANCE, "WritersOf": "none", "Writers": "false", "Cluster": "false"},
     "examine": {"InstanceId": INSTANCE},
     "collect": {"CollectOutput": "true"},
     "set": {"InstanceId": INSTANCE, "Setting": "StartMode", "Subject": "VSS", "From": "Disabled", "To": "Manual"},

@@ -12,6 +12,7 @@ from sandbox.disks.ntfs_volume import mounted
 from sandbox.servers import RECOVERED_PATH, SHOP_WRITER, SHOP_WRITER_ID
 from sandbox.windows.application import ORDERS_DRIVE, examine
 from sandbox.windows.diskshadow import DiskShadow
+from sandbox.windows.examination import Writer
 from sandbox.windows.inventory import ISCSI, SCSI, disks_of, volume_guid
 from sandbox.windows.vss import ShadowStorage
 from tests.statemachine.truth import record_of
@@ -670,6 +671,44 @@ def test_a_required_writer_that_took_no_part_costs_the_consistency_and_complete_
     assert (record["status"], record["consistency"]["level"]) == ("PartiallySuccessful", "crash")
     assert SHOP_WRITER_ID in record["reason"]
     assert shop.application.asked[-1] == "complete 0"
+    assert any(
+        note.startswith(f"Windows does not list the writer that the policy requires: {SHOP_WRITER_ID}; start")
+        for note in record["notes"]
+    )
+
+
+def test_a_required_writer_that_is_missing_ends_the_run_before_anything_is_held_where_nothing_less_will_do(
+    machine, cloud, shop, vss, request_with
+):
+    vss.writers = [writer for writer in vss.writers if writer.name != SHOP_WRITER]
+    run = machine.start(request_with(consistency="application", vss={"require_writers": [SHOP_WRITER_ID.upper()]}))
+    assert (run.status, run.error) == ("FAILED", "ServerRefused")
+    assert (
+        f"Windows does not list the writer that the policy requires: {SHOP_WRITER_ID}; start the application"
+        in run.cause
+    )
+    assert (shop.application.asked, cloud.snapshots(), cloud.lease(shop.instance_id)) == ([], [], None)
+
+
+def test_a_required_writer_that_has_failed_before_or_cannot_be_asked_for_is_a_note(machine, shop, vss, request_with):
+    request = request_with(consistency="application", vss={"require_writers": [SHOP_WRITER_ID]})
+    guest = shop.windows.guest
+    guest.condition = replace(guest.condition, writers=(Writer(SHOP_WRITER, SHOP_WRITER_ID, state=9),))
+    record = machine.start(request).output
+    assert record["status"] == "Successful"
+    words = f"a writer that the policy requires had failed before the run: {SHOP_WRITER_ID} [9]; restart its service"
+    assert any(note.startswith(words) for note in record["notes"])
+    guest.condition = replace(guest.condition, unanswered={"writers"})
+    record = machine.start(request).output
+    assert record["status"] == "Successful"
+    words = "whether the writers that the policy requires are there is not known beforehand: writers: Access denied"
+    assert words in record["notes"]
+
+
+def test_a_policy_that_requires_no_writer_does_not_ask_for_them(machine, shop, request_with):
+    shop.windows.guest.condition = replace(shop.windows.guest.condition, unanswered={"writers"})
+    notes = machine.start(request_with(scripts=False)).output["notes"]
+    assert not any("writers" in note for note in notes)
 
 
 def without(vss, *names):

@@ -24,6 +24,7 @@ COMMANDS = {
     "points": shapes.Points,
     "show run-0": None,
     "explain run-0": shapes.Explained,
+    "writers": shapes.Writers,
     "policy check FILE": shapes.Policies,
     "policy list": shapes.Policies,
     "policy show files": shapes.Policies,

@@ -30,6 +30,6 @@ __all__ = [
 
 # As help lists them: the look of every morning first, then what follows from it.
 ORDER = (
-    *("status", "run", "follow", "points", "show", "explain", "report", "recover"),
+    *("status", "run", "follow", "points", "show", "explain", "writers", "report", "recover"),
     *("prune", "hold", "release", "unprotected", "doctor", "cost", "serve"),
 )

@@ -1,4 +1,4 @@
-"""``quiesce points``, ``show`` and ``explain``: what runs have left, and why it is not better."""
+"""``quiesce points``, ``show``, ``explain`` and ``writers``: what runs have left, and why it is not better."""
 
 from typing import Annotated
 
@@ -9,13 +9,15 @@ from quiesce.aws.point_looks import find_snapshots
 from quiesce.points.record import Record
 from quiesce_cli.answers import explaining
 from quiesce_cli.answers.points import shapes, time_of
-from quiesce_cli.answers.shapes import Points
+from quiesce_cli.answers.shapes import Points, Writers
+from quiesce_cli.answers.writers import writers_by_server
 from quiesce_cli.app import Answer, Desk, app, command
 from quiesce_cli.aws.records import find_record
 from quiesce_cli.aws.stack import Stack, client
 from quiesce_cli.views import explained as explained_view
 from quiesce_cli.views import points as points_view
 from quiesce_cli.views import record as record_view
+from quiesce_cli.views import writers as writers_view
 
 Server = Annotated[str, typer.Option("--server", help="Only those of this server (i-...).")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="How many of the newest records to look at.")]
@@ -60,3 +62,17 @@ def explain(desk: Desk, run: Run) -> Answer:
     """Say why a run is not better, and what to do."""
     shape = explaining.explain(find_record(desk.stack.bucket, run))
     return Answer(shape, explained_view.lines(shape), good=shape.good)
+
+
+@command(app, "writers")
+def writers(desk: Desk, server: Server = "", limit: Limit = 100) -> Answer:
+    """List each server's VSS writers, as of its newest run."""
+    bucket = desk.stack.bucket
+    kept = list_records(bucket, server)
+    read = read_records(bucket, kept[:limit])
+    shape = Writers(
+        servers=writers_by_server(record for record in read if isinstance(record, Record)),
+        more=max(0, len(kept) - limit),
+        problems=[f"{bucket.place(each.kept.key)}: {each.why}" for each in read if isinstance(each, Unread)],
+    )
+    return Answer(shape, writers_view.lines(shape, desk.screen.local), good=not shape.problems)

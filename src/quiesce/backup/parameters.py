@@ -1,5 +1,6 @@
 """The parameters of each verb that the server is asked for, as guest/look.yaml and guest/act.yaml name them."""
 
+from quiesce.backup.required_writers import requires_writers
 from quiesce.backup.state import Plan
 
 # Above the backup machine's own limit: when the server ends a session by itself, the execution has certainly ended.
@@ -15,7 +16,14 @@ def inventory_parameters(plan: Plan) -> dict[str, str]:
     on_server = settings.vss != "off" and settings.scripts != "off" and settings.scripts.source == "server"
     writers_of = f"{plan.owner}/{plan.policy}" if on_server else "none"
     cluster = str(settings.role != "any").lower()
-    return {"RunId": plan.run_id, "InstanceId": plan.instance_id, "WritersOf": writers_of, "Cluster": cluster}
+    writers = str(requires_writers(plan) or writers_of != "none").lower()
+    return {
+        "RunId": plan.run_id,
+        "InstanceId": plan.instance_id,
+        "WritersOf": writers_of,
+        "Writers": writers,
+        "Cluster": cluster,
+    }
 
 
 def stage_parameters(plan: Plan, link: str, sha256: str) -> dict[str, str]:

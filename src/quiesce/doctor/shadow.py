@@ -7,14 +7,14 @@ from quiesce.backup.shadow_plan import Scope, shadow_copies_of
 from quiesce.doctor.findings import VSS_UP, Finding, Level, bad, good, note, unknown
 from quiesce.doctor.inside import Asked
 from quiesce.doctor.inventoried import VSS_ONLY, of_components, of_room, of_storage
-from quiesce.guest.examination import Examination, Service, writers_in
+from quiesce.guest.examination import FAILED_FROM, Examination, Service, writers_in
 from quiesce.guest.inventory import Drive, Inventory
 from quiesce.points.parts import Device
 from quiesce.policy.vss import Vss
 from quiesce.vss.script import SYSTEM_PROVIDER
 
-# VSS_WRITER_STATE: stable, and waiting for the end of a backup; those in between last seconds, the rest have failed.
-WELL, FAILED_FROM = frozenset({1, 5}), 6
+# VSS_WRITER_STATE: stable, and waiting for the end of a backup; those in between last seconds.
+WELL = frozenset({1, 5})
 # The System Writer's id: a server whose VSS works has it.
 SYSTEM_WRITER = "{e8132975-6f93-4464-a53e-1050253ae220}"
 ANCHOR = "vss"

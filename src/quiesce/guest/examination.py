@@ -15,6 +15,9 @@ WRITER = re.compile(
     r"'(?P<name>[^'\n]*)'\s[^{]*(?P<id>\{[0-9a-fA-F-]{36}\})[^{]*\{[0-9a-fA-F-]{36}\}[^\[]*\[(?P<state>\d+)\]"
 )
 
+# VSS_WRITER_STATE: the states from this one on are those of a writer that has failed.
+FAILED_FROM = 6
+
 Value = TypeVar("Value")
 
 

@@ -110,8 +110,8 @@ class ServersFile(GuestModel):
 class Inventory(GuestModel):
     """The whole inventory: no ``disks`` where Windows tells nothing of them; ``overdue`` are quiesce's own sessions.
 
-    ``writers_files`` are a policy's, and ``cluster`` is the server's, if they were asked for; ``aws_components`` is
-    None from an older document.
+    ``writers_files`` are a policy's, ``writers`` is what ``vssadmin list writers`` prints, and ``cluster`` is the
+    server's, if they were asked for; ``aws_components`` is None from an older document.
     """
 
     windows: Windows
@@ -125,6 +125,7 @@ class Inventory(GuestModel):
     strange: StrangeSessions | None = None
     aws_components: Told[AwsComponents] | None = None
     writers_files: list[ServersFile] = []
+    writers: Told[str] | None = None
     cluster: Told[ClusterFacts] | None = None
 
 

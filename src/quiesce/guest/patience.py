@@ -8,6 +8,8 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
+# vssadmin, which asks each writer, and is ended after 20 s.
+WRITERS_S = 25
 # Four questions about its cluster, each for at most 10 s.
 CLUSTER_S = 40
 # Ten more questions, and VSS is asked for its writers.
@@ -34,7 +36,7 @@ class Patience:
     again_s: float = math.inf
 
 
-INVENTORY_PATIENCE = Patience(INVENTORY_S + CLUSTER_S + DELIVERY_S, LAZY_LOOK_S)
+INVENTORY_PATIENCE = Patience(INVENTORY_S + WRITERS_S + CLUSTER_S + DELIVERY_S, LAZY_LOOK_S)
 
 EXAMINE_PATIENCE = Patience(EXAMINE_S + DELIVERY_S, LAZY_LOOK_S)
 

@@ -27,10 +27,14 @@ from quiesce_cli.answers.shapes import (
     Recovered,
     RunningRun,
     ServerStatus,
+    ServerWriters,
     Status,
     UnprotectedServer,
     UnprotectedServers,
+    Writers,
+    WriterShape,
 )
+from quiesce_cli.answers.writers import writers_by_server
 from quiesce_cli.screen import PIPED_WIDTH, Screen
 from quiesce_cli.views import costs as costs_view
 from quiesce_cli.views import explained as explained_view
@@ -44,11 +48,12 @@ from quiesce_cli.views import recovered as recovered_view
 from quiesce_cli.views import retention as retention_view
 from quiesce_cli.views import status as status_view
 from quiesce_cli.views import unprotected as unprotected_view
+from quiesce_cli.views import writers as writers_view
 from quiesce_cli.views.words import ago, seconds
 from rich.console import Console, RenderableType
 
-from quiesce.points.parts import FailedAttempt, ShadowOutcome
-from quiesce.points.record import FailureRecord, FreezeWindow, Logs, SnapshotRecord
+from quiesce.points.parts import FailedAttempt, ListedWriter, ShadowOutcome
+from quiesce.points.record import FailureRecord, FreezeWindow, Logs, Record, SnapshotRecord
 from tests.support.factories.run import INSTANCE, NOW, a_record, a_script, a_session, a_volume, snapshot_id, volume_id
 
 NARROW = 60
@@ -162,6 +167,30 @@ UNPROTECTED = UnprotectedServers(
     problems=[WORDS],
 )
 
+LONG_GUID = "{aaaaaaaa-bbbb-bbbb-bbbb-bbbbbbbbbbbb}"
+WRITERS = Writers(
+    servers=[
+        ServerWriters(
+            instance_id=INSTANCE,
+            name="N" * 60,
+            run_id=LONG_ID,
+            at=NOW,
+            writers=[
+                WriterShape(name=f"{part} writer", writer_id=LONG_GUID, part=part, state=state, error=e)
+                for part, state, e in (
+                    ("whole", "STABLE", ""),
+                    ("some", "WAITING_FOR_BACKUP_COMPLETE", ""),
+                    ("none", "FAILED", "VSS_E_WRITERERROR_TIMEOUT"),
+                    ("excluded", "STABLE", ""),
+                )
+            ],
+        )
+    ]
+    * 2,
+    more=3,
+    problems=[WORDS],
+)
+
 PRUNED = Pruned(servers=2, would_go=1, plans=[f"{WORDS}\n  {LONG_ID}"], problems=[WORDS], execution="arn")
 HELD = Held(run_id=LONG_ID, instance_id=INSTANCE, held=True, why=WORDS, snapshots=[snapshot_id(0)])
 NEXT = NextRuns(
@@ -193,6 +222,7 @@ VIEWS: dict[str, Any] = {
     "ran": lambda: ran_view.lines(RAN),
     "doctor": lambda: health_view.lines(HEALTH),
     "unprotected": lambda: unprotected_view.lines(UNPROTECTED, NOW),
+    "writers": lambda: writers_view.lines(WRITERS, local),
     "cost": lambda: costs_view.lines(costs([BAD], {})),
     "prune": lambda: retention_view.pruned(PRUNED),
     "hold": lambda: retention_view.held(HELD),
@@ -226,9 +256,9 @@ def test_a_terminal_of_sixty_columns_is_enough(name: str) -> None:
     assert max(map(len, lines)) <= NARROW
 
 
-@pytest.mark.parametrize("name", sorted(set(VIEWS) - {"points", "show", "next"}))
+@pytest.mark.parametrize("name", sorted(set(VIEWS) - {"points", "show", "next", "writers"}))
 def test_a_narrow_terminal_shows_all_that_a_wide_one_shows(name: str) -> None:
-    """Of points, snapshots and next runs it shows blocks instead of rows."""
+    """Of points, snapshots, next runs and writers it shows blocks instead of rows."""
     assert sorted(letters(printed(VIEWS[name](), NARROW))) == sorted(letters(printed(VIEWS[name](), 500)))
 
 
@@ -347,3 +377,23 @@ def test_unprotected_says_what_is_good_and_what_is_not_known() -> None:
     assert printed(unprotected_view.lines(good, NOW), None).startswith("All 10000 Windows servers are covered.")
     unknown = UNPROTECTED.model_copy(update={"servers": []})
     assert printed(unprotected_view.lines(unknown, NOW), None).startswith("Not everything is known.")
+
+
+def test_writers_say_which_took_part_and_which_failed_and_what_to_do_where_there_are_none() -> None:
+    shown = printed(writers_view.lines(WRITERS, local), None)
+    assert re.search(r"none writer +took no part +FAILED: VSS_E_WRITERERROR_TIMEOUT +\{a{8}-", shown)
+    nothing = printed(writers_view.lines(Writers(servers=[], more=0, problems=[]), local), None)
+    assert "quiesce run POLICY SERVER" in nothing
+
+
+def test_a_servers_writers_are_those_of_its_newest_run_that_asked_vss() -> None:
+    def run(name: str, hour: int, *writers: str, server: str = INSTANCE) -> Record:
+        listed = [ListedWriter(name=each, writer_id="{1}", state="STABLE", part="whole") for each in writers]
+        shadow = ShadowOutcome(good=True, kind="good", reason="", listed=listed) if listed else None
+        ended = NOW.replace(hour=hour)
+        return a_record(run_id=name, instance_id=server, ended_at=ended, shadow=shadow)
+
+    other = "i-0fedcba9876543210"
+    records = [run("old", 1, "Old"), run("new", 3, "SqlServerWriter"), run("crash", 4), run("x", 2, "X", server=other)]
+    found = {each.instance_id: (each.run_id, [w.name for w in each.writers]) for each in writers_by_server(records)}
+    assert found == {INSTANCE: ("new", ["SqlServerWriter"]), other: ("x", ["X"])}

@@ -1,7 +1,19 @@
 """The answers of the commands: what ``--json`` prints and what views show, listed in docs/reference/command-line.md."""
 
 from quiesce_cli.answers.shapes.base import Shape
-from quiesce_cli.answers.shapes.points import Cost, Costs, Explained, Held, Points, PointShape, Pruned, Why
+from quiesce_cli.answers.shapes.points import (
+    Cost,
+    Costs,
+    Explained,
+    Held,
+    Points,
+    PointShape,
+    Pruned,
+    ServerWriters,
+    Why,
+    Writers,
+    WriterShape,
+)
 from quiesce_cli.answers.shapes.policies import NextRun, NextRuns, Policies, PolicyShape, PolicyTarget
 from quiesce_cli.answers.shapes.runs import Ran, Recovered, StateStep
 from quiesce_cli.answers.shapes.status import (
@@ -42,6 +54,7 @@ __all__ = [
     "RunBrief",
     "RunningRun",
     "ServerStatus",
+    "ServerWriters",
     "Serving",
     "Shape",
     "StateStep",
@@ -49,4 +62,6 @@ __all__ = [
     "UnprotectedServer",
     "UnprotectedServers",
     "Why",
+    "WriterShape",
+    "Writers",
 ]

@@ -58,6 +58,34 @@ class Explained(Shape):
     causes: Annotated[list[Why], field("why it is not better, the first cause first; empty if nothing is wrong")]
 
 
+class WriterShape(Shape):
+    """A VSS writer, as Windows listed it while the shadow copies were held."""
+
+    name: Annotated[str, field("its name, which its application chooses")]
+    writer_id: Annotated[str, field("its id, as `vss.require_writers` and `exclude_writers` take it")]
+    part: Annotated[str, field("`whole`, `some` or `none` of its components were in the backup, or `excluded`")]
+    state: Annotated[str, field("VSS's word for its state, such as `STABLE`")]
+    error: Annotated[str, field("the error that it reported; empty if none")]
+
+
+class ServerWriters(Shape):
+    """The writers of a server."""
+
+    instance_id: Annotated[str, field("the server")]
+    name: Annotated[str, field("its name at that time")]
+    run_id: Annotated[str, field("the run that they are from: the server's newest that asked VSS")]
+    at: Annotated[datetime, field("when that run ended")]
+    writers: Annotated[list[WriterShape], field("all that Windows listed")]
+
+
+class Writers(Shape):
+    """`quiesce writers`."""
+
+    servers: Annotated[list[ServerWriters], field("in the order of their newest runs")]
+    more: Annotated[int, field("how many older records were not looked at")]
+    problems: Annotated[list[str], field("records that can't be read, with the reason")]
+
+
 class Pruned(Shape):
     """`quiesce prune --dry-run`."""
 

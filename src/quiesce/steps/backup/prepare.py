@@ -8,6 +8,7 @@ from quiesce.aws.ssm import Guest
 from quiesce.backup.drives import remarks, with_drives
 from quiesce.backup.parameters import inventory_parameters, stage_parameters
 from quiesce.backup.planning import with_document, with_role, without_asking
+from quiesce.backup.required_writers import with_required_writers
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import AttachedVolume, joined
@@ -101,6 +102,7 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
         shadow = plan_shadow_copies(known, inventory, looked.writers)
         update = {"shadow": shadow.plan, "no_shadow": shadow.obstacle, "notes": [*known.notes, *shadow.notes]}
         known = joined(known.model_copy(update=update), looked.attached, shadow.joining)
+        known = known if known.no_shadow else with_required_writers(known, inventory)
     copied = [volume.volume_guid for volume in known.shadow.volumes] if known.shadow else []
     notes = [*known.notes, *words_before(inventory, known.settings, copied)]
     return known.model_copy(update={"notes": notes, "volumes": with_drives(known.volumes, inventory)})
