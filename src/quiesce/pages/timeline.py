@@ -105,9 +105,7 @@ class _Scale:
             at += step
 
 
-def _of_server(
-    scripts: Sequence[tuple[float, float]], session: Session, zero: int, scale: _Scale
-) -> Iterator[Bar]:
+def _of_server(scripts: Sequence[tuple[float, float]], session: Session, zero: int, scale: _Scale) -> Iterator[Bar]:
     """Return what ran on the server; ``zero`` is the end of the before script by its clock."""
     (began, _), (_, ended) = scripts
     names = ("session script freezes", "session script thaws") if session.holds else ("before script", "after script")
