@@ -22,7 +22,7 @@ LOOK = ("look_parameters", "setup", "look", "examine", "inventory", "cluster", "
 ACTING = ("act", "stage", "judging", "folder", "requests", "recovered")
 ACT = ("act_parameters", "setup", *ACTING, *MAKING, *BASE, "answer")
 MEND = ("mend_parameters", "setup", "mend", "identity", "text", "answer")
-WATCHING = ("runner", "scripts", "shadow_copies", "cim", "processes")
+WATCHING = ("runner", "scripts", "holding", "shadow_copies", "cim", "processes")
 SESSION = ("session_parameters", "setup", *WATCHING, *MAKING, *BASE, "task")
 SESSION_SCRIPT = HERE.parent / "src" / "quiesce" / "guest" / "quiesce.ps1"
 

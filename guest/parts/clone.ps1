@@ -17,6 +17,7 @@ function Close-Clone($Session, [string]$Own) {
 }
 
 function Test-AfterOwed($Session) {
-    # Whether before has succeeded, and after has not begun.
-    ($null -ne $Session.State.before) -and $Session.State.before.succeeded -and ($null -eq $Session.State.after)
+    # Whether before has succeeded, and after has not begun. What a session script held, it does not hold here.
+    ($null -ne $Session.State.before) -and $Session.State.before.succeeded -and ($null -eq $Session.State.after) -and
+        -not (Test-Holds $Session 'after')
 }

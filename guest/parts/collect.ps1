@@ -41,7 +41,7 @@ function Add-Diagnosis($Archive, [datetime]$Since) {
 function New-Archive($Session, [string]$Path) {
     # Returns the list of its entries.
     $wanted = 'session\.log|shadow\.txt|writers\.cab|diskshadow\.(log|out|err)'
-    if ($CollectOutput -ceq 'true') { $wanted = "$wanted|(before|after|complete)\.(out|err)" }
+    if ($CollectOutput -ceq 'true') { $wanted = "$wanted|(before|after|complete|session)\.(out|err)" }
     Add-Type -AssemblyName 'System.IO.Compression'
     $stream = [IO.File]::Open($Path, 'CreateNew', 'Write', 'None')
     try {

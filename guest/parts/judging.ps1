@@ -2,7 +2,7 @@
 
 function Test-Scripts($Paths, [string]$Folder) {
     # Refuses scripts that would leave an application frozen; returns for each what cannot be told.
-    $unsure = [ordered]@{ before = ''; after = ''; complete = '' }
+    $unsure = [ordered]@{ before = ''; after = ''; complete = ''; session = '' }
     $failing = @()
     # The agent's own variables are as old as its start, those of a task are not.
     $env:PSModulePath += [IO.Path]::PathSeparator + [Environment]::GetEnvironmentVariable('PSModulePath', 'Machine')
@@ -11,7 +11,7 @@ function Test-Scripts($Paths, [string]$Folder) {
         if ($Scripts -ceq 'bucket') { $path = Join-Path $Folder $path }
         if ([IO.Path]::GetExtension($path).ToLowerInvariant() -cne '.ps1') { continue }
         $why = ''
-        $arguments = if ($stage -ceq 'before') { , '' } else { '1', '0' }
+        $arguments = if ('before', 'session' -ccontains $stage) { , '' } else { '1', '0' }
         try { $why, $unsure[$stage] = Test-Script $path $arguments } catch { $unsure[$stage] = $_.Exception.Message }
         if ($why) { $failing += "${stage}: $why" }
     }

@@ -1,12 +1,17 @@
 # ---- Processes that are watched and ended ---------------------------------------------------------------------------
 
+function Skip-Unwritten($Copies) {
+    # What cannot be written, as on a full disk, is dropped: a program must not stop at a full pipe.
+    foreach ($copy in $Copies) {
+        if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
+    }
+}
+
 function Wait-Program($Process, $Copies, [double]$Seconds) {
-    # $false if it still runs. What cannot be written, as on a full disk, is dropped.
+    # $false if it still runs.
     $elapsed = [Diagnostics.Stopwatch]::StartNew()
     while (-not $Process.WaitForExit(200)) {
-        foreach ($copy in $Copies) {
-            if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
-        }
+        Skip-Unwritten $Copies
         if ($elapsed.Elapsed.TotalSeconds -ge $Seconds) { return $false }
     }
     $true

@@ -45,7 +45,7 @@ function New-Session($Session) {
         run = $RunId; attempt = [int]$Attempt; instance = $Session.Manifest.instance; phase = 'created'
         autoThawed = $false; runnerLost = $false; runner = $null; alive = @(); cloned = $null
         createdMs = Get-Milliseconds; frozenMs = 0; endedMs = 0
-        before = $null; after = $null; complete = $null
+        before = $null; after = $null; complete = $null; holds = Test-Holds $Session 'before'
         shadow = if ($Session.Manifest.shadow) { New-Shadow } else { $null }
     }
     Write-Through (Join-Path $draft 'state.json') (ConvertTo-Line $state)

@@ -9,9 +9,10 @@ function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
     $Session.State.phase = $Stage
     $must = ($Stage -ceq 'after') -and ($Verb -cne 'recovered')
     if (-not (Save-State $Session) -and -not $must) { throw "StateNotWritten: $Stage was not run" }
-    $path = $Session.Manifest.scripts.$Stage
+    $path = $Session.Manifest.scripts.$(Get-ScriptName $Session $Stage)
     if ($path -and ($Session.Manifest.source -ceq 'bucket')) { $path = Join-Path $Session.Folder $path }
     if ($Session.Manifest.source -ceq 'off') { $record.succeeded = $true; $record.reason = 'Off' }
+    elseif (($Stage -ceq 'after') -and (Test-Holds $Session $Stage)) { Close-Hold $Session $record }
     elseif (-not $path -or -not (Test-Path -LiteralPath $path -PathType Leaf)) { $record.reason = 'Missing' }
     else { Watch-Script $Session $Stage $path $record }
     $record.endedMs = Get-Milliseconds
@@ -37,26 +38,35 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
     $Record.processId = $process.Id
     $Record.startedTicks = Get-StartTicks $process
     $null = Save-State $Session
-    if (Wait-Program $process $Session.Copies $Session.Manifest.limitSeconds.$Stage) {
-        $Record.exitCode = $process.ExitCode
-        $Record.succeeded = ($process.ExitCode -eq 0)
+    if (Test-Holds $Session $Stage) { Wait-Frozen $Session $process $Record }
+    else { Read-End $Session $Stage $process $Session.Manifest.limitSeconds.$Stage $Record }
+}
+
+function Read-End($Session, [string]$Stage, $Process, [int]$Seconds, $Record) {
+    $name = Get-ScriptName $Session $Stage
+    if (Wait-Program $Process $Session.Copies $Seconds) {
+        $Record.exitCode = $Process.ExitCode
+        $Record.succeeded = ($Process.ExitCode -eq 0)
         $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
-        if ($Record.succeeded -and (Test-Unhandled $Session $Stage $Path)) {
+        if ($Record.succeeded -and (Test-Unhandled $Session $name)) {
             $Record.succeeded = $false
             $Record.reason = 'Unhandled'
         }
     } else {
-        Stop-Tree $Session $Stage $process
+        Stop-Tree $Session $name $Process
         $Record.reason = 'TimedOut'
     }
 }
 
-function Test-Unhandled($Session, [string]$Stage, [string]$Path) {
+function Get-ScriptName($Session, [string]$Stage) { if (Test-Holds $Session $Stage) { 'session' } else { $Stage } }
+
+function Test-Unhandled($Session, [string]$Name) {
     # cscript may end with 0 after an error that a script does not handle, as one of its syntax. In every language it
     # prints the file and the place: "before_x.vbs(3, 1) ...".
-    if ([IO.Path]::GetExtension($Path).ToLowerInvariant() -cne '.vbs') { return $false }
+    $extension = [IO.Path]::GetExtension($Session.Manifest.scripts.$Name)
+    if ($extension.ToLowerInvariant() -cne '.vbs') { return $false }
     Wait-Output @($Session.Copies)[-2..-1]
-    $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Stage.$stream") 64KB }
+    $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Name.$stream") 64KB }
     $told = foreach ($tail in $streams) { [Text.Encoding]::ASCII.GetString($tail.Bytes) }
     "$told" -cmatch '\.(?i:vbs)\([0-9]+, [0-9]+\) '
 }
@@ -80,16 +90,29 @@ function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument
             $arguments = "//Nologo //E:VBScript `"$Path`" $Argument"
         }
     }
-    $process = Start-Program $program $arguments $Session.Folder
-    $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$Stage.out") `
-        (Join-Path $Session.Folder "$Stage.err")
+    $name = Get-ScriptName $Session $Stage
+    $files = @{}
+    if ($name -ceq 'session') {
+        foreach ($word in 'FROZEN', 'THAW') {
+            $files["QUIESCE_$word"] = Join-Path $Session.Folder "session.$($word.ToLowerInvariant())"
+        }
+    }
+    $process = Start-Program $program $arguments $Session.Folder $files
+    $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$name.out") `
+        (Join-Path $Session.Folder "$name.err")
     $process
 }
 
 function Close-Script($Session, [string]$Stage, [int]$Seconds) {
     # The runner died while this script ran. The script is not run again; its process has these seconds to end.
-    $record = $Session.State.$Stage
-    foreach ($left in Get-LeftProcess $record) {
+    # A session script may not have heard that it must thaw, and gets a moment even where before gets none.
+    $record = $begun = $Session.State.$Stage
+    if (Test-Holds $Session $Stage) {
+        Set-Hold $Session 'session.thaw'
+        $Seconds = [math]::Max(5, $Seconds)
+        $begun = $Session.State.before
+    }
+    foreach ($left in Get-LeftProcess $begun) {
         Write-Log $Session "$Stage still runs and has $Seconds s to end"
         if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $Session $Stage $left }
     }

@@ -7,6 +7,12 @@ function Write-Log($Session, [string]$Text) {
     catch [IO.IOException], [UnauthorizedAccessException] { $Session.Unsaved = $true }
 }
 
+function Test-Holds($Session, [string]$Stage) {
+    # Whether a session script does this stage's work. The manifest of an earlier version names none.
+    $script = $Session.Manifest.scripts.PSObject.Properties['session']
+    ($Stage -cne 'complete') -and ($null -ne $script) -and [bool]$script.Value
+}
+
 function Test-Reached($Session, [string]$Phase) {
     [array]::IndexOf($Phases, $Session.State.phase) -ge [array]::IndexOf($Phases, $Phase)
 }

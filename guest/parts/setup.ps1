@@ -5,6 +5,6 @@ if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
     '{"quiesce":1,"ok":false,"error":"LanguageMode: PowerShell is constrained for SYSTEM on this server"}'
     exit 1
 }
-$Stages = 'before', 'after', 'complete'
+$Stages = 'before', 'after', 'complete', 'session'
 $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
 $MaxFileBytes = 10MB

@@ -17,7 +17,7 @@ function Invoke-Stage {
         Save-Package $draft
         $shadow = Test-Path -LiteralPath (Join-Path $draft 'shadow.txt')
         Assert-Limits $shadow
-        $paths = [ordered]@{ before = ''; after = ''; complete = '' }
+        $paths = [ordered]@{ before = ''; after = ''; complete = ''; session = '' }
         $ignored = [ordered]@{}
         foreach ($stage in $Stages) {
             if ($Scripts -ceq 'server') { $paths[$stage] = Find-ServerScript $stage $ignored }
@@ -25,6 +25,9 @@ function Invoke-Stage {
             $packed = ($Scripts -ceq 'bucket') -and (Test-Path -LiteralPath (Join-Path $draft $name))
             if ($packed) { $paths[$stage] = $name }
         }
+        # It is before and after in one, and nobody can say in which order they would go.
+        $pair = @($paths.before, $paths.after | Where-Object { $_ })
+        if ($paths.session -and $pair) { throw "AmbiguousScript: $(@($paths.session) + $pair -join ', ')" }
         $unsure = Test-Scripts $paths $draft
         $files = @(Get-ChildItem -LiteralPath $draft -File | Sort-Object -Property Name | ForEach-Object {
             [ordered]@{ name = $_.Name; sha256 = (Get-FileHash -LiteralPath $_.FullName -Algorithm SHA256).Hash } })

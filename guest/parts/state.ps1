@@ -7,7 +7,7 @@ function Read-Session {
     Assert-Trusted (Get-Root)
     $manifest = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
     @{ Run = $run; Folder = Join-Path $run $Attempt; Manifest = $manifest; State = $null; Unsaved = $false
-       Doubt = ''; DiskShadow = $null; CreateSeconds = 0; Copies = @() }
+       Doubt = ''; DiskShadow = $null; Holder = $null; CreateSeconds = 0; Copies = @() }
 }
 
 function Open-Session {

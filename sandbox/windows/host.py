@@ -1,5 +1,6 @@
 """What a session finds on a simulated server: its disk, the customer's scripts, VSS, and its runner."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,15 +8,28 @@ from typing import Any, NamedTuple
 from sandbox.windows.vss import Server
 
 STAGES = ("before", "after", "complete")
+# With the script that is before and after in one.
+SCRIPTS = (*STAGES, "session")
 Json = Any  # what json.loads returns
 
 
+# What a session script's end does to the application; it is told whether the script has thawed it by itself.
+LetGo = Callable[[bool], object]
+
+
 class Outcome(NamedTuple):
-    """What a started script does. ``exit_code`` None: it is not a program. ``duration_s`` may be ``math.inf``."""
+    """What a started script does. ``exit_code`` None: it is not a program. ``duration_s`` may be ``math.inf``.
+
+    ``frozen_s`` and ``thaw_s`` are a session script's: after how long it makes its file, and how long it takes to end
+    once it is told to thaw.
+    """
 
     exit_code: int | None = 0
     duration_s: float = 0.0
     printed: tuple[bytes, bytes] = (b"", b"")  # to stdout, to stderr
+    frozen_s: float = math.inf
+    thaw_s: float = math.inf
+    let_go: LetGo = lambda _told: None
 
 
 # Starts the customer's script (path, stage, argument) and returns how it will end; None if there is no such file.

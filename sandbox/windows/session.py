@@ -10,6 +10,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from sandbox.windows.holding import GRACE_S as HOLD_GRACE_S
+from sandbox.windows.holding import Holder, release
 from sandbox.windows.host import STAGES, ForeignServerError, Host, Json, Process, Runner, identity, record
 from sandbox.windows.shadow_session import ShadowSession, new_entry
 
@@ -58,6 +60,7 @@ class Session:
             "frozenMs": 0,
             "endedMs": 0,
             **dict.fromkeys(STAGES),
+            "holds": bool(run.manifest["scripts"]["session"]),
             "shadow": shadow,
         }
         self.shadow = (
@@ -70,6 +73,7 @@ class Session:
         self.thaw_asked, self.abort_asked, self.complete_asked = False, False, ""
         self.runner: Runner | None = None
         self.process: Process | None = None
+        self.holder: Holder | None = None
         self.tasks: set[str] = set()
         self.output: dict[str, bytes] = {}
         self.ended: Callable[[Session, float], None] = lambda _session, _now_s: None
@@ -165,7 +169,8 @@ class Session:
     def owes_after(self) -> bool:
         """Whether before has succeeded and after has not begun, by the state file."""
         before = self.saved["before"]
-        return before is not None and before["succeeded"] and self.saved["after"] is None
+        ended = before is not None and before["succeeded"] and self.saved["after"] is None
+        return ended and not self.saved["holds"]
 
     def run_after_owed(self, runner: Runner, now_s: float) -> None:
         """Let after run on a clone, whose session has ended."""
@@ -182,11 +187,16 @@ class Session:
     def lose_power(self, now_s: float) -> None:
         """End every process of the session."""
         self.runner = self.process = None
+        if self.holder:
+            self.holder.end(told=False)
+            self.holder = None
         if self.shadow and self.shadow.process:
             self.shadow.process.kill(now_s)
 
     def advance(self, now_s: float) -> None:
         """Do everything that is due by now."""
+        if self.holder and now_s >= self.holder.ends_s:
+            self.holder.end(told=self.holder.told_by is not None)
         if self.runner and self.runner.hung:
             return
         waits = self.runner and self.runner.started_it and self.phase in ("frozen", "thawed")
@@ -212,23 +222,54 @@ class Session:
         if not self._enter_phase(stage) and not must:
             self.runner = None  # and with it all unsaved state
             return False
-        path = self.run.manifest["scripts"][stage]
+        assert self.runner is not None
+        name = self._script_of(stage)
+        path = self.run.manifest["scripts"][name]
         if self.run.manifest["source"] == "off":
             entry |= {"succeeded": True, "reason": "Off"}
             return True
-        outcome = self.host.run_script(path, stage, argument) if path else None
+        if name == "session" and stage == "after":
+            release(self.holder, self.state, self.runner, now_s)
+            return True
+        outcome = self.host.run_script(path, name, argument) if path else None
         if outcome is None or outcome.exit_code is None:
             entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"
             return True
-        assert self.runner is not None
-        self.process = Process(self.runner, outcome.exit_code, now_s + outcome.duration_s)
-        self.output |= zip((f"{stage}.out", f"{stage}.err"), outcome.printed, strict=True)
+        ends_s = now_s + outcome.duration_s
+        if name == "session":
+            times = (now_s + outcome.frozen_s, outcome.thaw_s)
+            self.holder = Holder(self.runner, outcome.exit_code, ends_s, *times, outcome.let_go)
+        else:
+            self.process = Process(self.runner, outcome.exit_code, ends_s)
+        self.output |= zip((f"{name}.out", f"{name}.err"), outcome.printed, strict=True)
         entry |= identity(4000 + STAGES.index(stage))
         self.save()
         return True
 
+    def _script_of(self, stage: str) -> str:
+        return "session" if self.state["holds"] and stage != "complete" else stage
+
+    def _end_of_holder(self, stage: str, runner: Runner, now_s: float) -> float | None:
+        """As ``_end``, for what the session script does of a stage."""
+        entry, holder = self.state[stage], self.holder
+        assert holder is not None
+        since_s, own = entry["startedMs"] / 1000, holder.runner is runner
+        if stage == "before" and own:
+            ended_s = holder.settle(entry, since_s + self.limits["before"], now_s)
+        elif stage == "before":
+            ended_s = holder.cut_off(runner.since_s, now_s)
+        elif holder.told_by is runner:
+            ended_s = holder.thawed(entry, runner, since_s + self.limits["after"], now_s)
+        else:  # told, or about to be told, by a runner that has died
+            ended_s = holder.cut_off(runner.since_s, now_s, max(self.limits["after"], HOLD_GRACE_S))
+        if ended_s is not None:
+            entry["endedMs"] = int(ended_s * 1000)
+        return ended_s
+
     def _end(self, stage: str, runner: Runner, now_s: float) -> float | None:
         """Complete the entry of a stage's script, and return when it ended; None while the runner waits for it."""
+        if self._script_of(stage) == "session" and self.holder and self.state[stage]["reason"] != "NotHeld":
+            return self._end_of_holder(stage, runner, now_s)
         entry, process, ended_s = self.state[stage], self.process, now_s
         if process is not None:
             own = process.runner is runner

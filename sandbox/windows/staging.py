@@ -8,7 +8,7 @@ from base64 import b64encode
 from pathlib import PureWindowsPath
 from typing import Protocol
 
-from sandbox.windows.host import STAGES, Json, Outcome
+from sandbox.windows.host import SCRIPTS, STAGES, Json, Outcome
 
 ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 # guest/parts, Assert-Limits.
@@ -94,14 +94,17 @@ def manifest(
     source, policy = parameters["Scripts"], parameters["Policy"]
     require_limits(parameters, shadow=SHADOW_SCRIPT in packed)
     scripts.keep(packed)
-    paths, ignored = dict.fromkeys(STAGES, ""), {}
+    paths, ignored = dict.fromkeys(SCRIPTS, ""), {}
     if source == "server":
-        for stage in STAGES:
+        for stage in SCRIPTS:
             paths[stage], beside = find(stage, policy, parameters["Owner"], scripts.on_server())
             ignored |= {stage: beside} if beside else {}
     if source == "bucket":
-        names = {stage: f"{stage}_{policy}.ps1" for stage in STAGES}
+        names = {stage: f"{stage}_{policy}.ps1" for stage in SCRIPTS}
         paths = {stage: name if name in packed else "" for stage, name in names.items()}
+    pair = [paths[stage] for stage in ("before", "after") if paths[stage]]
+    if paths["session"] and pair:
+        raise Refused(f"AmbiguousScript: {', '.join([paths['session'], *pair])}")
     limits = {stage: int(parameters[f"{stage.capitalize()}TimeoutSeconds"]) for stage in STAGES}
     limits |= {name: int(parameters[f"{name.capitalize()}LimitSeconds"]) for name in ("freeze", "session")}
     limits |= {"create": int(parameters["CreateTimeoutSeconds"])}

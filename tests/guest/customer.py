@@ -26,6 +26,27 @@ SHELL = {
     "garbage": "",
     "errs": "echo problem >&2; exit 0",
 }
+# What a session script does from its start on: it holds from its file until it is told, or is gone.
+WAITS = """until [ -e "$QUIESCE_THAW" ]; do sleep 0.05; done; rm -f '{frozen}'; echo 'session thaws' >>'{log}'; """
+HOLDS = """: >"$QUIESCE_FROZEN"; """
+SESSION = {
+    "ok": HOLDS + WAITS + "exit 0",
+    "ends": HOLDS + WAITS + "exit {code}",
+    "exits": "rm -f '{frozen}'; exit {code}",
+    "leaves": HOLDS + "read go <'{home}/release/session'; rm -f '{frozen}'; exit {code}",
+    "late": "read go <'{home}/release/session'; " + HOLDS + WAITS + "exit 0",
+    "never": WAITS + "exit 0",
+    "deaf": HOLDS + "sleep 600 & echo $! >'{home}/session.child'; wait",
+    "stuck": "sleep 600 & wait",
+}
+SESSION_PS1 = """Add-Content -Path '{log}' -Value 'session'
+Set-Content '{frozen}' x
+Set-Content $env:QUIESCE_FROZEN x
+while (-not (Test-Path $env:QUIESCE_THAW)) {{ Start-Sleep -Milliseconds 50 }}
+Remove-Item '{frozen}'
+Add-Content -Path '{log}' -Value 'session thaws'
+exit {code}
+"""
 
 
 @dataclass(frozen=True)
@@ -59,8 +80,10 @@ class Script:
         if self.does == "example":
             return (EXAMPLES / f"{self.stage}_orders.ps1").read_text("ascii")
         log, frozen = home / "application.log", home / "application.frozen"
+        fields = {"code": self.code, "home": home, "stage": self.stage, "log": log, "frozen": frozen}
+        if self.does == "garbage" or self.stage == "session":
+            return "not a program" if self.does == "garbage" else self.session_text(fields)
         touch = {"before": "freeze", "after": "thaw", "complete": ""}[self.stage]
-        fields = {"code": self.code, "home": home, "stage": self.stage}
         if self.file_name.lower().endswith(".ps1"):
             act = {"freeze": f"Set-Content '{frozen}' x", "thaw": f"Remove-Item '{frozen}'", "": ""}[touch]
             argument = "$Argument" if "$Argument" in self.head else "$args"
@@ -72,7 +95,12 @@ class Script:
             argument = "" if self.stage == "before" else ' & " " & WScript.Arguments(0)'
             say = f'CreateObject("Scripting.FileSystemObject").OpenTextFile("{log}", 8, True).WriteLine "{self.stage}"'
             return f"{say}{argument}\r\n{'Err.Raise 5' if self.does == 'raises' else f'WScript.Quit {self.code}'}\r\n"
-        if self.does == "garbage":
-            return "not a program"
         act = {"freeze": f"touch '{frozen}'", "thaw": f"rm -f '{frozen}'", "": ":"}[touch]
         return f"#!/bin/sh\necho {self.stage} $1 >>'{log}'\n{act}\n{SHELL[self.does].format(**fields)}\n"
+
+    def session_text(self, fields: dict[str, object]) -> str:
+        """Return the text of a session script."""
+        if self.file_name.lower().endswith(".ps1"):
+            return SESSION_PS1.format(**fields)
+        begin = "#!/bin/sh\necho session >>'{log}'\ntouch '{frozen}'\n"
+        return f"{begin}{SESSION[self.does]}\n".format(**fields)

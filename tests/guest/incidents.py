@@ -53,8 +53,9 @@ class Incidents:
         """Wait until a stage's script runs, and the state file has its process id."""
         log = self.machine.home / "application.log"
         self.machine.limit.wait_for(lambda: log.exists() and f"\n{stage}" in f"\n{log.read_text()}", f"{stage} runs")
+        name = "before" if stage == "session" else stage
         self.machine.limit.wait_for(
-            lambda: bool((self.machine.state().get(stage) or {}).get("processId")), f"the state has {stage}'s process"
+            lambda: bool((self.machine.state().get(name) or {}).get("processId")), f"the state has {stage}'s process"
         )
 
     def holding(self, _: str) -> None:

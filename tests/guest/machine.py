@@ -25,7 +25,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from quiesce.guest.documents import LOOK, MEND
-from quiesce.guest.scripts import STAGES
+from quiesce.guest.scripts import SCRIPTS
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from sandbox.windows.examination import Condition
 from tests.guest.customer import Script
@@ -167,7 +167,7 @@ class Machine:
         metadata.instances[self.name] = INSTANCE
         for folder in ("acl", "tasks", "tasks.pid", "faults", "release", "agent", "tmp", "ProgramData"):
             (home / folder).mkdir(parents=True)
-        for stage in STAGES:
+        for stage in SCRIPTS:
             os.mkfifo(home / "release" / stage)
         self.root = home / "ProgramData" / "Quiesce"
         self.environment = {
@@ -284,7 +284,7 @@ class Machine:
     def packed(self, changes: dict[str, str], values: dict[str, str]) -> dict[str, str]:
         """Put the run's package into the bucket as Plan does, and return the parameters about it."""
         bucket = values["Scripts"] == "bucket"
-        files = {stage: self.metadata.objects.get((self.name, f"scripts/{stage}")) for stage in STAGES if bucket}
+        files = {stage: self.metadata.objects.get((self.name, f"scripts/{stage}")) for stage in SCRIPTS if bucket}
         scripts = {stage: content for stage, content in files.items() if content is not None}
         package = package_of(changes, values["Policy"], scripts, self.texts["quiesce"].encode())
         self.metadata.objects[self.name, "packages/run.zip"] = package.content

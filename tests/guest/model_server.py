@@ -8,6 +8,7 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 from sandbox.windows.guest import Guest
+from sandbox.windows.holding import Holder
 from sandbox.windows.host import Outcome
 from sandbox.windows.staging import ROOT
 from tests.guest import conditions, hardware, shadows, uploads
@@ -85,6 +86,8 @@ class CaseScripts:
             return None
         if script.does == "garbage":
             return Outcome(exit_code=None)
+        if stage == "session":
+            return self.hold(script)
         if script.does == "example":
             return Outcome(script.code)
         if self.slow and self.log == ["before"]:
@@ -97,6 +100,28 @@ class CaseScripts:
         self.left |= script.does == "child"
         code = script.code & 255 if script.does == "exits" else POSIX_EXIT_CODES[script.does]
         return Outcome(code, math.inf if endless else 0.0, PRINTED.get(script.does, (b"", b"")))
+
+    def hold(self, script: Script) -> Outcome:
+        """Let a session script do what the case says."""
+        self.log.append("session")
+        self.frozen = True
+
+        def let_go(told: bool) -> None:
+            self.log += ["session thaws"] if told else []
+            self.frozen = self.frozen and not told and script.does not in ("exits", "leaves")
+
+        frozen_s = 0.0 if script.does in ("ok", "ends", "leaves", "deaf") else math.inf
+        thaw_s = 0.0 if script.does in ("ok", "ends", "late", "never") else math.inf
+        duration_s = 0.0 if script.does == "exits" else math.inf
+        return Outcome(script.code, duration_s, frozen_s=frozen_s, thaw_s=thaw_s, let_go=let_go)
+
+    def go_on(self, holder: Holder | None, now_s: float) -> None:
+        """Let a session script that waits go on, to its file or to its end."""
+        does = next((script.does for script in self.case.scripts.values() if script.stage == "session"), "")
+        if holder and does == "late":
+            holder.frozen_s = now_s
+        if holder and does == "leaves":
+            holder.ends_s = now_s
 
 
 class ModelServer:
@@ -164,7 +189,9 @@ class ModelServer:
         """Let time pass until the session is in this phase."""
         self.wait(phase)
 
-    step_running = step_until
+    def step_running(self, stage: str) -> None:
+        """Let time pass until a stage's script runs; a session script is before's."""
+        self.wait("before" if stage == "session" else stage)
 
     def step_holding(self, _: str) -> None:
         """Let time pass until before has ended, and DiskShadow is at create."""
@@ -187,6 +214,7 @@ class ModelServer:
         for session in self.guest.sessions():
             if session.process is not None:
                 session.process.ends_s = self.now_s
+            self.scripts.go_on(session.holder, self.now_s)
 
     def step_kill(self, task: str) -> None:
         """Kill the runner, or DiskShadow."""

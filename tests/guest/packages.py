@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from quiesce.guest.package import Package, pack
-from quiesce.guest.scripts import STAGES
+from quiesce.guest.scripts import SCRIPTS
 
 # What a case says of the package itself; these are no parameters of the document.
 PACKAGE_FIELDS = {"ShadowScript": "none", "PackageBytes": "0"}
@@ -21,6 +21,6 @@ def package_of(changes: Mapping[str, str], policy: str, scripts: Mapping[str, by
     """
     fields = PACKAGE_FIELDS | {name: str(value) for name, value in changes.items() if name in PACKAGE_FIELDS}
     lines = [] if fields["ShadowScript"] == "none" else fields["ShadowScript"].split("|")
-    found = {stage: scripts[stage] for stage in STAGES if stage in scripts}
+    found = {stage: scripts[stage] for stage in SCRIPTS if stage in scripts}
     package = pack(policy, found, lines, session_script)
     return Package(package.content.ljust(int(fields["PackageBytes"]), b"\0"))

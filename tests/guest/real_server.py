@@ -16,6 +16,7 @@ from tools.guest.checker.task_rules import task_findings
 # The result of stage, by its inputs: most cases begin with the same stage, which takes PowerShell a second.
 STAGED: dict[str, tuple[str, dict[str, bytes]]] = {}
 ARCHIVE = "session.zip"
+SUMMARY = ("phase", "autoThawed", "runnerLost", "alive", "cloned")
 LEAVE_NO_TRACE = ("inventory", "examine", "collect")
 
 
@@ -219,10 +220,7 @@ class RealServer:
 
 def summary(state: dict[str, Json]) -> Json:
     """Return the part of a session's state that stays the same from run to run."""
-    return {
-        name: state[name]
-        for name in ("phase", "autoThawed", "runnerLost", "alive", "cloned", "before", "after", "complete", "shadow")
-    }
+    return {name: state[name] for name in (*SUMMARY, "before", "after", "complete", "holds", "shadow")}
 
 
 def check_order(session: Json) -> None:

@@ -29,6 +29,8 @@ from tests.support.project import resources
 
 LIMIT_BYTES = 48 * 1024  # of a document and its parameters together; Systems Manager's quota is 64 KB
 MOST_LINES = 850
+# The session's own script comes with a run's package, which has room for more.
+MOST_OF_SESSION = 950
 GO_MAX_REPEAT = 1000
 SUBSTITUTES = {"Bucket": "quiesce-bucket-1a2b3c", "AWS::Region": "eu-central-1"}
 LINK = "https://quiesce-bucket-1a2b3c.s3.eu-central-1.amazonaws.com/packages/i-0123456789abcdef0/run-1/0a1b.zip"
@@ -85,7 +87,7 @@ def test_the_part_that_acts_can_be_read_in_one_go() -> None:
     assert script.count("\n") <= MOST_LINES
     texts = read_parts()
     assert sum(texts[name].count("\n") for name in ACT if name not in LOOK) <= MOST_LINES
-    assert sum(texts[name].count("\n") for name in SESSION if name not in LOOK) <= MOST_LINES
+    assert sum(texts[name].count("\n") for name in SESSION if name not in LOOK) <= MOST_OF_SESSION
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.file.stem)

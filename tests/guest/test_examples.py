@@ -2,25 +2,42 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.guest.machine import Limit
 from tests.guest.test_judging import judged
 from tools.guest.checker import findings
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "scripts"
 APPLICATIONS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
-STAGES = ("before", "after", "complete")
+# Which scripts an example has: the three, or a session script, which is before and after, and complete.
+FORMS = (["after", "before", "complete"], ["complete", "session"])
 # What the checker asks of the guest alone, or looks up in lists of what the guest uses.
-OF_THE_GUEST = {"strict-mode", "script-parameters", "member", "command", "type", "call", "here-string"}
+OF_THE_GUEST = {"process-start", "strict-mode", "script-parameters", "member", "command", "type", "call", "here-string"}
 # A program that writes down how it is called, prints what the file beside it has, and ends with the code there.
 PROGRAM = """#!/bin/sh
 printf '%s\\n' "$(basename "$0") $*" >>"{home}/calls"
 cat "{home}/$(basename "$0").prints" 2>/dev/null
 exit "$(cat "{home}/$(basename "$0").ends" 2>/dev/null || echo 0)"
+"""
+# A client that reads statements from a pipe as mysql does, answers to the one that asks, and knows what it is told.
+CLIENT = """#!/bin/sh
+printf '%s\\n' "mysql $*" >>"{home}/calls"
+while read -r line; do
+    printf '%s\\n' "$line" >>"{home}/calls"
+    case "$line" in
+        *LOCK*) if [ -e "{home}/refuses" ]; then exit 1; fi ;;
+        *held*) echo held ;;
+    esac
+    if [ -e "{home}/breaks" ]; then exit 1; fi
+done
+echo end >>"{home}/calls"
+exit "$(cat "{home}/mysql.ends" 2>/dev/null || echo 0)"
 """
 # Windows' commands for services, which PowerShell does not have on Linux: a file for each service has its status.
 SERVICES = """
@@ -51,14 +68,31 @@ class Application:
 
     def run(self, stage: str, argument: str = "") -> int:
         """Run a script as the guest does, and return its exit code."""
+        return self.start(stage, argument).wait(60)
+
+    def start(self, stage: str, argument: str = "") -> subprocess.Popen[bytes]:
+        """Start a script as the guest does."""
         [script] = (self.home / "scripts").glob(f"{stage}_*.ps1")
         command = [self.pwsh, "-NoProfile", "-NonInteractive", "-File", script, *([argument] if argument else [])]
         environment = os.environ | {
             "PATH": f"{self.home / 'bin'}:{os.environ['PATH']}",
             "PSModulePath": str(self.home / "modules"),
             "SERVICES": str(self.home / "services"),
+            "QUIESCE_FROZEN": str(self.frozen),
+            "QUIESCE_THAW": str(self.home / "thaw"),
         }
-        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @property
+    def frozen(self) -> Path:
+        """The file by which a session script says that it holds."""
+        return self.home / "frozen"
+
+    def holding(self) -> subprocess.Popen[bytes]:
+        """Start the session script, and wait until it holds."""
+        process = self.start("session")
+        Limit(60).wait_for(lambda: self.frozen.exists() or process.poll() is not None, "the session script holds")
+        return process
 
     def service(self, name: str, status: str) -> None:
         """Give a service a status."""
@@ -97,9 +131,17 @@ def application(request: pytest.FixtureRequest, pwsh: str, tmp_path: Path) -> Ap
         script.write_text(script.read_text("ascii").replace(r"D:\LogBackups", str(tmp_path / "LogBackups")))
     (tmp_path / "modules" / "Services" / "Services.psm1").write_text(SERVICES)
     for name in ("sqlcmd", "mysql", "psql"):
-        (tmp_path / "bin" / name).write_text(PROGRAM.format(home=tmp_path))
+        text = CLIENT if request.param == "mysql-session" else PROGRAM
+        (tmp_path / "bin" / name).write_text(text.format(home=tmp_path))
         (tmp_path / "bin" / name).chmod(0o755)
     return Application(pwsh, tmp_path, request.param)
+
+
+def _is_client(process: Path, home: Path) -> bool:
+    try:
+        return str(home / "bin" / "mysql").encode() in (process / "cmdline").read_bytes()
+    except OSError:
+        return False  # it has ended
 
 
 def of(name: str) -> pytest.MarkDecorator:
@@ -107,17 +149,17 @@ def of(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("application", [name], indirect=True)
 
 
-def test_each_application_has_all_three_scripts_for_one_policy() -> None:
+def test_each_application_has_all_the_scripts_for_one_policy() -> None:
     for name in APPLICATIONS:
         stages, policies = zip(*(path.stem.split("_") for path in (EXAMPLES / name).iterdir()), strict=True)
-        assert sorted(stages) == sorted(STAGES)
+        assert sorted(stages) in FORMS
         assert len(set(policies)) == 1
 
 
 def test_stage_would_take_each_of_them(pwsh: str, tmp_path: Path) -> None:
     scripts = sorted(EXAMPLES.rglob("*.ps1"))
     verdicts = dict(zip(scripts, judged(pwsh, tmp_path, scripts), strict=True))
-    assert len(verdicts) == 3 * (len(APPLICATIONS) + 1)
+    assert len(verdicts) == 3 * (len(APPLICATIONS) + 1) - 1, "one has a session script in place of two"
     assert all(verdict[path.stem.startswith(("after", "complete"))] == ["", ""] for path, verdict in verdicts.items())
 
 
@@ -211,6 +253,43 @@ def test_mysql_that_cannot_be_asked_is_not_held(application: Application) -> Non
     application.program("mysql", ends=1)
     assert application.run("before") == 1
     assert application.marks == []
+
+
+@of("mysql-session")
+def test_one_connection_to_mysql_has_the_lock_until_the_thaw(application: Application) -> None:
+    process = application.holding()
+    assert (process.poll(), application.frozen.exists()) == (None, True)
+    called, lock, asked = application.calls.splitlines()
+    assert called.endswith("--batch --skip-column-names --unbuffered")
+    assert lock.endswith("lock_wait_timeout = 20; FLUSH LOCAL TABLES WITH READ LOCK;")
+    assert asked == "SELECT 'held';"
+    (application.home / "thaw").touch()
+    assert process.wait(60) == 0
+    assert application.calls.splitlines() == ["UNLOCK TABLES;", "end"]
+    assert application.run("complete", "1") == 0
+
+
+@of("mysql-session")
+def test_a_lock_that_mysql_refuses_is_not_said_to_be_held(application: Application) -> None:
+    (application.home / "refuses").touch()
+    assert application.holding().wait(60) == 1
+    assert not application.frozen.exists()
+
+
+@of("mysql-session")
+def test_a_connection_to_mysql_that_breaks_ends_the_session_script_early(application: Application) -> None:
+    process = application.holding()
+    (application.home / "breaks").touch()
+    (application.home / "thaw").touch()
+    assert process.wait(60) == 1
+
+
+@of("mysql-session")
+def test_mysqls_session_script_ends_with_the_connection_before_the_thaw(application: Application) -> None:
+    process = application.holding()
+    [client] = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_client(entry, application.home)]
+    os.kill(client, signal.SIGKILL)
+    assert process.wait(60) == 1
 
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A word of thaw that a full disk does not take, which no contract case can make: the real function alone."""
+"""A word that a full disk does not take, which no contract case can make: the real functions alone."""
 
 import json
 import re
@@ -32,16 +32,46 @@ ConvertTo-Json -InputObject $seen -Compress
 """
 
 
-def thaw(pwsh: str, folder: Path, *, full: int, thawed: str, free: str) -> dict[str, object]:
-    """Ask for the thaw; return how often its word was written, the watchdog's task started, and the error."""
-    functions = [re.search(rf"(?ms)^function {name}\(.*?^\}}$", guest_text()) for name in REAL]
-    around = AROUND.replace("FULL", str(full)).replace("THAWED", thawed).replace("FREE", free)
-    script = folder / "thaw.ps1"
+# A session script holds, as the runner's OWN process or one that a dead runner left, and nothing can be written.
+HOLDING = """
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+$seen = @{ ended = ''; seconds = -1; reason = '' }
+$process = [Diagnostics.Process]::Start('/bin/sleep', '600')
+$before = [pscustomobject]@{ succeeded = $true }
+$record = [pscustomobject]@{ succeeded = $false; reason = 'Interrupted'; argument = '1' }
+$limits = [pscustomobject]@{ after = 60 }
+$session = @{
+    Folder = '/folder'; Holder = OWN; State = [pscustomobject]@{ before = $before }
+    Manifest = [pscustomobject]@{ limitSeconds = $limits }
+}
+function New-Flag { throw [IO.IOException]'There is not enough space on the disk.' }
+function Test-Flag { $false }
+function Write-Log { }
+function Get-LeftProcess { $process }
+function Read-End($Session, $Stage, $Process, $Seconds, $Record) { $seen.seconds = $Seconds }
+function Stop-Tree($Session, $What, $Process) { $seen.ended = $What }
+try { Close-Hold $session $record } finally { $process.Kill() }
+$seen.reason = $record.reason
+ConvertTo-Json -InputObject $seen -Compress
+"""
+
+
+def run(pwsh: str, folder: Path, names: tuple[str, ...], around: str) -> dict[str, object]:
+    """Run these functions of the guest in what is around them; return what they did."""
+    functions = [re.search(rf"(?ms)^function {name}\(.*?^\}}$", guest_text()) for name in names]
+    script = folder / "real.ps1"
     script.write_text("\n".join([*(found[0] for found in functions if found), around]))
     command = [pwsh, "-NoProfile", "-NonInteractive", "-File", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     seen: dict[str, object] = json.loads(done.stdout)
     return seen
+
+
+def thaw(pwsh: str, folder: Path, *, full: int, thawed: str, free: str) -> dict[str, object]:
+    """Ask for the thaw; return how often its word was written, the watchdog's task started, and the error."""
+    around = AROUND.replace("FULL", str(full)).replace("THAWED", thawed).replace("FREE", free)
+    return run(pwsh, folder, REAL, around)
 
 
 def test_a_word_that_a_full_disk_does_not_take_is_named(pwsh: str, tmp_path: Path) -> None:
@@ -57,3 +87,13 @@ def test_it_is_left_as_soon_as_there_is_room(pwsh: str, tmp_path: Path) -> None:
 def test_a_dead_runners_place_is_taken_without_it(pwsh: str, tmp_path: Path) -> None:
     seen = thaw(pwsh, tmp_path, full=1000, thawed="$seen.tasks -gt 0", free="$true")
     assert (seen["tasks"], seen["error"]) == (1, "")
+
+
+def test_a_session_script_that_cannot_be_told_to_thaw_is_not_waited_for(pwsh: str, tmp_path: Path) -> None:
+    seen = run(pwsh, tmp_path, ("Close-Hold", "Set-Hold"), HOLDING.replace("OWN", "$process"))
+    assert (seen["seconds"], seen["ended"]) == (0, "")
+
+
+def test_one_that_a_dead_runner_left_is_ended_at_once(pwsh: str, tmp_path: Path) -> None:
+    seen = run(pwsh, tmp_path, ("Close-Hold", "Set-Hold"), HOLDING.replace("OWN", "$null"))
+    assert (seen["ended"], seen["reason"]) == ("session", "TimedOut")

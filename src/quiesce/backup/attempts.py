@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from quiesce.backup.session_problems import script_problem
+from quiesce.backup.session_problems import problem_of
 from quiesce.backup.state import Plan, RunState
 from quiesce.executions import cause_of
 from quiesce.guest.sessions import Session
@@ -31,7 +31,7 @@ def decide(plan: Plan, session: Session, shadow: ShadowOutcome | None, attempt: 
     A failure ends the run only if the policy requires application consistency; else, after the last attempt, Snapshot
     runs while the before script still holds the application.
     """
-    before_problem = script_problem("before", session.before)
+    before_problem = problem_of(session, "before")
     shadow_problem = "" if shadow is None or shadow.good else shadow.reason
     problem = "; ".join(words for words in (before_problem, shadow_problem) if words)
     vss = _vss_of(plan)
@@ -41,7 +41,7 @@ def decide(plan: Plan, session: Session, shadow: ShadowOutcome | None, attempt: 
     wait_s = min(advised_s or vss.retry_wait_s, vss.retry_wait_s)
     retry = bool(problem) and (any_failure or (retries_left and advised_s is not None and not before_problem))
     go_on = not retry and (not problem or plan.settings.consistency != "application")
-    return Decision(go_on, retry, any_failure, wait_s, problem or _success_words(plan))
+    return Decision(go_on, retry, any_failure, wait_s, problem or _success_words(plan, session))
 
 
 def without_answer(plan: Plan, words: str) -> Decision:
@@ -68,8 +68,9 @@ def _vss_of(plan: Plan) -> Vss:
     return plan.settings.disk_shadow or Vss()
 
 
-def _success_words(plan: Plan) -> str:
-    parts = ["the before script succeeded"] if plan.settings.scripts != "off" else []
+def _success_words(plan: Plan, session: Session) -> str:
+    held = "the session script holds the application" if session.holds else "the before script succeeded"
+    parts = [held] if plan.settings.scripts != "off" else []
     parts += ["the shadow copies were made"] if plan.shadow else []
     return ", and ".join(parts)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from quiesce.backup.session_problems import failed_after, script_problem, session_problems, was_asked, was_held
+from quiesce.backup.session_problems import failed_after, problem_of, session_problems, was_asked, was_held
 from quiesce.backup.shadow_problems import (
     at_backup_problems,
     build_problems,
@@ -136,8 +136,7 @@ def _reasons_not_to_go_on(state: RunState) -> list[str]:
     if state.freeze is None or state.freeze.go_on:
         return []
     shadow_reason = state.freeze.shadow.reason if state.freeze.shadow else ""
-    before = state.freeze.session.before if state.freeze.session else None
-    return [script_problem("before", before), shadow_reason]
+    return [problem_of(state.freeze.session, "before"), shadow_reason]
 
 
 def _problems(state: RunState, plan: Plan, shadow_problems: list[str]) -> list[str]:
@@ -187,7 +186,7 @@ def _end_problems(state: RunState, plan: Plan, *, is_good: bool) -> list[str]:
         return []
     if state.complete_failure:
         return [f"it is not known whether the complete script ran ({cause_of(state.complete_failure).words})"]
-    problem = script_problem("complete", state.session.complete if state.session else None)
+    problem = problem_of(state.session, "complete")
     passed_success = state.complete is not None and state.complete.succeeded and plan.shadow is not None
     ending = ending_problems(state.session, state.complete.ending) if passed_success and state.complete else []
     told_failed = is_good and state.complete is not None and not state.complete.succeeded

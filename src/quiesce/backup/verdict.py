@@ -10,8 +10,13 @@ from quiesce.points.parts import Consistency
 from quiesce.vss.known_writers import name_of
 
 HELD = "the before script succeeded, and the application was held until the snapshots were initiated"
+HELD_BY_SESSION = "the session script held the application until the snapshots were initiated"
 MAYBE_HELD = "the application may still be held"
 RUN_IT = "find out why, and run the after script on the server by hand (runbook: An application may still be held)"
+# Of a session script, whose process does not run any more: there is nothing to run.
+LOOK_AT_IT = (
+    "the script has ended, and its connections with it: make sure that the application works, then mend the script"
+)
 WRONG_DESCRIPTION = "the snapshots' description says 'VSS snapshot' and can't be changed: that turned out to be wrong"
 
 
@@ -27,7 +32,8 @@ def judge(findings: Findings) -> Verdict:
     if plan is None or plan.skipped or not plan.settings.freezes:
         return verdict
     if findings.maybe_held:
-        verdict = replace(verdict, notes=(*verdict.notes, f"{MAYBE_HELD}: {findings.maybe_held}; {RUN_IT}"))
+        do = LOOK_AT_IT if _holds(findings) else RUN_IT
+        verdict = replace(verdict, notes=(*verdict.notes, f"{MAYBE_HELD}: {findings.maybe_held}; {do}"))
     problems = [*findings.problems, *findings.end_problems]
     if verdict.status == "Failed":
         others = [problem for problem in problems if findings.asked and problem not in findings.in_cause]
@@ -41,18 +47,21 @@ def judge(findings: Findings) -> Verdict:
     return replace(verdict, consistency=consistency)
 
 
+def _holds(findings: Findings) -> bool:
+    return findings.session is not None and findings.session.holds
+
+
 def _held_words(findings: Findings, plan: Plan) -> str:
-    shadow = findings.shadow
+    shadow, name = findings.shadow, "session script" if _holds(findings) else "before script"
+    scripts = "" if plan.settings.scripts == "off" else f", while the {name} held the application"
     if plan.by_aws:
-        held = "" if plan.settings.scripts == "off" else ", while the before script held the application"
-        return f"AWS's document made the snapshots by VSS, and each is tagged AppConsistent=true{held}"
+        return f"AWS's document made the snapshots by VSS, and each is tagged AppConsistent=true{scripts}"
     if not findings.says_vss or shadow is None:
-        return HELD
+        return HELD_BY_SESSION if _holds(findings) else HELD
     paths = ", ".join(copy.path or copy.volume_guid for copy in shadow.copies)
     excluded = [name_of(writer) for writer in plan.shadow.excluded_writers] if plan.shadow else []
     left_out = ", ".join(plan.shadow.left_out) if plan.shadow else ""
     without = f" (not of {left_out}, which is as after a power failure, as the policy says)" if left_out else ""
     words = f"the snapshots hold shadow copies of {paths}{without}, made by VSS with its writers"
     words += f" but for {', '.join(excluded)}, which the policy excludes" if excluded else ""
-    scripts = "" if plan.settings.scripts == "off" else ", while the before script held the application"
     return f"{words}{scripts}, {evidence_words(findings.evidence)}"

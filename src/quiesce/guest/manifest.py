@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from quiesce.guest.scripts import Stage
+from quiesce.guest.scripts import STAGES, Script, Stage
 from quiesce.guest.sessions import GuestModel, Phase
 
 
@@ -55,16 +55,17 @@ class Staged(GuestModel):
     instance: str
     policy: str
     source: Literal["off", "bucket", "server"]
-    scripts: dict[Stage, str]
+    scripts: dict[Script, str]
     files: list[StagedFile]
     shadow: bool
     limit_seconds: dict[str, int]
-    unsure: dict[Stage, str] = {}
-    ignored: dict[Stage, str] = {}
+    unsure: dict[Script, str] = {}
+    ignored: dict[Script, str] = {}
     overdue: list[OverdueSession] = []
     strange: StrangeSessions = StrangeSessions()
     kept: list[KeptRun] = []
 
     def missing(self) -> list[Stage]:
-        """Return the scripts that the server does not have."""
-        return [stage for stage, path in self.scripts.items() if not path]
+        """Return the scripts that the server does not have, and should; a session script is before and after."""
+        wanted: tuple[Stage, ...] = ("complete",) if self.scripts.get("session") else STAGES
+        return [stage for stage in wanted if not self.scripts.get(stage)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quiesce.errors import PolicyRefused
-from quiesce.guest.scripts import Stage
+from quiesce.guest.scripts import Script
 
 SESSION_SCRIPT = Path(__file__).with_name("quiesce.ps1")
 SHADOW_SCRIPT = "shadow.txt"
@@ -36,7 +36,7 @@ class Package:
 
 def pack(
     policy: str,
-    scripts: Mapping[Stage, bytes],
+    scripts: Mapping[Script, bytes],
     shadow_script: Sequence[str] = (),
     session_script: bytes | None = None,
 ) -> Package:

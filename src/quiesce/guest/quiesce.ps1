@@ -18,7 +18,7 @@ if ($ExecutionContext.SessionState.LanguageMode -ne 'FullLanguage') {
     '{"quiesce":1,"ok":false,"error":"LanguageMode: PowerShell is constrained for SYSTEM on this server"}'
     exit 1
 }
-$Stages = 'before', 'after', 'complete'
+$Stages = 'before', 'after', 'complete', 'session'
 $Phases = 'created', 'before', 'frozen', 'after', 'thawed', 'complete', 'ended'
 $MaxFileBytes = 10MB
 
@@ -202,9 +202,10 @@ function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
     $Session.State.phase = $Stage
     $must = ($Stage -ceq 'after') -and ($Verb -cne 'recovered')
     if (-not (Save-State $Session) -and -not $must) { throw "StateNotWritten: $Stage was not run" }
-    $path = $Session.Manifest.scripts.$Stage
+    $path = $Session.Manifest.scripts.$(Get-ScriptName $Session $Stage)
     if ($path -and ($Session.Manifest.source -ceq 'bucket')) { $path = Join-Path $Session.Folder $path }
     if ($Session.Manifest.source -ceq 'off') { $record.succeeded = $true; $record.reason = 'Off' }
+    elseif (($Stage -ceq 'after') -and (Test-Holds $Session $Stage)) { Close-Hold $Session $record }
     elseif (-not $path -or -not (Test-Path -LiteralPath $path -PathType Leaf)) { $record.reason = 'Missing' }
     else { Watch-Script $Session $Stage $path $record }
     $record.endedMs = Get-Milliseconds
@@ -230,26 +231,35 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
     $Record.processId = $process.Id
     $Record.startedTicks = Get-StartTicks $process
     $null = Save-State $Session
-    if (Wait-Program $process $Session.Copies $Session.Manifest.limitSeconds.$Stage) {
-        $Record.exitCode = $process.ExitCode
-        $Record.succeeded = ($process.ExitCode -eq 0)
+    if (Test-Holds $Session $Stage) { Wait-Frozen $Session $process $Record }
+    else { Read-End $Session $Stage $process $Session.Manifest.limitSeconds.$Stage $Record }
+}
+
+function Read-End($Session, [string]$Stage, $Process, [int]$Seconds, $Record) {
+    $name = Get-ScriptName $Session $Stage
+    if (Wait-Program $Process $Session.Copies $Seconds) {
+        $Record.exitCode = $Process.ExitCode
+        $Record.succeeded = ($Process.ExitCode -eq 0)
         $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
-        if ($Record.succeeded -and (Test-Unhandled $Session $Stage $Path)) {
+        if ($Record.succeeded -and (Test-Unhandled $Session $name)) {
             $Record.succeeded = $false
             $Record.reason = 'Unhandled'
         }
     } else {
-        Stop-Tree $Session $Stage $process
+        Stop-Tree $Session $name $Process
         $Record.reason = 'TimedOut'
     }
 }
 
-function Test-Unhandled($Session, [string]$Stage, [string]$Path) {
+function Get-ScriptName($Session, [string]$Stage) { if (Test-Holds $Session $Stage) { 'session' } else { $Stage } }
+
+function Test-Unhandled($Session, [string]$Name) {
     # cscript may end with 0 after an error that a script does not handle, as one of its syntax. In every language it
     # prints the file and the place: "before_x.vbs(3, 1) ...".
-    if ([IO.Path]::GetExtension($Path).ToLowerInvariant() -cne '.vbs') { return $false }
+    $extension = [IO.Path]::GetExtension($Session.Manifest.scripts.$Name)
+    if ($extension.ToLowerInvariant() -cne '.vbs') { return $false }
     Wait-Output @($Session.Copies)[-2..-1]
-    $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Stage.$stream") 64KB }
+    $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Name.$stream") 64KB }
     $told = foreach ($tail in $streams) { [Text.Encoding]::ASCII.GetString($tail.Bytes) }
     "$told" -cmatch '\.(?i:vbs)\([0-9]+, [0-9]+\) '
 }
@@ -273,16 +283,29 @@ function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument
             $arguments = "//Nologo //E:VBScript `"$Path`" $Argument"
         }
     }
-    $process = Start-Program $program $arguments $Session.Folder
-    $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$Stage.out") `
-        (Join-Path $Session.Folder "$Stage.err")
+    $name = Get-ScriptName $Session $Stage
+    $files = @{}
+    if ($name -ceq 'session') {
+        foreach ($word in 'FROZEN', 'THAW') {
+            $files["QUIESCE_$word"] = Join-Path $Session.Folder "session.$($word.ToLowerInvariant())"
+        }
+    }
+    $process = Start-Program $program $arguments $Session.Folder $files
+    $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$name.out") `
+        (Join-Path $Session.Folder "$name.err")
     $process
 }
 
 function Close-Script($Session, [string]$Stage, [int]$Seconds) {
     # The runner died while this script ran. The script is not run again; its process has these seconds to end.
-    $record = $Session.State.$Stage
-    foreach ($left in Get-LeftProcess $record) {
+    # A session script may not have heard that it must thaw, and gets a moment even where before gets none.
+    $record = $begun = $Session.State.$Stage
+    if (Test-Holds $Session $Stage) {
+        Set-Hold $Session 'session.thaw'
+        $Seconds = [math]::Max(5, $Seconds)
+        $begun = $Session.State.before
+    }
+    foreach ($left in Get-LeftProcess $begun) {
         Write-Log $Session "$Stage still runs and has $Seconds s to end"
         if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $Session $Stage $left }
     }
@@ -295,6 +318,62 @@ function New-Record([string]$Reason, [string]$Argument) {
         succeeded = $false; reason = $Reason; exitCode = $null; argument = $Argument
         processId = 0; startedTicks = 0; startedMs = Get-Milliseconds; endedMs = 0
     }
+}
+
+# ---- A session script: before and after in one process, which holds the application while it runs -------------------
+
+function Wait-Frozen($Session, $Process, $Record) {
+    # At rest is what the script says by its file, and only as long as it runs. One that has had its time is told to
+    # thaw, so that it can undo what it has done, and is ended.
+    $Session.Holder = $Process
+    $frozen = Join-Path $Session.Folder 'session.frozen'
+    $null = Wait-Until $Session.Manifest.limitSeconds.before {
+        Skip-Unwritten $Session.Copies
+        $Process.HasExited -or (Test-Path -LiteralPath $frozen)
+    }
+    if ($Process.HasExited) {
+        $Record.exitCode = $Process.ExitCode
+        $Record.reason = 'EndedEarly'
+    } elseif (Test-Path -LiteralPath $frozen) {
+        $Record.succeeded = $true
+        $Record.reason = ''
+    } else {
+        Set-Hold $Session 'session.thaw'
+        if (-not (Wait-Program $Process $Session.Copies 5)) { Stop-Tree $Session 'session' $Process }
+        $Record.reason = 'TimedOut'
+    }
+}
+
+function Close-Hold($Session, $Record) {
+    # The script is told to thaw, and has the time of after to end. Where nobody is there to be told, the application
+    # is not held; it may not have been for long, so before has failed.
+    $own = $null -ne $Session.Holder
+    $process = if ($own) { $Session.Holder } else { Get-LeftProcess $Session.State.before | Select-Object -First 1 }
+    if (($null -eq $process) -or $process.HasExited) {
+        if ($Session.State.before.succeeded) { Set-EndedEarly $Session $(if ($own) { $process.ExitCode }) }
+        $Record.argument = '0'
+        $Record.succeeded = $true
+        $Record.reason = 'NotHeld'
+        return
+    }
+    Write-Log $Session 'the session script is told to thaw'
+    Set-Hold $Session 'session.thaw'
+    # One that cannot be told, as on a full disk, is ended at once: that thaws, too.
+    $seconds = if (Test-Flag $Session 'session.thaw') { $Session.Manifest.limitSeconds.after } else { 0 }
+    if ($own) { Read-End $Session 'after' $process $seconds $Record }
+    elseif ($process.WaitForExit($seconds * 1000)) { $Record.reason = 'Unheard' }
+    else {
+        Stop-Tree $Session 'session' $process
+        $Record.reason = 'TimedOut'
+    }
+}
+
+function Set-EndedEarly($Session, $ExitCode) {
+    $before = $Session.State.before
+    $before.succeeded = $false
+    $before.exitCode = $ExitCode
+    $before.reason = 'EndedEarly'
+    Write-Log $Session "the session script has ended before it was told to thaw, with exit code '$ExitCode'"
 }
 
 # ---- Shadow copies --------------------------------------------------------------------------------------------------
@@ -504,13 +583,18 @@ function Read-Storage {
 
 # ---- Processes that are watched and ended ---------------------------------------------------------------------------
 
+function Skip-Unwritten($Copies) {
+    # What cannot be written, as on a full disk, is dropped: a program must not stop at a full pipe.
+    foreach ($copy in $Copies) {
+        if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
+    }
+}
+
 function Wait-Program($Process, $Copies, [double]$Seconds) {
-    # $false if it still runs. What cannot be written, as on a full disk, is dropped.
+    # $false if it still runs.
     $elapsed = [Diagnostics.Stopwatch]::StartNew()
     while (-not $Process.WaitForExit(200)) {
-        foreach ($copy in $Copies) {
-            if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
-        }
+        Skip-Unwritten $Copies
         if ($elapsed.Elapsed.TotalSeconds -ge $Seconds) { return $false }
     }
     $true
@@ -557,6 +641,12 @@ function Write-Log($Session, [string]$Text) {
     $line = "$(Format-Time ([datetime]::UtcNow) "yyyy-MM-dd'T'HH:mm:ss.fff'Z'") $Verb[$PID] $Text`r`n"
     try { [IO.File]::AppendAllText((Join-Path $Session.Folder 'session.log'), $line, [Text.Encoding]::ASCII) }
     catch [IO.IOException], [UnauthorizedAccessException] { $Session.Unsaved = $true }
+}
+
+function Test-Holds($Session, [string]$Stage) {
+    # Whether a session script does this stage's work. The manifest of an earlier version names none.
+    $script = $Session.Manifest.scripts.PSObject.Properties['session']
+    ($Stage -cne 'complete') -and ($null -ne $script) -and [bool]$script.Value
 }
 
 function Test-Reached($Session, [string]$Phase) {
@@ -622,8 +712,9 @@ function Close-Clone($Session, [string]$Own) {
 }
 
 function Test-AfterOwed($Session) {
-    # Whether before has succeeded, and after has not begun.
-    ($null -ne $Session.State.before) -and $Session.State.before.succeeded -and ($null -eq $Session.State.after)
+    # Whether before has succeeded, and after has not begun. What a session script held, it does not hold here.
+    ($null -ne $Session.State.before) -and $Session.State.before.succeeded -and ($null -eq $Session.State.after) -and
+        -not (Test-Holds $Session 'after')
 }
 
 # ---- The session's state --------------------------------------------------------------------------------------------
@@ -822,7 +913,7 @@ function Read-Session {
     Assert-Trusted (Get-Root)
     $manifest = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
     @{ Run = $run; Folder = Join-Path $run $Attempt; Manifest = $manifest; State = $null; Unsaved = $false
-       Doubt = ''; DiskShadow = $null; CreateSeconds = 0; Copies = @() }
+       Doubt = ''; DiskShadow = $null; Holder = $null; CreateSeconds = 0; Copies = @() }
 }
 
 function Open-Session {
@@ -975,7 +1066,7 @@ function Get-SystemFile([string]$Name) {
     Join-Path (Join-Path $env:SystemRoot 'System32') $Name
 }
 
-function Start-Program([string]$Program, [string]$Arguments, [string]$Folder) {
+function Start-Program([string]$Program, [string]$Arguments, [string]$Folder, $Variables = @{}) {
     # Throws only if it has not started. Holds the process from its birth: 5.1's Start-Process looks it up by its number
     # later, and of one that was quicker it knows neither start nor exit code. Both of its streams must be copied.
     $start = New-Object Diagnostics.ProcessStartInfo $Program, $Arguments
@@ -983,6 +1074,7 @@ function Start-Program([string]$Program, [string]$Arguments, [string]$Folder) {
     $start.CreateNoWindow = $true
     $start.RedirectStandardOutput = $start.RedirectStandardError = $true
     $start.WorkingDirectory = $Folder
+    foreach ($name in $Variables.Keys) { $start.EnvironmentVariables[$name] = $Variables[$name] }
     [Diagnostics.Process]::Start($start)
 }
 

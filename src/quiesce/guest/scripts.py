@@ -8,9 +8,12 @@ from quiesce.errors import PolicyRefused
 from quiesce.vss.writer_files import KINDS, Kind, file_name
 
 Stage = Literal["before", "after", "complete"]
+# A session script is before and after in one.
+Script = Literal["before", "after", "complete", "session"]
 # The fields of a policy that the files of writers add to.
 FIELDS: dict[Kind, str] = {"exclude": "exclude_writers", "verify": "require_writers"}
 STAGES: tuple[Stage, ...] = ("before", "after", "complete")
+SCRIPTS: tuple[Script, ...] = (*STAGES, "session")
 
 
 def places(owner: str, instance_id: str) -> tuple[str, str]:
@@ -18,17 +21,24 @@ def places(owner: str, instance_id: str) -> tuple[str, str]:
     return f"scripts/{owner}/{instance_id}/", f"scripts/{owner}/"
 
 
-def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) -> dict[Stage, str | None]:
-    """Choose the object of each script; None where there is none, which counts as a script that failed.
+def choose(keys: Iterable[str], *, owner: str, instance_id: str, policy: str) -> dict[Script, str | None]:
+    """Choose the object of each script; None where there is none.
+
+    Without a session script that counts as a script that failed.
 
     The prefix may have any case, the policy's name must match exactly; ``.ps1`` and ``.ps`` may be left out. Something
     may stand before them, as in ``before_x.test.ps1``, which counts where its folder has no ``before_x``.
 
     Raises:
-        PolicyRefused: a folder has two objects that are the same script.
+        PolicyRefused: a folder has two objects that are the same script, or there is a session script beside one of the
+            two that it stands for.
     """
     known = list(keys)
-    return {stage: _first(known, stage, places(owner, instance_id), policy) for stage in STAGES}
+    found = {script: _first(known, script, places(owner, instance_id), policy) for script in SCRIPTS}
+    if found["session"] and (pair := [key for key in (found["before"], found["after"]) if key]):
+        problem = f"{found['session']} is before and after in one, and there is {' and '.join(pair)}, too"
+        raise PolicyRefused("scripts", problem, "leave the session script, or before and after")
+    return found
 
 
 def choose_writers_files(keys: Iterable[str], folders: Sequence[str], policy: str) -> dict[Kind, str]:
@@ -55,7 +65,7 @@ def choose_writers_files(keys: Iterable[str], folders: Sequence[str], policy: st
     return found
 
 
-def _first(keys: list[str], stage: Stage, folders: tuple[str, str], policy: str) -> str | None:
+def _first(keys: list[str], stage: Script, folders: tuple[str, str], policy: str) -> str | None:
     beginning = rf"(?i:{stage})_{re.escape(policy)}"
     plain = re.compile(rf"{beginning}(?:\.(?i:ps1?))?", re.ASCII)
     longer = re.compile(rf"{beginning}(?:\.[^./\n]+)+\.(?i:ps1?)", re.ASCII)

@@ -93,7 +93,8 @@ class Session(GuestModel):
     ``cloned`` is None but on a server that was launched from a recovery point, where the session was still open: there
     it has ended, without complete, and without after unless that was asked for.
     ``alive`` names what the server could not end, and what may therefore still run beside what came after it:
-    ``runner``, a stage, ``diskshadow``, ``the deletion``.
+    ``runner``, a stage, ``session``, ``diskshadow``, ``the deletion``.
+    ``holds``: a session script is before and after; it held the application only while it ran.
     """
 
     run: str
@@ -111,12 +112,17 @@ class Session(GuestModel):
     before: ScriptResult | None
     after: ScriptResult | None
     complete: ScriptResult | None
+    holds: bool = False
     shadow: Shadow | None
 
 
 def owes_after(session: Session) -> bool:
-    """Say whether before has succeeded, and after has not begun: on a clone it runs only where it is asked for."""
-    return session.before is not None and session.before.succeeded and session.after is None
+    """Say whether before has succeeded, and after has not begun: on a clone it runs only where it is asked for.
+
+    A session script holds nothing there: its process did not come along.
+    """
+    ended = session.before is not None and session.before.succeeded and session.after is None
+    return ended and not session.holds
 
 
 def without_listing(session: Session, known: Session | None) -> Session:

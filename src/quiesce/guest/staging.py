@@ -32,9 +32,10 @@ def staged_notes(staged: Staged, where: str) -> list[str]:
         where: the place of the scripts, in words.
     """
     missing = [] if staged.source == "off" else staged.missing()
+    ignored = {"before": staged.ignored.get("session"), **staged.ignored}
     unsure = [(stage, words) for stage, words in staged.unsure.items() if words]
     return [
-        *(f"there is no {stage} script {where}{_ignored(staged.ignored.get(stage))}" for stage in missing),
+        *(f"there is no {stage} script {where}{_ignored(ignored.get(stage))}" for stage in missing),
         *(f"it could not be told whether the {stage} script begins at all: {words}" for stage, words in unsure),
         *(
             f"the server has ended the session of {session}, which was open beyond its limit"

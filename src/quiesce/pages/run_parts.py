@@ -56,16 +56,17 @@ def script_rows(record: Record) -> list[ScriptRow]:
     if session is None:
         return []
     results = (session.before, session.after, session.complete)
-    return [_script(stage, result) for stage, result in zip(STAGES, results, strict=True)]
+    return [_script(stage, result, holds=session.holds) for stage, result in zip(STAGES, results, strict=True)]
 
 
-def _script(stage: str, result: ScriptResult | None) -> ScriptRow:
+def _script(stage: str, result: ScriptResult | None, *, holds: bool) -> ScriptRow:
+    problem = sentence(script_problem(stage, result, holds=holds))
     if result is None:
-        return ScriptRow(stage, Mark("ask", "warn", "not known"), sentence(script_problem(stage, None)), "", "")
+        return ScriptRow(stage, Mark("ask", "warn", "not known"), problem, "", "")
     took = seconds(max(0, result.ended_ms - result.started_ms) / 1000)
     if result.succeeded:
         return ScriptRow(stage, mark_of("Successful"), "Ended well.", result.argument, took)
-    return ScriptRow(stage, mark_of("Failed"), sentence(script_problem(stage, result)), result.argument, took)
+    return ScriptRow(stage, mark_of("Failed"), problem, result.argument, took)
 
 
 def vss_words(record: Record) -> str:

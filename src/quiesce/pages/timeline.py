@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from quiesce.guest.sessions import Session, Shadow
+from quiesce.guest.sessions import Session
 from quiesce.pages.words import seconds
 from quiesce.points.record import FreezeWindow
 
@@ -64,7 +64,7 @@ def timeline(session: Session | None, window: FreezeWindow | None) -> Timeline |
     )
     zero = session.before.ended_ms
     scripts = [(each.started_ms - zero, each.ended_ms - zero) for each in (session.before, session.after)]
-    bars = [*_of_server(scripts, session.shadow, zero, scale), *_divided(parts, scale)]
+    bars = [*_of_server(scripts, session, zero, scale), *_divided(parts, scale)]
     return Timeline(
         total=held,
         begins=scale.x(0),
@@ -105,13 +105,13 @@ class _Scale:
             at += step
 
 
-def _of_server(
-    scripts: Sequence[tuple[float, float]], shadow: Shadow | None, zero: int, scale: _Scale
-) -> Iterator[Bar]:
+def _of_server(scripts: Sequence[tuple[float, float]], session: Session, zero: int, scale: _Scale) -> Iterator[Bar]:
     """Return what ran on the server; ``zero`` is the end of the before script by its clock."""
     (began, _), (_, ended) = scripts
-    yield scale.bar((0, "script", "", "before script"), began, 0)
-    yield scale.bar((0, "script", "", "after script"), scale.total_ms, ended)
+    names = ("session script freezes", "session script thaws") if session.holds else ("before script", "after script")
+    yield scale.bar((0, "script", "", names[0]), began, 0)
+    yield scale.bar((0, "script", "", names[1]), scale.total_ms, ended)
+    shadow = session.shadow
     if shadow and shadow.created_ms:
         begins, ends = shadow.started_ms - zero, shadow.created_ms - zero
         yield scale.bar((1, "vss", "", "VSS makes the shadow copies"), begins, ends)

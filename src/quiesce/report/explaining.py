@@ -110,7 +110,12 @@ def _scripts(session: Session, record: Record) -> Iterator[Why]:
             else ("run the script on the server by hand, and mend what it names")
         )
         page = f"{RUNBOOK}#an-application-may-still-be-held" if held else SCRIPTS
-        yield Why(what=script_problem(stage, script), source=f"the script's output in {place}", do=do, page=page)
+        yield Why(
+            what=script_problem(stage, script, holds=session.holds),
+            source=f"the script's output in {place}",
+            do=do,
+            page=page,
+        )
 
 
 def _shadow(record: Record) -> Iterator[Why]:

@@ -247,3 +247,36 @@ def test_a_script_that_did_not_succeed_is_a_problem_whatever_its_reason(reason: 
 
 def test_a_script_that_succeeded_is_none() -> None:
     assert script_problem("after", a_script("1")) == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "words"),
+    [
+        ("before", {"reason": "EndedEarly", "exit_code": 0}, "ended before it was told to thaw"),
+        ("before", {"reason": "TimedOut"}, "it had not made the file of QUIESCE_FROZEN within before_limit_s"),
+        ("before", {"reason": "Interrupted"}, "was interrupted"),
+        ("before", {"reason": "Missing"}, "is missing"),
+        ("after", {"reason": "TimedOut"}, "it had not ended within after_limit_s of the thaw"),
+        ("after", {"reason": "Unheard"}, "nobody heard its exit code"),
+        ("after", {"exit_code": 3}, "ended with exit code 3"),
+    ],
+)
+def test_a_session_scripts_failure_is_told_as_its_own_and_not_as_one_of_the_pair(
+    stage: str, changes: dict[str, object], words: str
+) -> None:
+    session = a_session("thawed", holds=True, **{stage: a_script(succeeded=False, **changes)})
+    [problem] = session_problems(session)
+    assert problem.startswith("the session script ")
+    assert words in problem
+    pair = session_problems(session.model_copy(update={"holds": False}))
+    assert pair[0].startswith(f"the {stage} script ")
+
+
+def test_it_is_said_of_a_session_script_if_nobody_knows_whether_it_has_thawed() -> None:
+    assert script_problem("after", None, holds=True) == "it is not known whether the session script has thawed"
+    assert script_problem("complete", None, holds=True) == "it is not known whether the complete script ran"
+
+
+def test_a_session_script_that_holds_lets_the_run_go_on() -> None:
+    decision = decide(a_plan(settings=some_settings(**SCRIPTS)), a_session(holds=True), None, 1)
+    assert (decision.go_on, decision.reason) == (True, "the session script holds the application")

@@ -3,7 +3,7 @@
 import pytest
 
 from quiesce.errors import PolicyRefused
-from quiesce.guest.scripts import STAGES, choose, choose_writers_files, places
+from quiesce.guest.scripts import SCRIPTS, choose, choose_writers_files, places
 from quiesce.vss.writer_files import Kind
 from tests.support.factories.run import INSTANCE
 
@@ -14,7 +14,7 @@ def chosen(*keys: str, policy: str = "files", owner: str = "admin") -> dict[str,
     return dict(choose(keys, owner=owner, instance_id=INSTANCE, policy=policy))
 
 
-NONE: dict[str, str | None] = dict.fromkeys(STAGES)
+NONE: dict[str, str | None] = dict.fromkeys(SCRIPTS)
 
 
 def test_the_servers_own_folder_comes_before_the_owners() -> None:
@@ -25,7 +25,7 @@ def test_the_servers_own_folder_comes_before_the_owners() -> None:
 def test_each_script_is_taken_from_the_first_folder_that_has_it() -> None:
     own, shared = f"scripts/admin/{INSTANCE}/before_files.ps1", "scripts/admin/before_files.ps1"
     after = "scripts/admin/after_files.ps1"
-    assert chosen(shared, after, own) == {"before": own, "after": after, "complete": None}
+    assert chosen(shared, after, own) == NONE | {"before": own, "after": after}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_policys_name_is_no_pattern() -> None:
     assert chosen("scripts/admin/before_fXles.ps1", policy="f.les") == NONE
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", SCRIPTS)
 def test_two_objects_that_are_the_same_script_are_refused_by_their_keys(stage: str) -> None:
     first, second = f"scripts/admin/{stage}_files.ps1", f"scripts/admin/{stage.upper()}_files"
     with pytest.raises(PolicyRefused) as refused:
@@ -130,3 +130,19 @@ def test_two_files_of_one_kind_in_a_folder_are_refused() -> None:
     names = ("vss_exclude_writers_SQL-nightly.txt", "VSS_EXCLUDE_WRITERS_SQL-nightly.txt")
     with pytest.raises(PolicyRefused, match="are both the list of writers to exclude"):
         writers_files(*(f"scripts/admin/{name}" for name in names))
+
+
+def test_a_session_script_is_found_as_the_others_are() -> None:
+    own, shared = f"scripts/admin/{INSTANCE}/Session_files.prod.ps1", "scripts/admin/session_files.ps1"
+    complete = "scripts/admin/complete_files.ps1"
+    assert chosen(own, shared, complete) == NONE | {"session": own, "complete": complete}
+    assert chosen("scripts/admin/session_other.ps1") == NONE
+
+
+@pytest.mark.parametrize("folder", [f"scripts/admin/{INSTANCE}/", "scripts/admin/"])
+@pytest.mark.parametrize("stage", ["before", "after"])
+def test_a_session_script_beside_one_that_it_stands_for_is_refused_in_whatever_folder(stage: str, folder: str) -> None:
+    with pytest.raises(
+        PolicyRefused, match=rf"session_files\.ps1 is before and after in one, .*{stage}_files\.ps1, too"
+    ):
+        chosen("scripts/admin/session_files.ps1", f"{folder}{stage}_files.ps1")

@@ -17,3 +17,17 @@ def test_an_old_run_that_stays_is_named_with_windows_reason() -> None:
     kept = [KeptRun(run="run-1", why="another process uses it")]
     [note] = staged_notes(STAGED.model_copy(update={"kept": kept}), "on the server")
     assert note == "the server could not remove the old run run-1, and will try again: another process uses it"
+
+
+def test_beside_a_session_script_complete_alone_is_missed() -> None:
+    scripts = {"before": "", "after": "", "complete": "", "session": "session_x.ps1"}
+    staged = STAGED.model_copy(update={"source": "server", "scripts": scripts})
+    assert staged_notes(staged, "on the server") == ["there is no complete script on the server"]
+
+
+def test_a_session_script_that_cannot_be_started_is_named_where_before_is_missed() -> None:
+    scripts = {"before": "", "after": "after_x.cmd", "complete": "complete_x.cmd", "session": ""}
+    ignored = {"session": "session_x.py"}
+    staged = STAGED.model_copy(update={"source": "server", "scripts": scripts, "ignored": ignored})
+    [note] = staged_notes(staged, "on the server")
+    assert note.startswith("there is no before script on the server: session_x.py is none, because")

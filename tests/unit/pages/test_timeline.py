@@ -75,3 +75,8 @@ def test_there_is_none_where_nothing_is_known_to_have_been_held() -> None:
     assert timeline(run.session, None) is None
     assert timeline(run.session, window) is None
     assert timeline(a_session("frozen"), run.freeze_window) is None
+
+
+def test_a_session_script_is_called_by_its_name() -> None:
+    labels = [bar.label for bar in a_line(holds=True).bars]
+    assert labels[:2] == ["session script freezes", "session script thaws"]

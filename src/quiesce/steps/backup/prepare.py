@@ -20,7 +20,7 @@ from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
 from quiesce.guest.cluster import node_of, not_known
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.package import pack
-from quiesce.guest.scripts import Stage, choose, places
+from quiesce.guest.scripts import Script, choose, places
 from quiesce.guest.staging import overdue_notes, staged_notes, strange_notes
 from quiesce.steps.backup.writers_files import with_servers_files
 from quiesce.vss import script
@@ -125,7 +125,7 @@ def _staged(guest: Guest, bucket: Bucket, plan: Plan, keys: Sequence[str] | None
     return plan.model_copy(update={"notes": notes, "overdue": list(overdue), "nonce": answer.nonce or ""})
 
 
-def _scripts(bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> dict[Stage, bytes]:
+def _scripts(bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> dict[Script, bytes]:
     """Return the content of each script that the bucket has."""
     if keys is None:
         keys = bucket.list_scripts(places(plan.owner, plan.instance_id))
