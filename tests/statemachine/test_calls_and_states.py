@@ -1,0 +1,55 @@
+"""How many calls and states a usual run takes: counted below boto3, over the real state machine."""
+
+import os
+
+import pytest
+
+from bench.calls import Count, record, recorded
+from sandbox.aws.snapshots import RULES
+from tests.statemachine.counting import count
+from tests.support.factories.policy import a_policy
+
+# ``make bench`` reckons with what this test has counted and written.
+RECORD = "QUIESCE_RECORD" in os.environ
+SCRIPTS = {"scripts": {"from": "bucket"}}
+KINDS = {
+    "crash-consistent": ({}, {}),
+    "scripts": ({}, SCRIPTS),
+    "VSS": ({"vss": {}}, {}),
+    "scripts and VSS": ({"vss": {}}, SCRIPTS),
+}
+# The goals are 9 calls and 10 states crash-consistent, 24 and 13 application-consistent.
+MOST = {"crash-consistent": (25, 14), "scripts": (55, 16), "VSS": (57, 16), "scripts and VSS": (63, 16)}
+
+
+@pytest.fixture
+def counted(machine, cloud, clock, monkeypatch):
+    """Count a usual run: not the server's first, with three volumes, and with snapshots that take a minute."""
+    monkeypatch.setattr(RULES, "duration_s", 60.0)
+    cloud.put_scripts("orders")
+    shop = cloud.add_server("SHOP", application=True)
+
+    def counted(kind: str) -> Count:
+        of_policy, defaults = KINDS[kind]
+        policy = a_policy(shop.instance_id, name="orders", **of_policy, defaults=defaults)
+        request = {"policy": cloud.put_policy(policy), "instance_id": shop.instance_id}
+        for _ in range(2):
+            clock.now_s += 3600
+            machine.visits.clear()
+            run = machine.start(request)
+            assert run.status == "SUCCEEDED", (run.error, run.cause)
+        level = "crash" if kind == "crash-consistent" else "application"
+        assert (run.output["status"], run.output["consistency"]["level"]) == ("Successful", level), run.output["reason"]
+        return count(run, machine.visits)
+
+    return counted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_usual_run_takes_as_many_calls_and_states_as_was_recorded_and_no_more_than_it_may(kind, counted):
+    found = counted(kind)
+    if RECORD:
+        known = recorded() | {kind: found}
+        record({name: known[name] for name in KINDS if name in known})
+    assert recorded()[kind] == found, "run it again with QUIESCE_RECORD=1, then make bench"
+    assert (found.total, len(found.states)) == MOST[kind]
