@@ -186,7 +186,7 @@ def awss_document_fails(machine, cloud, inputs):
 
 
 def snapshot_dies(machine, cloud, inputs):
-    machine.wire.on("ec2:CreateSnapshots", dies_after, nth=2)
+    machine.wire.on("ec2:CreateSnapshots", dies_after)
     return machine.start(inputs.plain)
 
 
@@ -305,11 +305,11 @@ def order_of_step(machine, cloud, inputs, state, error, times):
             if times <= max_attempts(state, error):
                 machine.clock.at_next_wait(*[lambda: None] * (times - 1), lambda: cloud.free(instance_id))
         case "SnapshotLimitReached":
-            machine.wire.on("ec2:CreateSnapshots", refused("PendingSnapshotLimitExceeded"), nth=2, times=times)
+            machine.wire.on("ec2:CreateSnapshots", refused("PendingSnapshotLimitExceeded"), times=times)
         case "SnapshotTooSoon":
             too_soon = refused("SnapshotCreationPerVolumeRateExceeded")
-            call, nth = ("ec2:CreateImage", 1) if state == "MakeImage" else ("ec2:CreateSnapshots", 2)
-            machine.wire.on(call, too_soon, nth=nth, times=times)
+            call = "ec2:CreateImage" if state == "MakeImage" else "ec2:CreateSnapshots"
+            machine.wire.on(call, too_soon, times=times)
         case "AwsThrottled" | "AwsUnavailable" | "AgentUnreachable":
             faults = {"AwsThrottled": refused("ThrottlingException"), "AwsUnavailable": unreachable}
             fault = faults.get(error) or refused("InvalidInstanceId")

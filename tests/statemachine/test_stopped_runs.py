@@ -229,17 +229,15 @@ def test_a_server_that_sweep_cannot_reach_thaws_by_itself_and_the_record_says_so
 @pytest.mark.parametrize(
     ("state", "call", "nth"),
     [
-        ("Plan", "dynamodb:PutItem", 2),
+        ("Plan", "dynamodb:TransactWriteItems", 1),
         ("Plan", "ssm:SendCommand", 1),
         ("Plan", "ssm:SendCommand", 2),
-        ("Plan", "dynamodb:UpdateItem", 1),
-        ("Freeze", "dynamodb:UpdateItem", 2),
-        ("Freeze", "dynamodb:UpdateItem", 3),
+        ("Freeze", "dynamodb:TransactWriteItems", 2),
         ("Freeze", "ssm:SendCommand", 3),
-        ("Snapshot", "dynamodb:UpdateItem", 4),
+        ("Snapshot", "dynamodb:UpdateItem", 1),
         ("Thaw", "ssm:SendCommand", 4),
         ("Complete", "ssm:SendCommand", 5),
-        ("Report", "dynamodb:PutItem", 3),
+        ("Report", "dynamodb:TransactWriteItems", 3),
     ],
     ids=str,
 )
