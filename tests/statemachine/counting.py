@@ -7,7 +7,8 @@ from bench.calls import Count
 from tests.support.machine import Run, Visit
 
 LOOK = "ssm:GetCommandInvocation"
-# Reads of what the snapshots hold: as many as Windows' structures need.
+# Reads of what the snapshots hold: as many as Windows' structures need. Verify's look at the snapshots belongs to them:
+# EBS says nothing of what it answers for one that has gone or was archived.
 EVIDENCE = frozenset({"ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock"})
 # The states of a round that ends in another look; the last look is in none.
 ROUND = ("AwaitSnapshots", "Awaited?", "WaitForSnapshots")
@@ -23,7 +24,7 @@ def count(run: Run, visits: list[Visit]) -> Count:
             # A look that another one follows found no answer, and so did all looks at the snapshots but the last.
             if visit is not last[visit.state] or (call == following == LOOK):
                 polls[call] += 1
-            elif call in EVIDENCE:
+            elif call in EVIDENCE or visit.state == "Verify":
                 evidence[call] += 1
             else:
                 calls.setdefault(visit.state, Counter())[call] += 1

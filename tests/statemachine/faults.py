@@ -30,7 +30,7 @@ CONNECT_S, HASTY_READ_S, READ_S = 3.0, 5.0, 20.0
 COMMON = {
     "s3:GetObject": 1,
     "dynamodb:TransactWriteItems": 2,
-    "dynamodb:UpdateItem": 4,
+    "dynamodb:UpdateItem": 3,
     "ec2:DescribeInstances": 2,
     "ec2:DescribeVolumes": 1,
     "ec2:DescribeSnapshots": 2,
@@ -49,22 +49,23 @@ ASKED = COMMON | {
     "dynamodb:TransactWriteItems": 3,
     "dynamodb:GetItem": 1,
 }
-SCRIPTED = {"s3:ListObjectsV2": 2, "s3:GetObject": 5}
+SCRIPTED = {"s3:ListObjectsV2": 1, "s3:GetObject": 5}
 SHADOWED = {"dynamodb:GetItem": 2, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
 CALLS = {
     "plain": PLAIN,
     "scripts": ASKED | SCRIPTED | {"s3:PutObject": 8},
-    "vss": ASKED | SHADOWED | {"ebs:GetSnapshotBlock": 21, "s3:PutObject": 10, "s3:ListObjectsV2": 2},
+    "vss": ASKED | SHADOWED | {"ebs:GetSnapshotBlock": 21, "s3:PutObject": 10, "s3:ListObjectsV2": 1},
     "both": ASKED | SCRIPTED | SHADOWED | {"ebs:GetSnapshotBlock": 20, "s3:PutObject": 13},
 }
 CALLS["strict"] = CALLS["both"]
 POLICIES = tuple(CALLS)
+SHADOWING = ("vss", "both", "strict")
 LOOK, LOOKS = "ssm:GetCommandInvocation", (1, 3, 5, 7, 9, 11)
-FUNCTIONS = ("plan", "snapshot", "thaw", "await_snapshots", "verify", "complete", "make_image", "report")
+FUNCTIONS = ("plan", "snapshot", "thaw", "await_snapshots", "make_image", "report")
 VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect")
 STATES = (
-    *("Plan", "Freezes?", "Snapshot", "Thaw", "AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify", "Reverts?"),
-    *("Complete", "MakeImage", "Report", "Failed?"),
+    *("Plan", "Freezes?", "Snapshot", "Thaw", "AwaitSnapshots", "Awaited?", "WaitForSnapshots", "MakeImage", "Report"),
+    "Failed?",
 )
 STAGES = ("before", "after", "complete")
 DENIALS = {"ec2": "UnauthorizedOperation", "s3": "AccessDenied", "sns": "AuthorizationError"}
@@ -169,15 +170,21 @@ def with_scripts(places: tuple[str, ...]) -> Places:
 
 
 def with_vss(places: tuple[str, ...]) -> Places:
-    return lambda policy: list(places) if policy in ("vss", "both", "strict") else []
+    return lambda policy: list(places) if policy in SHADOWING else []
 
 
 def functions(policy: str) -> list[str]:
-    return [*FUNCTIONS, *(["freeze"] if policy != "plain" else [])]
+    asked, verified = policy != "plain", policy in SHADOWING
+    return [*FUNCTIONS, *(("freeze", "complete") if asked else ()), *(("verify",) if verified else ())]
 
 
 def states(policy: str) -> list[str]:
-    return [*STATES, *(["Freeze", "Frozen?"] if policy != "plain" else [])]
+    asked, verified = policy != "plain", policy in SHADOWING
+    return [
+        *STATES,
+        *(("Freeze", "Frozen?", "Complete") if asked else ()),
+        *(("Verify", "Reverts?") if verified else ()),
+    ]
 
 
 def read_s(call: str) -> float:

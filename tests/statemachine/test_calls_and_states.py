@@ -19,7 +19,7 @@ KINDS = {
     "scripts and VSS": ({"vss": {}}, SCRIPTS),
 }
 # The goals are 9 calls and 10 states crash-consistent, 24 and 13 application-consistent.
-MOST = {"crash-consistent": (15, 14), "scripts": (46, 16), "VSS": (47, 16), "scripts and VSS": (53, 16)}
+MOST = {"crash-consistent": (14, 11), "scripts": (44, 14), "VSS": (44, 16), "scripts and VSS": (50, 16)}
 
 
 @pytest.fixture

@@ -111,6 +111,10 @@ def asking(machine, cloud, inputs):
     return machine.start(inputs.asking)
 
 
+def with_vss(machine, cloud, inputs):
+    return machine.start(inputs.with_vss)
+
+
 def refused_by_plan(machine, cloud, inputs):
     return machine.start({**inputs.plain, "policy": "no-such-policy"})
 
@@ -251,14 +255,16 @@ SCENARIOS = {
     ("Thaw", "catch 0", "AwaitSnapshots"): misfits("thaw"),
     ("AwaitSnapshots", "next", "Awaited?"): plain,
     ("AwaitSnapshots", "catch 0", "Complete"): looking_is_denied,
-    ("Awaited?", "choice 0", "Verify"): plain,
-    ("Verify", "next", "Reverts?"): plain,
+    ("Awaited?", "choice 0", "WaitForSnapshots"): plain,
+    ("Awaited?", "choice 1", "MakeImage"): plain,
+    ("Awaited?", "choice 2", "Complete"): asking,
+    ("Awaited?", "default", "Verify"): with_vss,
+    ("Verify", "next", "Reverts?"): with_vss,
     ("Reverts?", "choice 0", "Revert"): built_at_backup,
-    ("Reverts?", "default", "Complete"): plain,
+    ("Reverts?", "default", "Complete"): with_vss,
     ("Revert", "next", "Complete"): built_at_backup,
     ("Revert", "catch 0", "Complete"): building_is_denied,
     ("Verify", "catch 0", "Complete"): looking_into_is_denied,
-    ("Awaited?", "default", "WaitForSnapshots"): plain,
     ("WaitForSnapshots", "next", "AwaitSnapshots"): plain,
     ("Complete", "next", "MakeImage"): asking,
     ("MakeImage", "next", "Report"): plain,

@@ -24,11 +24,10 @@ AWAIT = [
     ("ec2:DescribeSnapshots", 1),
     ("dynamodb:UpdateItem", 2),
     ("ec2:DescribeSnapshots", 2),
-    ("dynamodb:UpdateItem", 3),
 ]
 MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
 REPORT = [
-    ("dynamodb:UpdateItem", 4),
+    ("dynamodb:UpdateItem", 3),
     ("ec2:CreateTags", 1),
     ("s3:PutObject", 1),
     ("dynamodb:TransactWriteItems", 2),

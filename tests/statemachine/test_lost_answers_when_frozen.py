@@ -25,7 +25,6 @@ PLAN = [
     (SEND, 1),  # inventory
     (LOOK, 1),
     ("s3:ListObjectsV2", 1),
-    ("s3:ListObjectsV2", 2),
     *(("s3:GetObject", number) for number in range(2, 5)),  # the scripts
     ("s3:PutObject", 1),  # the package
     (SEND, 2),  # stage
@@ -38,7 +37,6 @@ AWAIT = [
     ("ec2:DescribeSnapshots", 1),
     ("dynamodb:UpdateItem", 2),
     ("ec2:DescribeSnapshots", 2),
-    ("dynamodb:UpdateItem", 3),
 ]
 COMPLETE = [(SEND, 5), (LOOK, 9)]
 MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
@@ -46,7 +44,7 @@ COLLECT = [(SEND, 6), (LOOK, 11)]
 REPORT = [
     ("s3:GetObject", 5),
     *(("s3:PutObject", number) for number in range(2, 8)),
-    ("dynamodb:UpdateItem", 4),
+    ("dynamodb:UpdateItem", 3),
     *(("ec2:CreateTags", number) for number in range(1, 4)),
     ("s3:PutObject", 8),
     ("dynamodb:TransactWriteItems", 3),

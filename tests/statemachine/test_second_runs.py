@@ -3,6 +3,7 @@
 import pytest
 
 from quiesce.aws.runs import LEASE_S
+from sandbox.aws.snapshots import RULES
 from tests.statemachine.transitions import visits
 from tests.statemachine.truth import assert_failed, assert_successful, record_of
 from tests.support.factories.policy import a_policy
@@ -137,7 +138,8 @@ def test_a_snapshot_whose_server_another_run_took_sends_nothing(machine, cloud, 
     assert cloud.lease(server.instance_id)["run_id"] == "another-run"
 
 
-def test_a_lease_lost_while_waiting_is_noted(machine, cloud, clock, server, request_for):
+def test_a_lease_lost_while_waiting_is_noted(machine, cloud, clock, server, request_for, monkeypatch):
+    monkeypatch.setattr(RULES, "duration_s", 600.0)
     clock.at_next_wait(lambda: cloud.hold(server.instance_id, "another-run", clock.now_s + LEASE_S))
     run = machine.start(request_for)
     assert run.output["status"] == "Successful"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # How long a run holds its server without renewal: the longest steps with their retries (a test adds them up).
 LEASE_S = 1200
 # The same from Freeze on: Thaw and Complete have the longest retries.
-ASKING_LEASE_S = 11700
+ASKING_LEASE_S = 11760
 # What a call writes on the lease before it sends what must not be sent twice: CreateSnapshots, and AWS's document.
 SNAPSHOT, DOCUMENT = "snapshot_token", "document_token"
 # How the id begins under which the doctor holds a server while it changes something there.

@@ -135,6 +135,7 @@ class ByAws(Crossing):
 class Awaited(Crossing):
     """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look.
 
+    ``held_until`` is when the lease expires, as far as AwaitSnapshots has renewed it.
     ``others`` are ids of snapshots that AWS's document has made besides, with the same tags.
     ``late`` says that the last look was Report's or sweep's, after AwaitSnapshots had failed or was not reached.
     """
@@ -145,6 +146,7 @@ class Awaited(Crossing):
     adopted: bool
     looking_since: datetime
     lease_held: bool
+    held_until: datetime | None = None
     timed_out: bool = False
     others: list[str] = []
     late: bool = False
