@@ -21,6 +21,7 @@ class Count:
 
     ``calls`` are by state, without ``polls``, which found nothing yet, and ``evidence``. ``states`` are those that the
     execution entered, in order, without those of the ``rounds`` that ended in another look at the snapshots.
+    ``retries`` are calls of functions that said that AWS was not ready, ``nested`` the states of started executions.
     """
 
     states: list[str]
@@ -28,6 +29,8 @@ class Count:
     polls: dict[str, int] = field(default_factory=dict)
     evidence: dict[str, int] = field(default_factory=dict)
     rounds: int = 0
+    retries: int = 0
+    nested: int = 0
 
     @property
     def total(self) -> int:
@@ -48,7 +51,7 @@ def record(counts: Mapping[str, Count]) -> None:
 
 
 def table(counts: Mapping[str, Count]) -> str:
-    """Return the calls as a table of Markdown: a row for each state, a column for each kind of run."""
+    """Return the calls of backups as a table of Markdown: a row for each state, a column for each kind of run."""
     longest = max(counts.values(), key=lambda each: len(each.states))
     states = [state for state in longest.states if any(state in each.calls for each in counts.values())]
     rows: list[tuple[str, list[Any]]] = [
@@ -66,4 +69,4 @@ def table(counts: Mapping[str, Count]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(recorded()))
+    print(table({kind: each for kind, each in recorded().items() if "AwaitSnapshots" in each.states}))

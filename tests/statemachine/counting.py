@@ -14,15 +14,16 @@ EVIDENCE = frozenset({"ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock"})
 ROUND = ("AwaitSnapshots", "Awaited?", "WaitForSnapshots")
 
 
-def count(run: Run, visits: list[Visit]) -> Count:
-    """Count a run of the backup machine in which nothing went wrong."""
+def count(run: Run, visits: list[Visit], nested: int = 0) -> Count:
+    """Count a run in which nothing went wrong, and that started executions with so many states."""
     calls: dict[str, Counter[str]] = {}
     polls, evidence = Counter[str](), Counter[str]()
     last = {visit.state: visit for visit in visits}
     for visit in visits:
         for call, following in pairwise([*visit.sent, ""]):
             # A look that another one follows found no answer, and so did all looks at the snapshots but the last.
-            if visit is not last[visit.state] or (call == following == LOOK):
+            early = visit.state in ROUND and visit is not last[visit.state]
+            if early or not visit.answered or call == following == LOOK:
                 polls[call] += 1
             elif call in EVIDENCE or visit.state == "Verify":
                 evidence[call] += 1
@@ -35,6 +36,8 @@ def count(run: Run, visits: list[Visit]) -> Count:
         polls=dict(sorted(polls.items())),
         evidence=dict(sorted(evidence.items())),
         rounds=rounds,
+        retries=sum(not visit.answered for visit in visits),
+        nested=nested,
     )
 
 
