@@ -112,6 +112,40 @@ def test_the_first_good_run_after_a_bad_one_is_told_and_the_next_is_not(
     assert [subject.split(":")[0] for subject, _ in cloud.mails()] == ["Failed", "Successful again"]
 
 
+# A good run that nobody has to be told of.
+QUIET = [
+    ("dynamodb:UpdateItem", 1),
+    ("ec2:CreateTags", 1),
+    ("ec2:CreateTags", 2),
+    ("ec2:CreateTags", 3),
+    ("s3:PutObject", 1),
+    ("dynamodb:TransactWriteItems", 1),
+]
+
+
+def test_a_run_that_nobody_has_to_be_told_of_ends_by_one_write(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, good: dict[str, Any]
+) -> None:
+    ended(cloud, server, call("report", good))
+    assert [(sent, wire.sent[: n + 1].count(sent)) for n, sent in enumerate(wire.sent)] == QUIET
+    assert [key for key in cloud.items() if key[0].startswith("points#")]
+
+
+@pytest.mark.parametrize("fault", [dies_before, dies_after, answer_lost])
+@pytest.mark.parametrize(("call_name", "nth"), QUIET)
+def test_the_end_of_a_good_run_is_whole_however_its_first_try_ended(
+    call: Call, cloud: Cloud, wire: Wire, server: Server, good: dict[str, Any], call_name: str, nth: int, fault: Any
+) -> None:
+    wire.on(call_name, fault, nth=nth)
+    try:
+        record = call("report", good)
+    except FunctionDied:
+        record = call("report", good)
+    ended(cloud, server, record)
+    assert record["status"] == "Successful"
+    assert cloud.mails() == []
+
+
 @pytest.mark.parametrize("death", [dies_before, dies_after])
 @pytest.mark.parametrize(("call_name", "nth"), CALLS)
 def test_a_crash_around_any_call_is_made_good_by_the_next_try(
