@@ -165,6 +165,7 @@ class Sandbox:
             nested_executions,
             recycle_bin,
             resource_rules,
+            roles,
             scheduler,
             snapshot_copies,
             snapshot_tiers,
@@ -202,10 +203,15 @@ class Sandbox:
         servers, clock = self.servers, snapshots.RULES.now_s
         self.run_command = RunCommand(servers.managed, servers.state_of, clock, lock=servers.lock)
         self.direct_apis = servers.direct_apis(clock)
-        handlers["ebs"], handlers["kms"] = ebs.handler(self.direct_apis), kms.followed(handlers["kms"])
+        handlers |= {
+            "ebs": ebs.handler(self.direct_apis),
+            "kms": kms.followed(handlers["kms"]),
+            "iam": roles.handler(handlers["iam"]),
+            "s3": iam.hide_missing_objects(handlers["s3"]),
+            "ssm": ssm.handler(self.run_command),
+        }
         # Otherwise MiniStack spends seconds on all of botocore's models at the first request for an unknown service.
         router._KNOWN_AWS_SERVICE_NAMES = frozenset({"ebs"})
-        handlers["s3"], handlers["ssm"] = iam.hide_missing_objects(handlers["s3"]), ssm.handler(self.run_command)
         ssm.install_documents(self.run_command)
         self.scheduler = scheduler.install(handlers, clock, self.client)
         for service in ("ec2", "s3", "dynamodb", "sns", "ssm", "scheduler"):

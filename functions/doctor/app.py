@@ -4,13 +4,15 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from quiesce.aws.clients import ONCE, REPEATABLE, client
+from quiesce.aws.clients import HASTY, ONCE, REPEATABLE, client
 from quiesce.clock import Clock
 from quiesce.settings import DoctorSettings
 from quiesce.steps.doctor.machine import DoctorStep
 
 step = DoctorStep(
     ec2=client("ec2", REPEATABLE),
+    # Many networks have no way to IAM: what it does not answer at once is not known.
+    iam=client("iam", HASTY),
     ssm=client("ssm", ONCE),
     s3=client("s3", REPEATABLE),
     sns=client("sns", REPEATABLE),

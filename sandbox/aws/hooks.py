@@ -8,14 +8,16 @@ from importlib import import_module
 HOOKS = {
     "ministack.app": "app SERVICE_HANDLERS",
     "ministack.core.iam_actions": ("access_denied_response extract_iam_action identity_denial_message"),
-    "ministack.core.iam_evaluator": "_gather_role_policies evaluate enforce AuthError EvalResult",
+    "ministack.core.iam_evaluator": (
+        "_gather_role_policies evaluate enforce parse_policy_document AuthError EvalContext EvalResult"
+    ),
     "ministack.core.lambda_runtime": (
         "ProvidedWorker _worker_class_for execution_credentials invalidate_worker reset subprocess"
     ),
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "_KNOWN_AWS_SERVICE_NAMES extract_access_key_id",
     "ministack.services.cloudformation.provisioners": "_RESOURCE_HANDLERS _physical_name _sfn_definition",
-    "ministack.services.iam": "_instance_profiles _roles",
+    "ministack.services.iam": "_error _instance_profiles _roles _xml",
     "ministack.services.kms": "_keys",
     "ministack.services.lambda_svc": (
         "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"
@@ -35,6 +37,7 @@ HOOKS = {
     "moto.ec2.responses.amis": "AmisResponse",
     "moto.ec2.responses.elastic_block_store": "ElasticBlockStore",
     "moto.ec2.responses.instances": "InstanceResponse",
+    "moto.iam.responses": "IamResponse",
 }
 
 

@@ -63,12 +63,13 @@ RESOURCE_BY_EBS = frozenset(
 RESOURCE_BY_SCHEDULER = frozenset(
     f"scheduler:{action}Schedule{'s' * (action == 'List')}" for action in ("Create", "Update", "Get", "Delete", "List")
 )
+RESOURCE_BY_SIMULATOR = frozenset({"iam:GetInstanceProfile", "iam:SimulatePrincipalPolicy"})
 Permission = ec2_permissions.Permission
 
 
 def is_known(action: str) -> bool:
     """Whether the sandbox has a rule for the resources of an action."""
-    by_service = RESOURCE_BY_EBS | RESOURCE_BY_SSM | RESOURCE_BY_SCHEDULER
+    by_service = RESOURCE_BY_EBS | RESOURCE_BY_SSM | RESOURCE_BY_SCHEDULER | RESOURCE_BY_SIMULATOR
     known = action in RESOURCE_BY_MINISTACK | by_service | keys.ACTIONS | {"iam:PassRole"}
     return known or action.removeprefix("ec2:") in ec2_permissions.RULES
 
@@ -174,16 +175,15 @@ _statements: ContextVar[list[tuple[str, tuple[str, ...]]] | None] = ContextVar("
 
 
 def install(log: DecisionLog) -> None:
-    """Make MiniStack leave EBS, EC2, SSM and Scheduler to `refuse`, deny unknown actions, and keep every decision."""
+    """Make MiniStack leave to `refuse` what we check ourselves, deny unknown actions, and keep every decision."""
     extract = iam_actions.extract_iam_action
     evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
 
     def action_or_unknown(service: str, *request: Any) -> str | None:
-        return (
-            None
-            if service in {"ebs", "ec2", "ssm", "scheduler"}
-            else extract(service, *request) or f"{service}:UnknownToTheSandbox"
-        )
+        if service in {"ebs", "ec2", "ssm", "scheduler"}:
+            return None
+        found = extract(service, *request) or f"{service}:UnknownToTheSandbox"
+        return None if found in RESOURCE_BY_SIMULATOR else found
 
     def evaluate_known_actions(context: Any, policies: Any, *limits: Any) -> Any:
         if not is_known(context.action):

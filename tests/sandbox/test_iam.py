@@ -1,5 +1,7 @@
 """IAM: a role needs a grant for every resource that a call names; unknown actions are denied; decisions are kept."""
 
+import json
+
 import pytest
 
 DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
@@ -149,3 +151,44 @@ def test_what_a_managed_policy_grants_is_denied_where_it_is_detached(aws, probe)
     finally:
         iam.attach_role_policy(RoleName=role, PolicyArn=ours)
     assert probe.call("ssm", "get_command_invocation", **READING)["error"] == "InvocationDoesNotExist"
+
+
+OWN = "arn:aws:ec2:*:*:instance/${ec2:InstanceId}"
+ONLY_ITSELF = {
+    "Effect": "Allow",
+    "Action": "ec2:CreateSnapshots",
+    "Resource": "arn:aws:ec2:*:*:instance/*",
+    "Condition": {"ArnLike": {"ec2:SourceInstanceARN": OWN}},
+}
+
+
+@pytest.fixture
+def role(aws):
+    iam, trusted = aws.client("iam"), {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{**trusted, "Action": "sts:AssumeRole"}]})
+    made = iam.create_role(RoleName="takes-its-own", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [ONLY_ITSELF]})
+    iam.put_role_policy(RoleName="takes-its-own", PolicyName="snapshots", PolicyDocument=policy)
+    return made
+
+
+def test_the_policy_simulator_counts_the_callers_context_and_every_resource(aws, role):
+    arns = [f"arn:aws:ec2:eu-central-1:123456789012:{each}" for each in ("instance/i-1", "volume/vol-1")]
+    iam = aws.client("iam")
+
+    def decisions(instance_id, **asked):
+        context = {"ec2:SourceInstanceARN": arns[0], "ec2:InstanceID": instance_id}
+        entries = [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in context.items()
+        ]
+        asked = {"ActionNames": ["ec2:CreateSnapshots", "ec2:CreateTags"], "ContextEntries": entries, **asked}
+        results = iam.simulate_principal_policy(PolicySourceArn=role, **asked)["EvaluationResults"]
+        return [each["EvalDecision"] for each in results], [each["MissingContextValues"] for each in results]
+
+    allowed, denied = "allowed", "implicitDeny"
+    assert decisions("i-1", ResourceArns=arns)[0] == [allowed, denied, denied, denied]
+    assert decisions("i-2", ResourceArns=arns[:1])[0] == [denied, denied]
+    assert decisions("i-1", ContextEntries=[])[1] == [["ec2:InstanceId", "ec2:SourceInstanceARN"]] * 2
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.simulate_principal_policy(PolicySourceArn=f"{role}-gone", ActionNames=["ec2:CreateTags"])

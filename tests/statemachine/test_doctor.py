@@ -3,30 +3,52 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from sandbox.windows.examination import DISABLED, FAILED, RUNNING, SYSTEM_WRITER, Writer
 from sandbox.windows.inventory import POOL, Disk, Drive, disks_of, volume_guid
 from sandbox.windows.vss import ShadowStorage
 from tests.support.cloud import client
-from tests.support.environment import BUCKET, TABLE
+from tests.support.environment import ACCOUNT, BUCKET, REGION, TABLE
 from tests.support.factories.policy import a_policy
-from tests.support.project import ROOT
-from tests.support.wire import refused
+from tests.support.project import ROOT, template
+from tests.support.wire import answer_garbled, refused, unreachable
 
 MIB = 2**20
 PAGE = (ROOT / "docs" / "operate" / "ready.md").read_text()
 READY, NOT, UNKNOWN = "yes", "no", "not known"
 
 
+WEB, OF_SNAPSHOTS, OF_AGENTS = "quiesce-server-web", "AWSEC2VssSnapshotPolicy", "AmazonSSMManagedInstanceCore"
+ASSUMED_BY_EC2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+@cache
+def managed() -> dict[str, dict[str, Any]]:
+    """Return the documents of AWS's managed policies, as moto has them from AWS, by name."""
+    return {name: policy["Document"] for name, policy in json.loads(aws_managed_policies_data).items()}
+
+
+def allow(name: str, document: Any) -> None:
+    client("iam").put_role_policy(RoleName=WEB, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
 @pytest.fixture
 def server(server, cloud):
-    """A server with an instance profile, whose rights nobody but IAM knows."""
-    arn = client("iam").create_instance_profile(InstanceProfileName="quiesce-server-web")["InstanceProfile"]["Arn"]
-    profile = {"Arn": arn, "Name": "quiesce-server-web"}
-    cloud.ec2.associate_iam_instance_profile(IamInstanceProfile=profile, InstanceId=server.instance_id)
+    """A server with an instance profile, whose role has what AWS tells people to give it."""
+    iam, trusted = client("iam"), {"Version": "2012-10-17", "Statement": [ASSUMED_BY_EC2]}
+    iam.create_role(RoleName=WEB, AssumeRolePolicyDocument=json.dumps(trusted))
+    for name in (OF_SNAPSHOTS, OF_AGENTS):
+        allow(name, managed()[name])
+    arn = iam.create_instance_profile(InstanceProfileName=WEB)["InstanceProfile"]["Arn"]
+    iam.add_role_to_instance_profile(InstanceProfileName=WEB, RoleName=WEB)
+    cloud.ec2.associate_iam_instance_profile(
+        IamInstanceProfile={"Arn": arn, "Name": WEB}, InstanceId=server.instance_id
+    )
     return server
 
 
@@ -45,22 +67,27 @@ def lines(found: dict[str, Any], status: str) -> dict[str, str]:
     return {each["check"]: each["words"] for each in found["findings"] if each["status"] == status}
 
 
-def test_a_server_that_lacks_nothing_is_ready_for_all_that_quiesce_does(machine, server):
+def test_a_server_that_lacks_nothing_is_ready_for_everything(machine, server):
     found = diagnosis(machine, server)
-    assert (lines(found, "bad"), lines(found, "note")) == ({}, {})
+    assert {each["status"] for each in found["findings"]} == {"good"}
     assert found["best"] == "vss"
-    assert ready(found) == {"crash": READY, "scripts": READY, "vss": READY, "aws-vss": UNKNOWN}
-    assert set(lines(found, "unknown")) == {"rights for AWS's VSS"}
+    assert ready(found) == dict.fromkeys(("crash", "scripts", "vss", "aws-vss"), READY)
+    assert lines(found, "good")["rights for AWS's VSS"] == (
+        f"{WEB} has what would let AWS's VSS components take snapshots, as IAM's policy simulator says"
+    )
+    assert lines(found, "good")["way to KMS"].startswith("something leads there, and nothing of a backup needs it")
 
 
 def test_an_examination_changes_nothing(machine, cloud, server):
     before = len(machine.wire.sent)
     diagnosis(machine, server)
-    sent = {call for call in machine.wire.sent[before:] if call.partition(":")[0] in ("ec2", "ssm")}
-    assert sent <= {
+    sent = {call for call in machine.wire.sent[before:] if call.partition(":")[0] in ("ec2", "iam", "ssm")}
+    assert sent == {
         "ec2:DescribeInstances",
         "ec2:DescribeRouteTables",
         "ec2:DescribeVpcEndpoints",
+        "iam:GetInstanceProfile",
+        "iam:SimulatePrincipalPolicy",
         "ssm:DescribeInstanceInformation",
         "ssm:DescribeDocument",
         "ssm:SendCommand",
@@ -317,6 +344,80 @@ def test_without_a_profile_aws_vss_lacks_its_rights_and_quiesce_nothing(machine,
     assert (found["best"], ready(found)["aws-vss"]) == ("vss", NOT)
     assert "no instance profile" in lines(found, "bad")["rights for AWS's VSS"]
     assert "Default Host Management" in lines(found, "good")["instance profile"]
+
+
+def without(sid: str) -> dict[str, Any]:
+    """Return AWS's policy for VSS without one statement."""
+    document = managed()[OF_SNAPSHOTS]
+    kept = [each for each in document["Statement"] if each["Sid"] != sid]
+    assert len(kept) == len(document["Statement"]) - 1
+    return {**document, "Statement": kept}
+
+
+@pytest.mark.parametrize(
+    ("sid", "lacks"),
+    [
+        ("DescribeInstanceInfo", "ec2:DescribeInstanceAttribute"),
+        ("CreateSnapshotsWithTag", "ec2:CreateSnapshots"),
+        ("CreateSnapshotsAccessInstance", "ec2:CreateSnapshots"),
+        ("CreateSnapshotsAccessVolume", "ec2:CreateSnapshots"),
+        ("CreateTagsOnResourceCreation", "ec2:CreateTags"),
+        ("CreateTagsAfterResourceCreation", "ec2:CreateTags"),
+        ("DescribeImagesAndSnapshots", "ec2:DescribeSnapshots"),
+    ],
+)
+def test_a_role_that_lacks_one_right_of_awss_vss_is_named_with_it(machine, server, sid, lacks):
+    allow(OF_SNAPSHOTS, without(sid))
+    found = diagnosis(machine, server)
+    words = f"{WEB} lacks what would let AWS's VSS components take snapshots: {lacks}"
+    assert (lines(found, "bad"), ready(found)["aws-vss"]) == ({"rights for AWS's VSS": words}, NOT)
+    assert found["best"] == "vss"
+
+
+def test_the_stacks_own_role_for_servers_has_what_awss_vss_and_an_agent_need(machine, server):
+    role = template()["Resources"]["ServerRole"]["Properties"]
+    assert [each["Fn::Sub"].rpartition("/")[2] for each in role["ManagedPolicyArns"]] == [OF_AGENTS]
+    [own] = role["Policies"]
+    region = {"${AWS::Partition}": "aws", "${AWS::Region}": REGION, "${AWS::AccountId}": ACCOUNT, "${!": "${"}
+    text = json.dumps(own["PolicyDocument"])
+    for variable, value in region.items():
+        text = text.replace(variable, value)
+    allow(OF_SNAPSHOTS, json.loads(text, object_hook=lambda each: each.get("Fn::Sub", each)))
+    assert ready(diagnosis(machine, server))["aws-vss"] == READY
+
+
+def test_a_profile_without_a_role_lacks_one(machine, server):
+    client("iam").remove_role_from_instance_profile(InstanceProfileName=WEB, RoleName=WEB)
+    found = lines(diagnosis(machine, server), "bad")
+    assert found == {"rights for AWS's VSS": f"{WEB} lacks what would let AWS's VSS components take snapshots: a role"}
+
+
+def test_why_an_agent_has_not_registered_is_told_by_what_its_role_lacks(machine, server):
+    offline(None, server)
+    server.windows.agent.last_ping_s -= 3600
+    assert "what would let an agent register" in lines(diagnosis(machine, server), "good")["instance profile"]
+    client("iam").delete_role_policy(RoleName=WEB, PolicyName=OF_AGENTS)
+    # AWS's policy for VSS asks for keys of which an agent's call carries none: one of them might let it.
+    found = lines(diagnosis(machine, server), "unknown")["instance profile"]
+    assert (
+        "IAM's policy simulator can't tell: it denies ssm:UpdateInstanceInformation, and was told nothing of" in found
+    )
+    client("iam").delete_role_policy(RoleName=WEB, PolicyName=OF_SNAPSHOTS)
+    found = diagnosis(machine, server)
+    assert "register: ssm:UpdateInstanceInformation, ssmmessages:" in lines(found, "bad")["instance profile"]
+
+
+@pytest.mark.parametrize("call", ["iam:GetInstanceProfile", "iam:SimulatePrincipalPolicy"])
+@pytest.mark.parametrize(
+    "fault",
+    [unreachable, answer_garbled, refused("AccessDenied", 403), refused("Throttling"), refused("NoSuchEntity", 404)],
+)
+def test_an_iam_that_does_not_answer_leaves_the_rights_unknown_and_all_else_as_it_is(machine, server, call, fault):
+    machine.wire.on(call, fault)
+    found = diagnosis(machine, server)
+    assert set(lines(found, "unknown")) == {"rights for AWS's VSS"}
+    assert "IAM gave no answer: " in lines(found, "unknown")["rights for AWS's VSS"]
+    assert (found["best"], ready(found)["aws-vss"]) == ("vss", UNKNOWN)
 
 
 FORETOLD: dict[str, tuple[Break, str]] = {

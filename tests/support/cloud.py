@@ -25,6 +25,7 @@ from sandbox.aws import (
     images,
     instances,
     keys,
+    policy_simulator,
     recycle_bin,
     snapshot_copies,
     snapshot_tiers,
@@ -223,6 +224,7 @@ def started() -> Iterator[Cloud]:
     parts = (snapshots, snapshot_copies, instances, volumes, attachments, images, snapshot_use, snapshot_tiers)
     for part in (*parts, recycle_bin, associations):
         part.install()
+    policy_simulator.into_moto()
     with _empty_account():
         ec2 = client("ec2")
         servers = Servers(ec2, backend, seed=1, get=_get, put=_put)

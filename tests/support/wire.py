@@ -80,7 +80,7 @@ def _error_body(url: str, code: str, message: str) -> bytes:
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     if "//ec2." in url:
         return f"<Response><Errors>{error}</Errors><RequestID>test</RequestID></Response>".encode()
-    if "//sns." in url:
+    if "//sns." in url or "//iam." in url:
         return f"<ErrorResponse>{error}<RequestId>test</RequestId></ErrorResponse>".encode()
     if "s3." in url:
         return error.encode()

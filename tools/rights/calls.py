@@ -23,6 +23,7 @@ CLIENTS = {
     "EBSClient": "ebs",
     "EC2Client": "ec2",
     "EventBridgeSchedulerClient": "scheduler",
+    "IAMClient": "iam",
     "S3Client": "s3",
     "SFNClient": "stepfunctions",
     "SNSClient": "sns",

@@ -1,16 +1,15 @@
 """What EC2 and Systems Manager say of a server, without a question to the server itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from quiesce.doctor.findings import SCRIPTS_UP, Finding, bad, good, note, unknown
+from quiesce.doctor.findings import SCRIPTS_UP, Finding, Level, bad, good, note, unknown
+from quiesce.doctor.rights import OF_AGENTS, OF_AWS_VSS, Rights
 from quiesce.guest.agent import Agent, obstacle
 from quiesce.points.parts import Device
 
 RUNNING, STOPPED = "running", "stopped"
-# The AWS managed policy with the rights of AWS's VSS components.
-OF_AWS_VSS = "AWSEC2VssSnapshotPolicy"
 # Of a subnet, an agent must reach both (Systems Manager user guide, VPC endpoints).
 OF_AGENT_ENDPOINTS = frozenset({"ssm", "ssmmessages"})
 ASK_AGAIN = "start the server, then ask again"
@@ -47,6 +46,8 @@ class Outside:
         way: None if it is not known.
         agent: None if Systems Manager does not know the server.
         may_be_changed: whether its owner allows a fix, by the tag ``quiesce:may-be-changed``.
+        agents_rights: what its role lacks for an agent to register; None if nobody has asked: one is connected.
+        aws_vss_rights: what its role lacks for AWS's VSS components; None if nobody has asked.
     """
 
     instance_id: str
@@ -59,6 +60,8 @@ class Outside:
     way: Way | None = None
     agent: Agent | None = None
     may_be_changed: bool = False
+    agents_rights: Rights | None = None
+    aws_vss_rights: Rights | None = None
 
     @property
     def obstacle(self) -> str | None:
@@ -122,17 +125,17 @@ def _agent(server: Outside) -> Iterator[Finding]:
 
 
 def _profile(server: Outside) -> Iterator[Finding]:
-    remedy = "give it an instance profile whose role has AmazonSSMManagedInstanceCore"
+    check, remedy = "instance profile", f"give it an instance profile whose role has {OF_AGENTS}"
     if server.is_online:
         by = "the role of its instance profile" if server.profile else "Default Host Management"
-        yield good("instance profile", f"its agent is registered, by {by}", SCRIPTS_UP)
+        yield good(check, f"its agent is registered, by {by}", SCRIPTS_UP)
     elif not server.profile:
         words = "it has no instance profile, and Default Host Management has not registered it"
         remedy = f"{remedy}, or turn on Default Host Management in this Region"
-        yield bad("instance profile", words, remedy, "systems-manager", SCRIPTS_UP)
+        yield bad(check, words, remedy, "systems-manager", SCRIPTS_UP)
     else:
-        words = f"it has {_short(server.profile)}; whether its role lets an agent register is not known"
-        yield unknown("instance profile", words, remedy, "systems-manager", SCRIPTS_UP)
+        what = "let an agent register", f"attach {OF_AGENTS} to its role"
+        yield _of_rights(server, server.agents_rights, check, what, "systems-manager", SCRIPTS_UP)
 
 
 def _aws_rights(server: Outside) -> Iterator[Finding]:
@@ -141,8 +144,23 @@ def _aws_rights(server: Outside) -> Iterator[Finding]:
         words = "it has no instance profile, without which AWS's VSS components can't take snapshots"
         yield bad(check, words, remedy, "aws-vss", ("aws-vss",))
     else:
-        words = f"whether the role of {_short(server.profile)} has {OF_AWS_VSS} is not known: quiesce may not read IAM"
-        yield unknown(check, words, remedy, "aws-vss", ("aws-vss",))
+        what = "let AWS's VSS components take snapshots", remedy
+        yield _of_rights(server, server.aws_vss_rights, check, what, "aws-vss", ("aws-vss",))
+
+
+def _of_rights(
+    server: Outside, rights: Rights | None, check: str, what: tuple[str, str], anchor: str, levels: Sequence[Level]
+) -> Finding:
+    """Return the line of what its role may do; ``what`` is what the rights are for, and the remedy."""
+    allows, remedy = what
+    if rights is None or rights.why:
+        why = rights.why if rights else "nobody has asked IAM"
+        words = f"whether the role of {_short(server.profile)} may {allows} is not known: {why}"
+        return unknown(check, words, remedy, anchor, levels)
+    if rights.lacks:
+        words = f"{rights.role or _short(server.profile)} lacks what would {allows}: {', '.join(rights.lacks)}"
+        return bad(check, words, remedy, anchor, levels)
+    return good(check, f"{rights.role} has what would {allows}, as IAM's policy simulator says", levels)
 
 
 def _metadata(server: Outside) -> Iterator[Finding]:
@@ -164,6 +182,7 @@ def _ways(server: Outside) -> Iterator[Finding]:
     yield _way_to_agent(server, way)
     yield _way_to(server, way, "s3", "its run's package", ("scripts", "vss"))
     yield _way_to(server, way, "ec2", "AWS's VSS components' snapshots", ("aws-vss",))
+    yield _way_to_kms(way)
 
 
 def _way_to_agent(server: Outside, way: Way) -> Finding:
@@ -205,6 +224,12 @@ def _way_to(
         else f"its VPC has an endpoint of {service}"
     )
     return good(check, by, levels)
+
+
+def _way_to_kms(way: Way) -> Finding:
+    """Nothing on the server needs it: of a link to an encrypted object, and of a snapshot, S3 and EBS call KMS."""
+    words = "something leads there" if way.leads_to("kms") else "nothing leads there"
+    return good("way to KMS", f"{words}, and nothing of a backup needs it: S3 and EBS call KMS, the server does not")
 
 
 def _short(arn: str) -> str:

@@ -31,7 +31,7 @@ from quiesce.aws.backup.vss_document import VssDocument
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
-from quiesce.aws.doctor import outside, profiles, security_groups
+from quiesce.aws.doctor import outside, profiles, roles, security_groups
 from quiesce.aws.items import Items, Write
 from quiesce.aws.pages.page_files import PageFiles
 from quiesce.aws.policies.policy_files import PolicyFiles
@@ -47,6 +47,7 @@ from quiesce.aws.ssm import Guest
 from quiesce.backup.run import RunIdentity
 from quiesce.clock import Clock
 from quiesce.disks.raw import BLOCK_BYTES
+from quiesce.doctor.rights import for_agent
 from quiesce.errors import AwsUnavailable, NotReady, OutcomeUnknown
 from quiesce.points.record import Record
 from quiesce.policy.lock import Lock
@@ -58,6 +59,7 @@ from tests.support.scripted_ssm import THE_DOCUMENT
 RUN = RunIdentity("run-1", "files", INSTANCE)
 PLAN = a_recovery_plan()
 LOCK = Lock(mode="governance", days=30)
+[REGISTERING] = for_agent()
 NIGHTLY: dict[str, Any] = {
     "ScheduleExpression": "cron(0 2 * * ? *)",
     "FlexibleTimeWindow": {"Mode": "OFF"},
@@ -247,6 +249,8 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "security_groups.read_groups": ("ec2", lambda ec2: security_groups.read_groups(ec2, ["sg-1"])),
     "outside._endpoints": ("ec2", lambda ec2: outside._endpoints(ec2, "vpc-1", set())),
     "outside._route_tables": ("ec2", lambda ec2: outside._route_tables(ec2, {"vpc-id": "vpc-1"})),
+    "roles._role_of": ("iam", lambda iam: roles._role_of(iam, "web")),
+    "roles._decisions": ("iam", lambda iam: roles._decisions(iam, "arn:aws:iam::1:role/web", REGISTERING)),
     "profiles._association_of": ("ec2", lambda ec2: profiles._association_of(ec2, "i-1")),
     "profiles._take": ("ec2", lambda ec2: profiles._take(ec2, profiles.Association("iip-assoc-1", "arn:ours"))),
     "profiles._associated": ("ec2", lambda ec2: profiles._associated(ec2, "i-1", "arn:ours")),
@@ -403,7 +407,7 @@ def assert_told(call: str, body: Body) -> None:
     else:
         assert isinstance(error, AwsUnavailable), error
         assert re.match(
-            r"(bucket|dynamodb|ebs|ec2|s3|scheduler|sns|ssm|states):[A-Z][A-Za-z]+(?: \(DryRun\))?: ", str(error)
+            r"(bucket|dynamodb|ebs|ec2|iam|s3|scheduler|sns|ssm|states):[A-Z][A-Za-z]+(?: \(DryRun\))?: ", str(error)
         )
 
 

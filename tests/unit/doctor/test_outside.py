@@ -6,6 +6,7 @@ import pytest
 
 from quiesce.doctor.findings import LEVELS, SCRIPTS_UP, Finding, bad, best_of, good, levels_of, note, unknown
 from quiesce.doctor.outside import Outside, Way, found_outside
+from quiesce.doctor.rights import Rights
 from quiesce.guest.agent import Agent
 from quiesce.points.parts import Device
 
@@ -14,7 +15,18 @@ PROFILE = "arn:aws:iam::123456789012:instance-profile/web"
 OUT = Way(routes_out=True)
 DEVICES = (Device(volume_id="vol-0aaaaaaaaaaaaaaa0", device="/dev/sda1"),)
 SERVER = "i-0123456789abcdef0"
-WELL = Outside(SERVER, "WEB", "running", "Windows", DEVICES, profile=PROFILE, metadata=True, way=OUT, agent=AGENT)
+WELL = Outside(
+    SERVER,
+    "WEB",
+    "running",
+    "Windows",
+    DEVICES,
+    PROFILE,
+    metadata=True,
+    way=OUT,
+    agent=AGENT,
+    aws_vss_rights=Rights("w"),
+)
 ENDPOINTS = frozenset({"ssm", "ssmmessages"})
 
 
@@ -26,9 +38,8 @@ def statuses(server: Outside) -> dict[str, str]:
     return {check: each.status for check, each in found(server).items()}
 
 
-def test_of_a_server_that_lacks_nothing_only_the_rights_for_awss_vss_are_not_known() -> None:
-    not_good = {check: status for check, status in statuses(WELL).items() if status != "good"}
-    assert not_good == {"rights for AWS's VSS": "unknown"}
+def test_of_a_server_that_lacks_nothing_every_line_is_good() -> None:
+    assert set(statuses(WELL).values()) == {"good"}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +47,12 @@ def test_of_a_server_that_lacks_nothing_only_the_rights_for_awss_vss_are_not_kno
     [
         (replace(WELL, agent=None, profile=""), "instance profile", "bad"),
         (replace(WELL, agent=None), "instance profile", "unknown"),
+        (replace(WELL, agent=None, agents_rights=Rights("web")), "instance profile", "good"),
+        (replace(WELL, agent=None, agents_rights=Rights("web", ("ssm:X",))), "instance profile", "bad"),
+        (replace(WELL, agent=None, agents_rights=Rights(why="IAM gave no answer")), "instance profile", "unknown"),
+        (replace(WELL, aws_vss_rights=None), "rights for AWS's VSS", "unknown"),
+        (replace(WELL, aws_vss_rights=Rights("web", ("ec2:X",))), "rights for AWS's VSS", "bad"),
+        (replace(WELL, aws_vss_rights=Rights(why="IAM gave no answer")), "rights for AWS's VSS", "unknown"),
         (replace(WELL, profile=""), "instance profile", "good"),
         (replace(WELL, profile=""), "rights for AWS's VSS", "bad"),
         (replace(WELL, agent=None), "agent", "bad"),

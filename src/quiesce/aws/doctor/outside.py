@@ -5,19 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce import tags
 from quiesce.aws.clients import repeatable
+from quiesce.aws.doctor.roles import rights_of
 from quiesce.aws.doctor.security_groups import SecurityGroups, read_groups
-from quiesce.aws.servers import describe_server
+from quiesce.aws.servers import Instance, describe_server
 from quiesce.aws.ssm import Guest
 from quiesce.aws.surroundings import target_of
 from quiesce.doctor.outside import OF_AGENT_ENDPOINTS, Outside, Way
+from quiesce.doctor.rights import Rights, for_agent, for_aws_vss
 from quiesce.errors import ServerRefused
 from quiesce.points.parts import Device, Source
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_iam import IAMClient
 
 
-def look_outside(client: "EC2Client", guest: Guest, may_be_changed: str) -> Outside:
+def look_outside(client: "EC2Client", iam: "IAMClient", guest: Guest, may_be_changed: str) -> Outside:
     """Return a server from outside; one that EC2 does not know has no state.
 
     ``may_be_changed`` is the value of the tag of that name on servers whose owners allow a fix.
@@ -27,7 +30,8 @@ def look_outside(client: "EC2Client", guest: Guest, may_be_changed: str) -> Outs
     except ServerRefused:
         return Outside(guest.instance_id)
     source, agent = instance.source, guest.describe_agent()
-    endpoint = source.metadata_options.get("HttpEndpoint")
+    endpoint, is_online = source.metadata_options.get("HttpEndpoint"), agent is not None and agent.online
+    agents_rights, aws_vss_rights = _rights(iam, instance, client.meta.region_name, is_online=is_online)
     return Outside(
         instance_id=instance.instance_id,
         name=instance.tags.get("Name", ""),
@@ -36,10 +40,23 @@ def look_outside(client: "EC2Client", guest: Guest, may_be_changed: str) -> Outs
         devices=tuple(Device(volume_id=volume, device=name) for volume, name in instance.devices.items()),
         profile=source.instance_profile_arn or "",
         metadata=None if endpoint is None else endpoint == "enabled",
-        way=_way(client, source, is_online=agent is not None and agent.online),
+        way=_way(client, source, is_online=is_online),
         agent=agent,
         may_be_changed=instance.tags.get(tags.MAY_BE_CHANGED) == may_be_changed,
+        agents_rights=agents_rights,
+        aws_vss_rights=aws_vss_rights,
     )
+
+
+def _rights(
+    iam: "IAMClient", instance: Instance, region: str, *, is_online: bool
+) -> tuple[Rights | None, Rights | None]:
+    """Return what its role lacks, for its agent and for AWS's VSS; an agent that is connected lacks nothing."""
+    profile = instance.source.instance_profile_arn
+    if not profile:
+        return None, None
+    of_snapshots = for_aws_vss(profile, region, instance.instance_id, list(instance.devices))
+    return None if is_online else rights_of(iam, profile, for_agent()), rights_of(iam, profile, of_snapshots)
 
 
 def _way(client: "EC2Client", source: Source, *, is_online: bool) -> Way | None:

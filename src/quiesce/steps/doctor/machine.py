@@ -28,6 +28,7 @@ from quiesce.telemetry import begin, logger
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_ssm import SSMClient
@@ -38,6 +39,7 @@ class DoctorStep:
     """What the steps of the doctor need."""
 
     ec2: "EC2Client"
+    iam: "IAMClient"
     ssm: "SSMClient"
     s3: "S3Client"
     sns: "SNSClient"
@@ -85,7 +87,7 @@ class DoctorStep:
 
     def _examine(self, state: DoctorState) -> Diagnosis:
         guest = Guest(self.ssm, self._documents, state.server, self.clock)
-        outside = look_outside(self.ec2, guest, self.settings.may_be_changed)
+        outside = look_outside(self.ec2, self.iam, guest, self.settings.may_be_changed)
         asked = self._ask(guest, outside)
         return diagnose(outside, asked, self.clock.now(), state.execution.id, self.settings.profile)
 
