@@ -133,9 +133,8 @@ class ByAws(Crossing):
 
 
 class Awaited(Crossing):
-    """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look.
+    """What AwaitSnapshots knows so far: the next look is in ``wait_s`` seconds, the lease was renewed to ``held_until``.
 
-    ``held_until`` is when the lease expires, as far as AwaitSnapshots has renewed it.
     ``others`` are ids of snapshots that AWS's document has made besides, with the same tags.
     ``late`` says that the last look was Report's or sweep's, after AwaitSnapshots had failed or was not reached.
     """
