@@ -133,10 +133,9 @@ class ByAws(Crossing):
 
 
 class Awaited(Crossing):
-    """What AwaitSnapshots knows so far: the next look is in ``wait_s`` seconds, the lease was renewed to ``held_until``.
+    """What AwaitSnapshots knows so far: it looks again in ``wait_s`` seconds, and renewed the lease to ``held_until``.
 
-    ``others`` are ids of snapshots that AWS's document has made besides, with the same tags.
-    ``late`` says that the last look was Report's or sweep's, after AwaitSnapshots had failed or was not reached.
+    ``others``: snapshots that AWS's document made besides. ``late``: Report or sweep looked last, as this had failed.
     """
 
     done: bool
