@@ -55,6 +55,8 @@ bench: .venv/ready ## the figures of docs/operate/performance.md, as ratios with
 	@python -m bench.cold_starts
 	@python -m bench.shadow_volumes
 	@python -m bench.builds
+	@python -m bench.calls
+	@python -m bench.cost
 
 check: lint scan .tools/axe-core/ready ## what CI runs: format, types, linters, tests with this commit's sample of the grids, and where pwsh is at hand the contracts that changed
 	@pytest -n auto --sample=$(SEED_OF_COMMIT) --junitxml=.tools/tests.xml --cov --cov-report= --cov-fail-under=0

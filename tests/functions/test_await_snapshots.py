@@ -1,7 +1,7 @@
 """AwaitSnapshots: looks for the snapshots, adopts only this run's, and holds the server meanwhile."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from quiesce import errors
 from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S
+from quiesce.backup.awaiting import LEASE_SLACK_S
 from sandbox.aws.snapshots import RULES, Fate
 from sandbox.servers import Server
 from tests.functions.conftest import a_document
@@ -47,7 +48,7 @@ def test_pending_snapshots_are_waited_for_until_they_complete(call: Call, clock:
     assert (first["done"], first["wait_s"], states_of(first)) == (False, 10, ["pending"] * 3)
     assert (second["done"], second["wait_s"], states_of(second)) == (True, 0, ["completed"] * 3)
     assert all(s["completed_at"] for s in second["snapshots"])
-    assert second["calls"] == {"dynamodb:UpdateItem": 2, "ec2:DescribeSnapshots": 2}
+    assert second["calls"] == {"dynamodb:UpdateItem": 1, "ec2:DescribeSnapshots": 2}
 
 
 def test_the_lease_is_renewed_beyond_the_next_look(
@@ -59,6 +60,19 @@ def test_the_lease_is_renewed_beyond_the_next_look(
     until = clock.now() + timedelta(seconds=answer["wait_s"] + LEASE_S)
     assert (cloud.lease(server.instance_id) or {})["expires_at"] == str(int(until.timestamp()))
     assert [(sent, wire.sent[: n + 1].count(sent)) for n, sent in enumerate(wire.sent)] == CALLS
+
+
+@pytest.mark.parametrize(("late_s", "renewals"), [(0, 1), (LEASE_SLACK_S, 1), (LEASE_SLACK_S + 1, 2)])
+def test_the_last_look_renews_the_lease_only_if_it_comes_late(
+    call: Call, clock: Clock, wire: Wire, fresh: dict[str, Any], late_s: int, renewals: int
+) -> None:
+    first = call("await_snapshots", fresh)
+    # Snapshots take half a minute here, and the first wait is shorter.
+    clock.now_s += first["wait_s"] + (late_s or 20)
+    last = call("await_snapshots", {**fresh, "await_snapshots": first})
+    assert (last["done"], last["lease_held"]) == (True, True)
+    assert wire.count("dynamodb:UpdateItem") == renewals
+    assert datetime.fromisoformat(last["held_until"]) >= clock.now() + timedelta(seconds=LEASE_S - LEASE_SLACK_S)
 
 
 def test_the_lease_of_a_run_that_freezes_covers_thaw_and_complete(

@@ -24,13 +24,11 @@ from tests.support.wire import Wire, answer_lost, refused
 
 CALLS = [
     ("s3:GetObject", 1),
-    ("dynamodb:PutItem", 1),
     ("ec2:DescribeInstances", 1),
     ("ec2:DescribeVolumes", 1),
-    ("ec2:CreateSnapshots", 1),
-    ("dynamodb:PutItem", 2),
-    ("dynamodb:UpdateItem", 1),
+    ("dynamodb:TransactWriteItems", 1),
 ]
+SCRIPTS = {"scripts": {"from": "bucket"}}
 UNKNOWN_ID = "i-0fedcba9876543210"
 FILE = f"s3://{BUCKET}/policies/files-nightly.yaml"
 EXAMPLE = '{"policy": "files-nightly", "instance_id": "i-0123456789abcdef0"}'
@@ -262,7 +260,7 @@ def test_more_exclusions_than_ec2_takes_are_refused(refusal: Call, cloud: Cloud)
 
 def test_a_backup_that_ec2_would_refuse_is_refused_in_its_words(refusal: Call, wire: Wire, server: Server) -> None:
     wire.on("ec2:CreateSnapshots", refused("InvalidParameterValue", message="No such tag."))
-    assert refusal({"policy": a_policy(server.instance_id)}) == (
+    assert refusal({"policy": a_policy(server.instance_id, defaults=SCRIPTS)}) == (
         "ServerRefused",
         "instance_id: EC2 would refuse its snapshots: An error occurred (InvalidParameterValue) when calling the "
         "CreateSnapshots operation: No such tag.. Remedy: mend what EC2 names.",
@@ -274,7 +272,7 @@ def test_rights_that_are_wanting_are_named_before_anything_is_created(
 ) -> None:
     wire.on("ec2:CreateSnapshots", refused("UnauthorizedOperation", 403, "You are not authorized."))
     with pytest.raises(errors.AccessDenied, match=r"^ec2:CreateSnapshots \(DryRun\): .*You are not authorized\."):
-        call("plan", a_document({"policy": a_policy(server.instance_id)}))
+        call("plan", a_document({"policy": a_policy(server.instance_id, defaults=SCRIPTS)}))
     assert (cloud.snapshots(), cloud.lease(server.instance_id)) == ([], None)
 
 
@@ -291,7 +289,7 @@ def test_a_dry_run_that_ec2_takes_for_real_is_not_believed(
 
     wire.on("ec2:CreateSnapshots", created)
     with pytest.raises(errors.ServerRefused, match="as if it had not been one"):
-        call("plan", a_document({"policy": a_policy(server.instance_id)}))
+        call("plan", a_document({"policy": a_policy(server.instance_id, defaults=SCRIPTS)}))
     assert cloud.lease(server.instance_id) is None
 
 
@@ -349,11 +347,9 @@ def test_the_calls_that_boto_repeats_by_itself_are_counted(call: Call, wire: Wir
     wire.on("ec2:DescribeVolumes", refused("RequestLimitExceeded", 503), times=2)
     plan = call("plan", a_document({"policy": a_policy(server.instance_id)}))
     assert plan["calls"] == {
-        "dynamodb:PutItem": 2,
+        "dynamodb:TransactWriteItems": 1,
         "ec2:DescribeInstances": 1,
         "ec2:DescribeVolumes": 3,
-        "ec2:CreateSnapshots": 1,
-        "dynamodb:UpdateItem": 1,
     }
 
 
@@ -389,15 +385,17 @@ def test_an_error_of_aws_has_a_name_and_leaves_the_server_free(
 
 
 @pytest.mark.parametrize(("call_name", "nth", "fault", "times", "error"), each_fault(CALLS[-1:]))
-def test_a_plan_that_cannot_be_kept_holds_the_server_for_its_own_next_try(
+def test_a_plan_claims_its_run_and_its_server_together_or_neither_and_the_next_try_has_both(
     call: Call, cloud: Cloud, wire: Wire, server: Server, call_name: str, nth: int, fault: Any, times: int, error: str
 ) -> None:
     document = a_document({"policy": a_policy(server.instance_id)})
     wire.on(call_name, fault, nth=nth, times=times)
     with pytest.raises(getattr(errors, error)):
         call("plan", document)
-    assert (cloud.lease(server.instance_id) or {})["run_id"] == "run-1"
+    claimed = (server.instance_id, "run#run-1") in cloud.items()
+    assert claimed == ((server.instance_id, "lease") in cloud.items())
     call("plan", document)
+    assert (cloud.lease(server.instance_id) or {})["run_id"] == "run-1"
     assert "plan" in cloud.items()[server.instance_id, "run#run-1"]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from quiesce.aws.backup.endings import Endings
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
 from quiesce.aws.posture.clusters import Clusters
 from quiesce.aws.retention.points import Points
-from quiesce.aws.runs import Runs
 from quiesce.backup.run import RunIdentity
 from quiesce.errors import AccessDenied, AwsThrottled, AwsUnavailable
 from quiesce.guest.cluster import ClusterNode
@@ -75,7 +75,7 @@ class Nights:
             consistency=Consistency(level=level, reason="as the test says"),
             **{"snapshots_at": self.clock.now(), "snapshots": snapshots, "execution": f"arn:{run_id}", **changes},
         )
-        Runs(self.cloud.dynamodb, TABLE).end_run(RunIdentity(run_id, policy, server.instance_id), record)
+        Endings(self.cloud.dynamodb, TABLE).end_run(RunIdentity(run_id, policy, server.instance_id), record)
         Points(self.cloud.dynamodb, TABLE).put(record)
         return run_id
 

@@ -29,42 +29,43 @@ CONNECT_S, HASTY_READ_S, READ_S = 3.0, 5.0, 20.0
 # The requests of a good run by policy; a test compares them with one. Of SSM's looks only the first of each verb.
 COMMON = {
     "s3:GetObject": 1,
-    "dynamodb:PutItem": 5,
-    "dynamodb:UpdateItem": 6,
-    "dynamodb:GetItem": 3,
-    "dynamodb:DeleteItem": 1,
+    "dynamodb:TransactWriteItems": 2,
+    "dynamodb:UpdateItem": 3,
     "ec2:DescribeInstances": 2,
     "ec2:DescribeVolumes": 1,
-    "ec2:CreateSnapshots": 2,
     "ec2:DescribeSnapshots": 2,
     "ec2:DescribeImages": 1,
     "ec2:CreateImage": 1,
     "ec2:CreateTags": 3,
     "s3:PutObject": 1,
 }
+PLAIN = COMMON | {"ec2:CreateSnapshots": 1}
 ASKED = COMMON | {
     "s3:GetObject": 2,
+    "ec2:CreateSnapshots": 2,
     "ssm:DescribeInstanceInformation": 1,
     "ssm:DescribeDocument": 2,
     "ssm:SendCommand": 6,
-    "dynamodb:UpdateItem": 8,
+    "dynamodb:TransactWriteItems": 3,
+    "dynamodb:GetItem": 1,
 }
-SCRIPTED = {"s3:ListObjectsV2": 2, "s3:GetObject": 5}
-SHADOWED = {"dynamodb:PutItem": 6, "dynamodb:GetItem": 4, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
+SCRIPTED = {"s3:ListObjectsV2": 1, "s3:GetObject": 5}
+SHADOWED = {"dynamodb:GetItem": 2, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
 CALLS = {
-    "plain": COMMON,
+    "plain": PLAIN,
     "scripts": ASKED | SCRIPTED | {"s3:PutObject": 8},
-    "vss": ASKED | SHADOWED | {"ebs:GetSnapshotBlock": 21, "s3:PutObject": 10, "s3:ListObjectsV2": 2},
+    "vss": ASKED | SHADOWED | {"ebs:GetSnapshotBlock": 21, "s3:PutObject": 10, "s3:ListObjectsV2": 1},
     "both": ASKED | SCRIPTED | SHADOWED | {"ebs:GetSnapshotBlock": 20, "s3:PutObject": 13},
 }
 CALLS["strict"] = CALLS["both"]
 POLICIES = tuple(CALLS)
+SHADOWING = ("vss", "both", "strict")
 LOOK, LOOKS = "ssm:GetCommandInvocation", (1, 3, 5, 7, 9, 11)
-FUNCTIONS = ("plan", "snapshot", "thaw", "await_snapshots", "verify", "complete", "make_image", "report")
+FUNCTIONS = ("plan", "snapshot", "thaw", "await_snapshots", "make_image", "report")
 VERBS = ("inventory", "stage", "freeze", "thaw", "complete", "collect")
 STATES = (
-    *("Plan", "Freezes?", "Snapshot", "Thaw", "AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify", "Reverts?"),
-    *("Complete", "MakeImage", "Report", "Failed?"),
+    *("Plan", "Freezes?", "Snapshot", "Thaw", "AwaitSnapshots", "Awaited?", "WaitForSnapshots", "MakeImage", "Report"),
+    "Failed?",
 )
 STAGES = ("before", "after", "complete")
 DENIALS = {"ec2": "UnauthorizedOperation", "s3": "AccessDenied", "sns": "AuthorizationError"}
@@ -169,15 +170,21 @@ def with_scripts(places: tuple[str, ...]) -> Places:
 
 
 def with_vss(places: tuple[str, ...]) -> Places:
-    return lambda policy: list(places) if policy in ("vss", "both", "strict") else []
+    return lambda policy: list(places) if policy in SHADOWING else []
 
 
 def functions(policy: str) -> list[str]:
-    return [*FUNCTIONS, *(["freeze"] if policy != "plain" else [])]
+    asked, verified = policy != "plain", policy in SHADOWING
+    return [*FUNCTIONS, *(("freeze", "complete") if asked else ()), *(("verify",) if verified else ())]
 
 
 def states(policy: str) -> list[str]:
-    return [*STATES, *(["Freeze", "Frozen?"] if policy != "plain" else [])]
+    asked, verified = policy != "plain", policy in SHADOWING
+    return [
+        *STATES,
+        *(("Freeze", "Frozen?", "Complete") if asked else ()),
+        *(("Verify", "Reverts?") if verified else ()),
+    ]
 
 
 def read_s(call: str) -> float:
@@ -281,9 +288,16 @@ def down(world: World, place: tuple[str, int], chance: Random) -> None:
 # ---- EC2's and EBS's own refusals
 
 
+def the_set(world: World) -> int:
+    """Return which CreateSnapshots makes the set: Plan tries it by DryRun if the server is to freeze."""
+    return CALLS[world.policy]["ec2:CreateSnapshots"]
+
+
 @kind(everywhere(("ConcurrentSnapshotLimitExceeded", "SnapshotLimitExceeded", "SnapshotCreationPerVolumeRateExceeded")))
 def refused_by_ec2(world: World, place: str, chance: Random) -> None:
-    world.machine.wire.on("ec2:CreateSnapshots", world.fire(refused(place)), nth=2, times=chance.choice([1, 1, 6]))
+    world.machine.wire.on(
+        "ec2:CreateSnapshots", world.fire(refused(place)), nth=the_set(world), times=chance.choice([1, 1, 6])
+    )
 
 
 @kind(everywhere(("C:", "D:", "E:")))
@@ -298,7 +312,7 @@ def listed_late(world: World, place: int, chance: Random) -> None:
     """EC2 lists the set late, and the answer that would have named it is lost."""
     world.before("snapshot", lambda: setattr(RULES, "hidden_lookups", place))
     lose = chance.choice([answer_lost, connection_closed])
-    world.machine.wire.on("ec2:CreateSnapshots", world.fire(lose, READ_S), nth=2)
+    world.machine.wire.on("ec2:CreateSnapshots", world.fire(lose, READ_S), nth=the_set(world))
 
 
 # ---- functions and executions

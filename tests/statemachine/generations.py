@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from quiesce.aws.backup.endings import Endings
 from quiesce.aws.retention.points import Points
-from quiesce.aws.runs import Runs
 from quiesce.backup.run import RunIdentity
 from quiesce.points.parts import Consistency
 from quiesce.points.record import Record
@@ -86,7 +86,9 @@ class Generations:
 
     def keep(self, record: Record) -> None:
         """Keep a record as Report does."""
-        Runs(self.cloud.dynamodb, TABLE).end_run(RunIdentity(record.run_id, record.policy, record.instance_id), record)
+        Endings(self.cloud.dynamodb, TABLE).end_run(
+            RunIdentity(record.run_id, record.policy, record.instance_id), record
+        )
         Points(self.cloud.dynamodb, TABLE).put(record)
         key = f"records/{record.instance_id}/{record.run_id}.json"
         self.cloud.s3.put_object(Bucket=BUCKET, Key=key, Body=record.model_dump_json().encode())

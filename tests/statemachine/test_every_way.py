@@ -112,6 +112,10 @@ def asking(machine, cloud, inputs):
     return machine.start(inputs.asking)
 
 
+def with_vss(machine, cloud, inputs):
+    return machine.start(inputs.with_vss)
+
+
 def refused_by_plan(machine, cloud, inputs):
     return machine.start({**inputs.plain, "policy": "no-such-policy"})
 
@@ -194,7 +198,7 @@ def awss_document_fails(machine, cloud, inputs):
 
 
 def snapshot_dies(machine, cloud, inputs):
-    machine.wire.on("ec2:CreateSnapshots", dies_after, nth=2)
+    machine.wire.on("ec2:CreateSnapshots", dies_after)
     return machine.start(inputs.plain)
 
 
@@ -260,14 +264,16 @@ SCENARIOS = {
     ("Thaw", "catch 0", "AwaitSnapshots"): misfits("thaw"),
     ("AwaitSnapshots", "next", "Awaited?"): plain,
     ("AwaitSnapshots", "catch 0", "Complete"): looking_is_denied,
-    ("Awaited?", "choice 0", "Verify"): plain,
-    ("Verify", "next", "Reverts?"): plain,
+    ("Awaited?", "choice 0", "WaitForSnapshots"): plain,
+    ("Awaited?", "choice 1", "MakeImage"): plain,
+    ("Awaited?", "choice 2", "Complete"): asking,
+    ("Awaited?", "default", "Verify"): with_vss,
+    ("Verify", "next", "Reverts?"): with_vss,
     ("Reverts?", "choice 0", "Revert"): built_at_backup,
-    ("Reverts?", "default", "Complete"): plain,
+    ("Reverts?", "default", "Complete"): with_vss,
     ("Revert", "next", "Complete"): built_at_backup,
     ("Revert", "catch 0", "Complete"): building_is_denied,
     ("Verify", "catch 0", "Complete"): looking_into_is_denied,
-    ("Awaited?", "default", "WaitForSnapshots"): plain,
     ("WaitForSnapshots", "next", "AwaitSnapshots"): plain,
     ("Complete", "next", "MakeImage"): asking,
     ("MakeImage", "next", "Report"): plain,
@@ -314,11 +320,11 @@ def order_of_step(machine, cloud, inputs, state, error, times):
             if times <= max_attempts(state, error):
                 machine.clock.at_next_wait(*[lambda: None] * (times - 1), lambda: cloud.free(instance_id))
         case "SnapshotLimitReached":
-            machine.wire.on("ec2:CreateSnapshots", refused("PendingSnapshotLimitExceeded"), nth=2, times=times)
+            machine.wire.on("ec2:CreateSnapshots", refused("PendingSnapshotLimitExceeded"), times=times)
         case "SnapshotTooSoon":
             too_soon = refused("SnapshotCreationPerVolumeRateExceeded")
-            call, nth = ("ec2:CreateImage", 1) if state == "MakeImage" else ("ec2:CreateSnapshots", 2)
-            machine.wire.on(call, too_soon, nth=nth, times=times)
+            call = "ec2:CreateImage" if state == "MakeImage" else "ec2:CreateSnapshots"
+            machine.wire.on(call, too_soon, times=times)
         case "AwsThrottled" | "AwsUnavailable" | "AgentUnreachable":
             faults = {"AwsThrottled": refused("ThrottlingException"), "AwsUnavailable": unreachable}
             fault = faults.get(error) or refused("InvalidInstanceId")

@@ -216,7 +216,7 @@ def test_no_image_is_made_or_looked_for_where_none_is_wanted(machine, cloud, ser
 
 
 def test_a_run_without_good_snapshots_makes_none(machine, cloud, request_for):
-    machine.wire.on("ec2:CreateSnapshots", refused("SnapshotLimitExceeded"), nth=2)
+    machine.wire.on("ec2:CreateSnapshots", refused("SnapshotLimitExceeded"))
     assert machine.start(request_for).status == "FAILED"
     assert "make_image" in machine.invocations
     assert machine.wire.count("ec2:DescribeImages") == 0

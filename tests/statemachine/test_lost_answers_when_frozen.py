@@ -15,32 +15,28 @@ SEND, LOOK = "ssm:SendCommand", "ssm:GetCommandInvocation"
 # Each call with its number, by step. Of the looks for an answer, which repeat until there is one, only the first.
 PLAN = [
     ("s3:GetObject", 1),
-    ("dynamodb:PutItem", 1),
     ("ec2:DescribeInstances", 1),
     ("ec2:DescribeVolumes", 1),
     ("ec2:CreateSnapshots", 1),  # a DryRun
-    ("dynamodb:PutItem", 2),
+    ("dynamodb:TransactWriteItems", 1),
     ("ssm:DescribeInstanceInformation", 1),
     ("ssm:DescribeDocument", 1),
     ("ssm:DescribeDocument", 2),
     (SEND, 1),  # inventory
     (LOOK, 1),
     ("s3:ListObjectsV2", 1),
-    ("s3:ListObjectsV2", 2),
     *(("s3:GetObject", number) for number in range(2, 5)),  # the scripts
     ("s3:PutObject", 1),  # the package
     (SEND, 2),  # stage
     (LOOK, 3),
-    ("dynamodb:UpdateItem", 1),
 ]
-FREEZE = [("dynamodb:UpdateItem", 2), ("dynamodb:UpdateItem", 3), (SEND, 3), (LOOK, 5)]
-MARK, CREATE = ("dynamodb:UpdateItem", 4), ("ec2:CreateSnapshots", 2)
+FREEZE = [("dynamodb:TransactWriteItems", 2), (SEND, 3), (LOOK, 5)]
+MARK, CREATE = ("dynamodb:UpdateItem", 1), ("ec2:CreateSnapshots", 2)
 THAW = [(SEND, 4), (LOOK, 7)]
 AWAIT = [
     ("ec2:DescribeSnapshots", 1),
-    ("dynamodb:UpdateItem", 5),
+    ("dynamodb:UpdateItem", 2),
     ("ec2:DescribeSnapshots", 2),
-    ("dynamodb:UpdateItem", 6),
 ]
 COMPLETE = [(SEND, 5), (LOOK, 9)]
 MAKE_IMAGE = [("ec2:DescribeImages", 1), ("ec2:DescribeInstances", 2), ("ec2:CreateImage", 1)]
@@ -48,17 +44,12 @@ COLLECT = [(SEND, 6), (LOOK, 11)]
 REPORT = [
     ("s3:GetObject", 5),
     *(("s3:PutObject", number) for number in range(2, 8)),
-    ("dynamodb:UpdateItem", 7),
+    ("dynamodb:UpdateItem", 3),
     *(("ec2:CreateTags", number) for number in range(1, 4)),
     ("s3:PutObject", 8),
-    ("dynamodb:GetItem", 3),
-    ("dynamodb:PutItem", 3),
-    ("dynamodb:UpdateItem", 8),
-    ("dynamodb:PutItem", 4),
-    ("dynamodb:PutItem", 5),
-    ("dynamodb:DeleteItem", 1),
+    ("dynamodb:TransactWriteItems", 3),
 ]
-BEFORE_REPORT = [("dynamodb:GetItem", 1), ("dynamodb:GetItem", 2)]
+BEFORE_REPORT = [("dynamodb:GetItem", 1)]
 REPEATED_BY_BOTO = [
     call for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, *BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)
 ]

@@ -20,13 +20,16 @@ from sandbox.aws.snapshots import RULES
 from sandbox.windows.session import Session
 from tests.statemachine.truth import record_of
 from tests.support.environment import ACCOUNT, REGION
+from tests.support.factories.policy import a_policy
 from tests.support.machine import APPS, ended_event
 from tests.support.project import definition, template
 
 FREEZE_LIMIT_S = 120
 NOT_ASKED = ["Begin", "Plan", "Freezes?"]
 HELD = ["Freeze", "Frozen?", "Snapshot", "Thaw"]
-THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots", "Verify", "Reverts?"]
+THAWED = ["AwaitSnapshots", "Awaited?", "WaitForSnapshots"]
+# States that a run enters only with shadow copies.
+VERIFYING = ["Verify", "Reverts?"]
 COMPLETED = ["Complete", "MakeImage"]
 RECORDED = ["Report", "Failed?"]
 # A state that a run enters only if its policy builds at backup (test_every_way.py).
@@ -69,7 +72,7 @@ def assert_after_came_in_time(shop):
 
 def test_these_lists_hold_every_state_in_which_an_execution_can_be_stopped():
     ends = {name for name, state in definition()["States"].items() if state["Type"] in ("Succeed", "Fail")}
-    lists = {*NOT_ASKED, *HELD, *BUILDING, *RETRYING, *BY_AWS, *THAWED, *COMPLETED, *RECORDED}
+    lists = {*NOT_ASKED, *HELD, *VERIFYING, *BUILDING, *RETRYING, *BY_AWS, *THAWED, *COMPLETED, *RECORDED}
     assert lists == definition()["States"].keys() - ends
 
 
@@ -229,17 +232,15 @@ def test_a_server_that_sweep_cannot_reach_thaws_by_itself_and_the_record_says_so
 @pytest.mark.parametrize(
     ("state", "call", "nth"),
     [
-        ("Plan", "dynamodb:PutItem", 2),
+        ("Plan", "dynamodb:TransactWriteItems", 1),
         ("Plan", "ssm:SendCommand", 1),
         ("Plan", "ssm:SendCommand", 2),
-        ("Plan", "dynamodb:UpdateItem", 1),
-        ("Freeze", "dynamodb:UpdateItem", 2),
-        ("Freeze", "dynamodb:UpdateItem", 3),
+        ("Freeze", "dynamodb:TransactWriteItems", 2),
         ("Freeze", "ssm:SendCommand", 3),
-        ("Snapshot", "dynamodb:UpdateItem", 4),
+        ("Snapshot", "dynamodb:UpdateItem", 1),
         ("Thaw", "ssm:SendCommand", 4),
         ("Complete", "ssm:SendCommand", 5),
-        ("Report", "dynamodb:PutItem", 3),
+        ("Report", "dynamodb:TransactWriteItems", 3),
     ],
     ids=str,
 )
@@ -333,3 +334,16 @@ def test_sweep_looks_for_longer_than_snapshot_may_run_and_ec2_may_take_to_list_i
     assert snapshot == SNAPSHOT_TIMEOUT_S
     assert SNAPSHOT_TIMEOUT_S + ADOPTION_S < LOOK_FOR_S
     assert SWEEP_S + DELIVERY_S + LOOK_FOR_S + COLLECT_PATIENCE.limit_s < sweep - 60
+
+
+@pytest.mark.parametrize("state", VERIFYING)
+def test_stopped_while_the_snapshots_are_looked_into_it_is_completed_by_sweep(state, machine, cloud, shop):
+    cloud.put_scripts("orders")
+    policy = a_policy(shop.instance_id, name="orders", vss={}, defaults={"scripts": {"from": "bucket"}})
+    run = stopped_in(state, machine, {"policy": cloud.put_policy(policy), "instance_id": shop.instance_id})
+    machine.sweep(run)
+    record = record_of(cloud, run, shop.instance_id)
+    assert record["status"] != "Successful"
+    assert shop.application.asked == ["before", "after 1", "complete 0"]
+    assert shop.windows.guest.vss.shadow_copies == []
+    assert cloud.lease(shop.instance_id) is None

@@ -124,7 +124,7 @@ def test_a_lost_set_that_awaitsnapshots_could_not_look_for_is_named_by_report(
     hidden, machine, cloud, server, request_for, monkeypatch
 ):
     """EC2 lists it late, and one snapshot after the others."""
-    machine.wire.on("ec2:CreateSnapshots", answer_lost, nth=2)
+    machine.wire.on("ec2:CreateSnapshots", answer_lost)
     looking_fails(machine, DENIED, 1, until="report")
 
     def hide_one():
@@ -139,7 +139,7 @@ def test_a_lost_set_that_awaitsnapshots_could_not_look_for_is_named_by_report(
 
 
 def test_a_lost_set_that_report_may_not_look_for_is_told_with_its_tag(machine, cloud, server, request_for):
-    machine.wire.on("ec2:CreateSnapshots", answer_lost, nth=2)
+    machine.wire.on("ec2:CreateSnapshots", answer_lost)
     machine.wire.on("ec2:DescribeSnapshots", DENIED, times=2)
     run = machine.start(request_for)
     record = assert_failed(cloud, run, server.instance_id, "AccessDenied", "ec2:DescribeSnapshots")

@@ -84,6 +84,15 @@ class Run:
         return json.loads(next(e["input"] for e in entered if e["name"] == state))
 
 
+@dataclass(frozen=True)
+class Visit:
+    """A function that a state called: the requests that it sent, and whether it gave an answer."""
+
+    state: str
+    sent: tuple[str, ...]
+    answered: bool
+
+
 class LambdaError(Exception):
     """An error of Step Functions itself, which can't call a function, such as ``Lambda.ServiceException``."""
 
@@ -100,6 +109,8 @@ class Machine:
     wire: Wire
     clock: Clock
     invocations: list[str] = field(default_factory=list)
+    visits: list["Visit"] = field(default_factory=list)
+    """The calls of functions, in order."""
     surprises: list[Exception] = field(default_factory=list)
     """Exceptions of functions that are not in errors.py: a bug, unless a test clears them."""
     missing_paths: list[str] = field(default_factory=list)
@@ -321,9 +332,14 @@ class Machine:
             self.stop()
         with self.wire.listen(on=False):
             self._before.pop(step, lambda: None)()
+        sent, answer = len(self.wire.sent), self._answer(step, parameters["Payload"])
+        self.visits.append(Visit(self._state, tuple(self.wire.sent[sent:]), "FunctionError" not in answer))
+        return answer
+
+    def _answer(self, step: str, payload: str) -> dict[str, Any]:
         try:
             # Through JSON both ways, as Lambda does.
-            return {"Payload": json.loads(json.dumps(self._call(step, json.loads(parameters["Payload"]))))}
+            return {"Payload": json.loads(json.dumps(self._call(step, json.loads(payload))))}
         except LambdaError as error:
             if error.name == "States.Timeout":
                 # moto turns this into States.Timeout.

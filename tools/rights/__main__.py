@@ -30,6 +30,7 @@ NAMES = {
     "stepfunctions:DescribeExecution": "states:DescribeExecution",
     "stepfunctions:GetExecutionHistory": "states:GetExecutionHistory",
 }
+TOGETHER = "dynamodb:TransactWriteItems"
 TAGS = ("ec2:CreateTags",)
 NEW_UNDER_A_KEY = ("kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
 FROM_KEY_TO_KEY = (*NEW_UNDER_A_KEY, "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo")
@@ -185,6 +186,13 @@ def _apis(service: str) -> dict[str, str]:
 
 def _rights(call: Call, reach: Reach) -> Iterable[Right]:
     action = f"{call.service}:{_apis(call.service)[call.operation]}"
+    if action == TOGETHER:
+        # Each write of a transaction needs the right to it alone (DynamoDB developer guide, "IAM policies").
+        made = {name for _, name, _ in reach.seen}
+        yield from (
+            (f"dynamodb:{kind}Item", "") for kind in ("Put", "Update", "Delete") if f"Write.{kind.lower()}" in made
+        )
+        return
     own = NAMES.get(action, action)
     for each in (own, *BESIDE.get(action, ())):
         yield from ((each, scope) for scope in scopes_of_call(each, call, own, reach))

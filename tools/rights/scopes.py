@@ -18,6 +18,7 @@ from tools.rights.calls import Call, Reach
 FOLDERS: Mapping[str, str | Mapping[str, str]] = {
     "read_policy": "policies",
     "lines_with": "policies",
+    "list_scripts": "scripts",
     "_keys": {"list_scripts": "scripts", "lines_with": "policies", "_other_policies": "policies"},
     "read_file": "policies",
     "list_files": "policies",

@@ -88,7 +88,14 @@ class Bucket:
         return lines
 
     def list_scripts(self, folders: Sequence[str]) -> list[str]:
-        """Return the keys that lie directly in these folders."""
+        """Return the keys that lie directly in these folders, of which one holds the others; mostly by one call."""
+        with repeatable("s3:ListBucket"):
+            page = self.client.list_objects_v2(Bucket=self.name, Prefix=min(folders, key=len))
+            whole, found = not page["IsTruncated"], page.get("Contents", []) if page["KeyCount"] else []
+            keys = [each["Key"] for each in found]
+        if whole:
+            return [key for folder in folders for key in keys if key.rpartition("/")[0] + "/" == folder]
+        # So many files, or servers with files of their own, that one page does not hold them.
         return [key for folder in folders for key in self._keys(folder)]
 
     def _keys(self, folder: str) -> list[str]:

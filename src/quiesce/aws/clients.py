@@ -52,6 +52,9 @@ THROTTLED = {
     "ProvisionedThroughputExceededException",
     "TooManyRequestsException",
     "EC2ThrottledException",
+    # DynamoDB: another transaction is at the same item, or the same one is still under way.
+    "TransactionConflictException",
+    "TransactionInProgressException",
 }
 DENIED = {
     "UnauthorizedOperation",

@@ -1,9 +1,9 @@
-"""Items of the stack's table: put, update, delete, read and query; a write may have a condition."""
+"""Items of the stack's table: put, update, delete, read and query; a write may have a condition, and company."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +18,37 @@ Values = Mapping[str, str | datetime]
 
 # So many items one call reads at most (DynamoDB API reference, BatchGetItem).
 AT_ONCE = 100
+# Why DynamoDB cancels a transaction that may succeed later (DynamoDB API reference, TransactWriteItems).
+PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+@dataclass(frozen=True)
+class Write:
+    """One change of one item, alone or together with others; a condition is on the item that exists.
+
+    In expressions, names of attributes that DynamoDB reserves are written ``#name``; ``values`` are what its ``:name``
+    stand for; an empty condition is none.
+    """
+
+    operation: Literal["Put", "Update", "Delete"]
+    arguments: Mapping[str, Any]
+
+    @staticmethod
+    def put(pk: str, sk: str, item: Values, condition: str = "", values: Values | None = None) -> "Write":
+        """Return what writes an item."""
+        extra = _expressions({"ConditionExpression": condition}, values or {}) if condition else {}
+        return Write("Put", {"Item": {**_key(pk, sk), **_typed(item)}, **extra})
+
+    @staticmethod
+    def update(pk: str, sk: str, change: str, condition: str, values: Values) -> "Write":
+        """Return what changes an item, by ``SET`` or ``REMOVE``."""
+        expressions = {"UpdateExpression": change} | ({"ConditionExpression": condition} if condition else {})
+        return Write("Update", {"Key": _key(pk, sk), **_expressions(expressions, values)})
+
+    @staticmethod
+    def delete(pk: str, sk: str, condition: str, values: Values) -> "Write":
+        """Return what deletes an item."""
+        return Write("Delete", {"Key": _key(pk, sk), **_expressions({"ConditionExpression": condition}, values)})
 
 
 @dataclass(frozen=True)
@@ -33,27 +64,51 @@ class Items:
     table: str
 
     def put(self, pk: str, sk: str, item: Values, condition: str = "", values: Values | None = None) -> bool:
-        """Write an item; False if the condition does not hold.
-
-        Args:
-            pk: partition key.
-            sk: sort key.
-            item: its attributes.
-            condition: on the item that exists; names of attributes that DynamoDB reserves are written ``#name``.
-            values: what the condition's ``:name`` stand for.
-        """
-        extra = _expressions({"ConditionExpression": condition}, values or {}) if condition else {}
-        return self._write("PutItem", self.client.put_item, Item={**_key(pk, sk), **_typed(item)}, **extra)
+        """Write an item; False if the condition does not hold."""
+        return self._write("PutItem", self.client.put_item, Write.put(pk, sk, item, condition, values))
 
     def update(self, pk: str, sk: str, change: str, condition: str, values: Values) -> bool:
         """Change an item, ``SET`` or ``REMOVE``; False if the condition, empty for none, does not hold."""
-        expressions = {"UpdateExpression": change} | ({"ConditionExpression": condition} if condition else {})
-        return self._write("UpdateItem", self.client.update_item, Key=_key(pk, sk), **_expressions(expressions, values))
+        return self._write("UpdateItem", self.client.update_item, Write.update(pk, sk, change, condition, values))
+
+    def update_or_read(self, pk: str, sk: str, change: str, condition: str, values: Values) -> dict[str, str]:
+        """Change an item and return nothing, or, if the condition does not hold, return what stands there instead."""
+        write = Write.update(pk, sk, change, condition, values)
+        try:
+            with repeatable("dynamodb:UpdateItem"):
+                self.client.update_item(
+                    TableName=self.table, ReturnValuesOnConditionCheckFailure="ALL_OLD", **write.arguments
+                )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            with repeatable("dynamodb:UpdateItem"):
+                return _plain(error.response["Item"])  # type: ignore[typeddict-item]  # of this error alone
+        return {}
 
     def delete(self, pk: str, sk: str, condition: str, values: Values) -> bool:
         """Delete an item; False if the condition does not hold."""
-        expressions = _expressions({"ConditionExpression": condition}, values)
-        return self._write("DeleteItem", self.client.delete_item, Key=_key(pk, sk), **expressions)
+        return self._write("DeleteItem", self.client.delete_item, Write.delete(pk, sk, condition, values))
+
+    def write_together(self, *writes: Write) -> bool:
+        """Write several items, all or none; False if a condition does not hold.
+
+        boto3 repeats it with the token of its first try, by which DynamoDB knows it for ten minutes.
+        """
+        items: Any = [{each.operation: {"TableName": self.table, **each.arguments}} for each in writes]
+        try:
+            with repeatable("dynamodb:TransactWriteItems"):
+                self.client.transact_write_items(TransactItems=items)
+        except ClientError as error:
+            if code_of(error) != "TransactionCanceledException":
+                raise
+            reasons = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
+            if "ConditionalCheckFailed" in reasons:
+                return False
+            if reasons & PASSING:
+                raise AwsThrottled(f"dynamodb:TransactWriteItems: {error}") from error
+            raise
+        return True
 
     def read(self, pk: str, sk: str, *attributes: str) -> dict[str, str]:
         """Return an item's attributes, or those named, as text, as last written; empty if there is none."""
@@ -128,10 +183,10 @@ class Items:
             for page in pages:
                 yield from (plain[attribute] for item in page["Items"] if (plain := _plain(item)))
 
-    def _write(self, operation: str, send: Callable[..., Any], **arguments: Any) -> bool:
+    def _write(self, operation: str, send: Callable[..., Any], write: Write) -> bool:
         try:
             with repeatable(f"dynamodb:{operation}"):
-                send(TableName=self.table, **arguments)
+                send(TableName=self.table, **write.arguments)
         except ClientError as error:
             if code_of(error) == "ConditionalCheckFailedException":
                 return False

@@ -1,28 +1,28 @@
-"""Runs in the table: which run holds a server (the lease), which runs there were, and how a policy's last one ended.
+"""Runs in the table: which run holds a server (the lease), and which runs there were.
 
 One item collection per server: ``pk`` is the instance id, ``sk`` is ``lease``, ``run#<run id>``, ``last#<policy>`` or
 ``writers#<policy>``. The conditions of writes let the same writer repeat one, and stop another writer.
+How runs end is in ``aws.backup.endings``.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from quiesce.aws.items import Items, Values
+from quiesce.aws.items import Items, Values, Write
 from quiesce.errors import LeaseLost, OutcomeUnknown, RunAlreadyStarted, ServerBusy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from quiesce.backup.run import RunIdentity
-    from quiesce.points.record import Record
 
 # How long a run holds its server without renewal: the longest steps with their retries (a test adds them up).
 LEASE_S = 1200
 # The same from Freeze on: Thaw and Complete have the longest retries.
-ASKING_LEASE_S = 11700
+ASKING_LEASE_S = 11760
 # What a call writes on the lease before it sends what must not be sent twice: CreateSnapshots, and AWS's document.
 SNAPSHOT, DOCUMENT = "snapshot_token", "document_token"
 # How the id begins under which the doctor holds a server while it changes something there.
@@ -35,77 +35,25 @@ class Runs:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._items = Items(client, table)
 
-    def claim_run(self, run: "RunIdentity", execution: str, now: datetime) -> None:
-        """Claim a run's id for an execution, which may repeat this until the run has ended.
+    def claim(self, run: "RunIdentity", execution: str, plan: str, now: datetime, until: datetime) -> None:
+        """Claim a run's id for an execution, keep its plan for Sweep, and take the server: all at once, or nothing.
+
+        Doing it again is success until the run has ended, and an expired lease is free.
 
         Raises:
             RunAlreadyStarted: another execution holds the id, or the run has ended; it names execution and status.
+            ServerBusy: another run holds the server; retried by the state machine, for a bounded time.
         """
         item = {"execution": execution, "policy": run.policy, "started_at": now.isoformat(), "status": "Running"}
         condition = "attribute_not_exists(pk) OR (execution = :execution AND #status = :running)"
         values = {":execution": execution, ":running": "Running"}
-        if not self._items.put(run.instance_id, f"run#{run.run_id}", item, condition, values):
-            raise RunAlreadyStarted(_started_before(run, self.run(run)))
-
-    def run(self, run: "RunIdentity") -> dict[str, str]:
-        """Return the item of a run, empty if there is none."""
-        return self._items.read(run.instance_id, f"run#{run.run_id}")
-
-    def keep_judged(self, run: "RunIdentity", record: "Record") -> None:
-        """Keep what Report judged before it writes anything else: if Report fails then, sweep goes on from it.
-
-        The plan makes room for it: an item of DynamoDB has at most 400 KB, and nothing reads the plan any more.
-        """
-        change = "SET judged = :judged, execution = :execution REMOVE #plan"
-        condition = "attribute_not_exists(pk) OR (execution = :execution AND attribute_not_exists(#record))"
-        values: Values = {":judged": record.model_dump_json(), ":execution": record.execution}
-        self._items.update(run.instance_id, f"run#{run.run_id}", change, condition, values)
-
-    def judged(self, run: "RunIdentity") -> str | None:
-        """Return the record that Report had judged and could not keep, as JSON; None if there is none."""
-        return self.run(run).get("judged")
-
-    def end_run(self, run: "RunIdentity", record: "Record") -> bool:
-        """Write a run's status and its whole record, once; False if this execution's run already has another record.
-
-        Raises:
-            RunAlreadyStarted: another execution holds the run's id; its record stays as it is.
-        """
-        item = {
-            "execution": record.execution,
-            "policy": run.policy,
-            "status": record.status,
-            "started_at": record.started_at.isoformat(),
-            "ended_at": record.ended_at.isoformat(),
-            "record": record.model_dump_json(),
-        }
-        condition = "attribute_not_exists(pk) OR (execution = :execution AND attribute_not_exists(#record))"
-        if self._items.put(run.instance_id, f"run#{run.run_id}", item, condition, {":execution": record.execution}):
-            return True
+        claimed = Write.put(run.instance_id, f"run#{run.run_id}", {**item, "plan": plan}, condition, values)
+        if self._items.write_together(claimed, Write.put(*_lease(run, execution, now, until))):
+            return
         first = self.run(run)
-        if first.get("execution") != record.execution:
-            raise RunAlreadyStarted(_started_before(run, first))
-        return first["record"] == record.model_dump_json()
-
-    def keep_last_status(self, run: "RunIdentity", status: str) -> None:
-        """Keep how the policy's last run on this server ended, for the next one's mail."""
-        self._items.put(run.instance_id, f"last#{run.policy}", {"status": status, "run_id": run.run_id})
-
-    def keep_writers(self, run: "RunIdentity", writers: "Sequence[str]") -> None:
-        """Keep the writers that took part in this run, whose shadow copies were good, for the next one to compare."""
-        item = {"writers": json.dumps(list(writers)), "run_id": run.run_id}
-        self._items.put(run.instance_id, f"writers#{run.policy}", item)
-
-    def ended_record(self, run: "RunIdentity", execution: str) -> str | None:
-        """Return the record, as JSON, if this execution has already ended this run.
-
-        Raises:
-            RunAlreadyStarted: another execution holds the run's id.
-        """
-        first = self.run(run)
-        if first and first["execution"] != execution:
-            raise RunAlreadyStarted(_started_before(run, first))
-        return first.get("record")
+        if first and (first.get("execution") != execution or first.get("status") != "Running"):
+            raise RunAlreadyStarted(started_before(run, first))
+        raise self._busy(run)
 
     def take_lease(self, run: "RunIdentity", execution: str, now: datetime, until: datetime) -> None:
         """Take the server for a run; taking it again is success, and an expired lease is free.
@@ -113,43 +61,36 @@ class Runs:
         Raises:
             ServerBusy: another run holds it; retried by the state machine, for a bounded time.
         """
-        item: Values = {"run_id": run.run_id, "execution": execution, "expires_at": until}
-        condition = "attribute_not_exists(pk) OR run_id = :run OR expires_at <= :now"
-        if self._items.put(run.instance_id, "lease", item, condition, {":run": run.run_id, ":now": now}):
-            return
+        if not self._items.put(*_lease(run, execution, now, until)):
+            raise self._busy(run)
+
+    def _busy(self, run: "RunIdentity") -> ServerBusy:
         holder = self._items.read(run.instance_id, "lease")
         name = holder.get("run_id", "of an unknown id")
         doing = "changed by the doctor's" if name.startswith(DOCTORS) else "backed up by run"
-        raise ServerBusy(
+        return ServerBusy(
             f"{run.instance_id} is being {doing} {name} "
             f"({holder.get('execution', 'an execution that has just ended')}); wait for it or stop it, then start again"
         )
 
-    def keep_plan(self, run: "RunIdentity", execution: str, plan: str) -> None:
-        """Keep the plan with the run, for Sweep, which gets no state document.
-
-        Raises:
-            RunAlreadyStarted: Sweep has ended the run, since its execution was stopped. The server is free.
-        """
-        condition = "execution = :execution AND #status = :running"
-        values = {":plan": plan, ":execution": execution, ":running": "Running"}
-        if not self._items.update(run.instance_id, f"run#{run.run_id}", "SET #plan = :plan", condition, values):
-            # An expired lease is free, so Plan needs no right to delete it.
-            self.renew_lease(run, datetime.fromtimestamp(0, UTC))
-            raise RunAlreadyStarted(_started_before(run, self.run(run)))
-
-    def begin_attempt(self, run: "RunIdentity", attempt: int, now: datetime, until: datetime) -> None:
-        """Mark that Freeze is about to ask the server, so that Sweep knows that it must thaw it.
+    def begin_attempt(self, run: "RunIdentity", attempt: int, plan: str, now: datetime, until: datetime) -> None:
+        """Mark that Freeze is about to ask the server, so that Sweep knows that it must thaw it, by which plan.
 
         Raises:
             LeaseLost: the run no longer holds the server, or Sweep is ending the run; the server was not asked.
         """
-        mark, exists = "SET attempt = :attempt", "attribute_exists(pk)"
-        self._items.update(run.instance_id, f"run#{run.run_id}", mark, exists, {":attempt": str(attempt)})
+        noted: Values = {":attempt": str(attempt), ":plan": plan}
+        mark = "SET attempt = :attempt, #plan = :plan"
         hold = "run_id = :run AND expires_at > :now AND attribute_not_exists(swept)"
         values: Values = {":run": run.run_id, ":now": now, ":until": until}
-        if not self._items.update(run.instance_id, "lease", "SET expires_at = :until", hold, values):
+        marked = Write.update(run.instance_id, f"run#{run.run_id}", mark, "attribute_exists(pk)", noted)
+        held = Write.update(run.instance_id, "lease", "SET expires_at = :until", hold, values)
+        if not self._items.write_together(marked, held):
             raise LeaseLost(_lost(run))
+
+    def run(self, run: "RunIdentity") -> dict[str, str]:
+        """Return the item of a run, empty if there is none."""
+        return self._items.read(run.instance_id, f"run#{run.run_id}")
 
     def renew_lease(self, run: "RunIdentity", until: datetime) -> bool:
         """Hold the server longer; False if the run no longer holds it."""
@@ -226,17 +167,20 @@ class Runs:
         """Return whether the run holds the server and has marked that it is about to have snapshots made."""
         return self._has_mark(run, SNAPSHOT, DOCUMENT)
 
-    def last_status(self, run: "RunIdentity") -> str | None:
-        """Return how the policy's last run on this server ended, None before the first."""
-        return self._items.read(run.instance_id, f"last#{run.policy}").get("status")
-
     def last_writers(self, run: "RunIdentity") -> list[str]:
         """Return the writers that took part in the policy's last good run on this server, empty before the first."""
         writers: list[str] = json.loads(self._items.read(run.instance_id, f"writers#{run.policy}").get("writers", "[]"))
         return writers
 
 
-def _started_before(run: "RunIdentity", first: dict[str, str]) -> str:
+def _lease(run: "RunIdentity", execution: str, now: datetime, until: datetime) -> tuple[str, str, Values, str, Values]:
+    item: Values = {"run_id": run.run_id, "execution": execution, "expires_at": until}
+    condition = "attribute_not_exists(pk) OR run_id = :run OR expires_at <= :now"
+    return run.instance_id, "lease", item, condition, {":run": run.run_id, ":now": now}
+
+
+def started_before(run: "RunIdentity", first: "Mapping[str, str]") -> str:
+    """Return which execution has a run's id, and how it stands with it."""
     return (
         f"run {run.run_id} was started before, by {first.get('execution', 'an unknown execution')}, and is "
         f"{first.get('status', 'unknown')}; nothing was changed. To back up again, start an execution under a new name."

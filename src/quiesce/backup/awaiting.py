@@ -14,6 +14,8 @@ ADOPTION_S, ADOPTION_WAIT_S = 30, 5
 VANISHED_AFTER_S = 300
 # Below the machine's own limit, so that Report judges the run before Step Functions ends it.
 SNAPSHOT_LIMIT_S = 24 * 3600
+# So much later than planned the next look may come, and does not renew the lease for that.
+LEASE_SLACK_S = 60
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
 # After these errors of Snapshot no snapshot can exist: only the first try to send the request can end in them.
 # After any other, AwaitSnapshots looks for the run's tag: an earlier try may have sent the request and died.
@@ -114,6 +116,20 @@ def growing_wait_s(elapsed_s: float) -> int:
     return int(min(max(elapsed_s / 3, SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
 
+def renewed_lease(answered: Awaited, now: datetime, hold_s: int) -> datetime | None:
+    """Return until when to hold the server from now on; None if the lease is lost, or is held for long enough.
+
+    Args:
+        answered: of this look.
+        now: in UTC.
+        hold_s: how long the steps after the next look take at most, in seconds, and ``LEASE_SLACK_S``.
+    """
+    until = now + timedelta(seconds=answered.wait_s + hold_s)
+    slack = timedelta(seconds=LEASE_SLACK_S)
+    held = answered.held_until is not None and answered.held_until >= until - slack
+    return until if answered.lease_held and not held else None
+
+
 def covers_plan(state: RunState, found: Sequence[Snapshot]) -> bool:
     """Say whether there is a snapshot of each volume of the plan."""
     planned = {volume.volume_id for volume in state.plan.volumes} if state.plan else set()
@@ -153,6 +169,7 @@ def _awaited(before: Awaited | None, looking_since: datetime, *, wait_s: int) ->
         adopted=False,
         looking_since=looking_since,
         lease_held=before.lease_held if before else True,
+        held_until=before.held_until if before else None,
         rounds=(before.rounds if before else 0) + 1,
         calls=before.calls if before else {},
     )

@@ -137,10 +137,9 @@ class ByAws(Crossing):
 
 
 class Awaited(Crossing):
-    """What AwaitSnapshots knows so far; ``wait_s`` is the seconds until the next look.
+    """What AwaitSnapshots knows so far: it looks again in ``wait_s`` seconds, and renewed the lease to ``held_until``.
 
-    ``others`` are ids of snapshots that AWS's document has made besides, with the same tags.
-    ``late`` says that the last look was Report's or sweep's, after AwaitSnapshots had failed or was not reached.
+    ``others``: snapshots that AWS's document made besides. ``late``: Report or sweep looked last, as this had failed.
     """
 
     done: bool
@@ -149,6 +148,7 @@ class Awaited(Crossing):
     adopted: bool
     looking_since: datetime
     lease_held: bool
+    held_until: datetime | None = None
     timed_out: bool = False
     others: list[str] = []
     late: bool = False

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from quiesce.aws.bucket import Bucket
 from quiesce.aws.policies.policies_in_force import PoliciesInForce
 from quiesce.aws.policies.policy_files import PolicyFiles, policy_of
 from quiesce.aws.policies.policy_run_files import PolicyRunFiles
@@ -108,3 +109,19 @@ def test_a_policy_of_which_nothing_is_known_has_no_text_and_no_time() -> None:
         known = PoliciesInForce(table.client, "table")
         assert (known.in_force("a").text, known.in_force("a").text) == ("", "name: a")
         assert known.in_force("a").since == datetime(2026, 11, 29, 1, tzinfo=UTC)
+
+
+def test_scripts_are_found_by_one_list_and_by_one_for_each_folder_where_that_is_cut_off(s3) -> None:
+    own, shared = "scripts/admin/i-1/", "scripts/admin/"
+    keys = [f"{own}before_a.ps1", f"{own}deep/no.ps1", "scripts/admin/i-2/before_a.ps1", f"{shared}after_a.ps1"]
+    whole = {"IsTruncated": False, "KeyCount": 4, "Contents": [{"Key": key} for key in keys]}
+    s3.add_response("list_objects_v2", whole, {"Bucket": "bucket", "Prefix": shared})
+    bucket = Bucket(s3.client, s3.client, "bucket")
+    assert bucket.list_scripts((own, shared)) == [keys[0], keys[3]]
+    s3.add_response("list_objects_v2", {"IsTruncated": False, "KeyCount": 0})
+    assert bucket.list_scripts((own, shared)) == []
+    s3.add_response("list_objects_v2", {**whole, "IsTruncated": True})
+    for folder, key in ((own, keys[0]), (shared, keys[3])):
+        page = {"KeyCount": 1, "Contents": [{"Key": key}]}
+        s3.add_response("list_objects_v2", page, {"Bucket": "bucket", "Prefix": folder, "Delimiter": "/"})
+    assert bucket.list_scripts((own, shared)) == [keys[0], keys[3]]

@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from quiesce.aws.items import Items
+from quiesce.aws.items import Items, Values, Write
 from quiesce.errors import RunAlreadyStarted
 from quiesce.policy_run.state import Ended, Found, Summary
 
@@ -47,15 +47,20 @@ class PolicyRuns:
         return self._items.read(_partition(run.run_id), "run")
 
     def begin_target(self, policy_run: str, instance_id: str, execution: str) -> None:
-        """Note that a server's run has begun, unless it has ended already."""
+        """Note that a server's run has begun, unless it has ended; the first execution that begins it counts."""
         begun = json.dumps({"instance_id": instance_id, "execution": execution})
         key = _partition(policy_run), f"target#{instance_id}"
-        self._items.update(*key, "SET #begun = :begun", "attribute_not_exists(#ended)", {":begun": begun})
+        condition = "attribute_not_exists(#ended) AND (attribute_not_exists(#begun) OR #begun = :begun)"
+        self._items.update(*key, "SET #begun = :begun", condition, {":begun": begun})
 
     def end_target(self, policy_run: str, ended: Ended) -> None:
         """Keep how a server's run ended; the first end counts, as does the first record."""
-        key, values = (_partition(policy_run), f"target#{ended.instance_id}"), {":ended": ended.model_dump_json()}
-        self._items.update(*key, "SET #ended = :ended", "attribute_not_exists(#ended)", values)
+        self._items.update(*_target_end(policy_run, ended))
+
+    @staticmethod
+    def target_end(policy_run: str, ended: Ended) -> Write:
+        """Return what keeps how a server's run ended, for a write that has more to do; it fails after the first end."""
+        return Write.update(*_target_end(policy_run, ended))
 
     def ends(self, run: "PolicyRunIdentity") -> dict[str, Ended]:
         """Return what the servers' ended runs left, by instance id."""
@@ -81,6 +86,11 @@ class PolicyRuns:
     def keep_last_status(self, run: "PolicyRunIdentity", status: str) -> None:
         """Keep how a policy's last policy run ended, for the next one's mail."""
         self._items.put(f"policy#{run.policy}", "last-run", {"status": status, "run_id": run.run_id})
+
+
+def _target_end(policy_run: str, ended: Ended) -> tuple[str, str, str, str, Values]:
+    key, values = (_partition(policy_run), f"target#{ended.instance_id}"), {":ended": ended.model_dump_json()}
+    return *key, "SET #ended = :ended", "attribute_not_exists(#ended)", values
 
 
 def _partition(policy_run: str) -> str:

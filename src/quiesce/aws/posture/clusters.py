@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from quiesce.aws.items import Items
+from quiesce.aws.items import Items, Values, Write
 from quiesce.points.record import Record
 from quiesce.posture.cluster import NodeSeen
 
@@ -25,18 +25,28 @@ class Clusters:
 
     def keep(self, record: Record) -> None:
         """Keep what a run's server said of its cluster, if it knew; what a later run heard stays."""
-        if record.cluster is None or not record.cluster.cluster:
-            return
-        seen = NodeSeen(policy=record.policy, instance_id=record.instance_id, node=record.cluster, at=record.started_at)
-        at = record.started_at.isoformat()
-        item = {"at": at, "node": seen.model_dump_json()}
-        condition = "attribute_not_exists(pk) OR #at <= :at"
-        self._items.put(PK, f"{record.policy}#{record.instance_id}", item, condition, {":at": at})
+        if found := _item(record):
+            self._items.put(*found)
+
+    @staticmethod
+    def writes(record: Record) -> list[Write]:
+        """Return the same as a write beside others, which are not made if a later run has been heard."""
+        found = _item(record)
+        return [Write.put(*found)] if found else []
 
     def nodes(self) -> dict[tuple[str, str], NodeSeen]:
         """Return all of them, by policy and server; what can't be read is left out, and covers no other node."""
         found = [seen for text in self._items.query(PK, "", "node") if (seen := _read(text))]
         return {(seen.policy, seen.instance_id): seen for seen in found}
+
+
+def _item(record: Record) -> tuple[str, str, Values, str, Values] | None:
+    if record.cluster is None or not record.cluster.cluster:
+        return None
+    seen = NodeSeen(policy=record.policy, instance_id=record.instance_id, node=record.cluster, at=record.started_at)
+    at = record.started_at.isoformat()
+    item: Values = {"at": at, "node": seen.model_dump_json()}
+    return PK, f"{record.policy}#{record.instance_id}", item, "attribute_not_exists(pk) OR #at <= :at", {":at": at}
 
 
 def _read(text: str) -> NodeSeen | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from quiesce.aws.items import Items, Values
+from quiesce.aws.items import Items, Values, Write
 from quiesce.points.listed import ListedPoint, listed
 from quiesce.points.record import Record
 
@@ -50,13 +50,20 @@ class Points:
 
     def put(self, record: Record) -> None:
         """List a run that has ended, and its recovery point if it left one; a repeated call changes nothing."""
+        self._items.write_together(*self.writes(record))
+
+    @staticmethod
+    def writes(record: Record) -> list[Write]:
+        """Return what lists a run that has ended, for a write that has more to do."""
         point = None if record.removed_at else listed(record)
         item = {"run": record.run_id} | ({"point": point.model_dump_json()} if point else {})
-        if point:
-            # Not put: the item also says when the list was made anew.
-            self._items.update("servers", point.instance_id, "SET #name = :name", "", {":name": record.instance_name})
         at = record.snapshots_at or record.started_at
-        self._items.put(points_of(record.instance_id), sort_key(at, record.run_id), item)
+        listing = Write.put(points_of(record.instance_id), sort_key(at, record.run_id), item)
+        if not point:
+            return [listing]
+        # Not put: the item also says when the list was made anew.
+        name = {":name": record.instance_name}
+        return [listing, Write.update("servers", point.instance_id, "SET #name = :name", "", name)]
 
     def servers(self) -> list[str]:
         """Return all servers that have a list."""

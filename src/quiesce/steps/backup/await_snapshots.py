@@ -1,7 +1,6 @@
 """AwaitSnapshots: look once at the run's snapshots, adopt those whose answer was lost, and say when to look again."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S, Runs
@@ -27,7 +26,7 @@ class AwaitSnapshotsStep:
     clock: Clock
 
     def take(self, document: dict[str, Any]) -> dict[str, Any]:
-        """Look at the snapshots, and renew the server's lease until the next look.
+        """Look at the snapshots, and renew the server's lease for the next look and what follows it.
 
         Returns:
             The ``Awaited``, with the AWS calls of all looks.
@@ -46,7 +45,9 @@ class AwaitSnapshotsStep:
             tagged = find_snapshots(self.ec2, run, self.settings.stack_name) if known else found
             answer = answer.model_copy(update={"others": awaiting.others_of(state, answer, tagged)})
         hold_s = ASKING_LEASE_S if state.plan and state.plan.freezes else LEASE_S
-        held = answer.lease_held and runs.renew_lease(run, now + timedelta(seconds=answer.wait_s + hold_s))
+        if until := awaiting.renewed_lease(answer, now, hold_s):
+            held = runs.renew_lease(run, until)
+            answer = answer.model_copy(update={"lease_held": held, "held_until": until})
         seen = {snapshot.snapshot_id: snapshot.state for snapshot in answer.snapshots}
         logger.info("looked", done=answer.done, wait_s=answer.wait_s, snapshots=seen)
-        return leave(answer.model_copy(update={"lease_held": held}))
+        return leave(answer)

@@ -48,7 +48,7 @@ class FreezeStep:
         now, plan = self.clock.now(), state.needed_plan()
         attempt = state.freeze.attempt + 1 if state.freeze else 1
         runs = Runs(self.dynamodb, self.settings.table_name)
-        runs.begin_attempt(run, attempt, now, now + timedelta(seconds=ASKING_LEASE_S))
+        runs.begin_attempt(run, attempt, plan.model_dump_json(), now, now + timedelta(seconds=ASKING_LEASE_S))
         wait_s, patience = freeze_wait(plan.settings.limits)
         documents = documents_of(self.settings, plan.documents)
         guest = Guest(self.ssm, documents, run.instance_id, self.clock)

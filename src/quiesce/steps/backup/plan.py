@@ -71,7 +71,6 @@ class PlanStep:
         if is_name(request):
             self._refuse_name(request.instance_id or "", policy)
         settings = choose_target(policy, request)
-        runs.claim_run(run, execution, now)
         if request.policy_run:
             PolicyRuns(self.dynamodb, self.settings.table_name).begin_target(run.policy_run, run.instance_id, execution)
         instance = describe_server(self.ec2, run.instance_id, self.ec2.meta.region_name)
@@ -86,11 +85,14 @@ class PlanStep:
             selection.notes.extend(notes)
         origin = planning.Origin(self.settings.stack_name, now)
         plan = planning.decide(run, policy, settings, server, selection, origin)
-        try_create_snapshots(self.ec2, snapshots_request(plan, vss=plan.freezes))
+        if plan.freezes:
+            # Where nothing is frozen, EC2's refusal of the set itself costs as little.
+            try_create_snapshots(self.ec2, snapshots_request(plan, vss=True))
         # After all cheap checks: a refused run must not hold the server (docs/decisions/0005-lease-last.md).
-        runs.take_lease(run, execution, now, now + timedelta(seconds=LEASE_S))
-        plan = self._prepared(plan, run, Looked(attached=attached, keys=keys)) if plan.freezes else plan
-        runs.keep_plan(run, execution, plan.model_dump_json())
+        runs.claim(run, execution, plan.model_dump_json(), now, now + timedelta(seconds=LEASE_S))
+        if plan.freezes:
+            # Freeze keeps the plan that comes of it, with its attempt: until then Sweep has nothing to thaw.
+            plan = self._prepared(plan, run, Looked(attached=attached, keys=keys))
         logger.info("planned", volumes=len(plan.volumes), reason=plan.consistency.reason)
         return leave(plan)
 

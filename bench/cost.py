@@ -1,0 +1,172 @@
+"""Reckon what backups and recoveries cost, from counted calls and states: Step Functions, Lambda, DynamoDB, S3, EBS.
+
+docs/operate/performance.md shows the results. Nothing is timed: what a call, a start and a command take is assumed.
+
+PYTHONPATH=src python -m bench.cost
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import ceil
+
+from bench.calls import Count, recorded
+from quiesce.backup.awaiting import growing_wait_s
+from quiesce.prices import GET_DOLLARS, LIST_DOLLARS, PUT_DOLLARS
+from tests.support.project import resources, template
+
+# us-east-1, as of 30 November 2026. AWS's page of Step Functions (a retry counts as a transition).
+TRANSITION = 0.025 / 1000
+# cloudchipr.com and AWS's own examples: Arm, the first 7.5 billion GB-seconds of a month. Since 1 August 2025 Lambda
+# bills the start, too (AWS Compute Blog, "AWS Lambda standardizes billing for INIT Phase").
+GB_SECOND, REQUEST = 0.0000133334, 0.20 / 1_000_000
+# airbyte.com, "DynamoDB pricing", July 2025: on demand, after November 2024. A unit writes 1 KB, or reads 4 KB; a
+# transaction takes two for each (AWS's page of DynamoDB).
+WRITE, READ = 0.625 / 1_000_000, 0.125 / 1_000_000
+# c3x.dev and cloudkaramchari.com: AWS's page fills its prices in by a script (docs/unconfirmed.md).
+S3 = {"s3:PutObject": 0.005 / 1000, "s3:ListObjectsV2": 0.005 / 1000, "s3:GetObject": 0.0004 / 1000}
+EBS = {"ebs:ListSnapshotBlocks": LIST_DOLLARS, "ebs:GetSnapshotBlock": GET_DOLLARS, "ebs:PutSnapshotBlock": PUT_DOLLARS}
+# Assumed. A call of AWS; a start, whose work takes as long as a whole core needs, divided by the share of one that
+# Lambda gives for the memory (a core for 1,769 MB); a command's way through Systems Manager; a record's or plan's size.
+CALL_S, START_CORE_S, CORE_MB, COMMAND_S, ITEM_KB = 0.05, 0.8, 1769, 2.0, 12
+# The run that is reckoned: how long before takes, and VSS's create.
+BEFORE_S, CREATE_S = 2.0, 5.0
+GOAL_DOLLARS, WAITS_S = 0.50, (10, 60, 300)
+# Units of DynamoDB for each write: an item with a record or plan, and small ones.
+UNITS = {
+    "dynamodb:TransactWriteItems": 2 * (ITEM_KB + 4),
+    "dynamodb:UpdateItem": 1,
+    "dynamodb:PutItem": 2,
+    "dynamodb:DeleteItem": 1,
+}
+# What a function for events would have, as it only waits.
+EVENTS_MB = 512
+SERVICES = ("Step Functions", "Lambda", "DynamoDB", "S3", "EBS")
+
+
+def memory_gb(state: str) -> float:
+    """Return the memory of the function that a state of the backup machine calls."""
+    properties = resources("AWS::Serverless::Function").get(f"{state}Function", {}).get("Properties", {})
+    return float(properties.get("MemorySize", template()["Globals"]["Function"]["MemorySize"])) / 1024
+
+
+def lambda_dollars(state: str, calls: Mapping[str, int], waits_s: float = 0.0) -> float:
+    """Return what one call of a function costs that starts anew, sends calls, and waits for so many seconds."""
+    memory = memory_gb(state)
+    start_s = START_CORE_S / min(1.0, memory * 1024 / CORE_MB)
+    seconds = start_s + CALL_S * sum(calls.values()) + COMMAND_S * calls.get("ssm:SendCommand", 0) + waits_s
+    return REQUEST + GB_SECOND * memory * seconds
+
+
+def table_dollars(calls: Mapping[str, int]) -> float:
+    """Return what DynamoDB charges for calls, besides the verdict that Report keeps by an update."""
+    written = sum(UNITS.get(call, 0) * number for call, number in calls.items())
+    return WRITE * written + READ * ceil(ITEM_KB / 4) * calls.get("dynamodb:GetItem", 0)
+
+
+def priced(calls: Mapping[str, int], prices: Mapping[str, float]) -> float:
+    """Return what calls cost that have a price each."""
+    return sum(prices.get(call, 0.0) * number for call, number in calls.items())
+
+
+def parts(kind: str, counted: Count) -> dict[str, float]:
+    """Return what a run costs by service; a backup without the wait for its snapshots."""
+    every = [*counted.calls.values(), counted.evidence]
+    if is_recovery := "AwaitSnapshots" not in counted.states:
+        every.append(counted.polls)
+    transitions = len(counted.states) + counted.retries + counted.nested
+    return {
+        "Step Functions": TRANSITION * transitions,
+        "Lambda": _one_function(transitions, every) if is_recovery else _functions(kind, counted),
+        "DynamoDB": (0.0 if is_recovery else WRITE * ITEM_KB) + sum(map(table_dollars, every)),
+        "S3": sum(priced(calls, S3) for calls in every),
+        "EBS": sum(priced(calls, EBS) for calls in every),
+    }
+
+
+def _functions(kind: str, counted: Count) -> float:
+    """Return what the functions of a backup cost, each started anew, as those of a nightly run are."""
+    held_s = {"Freeze": BEFORE_S * ("scripts" in kind) + CREATE_S * ("VSS" in kind)}
+    calls = {**counted.calls, "Verify": counted.evidence}
+    functions = [state for state in counted.states if f"{state}Function" in resources("AWS::Serverless::Function")]
+    return sum(lambda_dollars(state, calls.get(state, {}), held_s.get(state, 0.0)) for state in functions)
+
+
+def _one_function(requests: int, every: Iterable[Mapping[str, int]]) -> float:
+    """Return what the one function of a recovery costs, and a build's beside it: each starts once."""
+    seconds = 2 * START_CORE_S + CALL_S * sum(sum(calls.values()) for calls in every)
+    return REQUEST * requests + GB_SECOND * memory_gb("Recover") * seconds
+
+
+def backups(counts: Mapping[str, Count]) -> dict[str, Count]:
+    """Return the counts of backups alone."""
+    return {kind: each for kind, each in counts.items() if "AwaitSnapshots" in each.states}
+
+
+def looks(wait_s: float) -> int:
+    """Return how many looks at the snapshots find them pending, if they take so long."""
+    elapsed, found = 0.0, 0
+    while elapsed < wait_s:
+        elapsed += growing_wait_s(elapsed)
+        found += 1
+    return found
+
+
+def poll_dollars(transitions: int) -> float:
+    """Return what a look costs that finds nothing: AwaitSnapshots, warm, with one call and seldom a renewed lease."""
+    return transitions * TRANSITION + REQUEST + GB_SECOND * memory_gb("AwaitSnapshots") * 2 * CALL_S
+
+
+def event_dollars(volumes: int) -> float:
+    """Return what the end of the wait costs if EBS's events tell it.
+
+    A state that waits for a token, which a function takes out of the table at each snapshot's event: a write to keep
+    it, a read and a write for each event. EventBridge charges nothing for AWS's own events (factualminds.com, June
+    2026). As events are best effort, one look is added, in a state with a time limit.
+    """
+    start_s = START_CORE_S / (EVENTS_MB / CORE_MB) / volumes
+    function = REQUEST + GB_SECOND * EVENTS_MB / 1024 * (3 * CALL_S + start_s)
+    return 2 * TRANSITION + WRITE + volumes * (function + READ + WRITE) + poll_dollars(1)
+
+
+def cells(dollars: Iterable[float]) -> str:
+    """Return amounts for 1,000 runs, in dollars, as cells of a table."""
+    return " | ".join(f"{1000 * amount:.2f}" for amount in dollars)
+
+
+def runs(counts: Mapping[str, Count]) -> Iterator[str]:
+    """Yield the table of what runs cost by service, without the wait for snapshots."""
+    yield f"| For 1,000, $ | {' | '.join(SERVICES)} | all | goal |"
+    yield "|---" * (len(SERVICES) + 3) + "|"
+    for kind, counted in counts.items():
+        by, goal = parts(kind, counted), f"{GOAL_DOLLARS:.2f}" if kind in backups(counts) else ""
+        yield f"| {kind} | {cells([*(by[each] for each in SERVICES), sum(by.values())])} | {goal} |"
+
+
+def with_waits(counts: Mapping[str, Count]) -> Iterator[str]:
+    """Yield the table of what backups cost with the wait for snapshots."""
+    head = " | ".join(f"{wait} s: {looks(wait)} looks" for wait in WAITS_S)
+    yield f"| For 1,000 with the wait, $ | {head} |"
+    yield "|---" * (len(WAITS_S) + 1) + "|"
+    for kind, counted in backups(counts).items():
+        alone = sum(parts(kind, counted).values())
+        yield f"| {kind} | {cells(alone + looks(wait) * poll_dollars(3) for wait in WAITS_S)} |"
+
+
+def waiting() -> Iterator[str]:
+    """Yield the table of polls against events: a month of daily runs with three volumes each."""
+    yield "| A month of daily runs, $ | the wait | growing polls | polls of one transition | events |"
+    yield "|---" * 5 + "|"
+    for servers in (1, 100, 10_000):
+        for wait in (60, 300, 3600):
+            amounts = looks(wait) * poll_dollars(3), looks(wait) * poll_dollars(1), event_dollars(3)
+            months = " | ".join(f"{30 * servers * amount:,.3f}" for amount in amounts)
+            yield f"| servers: {servers:,} | {wait} s | {months} |"
+
+
+def report() -> str:
+    """Return the tables of the page."""
+    counts = recorded()
+    return "\n".join([*runs(counts), "", *with_waits(counts), "", *waiting()])
+
+
+if __name__ == "__main__":
+    print(report())
