@@ -146,6 +146,11 @@ class Incidents:
         """End what scripts have left behind."""
         self.machine.kill(self.machine.processes())
 
+    def over(self, stage: str) -> None:
+        """Wait until the process of a script that was let go has ended."""
+        process = self.machine.state()["before" if stage == "session" else stage]["processId"]
+        self.see(lambda: process not in self.machine.processes(), f"{stage} has ended", self.machine.state)
+
     def deleted(self, session: str) -> None:
         """Wait until the state says that a session's shadow copies are deleted."""
         file = self.machine.session_folder(*session.split("/")) / "state.json"

@@ -206,6 +206,9 @@ class ModelServer:
     def step_gone(self, _: str) -> None:
         """Do nothing: in the model a task without work ends at once."""
 
+    def step_over(self, _: str) -> None:
+        """Do nothing: in the model a script that is let go ends at once."""
+
     def step_release(self, stage: str) -> None:
         """Let a holding script end."""
         self.scripts.released.add(stage)

@@ -20,7 +20,7 @@ from tests.guest.real_server import RealServer
 from tests.guest.shared import PowerShellEndedError, SharedPowerShell, base_environment
 
 # A case mostly waits, so more cases than cores run at once.
-AT_ONCE = 2 * (cpu_count() or 1)
+AT_ONCE = 4 * (cpu_count() or 1)
 # What ends processes, or looks at them: the tasks of such a case have processes of their own.
 ENDS_TASKS = {"kill", "reboot", "clone", "gone", "start", "hang"}
 CASE_LIMIT_S = 600

@@ -77,9 +77,12 @@ function Get-CimInstance {
     # As long as the cluster's own service is in trouble.
     if ((Test-Fault 'cluster') -and $ClassName -ceq 'MSCluster_ResourceGroup') { throw 'Timed out' }
     if ((Test-Fault 'volumes') -and $ClassName -ceq 'Win32_Volume') { throw 'Provider load failure' }
-    # Nothing is asked about a session's shadow copies while the application is held: CIM may take its time, or hang.
+    # Nothing is asked about a session's shadow copies while it holds the application: CIM may take its time, or hang.
+    # An attempt that a later one has overtaken holds nothing, and deletes its own meanwhile.
     if (($ClassName -ceq 'Win32_ShadowCopy') -and (Test-Path -LiteralPath (Join-Path $env:FAKE_WINDOWS 'application.frozen'))) {
-        Deny "$ClassName while the application is held"
+        $run, $attempt = 'RunId', 'Attempt' | ForEach-Object { $PSCmdlet.SessionState.PSVariable.GetValue($_) }
+        $later = Join-Path (Join-Path (Join-Path (Join-Path $env:ProgramData 'Quiesce') 'runs') "$run") "$(1 + $attempt)"
+        if (-not (Test-Path -LiteralPath $later)) { Deny "$ClassName while the application is held" }
     }
     $full = "${Namespace}:$ClassName"
     if ($Conditions.ContainsKey($full)) {
