@@ -48,6 +48,8 @@ class Condition:
     group_policy: str = ""
     pending_reboot: tuple[str, ...] = ()
     writers: tuple[Writer, ...] = (SYSTEM_WRITER,)
+    lists_applications: bool = True
+    """Whether the inventory also lists the writers that VSS has on the server."""
     aws_components: str | None = "2.5.1"
     folder: tuple[bool, bool] | None = (True, True)
     cluster: Cluster | None = None
@@ -147,7 +149,8 @@ def components(condition: Condition) -> Json:
 
 def writers_of(condition: Condition, vss: Server) -> Json:
     """Return the writers that the guest's inventory lists."""
-    return _answered("writers", [condition.writers_text(vss.writers)], condition.unanswered)
+    others = vss.writers if condition.lists_applications else []
+    return _answered("writers", [condition.writers_text(others)], condition.unanswered)
 
 
 def cluster_of(condition: Condition, unanswered: set[str]) -> Json:

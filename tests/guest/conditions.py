@@ -39,7 +39,8 @@ CONDITIONS = {
 def condition(name: str, folder: tuple[bool, bool] | None) -> Condition:
     """Return the condition of this name, for one server alone, with the state of quiesce's folder on it."""
     known = CONDITIONS[name]
-    return replace(known, services=known.services.copy(), folder=folder, unanswered=set())
+    own = {"services": known.services.copy(), "unanswered": set[str]()}
+    return replace(known, **own, folder=folder, lists_applications=False)
 
 
 def install(home: Path, name: str) -> None:

@@ -1,6 +1,6 @@
 """The parameters of each verb that the server is asked for, as guest/look.yaml and guest/act.yaml name them."""
 
-from quiesce.backup.required_writers import requires_writers
+from quiesce.backup.planning import requires_writers
 from quiesce.backup.state import Plan
 
 # Above the backup machine's own limit: when the server ends a session by itself, the execution has certainly ended.

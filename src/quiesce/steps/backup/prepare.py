@@ -7,8 +7,7 @@ from quiesce.aws.bucket import Bucket, package_key
 from quiesce.aws.ssm import Guest
 from quiesce.backup.drives import remarks, with_drives
 from quiesce.backup.parameters import inventory_parameters, stage_parameters
-from quiesce.backup.planning import with_document, with_role, without_asking
-from quiesce.backup.required_writers import with_required_writers
+from quiesce.backup.planning import with_document, with_required_writers, with_role, without_asking
 from quiesce.backup.shadow_plan import plan_shadow_copies
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import AttachedVolume, joined
