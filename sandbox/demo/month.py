@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from quiesce.aws.backup.endings import Endings
 from quiesce.aws.retention.rules import Rules
-from quiesce.aws.runs import Runs
 from quiesce.backup.run import RunIdentity
 from quiesce.points.record import Record
 from quiesce.policy.file import read_policy_file
@@ -44,9 +44,9 @@ def play_month(aws: Sandbox, outputs: dict[str, str], server: Server, model: dic
     # A rule removes nothing in its first days.
     rule, seen = read_policy_file(text.encode(), "nights", "nights.yaml").retention, datetime.now(UTC) - 2 * CHANGE
     Rules(dynamodb, table).in_force("nights", rule, seen)
-    runs = Runs(dynamodb, table)
+    endings = Endings(dynamodb, table)
     for record in _nights(aws, server, Record.model_validate(model)):
-        runs.end_run(RunIdentity(record.run_id, record.policy, record.instance_id), record)
+        endings.end_run(RunIdentity(record.run_id, record.policy, record.instance_id), record)
     say(paint("  one night the server was off, one a script failed, one is held for an audit", DIM))
     say(paint(f"  {text.splitlines()[2]}", DIM))
     asked = {"instance_id": server.instance_id, "policy": "nights"}

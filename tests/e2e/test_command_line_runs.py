@@ -27,12 +27,9 @@ def test_a_backup_is_followed_state_by_state_and_recovered_from_after_its_plan(a
     assert ran.code == 0, ran.err
     assert ran.out.startswith("Successful: every chosen volume has a completed snapshot\n")
     states = [line.split()[-1] for line in ran.err.splitlines()[1:]]
-    assert [state for state in states if state in ("Plan", "Snapshot", "Verify", "Report")] == [
-        "Plan",
-        "Snapshot",
-        "Verify",
-        "Report",
-    ]
+    # Without shadow copies there is nothing to verify.
+    passed = [state for state in states if state in ("Plan", "Snapshot", "Verify", "Report")]
+    assert passed == ["Plan", "Snapshot", "Report"]
     record = type_command("show", ran.out.split("run ")[1].split()[0], "--json").data
     assert record["started_by"] == aws.client("sts").get_caller_identity()["Arn"]
     [point] = type_command("points", "--server", server.instance_id, "--json").data["points"]

@@ -20,6 +20,7 @@ OF_FIX = {
     "ec2:DescribeRouteTables": 8,
     "ec2:DescribeSecurityGroups": 1,
     "ec2:DescribeVpcEndpoints": 4,
+    "iam:GetInstanceProfile": 3,
     "s3:GetObject": 7,
     "s3:PutObject": 17,
     "ssm:DescribeDocument": 11,
