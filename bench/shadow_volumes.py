@@ -85,11 +85,11 @@ class _Client:
     def list_snapshot_blocks(self, **given: Any) -> Any:
         names = {"NextToken": "pageToken", "MaxResults": "maxResults", "StartingBlockIndex": "startingBlockIndex"}
         query = {names[name]: str(value) for name, value in given.items() if name in names}
-        return json.loads(self._apis.answer(f"/snapshots/{SNAPSHOT}/blocks", query)[2])
+        return json.loads(self._apis.answer("GET", f"/snapshots/{SNAPSHOT}/blocks", query)[2])
 
     def get_snapshot_block(self, **given: Any) -> Any:
         path, query = f"/snapshots/{SNAPSHOT}/blocks/{given['BlockIndex']}", {"blockToken": given["BlockToken"]}
-        _, headers, data = self._apis.answer(path, query)
+        _, headers, data = self._apis.answer("GET", path, query)
         sums = {"Checksum": headers["x-amz-Checksum"], "ChecksumAlgorithm": headers["x-amz-Checksum-Algorithm"]}
         return {**sums, "BlockData": BytesIO(data)}
 
