@@ -1,7 +1,7 @@
 """Long grids and random series: whole, unless a sample of them is asked for by a seed.
 
 A test that is marked as a grid has one case for each call and fault, state and stop, or seed: dozens that differ in
-one point. `make test` and `make check` run a tenth of them, 16 of a test at most, chosen by a seed that the summary
+one point. `make test` and `make check` run a tenth of them, 10 of a test at most, chosen by a seed that the summary
 names, in `make check` by the commit; `make grids` runs all.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-ONE_OF, AT_LEAST, AT_MOST = 10, 3, 16
+ONE_OF, AT_LEAST, AT_MOST = 10, 3, 10
 COUNTS = pytest.StashKey[tuple[int, int]]()
 
 
