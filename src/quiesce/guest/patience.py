@@ -8,8 +8,8 @@ from quiesce.policy.target import SessionLimits
 
 # The server asks Windows six questions, each for at most 20 s, and then the metadata service.
 INVENTORY_S = 130
-# vssadmin, which asks each writer, and is ended after 20 s.
-WRITERS_S = 25
+# vssadmin, which asks each writer, and is ended after 20 s, or a second later if it closes its output and stays.
+WRITERS_S = 21
 # Four questions about its cluster, each for at most 10 s.
 CLUSTER_S = 40
 # Ten more questions, and VSS is asked for its writers.
