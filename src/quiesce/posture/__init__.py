@@ -1,1 +1,1 @@
-"""How well the account's servers are protected: who is behind, who is left out, what nobody removes; pure."""
+"""How well the account's servers are protected: which are overdue, in no policy, or left with points; pure."""
