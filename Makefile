@@ -111,8 +111,8 @@ clean: ## remove everything that make has made
 # What looks whether pages are accessible; like the validator of state machines it needs npm, and is not shipped.
 .tools/axe-core/ready: Makefile
 	@mkdir -p $(@D)
-	@if command -v npm >/dev/null; then npm install --silent --no-save --prefix $(@D) axe-core@4.14.1; fi
-	@touch $@
+	@if ! command -v npm >/dev/null || npm install --silent --no-save --prefix $(@D) axe-core@4.14.1; then touch $@; \
+	else echo 'axe-core: npm could not fetch it, so no page is opened in a browser; behind a proxy set NODE_EXTRA_CA_CERTS' >&2; fi
 
 .venv/ready: pyproject.toml uv.lock
 	$(call NEEDS,import sys; assert sys.version_info >= (3, 11),Python 3.11 or later: PYTHON=/path/to/python3 make $(MAKECMDGOALS))
