@@ -118,9 +118,15 @@ class Sandbox:
         yield
 
     def reset(self) -> None:
-        """Forget servers, volumes, snapshots and ordered faults; keep stacks, their resources and the IAM decisions."""
-        from moto.ec2.models import ec2_backends
+        """Forget servers, volumes, snapshots and ordered faults; keep stacks, their resources and the IAM decisions.
 
+        What still runs is ended first: executions that nobody waited for, and those that schedules start when the
+        clock is moved on, would take the functions' turns from what comes next.
+        """
+        from moto.ec2.models import ec2_backends
+        from moto.ec2.models.subnets import Subnet
+
+        from sandbox.aws import lambdas, nested_executions
         from sandbox.aws.images import IMAGES
         from sandbox.aws.instances import INSTANCES
         from sandbox.aws.keys import KEYS
@@ -131,7 +137,10 @@ class Sandbox:
         from sandbox.aws.snapshots import RULES
         from sandbox.aws.volumes import VOLUMES
 
+        nested_executions.stop_all()
+        lambdas.end_running()
         ec2_backends.reset()
+        Subnet._base_avail_ip_iterator.cache_clear()  # it would keep each EC2 of before
         for rules in (RULES, INSTANCES, VOLUMES, IMAGES, BIN, COPIES, KEYS, LOCKS, TIERS):
             rules.reset()
         self.servers.forget()

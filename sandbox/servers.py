@@ -62,16 +62,15 @@ class Server:
     """What lay on the system drive when the last shadow copies were made."""
 
 
-def _open_default_vpc(ec2: "EC2Client") -> None:
-    """Give the default VPC its internet gateway, as AWS does (VPC user guide); moto's has none."""
-    if ec2.describe_internet_gateways()["InternetGateways"]:
-        return
-    [vpc] = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
-    main: Any = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "association.main", "Values": ["true"]}]
-    [table] = ec2.describe_route_tables(Filters=main)["RouteTables"]
-    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc["VpcId"])
-    ec2.create_route(RouteTableId=table["RouteTableId"], GatewayId=gateway, DestinationCidrBlock="0.0.0.0/0")
+def _open_default_vpc(backend: Any) -> Any:
+    """Return the default VPC, with the internet gateway that AWS gives it (VPC user guide); moto's has none."""
+    vpc = backend.get_default_vpc()
+    if not backend.describe_internet_gateways():
+        [table] = backend.describe_route_tables(filters={"vpc-id": [vpc.id], "association.main": ["true"]})
+        gateway = backend.create_internet_gateway()
+        backend.attach_internet_gateway(gateway.id, vpc.id)
+        backend.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+    return vpc
 
 
 def nothing_to_get(_link: str) -> None:
@@ -188,11 +187,10 @@ class Servers:
 
     def add_image(self, name: str) -> str:
         """Register a Windows image, with the platform and architecture that moto leaves out."""
-        image_id = self.ec2.register_image(Name=name, RootDeviceName=ROOT_DEVICE)["ImageId"]
-        image = self.backend().amis[image_id]
+        image = self.backend().register_image(name, "")
         image.platform, image.architecture, image.root_device_name = "windows", "x86_64", ROOT_DEVICE
         image.usage_operation = WITH_LICENCE
-        return image_id
+        return str(image.id)
 
     def add_public_image(self, name: str) -> str:
         """Register an image as AWS has in public."""
@@ -444,13 +442,13 @@ class Servers:
         return self.drives.get(found[0]) if found else None
 
     def _run_instance(self, name: str, volumes: Sequence[Disk], tags: dict[str, str]) -> str:
-        image = self.ec2.register_image(Name=f"windows-for-{name}", RootDeviceName=volumes[0].device)["ImageId"]
-        _open_default_vpc(self.ec2)
+        # By moto's own objects: each request would cost as much as all of this.
+        backend = self.backend()
         # EC2 gives a server the VPC's default group if the call names none; moto gives it none.
-        default = self.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])
+        group = backend.get_default_security_group(_open_default_vpc(backend).id)
         answer = self.ec2.run_instances(
-            SecurityGroupIds=[default["SecurityGroups"][0]["GroupId"]],
-            ImageId=image,
+            SecurityGroupIds=[group.id],
+            ImageId=backend.register_image(f"windows-for-{name}", "").id,
             MinCount=1,
             MaxCount=1,
             InstanceType="m5.large",
@@ -465,7 +463,7 @@ class Servers:
             ],
         )
         instance_id = answer["Instances"][0]["InstanceId"]
-        instance = self.backend().get_instance(instance_id)
+        instance = backend.get_instance(instance_id)
         instance.platform, instance.platform_details = "windows", "Windows"  # moto knows them from its AMI file only
         instance.usage_operation = WITH_LICENCE
         return instance_id

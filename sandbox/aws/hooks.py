@@ -12,7 +12,7 @@ HOOKS = {
         "_gather_role_policies evaluate enforce parse_policy_document AuthError EvalContext EvalResult"
     ),
     "ministack.core.lambda_runtime": (
-        "ProvidedWorker _worker_class_for execution_credentials invalidate_worker reset subprocess"
+        "ProvidedWorker _worker_class_for _workers execution_credentials invalidate_worker reset subprocess"
     ),
     "ministack.core.responses": "get_account_id get_region new_uuid",
     "ministack.core.router": "_KNOWN_AWS_SERVICE_NAMES extract_access_key_id",
@@ -20,7 +20,8 @@ HOOKS = {
     "ministack.services.iam": "_error _instance_profiles _roles _xml",
     "ministack.services.kms": "_keys",
     "ministack.services.lambda_svc": (
-        "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip"
+        "_docker_extracted_dir _execute_function_provided_warm _execute_function_warm _resolve_layer_zip "
+        "executions_in_flight"
     ),
     "ministack.services.stepfunctions": (
         "_SFN_WAIT_SCALE _ExecutionError _apply_input_path _apply_output_path _apply_result_path "

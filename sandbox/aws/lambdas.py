@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import threading
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,8 +44,11 @@ AT_ONCE = 8
 _running = threading.BoundedSemaphore(AT_ONCE)
 # An execution that still runs when the sandbox ends asks for further functions: none of them starts.
 _ended = threading.Event()
+# Set while what runs is ended: of what waits for its turn, nothing starts any more.
+_ending = threading.Event()
 _starting = threading.Lock()
 END_TIMEOUT_S = 10
+LOOK_S = 0.01
 _FUNCTION = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 _delete_function = _FUNCTION["delete"]
 
@@ -117,7 +121,7 @@ def _execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str,
         message = f"This sandbox runs {RUNTIME} on {ARCHITECTURE}; the function needs {needed[0]} on {needed[1]}"
         return {"error": True, "body": {"errorType": "Sandbox.OtherRuntime", "errorMessage": message}}
     with _running:
-        if _ended.is_set():
+        if _ended.is_set() or _ending.is_set():
             return {"error": True, "body": {"errorType": "Sandbox.Ended", "errorMessage": "The sandbox has ended"}}
         result: dict[str, Any] = lambda_svc._execute_function_provided_warm(function, event, request_id)
     body = result.get("body")
@@ -143,6 +147,26 @@ def install(runtime_folder: Path, pauses: float) -> None:
     lambda_svc._execute_function_warm = _execute
     _FUNCTION["delete"] = _delete
     lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _start})
+
+
+def end_running() -> None:
+    """End the functions that run or wait for their turn; their environments go on with the next start.
+
+    Raises:
+        TimeoutError: some still run; names them.
+    """
+    until_s = time.monotonic() + END_TIMEOUT_S
+    _ending.set()
+    try:
+        while (left := lambda_svc.executions_in_flight())[0]:
+            for worker in [w for workers in list(lambda_runtime._workers.values()) for w in workers if w.in_use]:
+                if process := worker._proc:
+                    process.kill()
+            if time.monotonic() > until_s:
+                raise TimeoutError(f"functions still run after {END_TIMEOUT_S} s: {left[1]}")
+            time.sleep(LOOK_S)
+    finally:
+        _ending.clear()
 
 
 def end() -> None:

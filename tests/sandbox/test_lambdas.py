@@ -1,12 +1,13 @@
 """Functions run as on Lambda: names of exceptions, the time limit, the layer, and nothing of this machine."""
 
+import importlib
 import json
 import os
 import threading
 
 import pytest
 
-from sandbox.executions import follow, wait_for
+from sandbox.executions import follow, until, wait_for
 from tests.support.deployment import deploy
 
 
@@ -124,3 +125,21 @@ def test_a_stack_that_is_deleted_leaves_no_process_and_no_thread(aws, tmp_path):
     pump.join(10)
     assert not pump.is_alive()
     assert not [made for (_, variables), made in forks._templates.items() if '"goes"' in variables]
+
+
+@pytest.fixture
+def lambdas(aws):
+    """The parts of Lambda, imported here because the sandbox starts before MiniStack's import."""
+    return importlib.import_module("sandbox.aws.lambdas")
+
+
+def test_what_nobody_waited_for_ends_before_the_next_test_and_takes_no_turn_from_it(aws, probe, lambdas):
+    """More than run at once: some wait for their turn."""
+    start, in_flight = aws.client("stepfunctions").start_execution, lambdas.lambda_svc.executions_in_flight
+    machine, work = probe.outputs["MachineArn"], json.dumps({"sleep_s": 15})
+    arns = [start(stateMachineArn=machine, input=work)["executionArn"] for _ in range(lambdas.AT_ONCE + 2)]
+    until(lambda: in_flight()[0] == len(arns))
+    aws.reset()
+    assert in_flight()[0] == 0
+    assert {wait_for(aws, arn)["status"] for arn in arns} == {"ABORTED"}
+    assert "environment" in probe.invoke()

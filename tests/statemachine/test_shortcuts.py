@@ -1,10 +1,14 @@
 """The shortcuts through moto and botocore lead where the long ways do, and each is still taken."""
 
+import gc
+import weakref
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 from moto.core.serialize import EC2Serializer, ResponseSerializer, XFormedAttributePicker
 from moto.core.utils import get_service_model
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from tests.statemachine.recoveries import assert_recovered
 from tests.support import cloud as clouds
@@ -147,3 +151,14 @@ def test_an_account_starts_with_nothing_of_the_one_before(machine, cloud, server
         assert (another.items(), another.records(), another.mails()) == ({}, {}, [])
         assert (another.server_ids(), another.snapshots()) == ([], [])
         assert another.stepfunctions.list_state_machines()["stateMachines"] == []
+
+
+def test_nothing_of_an_ended_account_stays_in_memory():
+    with clouds.started() as account:
+        account.add_server()
+        before = weakref.ref(clouds.backend())
+        TMP_THREADS.append(Thread())  # as each execution does
+    del account
+    with clouds.started():
+        gc.collect()
+        assert (before(), TMP_THREADS) == (None, [])

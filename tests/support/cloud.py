@@ -16,8 +16,10 @@ from moto.core import models as moto_core
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.subnets import Subnet
 from moto.s3.models import s3_backends
 from moto.sns.models import sns_backends
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from sandbox.aws import (
     associations,
@@ -216,6 +218,9 @@ def _empty_account() -> Iterator[None]:
         yield
     finally:
         moto.stop(remove_data=False)
+        # moto keeps each subnet that gave an address, and by it the whole EC2, and each thread of an execution.
+        Subnet._base_avail_ip_iterator.cache_clear()
+        TMP_THREADS.clear()
 
 
 @contextmanager
