@@ -50,11 +50,12 @@ class SchedulerError(Exception):
 
 @dataclass
 class Stored:
-    """A schedule: what it was given, and up to when its starts were made, in seconds since 1970."""
+    """A schedule: what it was given, up to when its starts were made, in seconds since 1970, and `Scheduler.rest`."""
 
     given: dict[str, Any]
     made_s: float
     fired_s: float
+    rests: bool = False
 
 
 @dataclass
@@ -103,6 +104,15 @@ class Scheduler:
     def reset(self) -> None:
         """Forget the dead letters; schedules are a stack's."""
         self.dead_letters.clear()
+
+    def rest(self) -> None:
+        """Let no schedule that is there come due by itself: where a clock is moved on by days, each would many times.
+
+        ``fire`` starts it as before; an update ends its rest.
+        """
+        with self.lock:
+            for stored in self.schedules.values():
+                stored.rests = True
 
     def make_group(self, name: str) -> None:
         """Make a group, as CloudFormation does."""
@@ -183,7 +193,7 @@ class Scheduler:
             due = [
                 (at, key)
                 for key, stored in self.schedules.items()
-                if stored.given["State"] == "ENABLED"
+                if stored.given["State"] == "ENABLED" and not stored.rests
                 for at in takewhile(
                     lambda at: at.timestamp() <= now_s, runs_of(stored.given, stored.fired_s, stored.made_s)
                 )

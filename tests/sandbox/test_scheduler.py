@@ -134,6 +134,19 @@ def test_each_time_starts_once_and_what_is_disabled_not_even_later(world):
     assert world.started == ["2026-11-30T02:00:00Z"]
 
 
+def test_what_rests_starts_only_when_it_is_told_to_and_what_is_made_later_does_not_rest(world):
+    world.create()
+    world.scheduler.rest()
+    world.create(Name="later", ScheduleExpression="cron(0 4 * * ? *)")
+    world.pass_until(2026, 11, 30, 5)
+    assert world.started == ["2026-11-30T04:00:00Z"]
+    world.scheduler.fire("ours", GOOD["Name"], datetime(2026, 11, 30, 2, tzinfo=UTC))
+    assert world.started[1:] == ["2026-11-30T02:00:00Z"]
+    world.scheduler.call("UpdateSchedule", GOOD)
+    world.pass_until(2026, 12, 1, 3)
+    assert world.started[2:] == ["2026-12-01T02:00:00Z"]
+
+
 def test_a_rate_without_a_start_starts_at_once_and_one_with_a_start_then(world):
     world.create(ScheduleExpression="rate(6 hours)")
     world.create(Name="later", ScheduleExpression="rate(6 hours)", StartDate=NOW + 3600)

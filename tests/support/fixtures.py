@@ -33,8 +33,12 @@ def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
 
 @pytest.fixture
 def aws(running_sandbox: Sandbox) -> Iterator[Sandbox]:
-    """The running sandbox without servers, snapshots or faults of an earlier test; stacks and decisions stay."""
+    """The running sandbox without servers, snapshots or faults of an earlier test; stacks and decisions stay.
+
+    The schedules of stacks that are there start nothing by themselves.
+    """
     running_sandbox.reset()
+    running_sandbox.scheduler.rest()
     yield running_sandbox
     running_sandbox.reset()
 
