@@ -48,6 +48,8 @@ _ended = threading.Event()
 _ending = threading.Event()
 _starting = threading.Lock()
 END_TIMEOUT_S = 10
+# A process that is about to start is ended once it has.
+END_RUNNING_TIMEOUT_S = 60
 LOOK_S = 0.01
 _FUNCTION = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 _delete_function = _FUNCTION["delete"]
@@ -155,7 +157,7 @@ def end_running() -> None:
     Raises:
         TimeoutError: some still run; names them.
     """
-    until_s = time.monotonic() + END_TIMEOUT_S
+    until_s = time.monotonic() + END_RUNNING_TIMEOUT_S
     _ending.set()
     try:
         while (left := lambda_svc.executions_in_flight())[0]:
@@ -163,7 +165,7 @@ def end_running() -> None:
                 if process := worker._proc:
                     process.kill()
             if time.monotonic() > until_s:
-                raise TimeoutError(f"functions still run after {END_TIMEOUT_S} s: {left[1]}")
+                raise TimeoutError(f"functions still run after {END_RUNNING_TIMEOUT_S} s: {left[1]}")
             time.sleep(LOOK_S)
     finally:
         _ending.clear()
