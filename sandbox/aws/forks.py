@@ -56,7 +56,8 @@ class Fork:
 
     def _signal(self, number: signal.Signals) -> None:
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and its template is about to tell so
+                os.kill(self.pid, number)
 
 
 class Template:

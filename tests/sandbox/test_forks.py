@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -53,6 +54,17 @@ def test_a_process_has_its_own_variables_and_what_was_imported_before(start):
     fork.terminate()
     assert fork.wait(10) == fork.poll() == -signal.SIGTERM
     fork.kill()  # which is not there any more: no other's process
+
+
+def test_a_process_whose_end_is_not_told_yet_can_be_ended_again():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    output, theirs = os.pipe()
+    os.close(theirs)
+    fork = forks.Fork(output)
+    fork.pid = gone.pid
+    fork.kill()
+    fork.stdout.close()
 
 
 def test_what_a_process_says_before_it_ends_and_its_exit_code_are_known(start):
