@@ -89,9 +89,13 @@ def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
 
 @dataclass
 class Host:
-    """What a session finds on its server: its disk, the customer's scripts, VSS, and CIM."""
+    """What a session finds on its server: its disk, the customer's scripts, VSS, CIM, and accounts.
+
+    ``account_problem`` says why no task runs under an account, empty if one does.
+    """
 
     disk_full: Callable[[], bool]
     run_script: RunScript
     vss: Server
     cim_answers: Callable[[], bool]
+    account_problem: Callable[[str], str] = lambda _account: ""

@@ -231,6 +231,10 @@ class Session:
         if name == "session" and stage == "after":
             release(self.holder, self.state, self.runner, now_s)
             return True
+        account = self.run.manifest["account"]
+        if path and account and (problem := self.host.account_problem(account)):
+            entry["reason"] = f"NotStarted: {problem}"
+            return True
         outcome = self.host.run_script(path, name, argument) if path else None
         if outcome is None or outcome.exit_code is None:
             entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"

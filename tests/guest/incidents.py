@@ -253,6 +253,10 @@ class Incidents:
         """Remove a script from the server's folder."""
         (self.machine.root / "scripts" / name).unlink()
 
+    def drop(self, task: str) -> None:
+        """Remove a task of the first attempt, as somebody who tidies up does."""
+        (self.machine.home / "tasks" / f"{task}-run-1-1").unlink()
+
     def start(self, task: str) -> None:
         """Start a task as if Task Scheduler had been slow."""
         self.machine.start_task(f"{task}-run-1-1")

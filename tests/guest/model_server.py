@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from threading import Lock
 from urllib.parse import urlsplit
 
+from quiesce.guest.package import OwnScripts
 from sandbox.windows.guest import Guest
 from sandbox.windows.holding import Holder
 from sandbox.windows.host import Outcome
@@ -135,6 +136,7 @@ class ModelServer:
         self.step_condition("ready")
         self.uploads: dict[str, bytes] = {}
         self.faults: set[str] = set()
+        self.gone: set[str] = set()
 
     def put(self, link: str, content: bytes) -> bool:
         """Answer as the cases' bucket does: it refuses ``refused``, and loses the answer to ``lost``."""
@@ -149,7 +151,7 @@ class ModelServer:
         if verb == "stage":
             values["Scripts"] = self.case.source
             scripts = {stage: b"" for stage in self.case.scripts if self.case.source == "bucket"}
-            package = package_of(changes, values["Policy"], scripts, b"the session's own")
+            package = package_of(changes, values["Policy"], scripts, OwnScripts(b"the session's own", b"the account's"))
             self.scripts.bucket = {"ORIGIN/packages/run.zip": package.content}
             values |= {"PackageLink": "ORIGIN/packages/run.zip", "PackageHash": package.sha256}
         if verb == "collect":
@@ -284,6 +286,11 @@ class ModelServer:
             self.scripts.slow = name == "taskkill slow" and not well
         elif name == "plant":  # what a user has put in stays there
             self.guest.folder_trusted = False
+        elif name == "batch":
+            self.guest.accounts.begin = well
+        elif name in ("account gone", "register"):
+            known = self.guest.accounts.known
+            self.guest.accounts.known, self.gone = (self.gone, set()) if well else (set(), known)
         elif name == "volumes":
             self.guest.drives, self.guest.disks = [], hardware.disks("nvme")
         elif name == "disk":
@@ -368,8 +375,11 @@ class ModelServer:
         """Remove a script."""
         del self.scripts.files[name]
 
+    def step_drop(self, _: str) -> None:
+        """Do nothing: the runner of the model needs no task to start a script under an account."""
+
     def step_start(self, task: str) -> None:
-        """Start a task late."""
+        """Start a task late; an account's runs nothing but what its runner says."""
         self.guest.start_task(task, self.guest.sessions()[0], self.now_s)
 
     def step_drives(self, name: str) -> None:

@@ -155,6 +155,9 @@ class RealServer:
             for file in self._files(f"{task}.xml"):
                 if found := task_findings(file.read_bytes(), watchdog=task == "watchdog"):
                     raise ContractBrokenError(f"{file.name}: {found}")
+        for file in sorted((self.machine.home / "registered").glob("*.xml")):
+            if found := task_findings(file.read_bytes(), watchdog=False, account=True):
+                raise ContractBrokenError(f"{file.name}: {found}")
         if left := self._files(f"{ARCHIVE}*"):
             raise ContractBrokenError(f"left behind: {left}")
         # First: a process on its way out may still remove its task.
@@ -178,20 +181,35 @@ class RealServer:
                 name: uploads.gist(body) for (machine, name), body in uploaded.items() if machine == self.machine.name
             },
             "processes": left,
-            "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
-        }
+            "registered": {entry["name"]: self._triggers(entry) for entry in self._journal("task")},
+        } | self._of_accounts()
+
+    def _of_accounts(self) -> dict[str, Json]:
+        """Return what Task Scheduler has started under which account, by session, and that account's rights."""
+        started = [each for each in self._journal("account") if not each["name"].endswith("-0")]
+        folders = [each for each in (*self._files("account"), *self._files("account/said")) if each.is_dir()]
+        rights = {f"{each.parent.name}/{each.name}": self._rights(each) for each in folders}
+        inherited = [each for folder in folders for each in folder.iterdir() if each.is_file() and self._rights(each)]
+        if inherited:
+            raise ContractBrokenError(f"rights of their own: {inherited}")
+        names = [f"{each['account']} {each['logon']}" for each in started]
+        return {"accounts": names, "rights": rights} if started or folders else {}
+
+    def _rights(self, path: Path) -> str:
+        known = self.machine.home / "acl" / str(path.stat().st_ino)
+        return known.read_text().partition("(A;")[0].partition("AI")[2] if known.exists() else ""
 
     def _files(self, pattern: str) -> list[Path]:
         """Return the sessions' files with this name."""
         return sorted((self.machine.root / "runs").glob(f"*/[0-9]*/{pattern}")) if self.machine.root.exists() else []
 
-    def _journal(self) -> list[dict[str, Json]]:
-        """Return the registered tasks; raise ContractBrokenError if a stand-in refused anything."""
+    def _journal(self, kind: str) -> list[dict[str, Json]]:
+        """Return what the stand-ins have noted of a kind; raise ContractBrokenError if a stand-in refused anything."""
         journal = self.machine.home / "journal"
         entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
         if refused := [entry for entry in entries if entry["kind"] == "refused"]:
             raise ContractBrokenError(f"refused: {refused}")
-        return [entry for entry in entries if entry["kind"] == "task"]
+        return [entry for entry in entries if entry["kind"] == kind]
 
     def _wait_for_tasks(self, session: str) -> None:
         """Wait for the tasks of an ended session: the last thing that they do is to remove themselves.

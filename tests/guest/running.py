@@ -46,7 +46,9 @@ def sharing_of(case: Case, pair: tuple[SharedPowerShell, SharedPowerShell]) -> S
     """Return what a case may share of a worker's two PowerShells, that of verbs and that of tasks."""
     steps = {name for step in case.steps for name in step}
     verbs, tasks = pair
-    return Sharing(None if "together" in steps else verbs, None if steps & ENDS_TASKS else tasks)
+    # An account's process is told from others by its number.
+    account = any("Account" in (step.get("stage") or {}) for step in case.steps)
+    return Sharing(None if "together" in steps else verbs, None if account or steps & ENDS_TASKS else tasks)
 
 
 class Runner:
