@@ -121,7 +121,10 @@ DOCUMENTS = (
 
 def read_parts() -> dict[str, str]:
     """Return the texts of all parts by their names, each part once."""
-    return {name: (FOLDER / f"{name}.ps1").read_text("ascii") for name in dict.fromkeys([*LOOK, *ACT, *MEND, *SESSION, *ACCOUNT])}
+    return {
+        name: (FOLDER / f"{name}.ps1").read_text("ascii")
+        for name in dict.fromkeys([*LOOK, *ACT, *MEND, *SESSION, *ACCOUNT])
+    }
 
 
 def guest_text() -> str:

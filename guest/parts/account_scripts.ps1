@@ -5,7 +5,7 @@ function Initialize-Account($Session) {
     if (-not (Get-Account $Session)) { return }
     $parameters = "-Verb prepare -RunId $RunId -Attempt $Attempt"
     $call = Get-PowerShellArguments (Join-Path $Session.Folder 'account.ps1') $parameters
-    $code = Invoke-SystemProgram 'WindowsPowerShell\v1.0\powershell.exe' $call 60
+    $code = Invoke-SystemProgram 'WindowsPowerShell\v1.0\powershell.exe' $call 25
     Write-Log $Session "the account's task is prepared: $code"
 }
 
@@ -30,11 +30,11 @@ function Set-Go($Session, [string]$Stage, [string]$Path, $Record) {
 }
 
 function Read-ExitCode($Session, [string]$Name, $Process) {
-    # Of a script under an account, what its process has heard; words if that could not start it, $null if it says none.
+    # Of a script under an account, what its process has heard: words if it could not start it, $null if none.
     if (-not (Get-Account $Session)) { return $Process.ExitCode }
     Copy-Said $Session $Name
     $said = Read-Field (Get-SaidFile $Session "$Name.end")
-    if ($said -cmatch '\A-?[0-9]{1,10}\z') { [int]$said } elseif ($said) { $said } else { $null }
+    if ($said -cmatch '\A-?[0-9]{1,10}\z') { [int]$said } elseif ($said) { ConvertFrom-Json -InputObject $said }
 }
 
 function Copy-Said($Session, [string]$Name) {

@@ -165,5 +165,6 @@ function Invoke-AfterOwed($Session) {
     if (Test-AfterOwed $Session) { Invoke-Script $Session 'after' '1' }
     Wait-Output $Session.Copies
     $Session.State.phase = 'ended'
-    if (Save-State $Session) { $null = Invoke-Schtasks 'delete' 'recovered' ' /f' }
+    if (-not (Save-State $Session)) { return }
+    foreach ($mode in 'account', 'recovered') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
 }

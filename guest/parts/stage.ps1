@@ -55,7 +55,7 @@ function Test-Account([string]$Folder) {
     $file = Join-Path $Folder 'account'
     if (-not (Test-Path -LiteralPath "$file.txt")) { return '' }
     $call = Get-PowerShellArguments "$file.ps1" "-Verb rehearsal -RunId $RunId"
-    $null = Invoke-SystemProgram 'WindowsPowerShell\v1.0\powershell.exe' $call 120
+    $null = Invoke-SystemProgram 'WindowsPowerShell\v1.0\powershell.exe' $call 60
     $why = ConvertFrom-Json -InputObject (Read-Text "$file.why")
     if ($why) { throw "AccountNotUsable: $why" }
     Read-Text "$file.txt"

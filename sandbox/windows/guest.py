@@ -128,9 +128,7 @@ class Guest:
             session.ended = self._delete_what_others_left
 
     def _host(self) -> Host:
-        return Host(
-            lambda: self.disk_full, self.scripts.run, self.vss, lambda: self.cim_answers, self.accounts.problem
-        )
+        return Host(lambda: self.disk_full, self.scripts.run, self.vss, lambda: self.cim_answers, self.accounts.problem)
 
     def advance(self, now_s: float) -> None:
         """Do everything that is due by now."""

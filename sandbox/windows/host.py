@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     """What a started script does. ``exit_code`` None: it is not a program. ``duration_s`` may be ``math.inf``.
 
     ``frozen_s`` and ``thaw_s`` are a session script's: after how long it makes its file, and how long it takes to end
-    once it is told to thaw.
+    once it is told to thaw. ``stays``: its process can't be ended.
     """
 
     exit_code: int | None = 0
@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     frozen_s: float = math.inf
     thaw_s: float = math.inf
     let_go: LetGo = lambda _told: None
+    stays: bool = False
 
 
 # Starts the customer's script (path, stage, argument) and returns how it will end; None if there is no such file.
@@ -43,6 +44,7 @@ class Process:
     runner: "Runner"
     exit_code: int
     ends_s: float
+    stays: bool = False
 
 
 class ForeignServerError(Exception):

@@ -244,7 +244,7 @@ class Session:
             times = (now_s + outcome.frozen_s, outcome.thaw_s)
             self.holder = Holder(self.runner, outcome.exit_code, ends_s, *times, outcome.let_go)
         else:
-            self.process = Process(self.runner, outcome.exit_code, ends_s)
+            self.process = Process(self.runner, outcome.exit_code, ends_s, outcome.stays)
         self.output |= zip((f"{name}.out", f"{name}.err"), outcome.printed, strict=True)
         entry |= identity(4000 + STAGES.index(stage))
         self.save()
@@ -285,6 +285,7 @@ class Session:
                 return None
             if own and process.ends_s > limit_s:
                 entry["reason"] = "TimedOut"
+                self.state["alive"] += [stage] if process.stays else []
             elif own:
                 reason = self._failure(stage, process.exit_code)
                 succeeded = not reason

@@ -18,9 +18,10 @@ LIMITS_S = 840
 MAX_FILE_BYTES = 10 * 2**20
 SHADOW_SCRIPT, ACCOUNT_NAME = "shadow.txt", "account.txt"
 # guest/parts: what Start-Script can start.
+NO_MAPPING = "No mapping between account names and security IDs was done."
 NOT_BEGUN = (
-    "the task of {} has not begun within 20 s: give it the right 'Log on as a batch job', see that it is enabled and may "
-    "run PowerShell; event 101 of Task Scheduler has the reason"
+    "the task of {} has not begun within 20 s: give it the right 'Log on as a batch job', see that it is enabled and "
+    "may run PowerShell; event 101 of Task Scheduler has the reason"
 )
 STARTABLE = (".ps1", ".cmd", ".bat", ".vbs", ".exe", ".com")
 
@@ -57,14 +58,17 @@ class Scripts(Protocol):
 
 @dataclass
 class Accounts:
-    """The accounts that Task Scheduler can start something under, without a password: ``NAME\\user``, and gMSAs.
+    r"""The accounts that Task Scheduler can start something under without a password: ``NAME\user``, and gMSAs.
 
-    ``begin`` says whether a task of theirs begins: one needs the right to log on as a batch job.
+    ``begin`` says whether a task of theirs begins: one needs the right to log on as a batch job. ``registered`` says
+    whether Task Scheduler takes one, ``there`` whether they are still there.
     """
 
     node: str
     known: set[str]
     begin: bool = True
+    registered: bool = True
+    there: bool = True
 
     def full_name(self, account: str) -> str:
         """Return the name by which Windows' programs know an account."""
@@ -75,8 +79,10 @@ class Accounts:
         name = self.full_name(account)
         if not name.endswith("$") and name.partition("\\")[0].lower() != self.node.lower():
             return f"{name} is neither an account of this server, {self.node}, nor a gMSA: name one of these in run_as"
-        if name.lower() not in {each.lower() for each in self.known}:
+        if not self.there or name.lower() not in {each.lower() for each in self.known}:
             return f"{name} can not be given rights, icacls ended with 1332: is there such an account?"
+        if not self.registered:
+            return f"Task Scheduler does not take the account {name}: {NO_MAPPING}"
         return "" if self.begin else NOT_BEGUN.format(name)
 
     def rehearse(self, account: str) -> None:

@@ -52,6 +52,7 @@ class CaseScripts:
         self.left = False
         self.slow = False
         self.theirs: set[str] = set()
+        self.honest = True
 
     def on_server(self) -> list[str]:
         """Return the files of the scripts folder."""
@@ -91,6 +92,8 @@ class CaseScripts:
             return self.hold(script)
         if script.does == "example":
             return Outcome(script.code)
+        if not self.honest:
+            return Outcome(0, math.inf, stays=True)
         if self.slow and self.log == ["before"]:
             self.log.append("gone")
         self.log.append(f"{stage} {argument}".strip())
@@ -136,7 +139,6 @@ class ModelServer:
         self.step_condition("ready")
         self.uploads: dict[str, bytes] = {}
         self.faults: set[str] = set()
-        self.gone: set[str] = set()
 
     def put(self, link: str, content: bytes) -> bool:
         """Answer as the cases' bucket does: it refuses ``refused``, and loses the answer to ``lost``."""
@@ -282,21 +284,23 @@ class ModelServer:
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         flags |= {"schtasks hangs": "task_moves"}
         wrong = {"services": "services_refused", "services set back": "services_set_back"}
-        if name in NOTICED_NOWHERE:
+        accounts = self.guest.accounts
+        others = {"diskshadow": (self.guest.vss, "has_diskshadow"), "lie": (self.scripts, "honest")}
+        others |= {
+            "account gone": (accounts, "there"),
+            "batch": (accounts, "begin"),
+            "register": (accounts, "registered"),
+        }
+        if name in others:
+            setattr(*others[name], well)
+        elif name in NOTICED_NOWHERE:
             self.scripts.slow = name == "taskkill slow" and not well
         elif name == "plant":  # what a user has put in stays there
             self.guest.folder_trusted = False
-        elif name == "batch":
-            self.guest.accounts.begin = well
-        elif name in ("account gone", "register"):
-            known = self.guest.accounts.known
-            self.guest.accounts.known, self.gone = (self.gone, set()) if well else (set(), known)
         elif name == "volumes":
             self.guest.drives, self.guest.disks = [], hardware.disks("nvme")
         elif name == "disk":
             self.guest.disk_full = not well
-        elif name == "diskshadow":
-            self.guest.vss.has_diskshadow = well
         elif name in UNREADABLE:
             self.guest.locked |= {*UNREADABLE[name]}
             self.guest.condition.unanswered |= UNANSWERED.get(name, set())
@@ -425,4 +429,8 @@ def posix(value: Json) -> Json:
         return {key: each if key == "diskShadowLog" else posix(each) for key, each in value.items()}
     if isinstance(value, list):
         return [posix(each) for each in value]
-    return PATH.sub(lambda found: "/" + found[1].replace("\\", "/"), value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # An exit code has eight bits there.
+    shorter = value.replace("icacls ended with 1332:", "icacls ended with 52:")
+    return PATH.sub(lambda found: "/" + found[1].replace("\\", "/"), shorter)

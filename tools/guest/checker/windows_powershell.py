@@ -60,7 +60,10 @@ COMMANDS: Mapping[str, Command] = {
     "New-Item": Command("ItemType Path", "Force", required="ItemType Path", why="a path without its name is ambiguous"),
     "New-Object": Command(positional=2),
     "Register-ScheduledTask": Command(
-        "TaskName TaskPath Xml", "Force", required="TaskName TaskPath Xml Force", why="it would ask, or make another task"
+        "TaskName TaskPath Xml",
+        "Force",
+        required="TaskName TaskPath Xml Force",
+        why="it would ask, or make another task",
     ),
     "Remove-Item": Command("LiteralPath", "Recurse Force", required="LiteralPath", why=_LITERAL),
     "Set-CimInstance": Command("InputObject Property OperationTimeoutSec", required="OperationTimeoutSec", why=_CIM),
