@@ -382,6 +382,8 @@ class ModelServer:
     def step_drop(self, _: str) -> None:
         """Do nothing: the runner of the model needs no task to start a script under an account."""
 
+    step_begun = step_drop
+
     def step_start(self, task: str) -> None:
         """Start a task late; an account's runs nothing but what its runner says."""
         self.guest.start_task(task, self.guest.sessions()[0], self.now_s)

@@ -382,7 +382,6 @@ function Invoke-Run {
     $folder = $PSScriptRoot
     $order = Read-Order $folder
     $said = Join-Path (Join-Path $folder 'said') $order.stage
-    if (Read-Field "$said.begun") { return }
     Write-Field "$said.begun" "$PID"
     $null = Wait-Until 30 { (Read-Order $folder).go -ne 0 }
     $order = Read-Order $folder

@@ -220,7 +220,7 @@ function Get-ScriptPath($Session, [string]$Name) {
 
 function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
     $as = Get-Account $Session
-    Write-Log $Session "$Stage $($Record.argument) starts: $Path $as"
+    Write-Log $Session "$Stage $($Record.argument) starts: $Path$(if ($as) { " as $as" })"
     $since = [Diagnostics.Stopwatch]::StartNew()
     # One that did not start has not run: what kept it, such as a scanner or a lack of memory, may pass.
     $begun = @{ Process = $null }

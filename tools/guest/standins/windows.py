@@ -309,7 +309,8 @@ def taskkill(arguments: list[str]) -> int:
     """
     if fault("taskkill"):
         signal.pause()
-    whose = arguments[5].removeprefix("USERNAME eq ") if arguments[4:5] == ["/FI"] and len(arguments) == 6 else ""
+    filtered = len(arguments) == 6 and arguments[4] == "/FI" and arguments[5].startswith("USERNAME eq ")
+    whose = arguments[5].removeprefix("USERNAME eq ") if filtered else ""
     if arguments[:3] != ["/T", "/F", "/PID"] or not arguments[3].isdigit() or not (whose or len(arguments) == 4):
         return refuse("taskkill", arguments, "unknown")
     process_id = int(arguments[3])
