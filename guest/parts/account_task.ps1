@@ -59,7 +59,7 @@ function Register-Account($Session, [string]$Account) {
     $xml = ($lines -join "`r`n").Replace('S-1-5-18</UserId>', $principal)
     $name = (Get-TaskName 'account').Replace('\Quiesce\', '')
     try { $null = Register-ScheduledTask -TaskName $name -TaskPath '\Quiesce\' -Xml $xml -Force }
-    catch { throw "Task Scheduler does not take the account ${Account}: $($_.Exception.Message)" }
+    catch { throw "$Account is not taken by Task Scheduler: $($_.Exception.Message)" }
 }
 
 function Invoke-Rehearsal($Session, [string]$Account) {

@@ -82,7 +82,7 @@ class Accounts:
         if not self.there or name.lower() not in {each.lower() for each in self.known}:
             return f"{name} can not be given rights, icacls ended with 1332: is there such an account?"
         if not self.registered:
-            return f"Task Scheduler does not take the account {name}: {NO_MAPPING}"
+            return f"{name} is not taken by Task Scheduler: {NO_MAPPING}"
         return "" if self.begin else NOT_BEGUN.format(name)
 
     def rehearse(self, account: str) -> None:

@@ -35,7 +35,7 @@ def without_its_right(accounts):
 
 def refused_by_windows(accounts):
     accounts.registered = False
-    return "Task Scheduler does not take the account"
+    return r"SQL-A\backup is not taken by Task Scheduler"
 
 
 OBSTACLES = [gone, without_its_right, refused_by_windows]
