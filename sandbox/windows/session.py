@@ -238,6 +238,8 @@ class Session:
         outcome = self.host.run_script(path, name, argument) if path else None
         if outcome is None or outcome.exit_code is None:
             entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"
+            if outcome is not None and account:  # of the account's own process, which could not start it
+                entry |= identity(4000 + STAGES.index(stage))
             return True
         ends_s = now_s + outcome.duration_s
         if name == "session":
