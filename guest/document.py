@@ -1,8 +1,9 @@
-"""Make the guest's four texts from guest/parts: three SSM documents, and the session's own script.
+"""Make the guest's five texts from guest/parts: three SSM documents, and two scripts of a run's package.
 
 A document is a prologue that sets the parameters, then its parts between two marks. guest/look.yaml only looks at a
 server, guest/act.yaml acts on it, guest/mend.yaml changes its settings; src/quiesce/guest/quiesce.ps1 is what the
-sessions and watchdogs of a run execute: Plan puts it into the run's package, with the hash that ``stage`` is told.
+sessions and watchdogs of a run execute: Plan puts it into the run's package, with the hash that ``stage`` is told, and
+where a policy names an account for its scripts, account.ps1, too.
 Run ``python guest/document.py`` after every change of a part; ``--check`` reports whether you forgot to.
 ``--print`` prints all functions, for ``tools/guest/wine``.
 """
@@ -22,9 +23,12 @@ LOOK = ("look_parameters", "setup", "look", "examine", "inventory", "cluster", "
 ACTING = ("act", "stage", "judging", "folder", "requests", "recovered")
 ACT = ("act_parameters", "setup", *ACTING, *MAKING, *BASE, "answer")
 MEND = ("mend_parameters", "setup", "mend", "identity", "text", "answer")
-WATCHING = ("runner", "scripts", "holding", "shadow_copies", "cim", "processes")
+RUNNING = ("account", "calls", "waiting")
+WATCHING = ("runner", "scripts", "account_scripts", *RUNNING, "holding", "shadow_copies", "cim", "processes")
 SESSION = ("session_parameters", "setup", *WATCHING, *MAKING, *BASE, "task")
+ACCOUNT = ("account_parameters", "setup", *RUNNING, "tasks", "invoking", "programs", "text", "account_task")
 SESSION_SCRIPT = HERE.parent / "src" / "quiesce" / "guest" / "quiesce.ps1"
+ACCOUNT_SCRIPT = SESSION_SCRIPT.with_name("account.ps1")
 
 # Longer than any wait of a verb, so that the verb reports its own, better named error first.
 COMMAND_TIMEOUT_S = 900
@@ -117,7 +121,10 @@ DOCUMENTS = (
 
 def read_parts() -> dict[str, str]:
     """Return the texts of all parts by their names, each part once."""
-    return {name: (FOLDER / f"{name}.ps1").read_text("ascii") for name in dict.fromkeys([*LOOK, *ACT, *MEND, *SESSION])}
+    return {
+        name: (FOLDER / f"{name}.ps1").read_text("ascii")
+        for name in dict.fromkeys([*LOOK, *ACT, *MEND, *SESSION, *ACCOUNT])
+    }
 
 
 def guest_text() -> str:
@@ -131,12 +138,13 @@ def joined(names: Iterable[str], texts: Mapping[str, str]) -> str:
 
 
 def parts_of_scripts() -> dict[str, tuple[str, ...]]:
-    """Return the names of the parts of each script: ``look``, ``act``, ``mend`` and ``quiesce``."""
-    return {document.file.stem: document.parts for document in DOCUMENTS} | {SESSION_SCRIPT.stem: SESSION}
+    """Return the names of the parts of each script: ``look``, ``act``, ``mend``, ``quiesce`` and ``account``."""
+    packed = {SESSION_SCRIPT.stem: SESSION, ACCOUNT_SCRIPT.stem: ACCOUNT}
+    return {document.file.stem: document.parts for document in DOCUMENTS} | packed
 
 
 def scripts(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the scripts, before anything is left out of them: ``look``, ``act``, ``mend`` and ``quiesce``."""
+    """Return the scripts, before anything is left out of them, by their names."""
     return {name: joined(names, texts) for name, names in parts_of_scripts().items()}
 
 
@@ -216,7 +224,7 @@ def made(texts: Mapping[str, str]) -> dict[Path, str]:
 def made_from(ready: Mapping[str, str]) -> dict[Path, str]:
     """Return the guest's texts by their files, from its scripts."""
     documents = {document.file: document_text(document, ready[document.file.stem]) for document in DOCUMENTS}
-    return documents | {SESSION_SCRIPT: ready[SESSION_SCRIPT.stem]}
+    return documents | {script: ready[script.stem] for script in (SESSION_SCRIPT, ACCOUNT_SCRIPT)}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,27 +1,5 @@
 # ---- Processes that are watched and ended ---------------------------------------------------------------------------
 
-function Skip-Unwritten($Copies) {
-    # What cannot be written, as on a full disk, is dropped: a program must not stop at a full pipe.
-    foreach ($copy in $Copies) {
-        if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
-    }
-}
-
-function Wait-Program($Process, $Copies, [double]$Seconds) {
-    # $false if it still runs.
-    $elapsed = [Diagnostics.Stopwatch]::StartNew()
-    while (-not $Process.WaitForExit(200)) {
-        Skip-Unwritten $Copies
-        if ($elapsed.Elapsed.TotalSeconds -ge $Seconds) { return $false }
-    }
-    $true
-}
-
-function Wait-Output($Copies) {
-    # A process that a script has left behind may hold its output open for ever.
-    $null = Wait-Until 1 { @($Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
-}
-
 function Get-StartTicks($Process) {
     # Together with its number, the identity of a process; numbers are given again. 0 if it has ended meanwhile.
     try { $Process.StartTime.ToUniversalTime().Ticks } catch { 0 }
@@ -44,9 +22,14 @@ function Add-Alive($Session, [string]$What) {
 function Stop-Tree($Session, [string]$What, $Process) {
     # taskkill ends what the process has started, too, but it asks WMI, which may be stopped or busy: then at least the
     # process itself. The state names what still lives.
-    $code = try { Invoke-SystemProgram 'taskkill.exe' "/T /F /PID $($Process.Id)" 10 } catch { $_.Exception.Message }
+    # Of an account's process the number is the account's word, so only what is the account's is ended.
+    $account = if ($Stages -ccontains $What) { Get-Account $Session } else { '' }
+    $whose = if ($account) { " /FI `"USERNAME eq $account`"" } else { '' }
+    $ending = "/T /F /PID $($Process.Id)$whose"
+    $code = try { Invoke-SystemProgram 'taskkill.exe' $ending 10 } catch { $_.Exception.Message }
     if ($Process.WaitForExit(3000)) { return }
     Write-Log $Session "taskkill did not end ${What}: $code"
-    try { $Process.Kill() } catch { Write-Log $Session $_.Exception.Message }
+    try { if ($account) { $null = Invoke-Schtasks 'end' 'account' '' } else { $Process.Kill() } }
+    catch { Write-Log $Session $_.Exception.Message }
     if (-not $Process.WaitForExit(5000)) { Add-Alive $Session $What }
 }

@@ -54,6 +54,7 @@ function Invoke-Session($Session, $Lock, [bool]$Start) {
         $limit = $Session.Manifest.limitSeconds
         $age = [math]::Max(0, ((Get-Milliseconds) - $Session.State.createdMs) / 1000)
         $clock = [Diagnostics.Stopwatch]::StartNew()
+        if ($Start) { Initialize-Account $Session }
         if ($Start) { Invoke-Before $Session } elseif (-not (Test-Reached $Session 'frozen')) { Skip-Before $Session }
         if ($Session.State.phase -ceq 'frozen') {
             # Between two runners the server may have been off, and the application with it.
@@ -164,5 +165,6 @@ function Invoke-AfterOwed($Session) {
     if (Test-AfterOwed $Session) { Invoke-Script $Session 'after' '1' }
     Wait-Output $Session.Copies
     $Session.State.phase = 'ended'
-    if (Save-State $Session) { $null = Invoke-Schtasks 'delete' 'recovered' ' /f' }
+    if (-not (Save-State $Session)) { return }
+    foreach ($mode in 'account', 'recovered') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
 }

@@ -9,8 +9,7 @@ function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
     $Session.State.phase = $Stage
     $must = ($Stage -ceq 'after') -and ($Verb -cne 'recovered')
     if (-not (Save-State $Session) -and -not $must) { throw "StateNotWritten: $Stage was not run" }
-    $path = $Session.Manifest.scripts.$(Get-ScriptName $Session $Stage)
-    if ($path -and ($Session.Manifest.source -ceq 'bucket')) { $path = Join-Path $Session.Folder $path }
+    $path = Get-ScriptPath $Session (Get-ScriptName $Session $Stage)
     if ($Session.Manifest.source -ceq 'off') { $record.succeeded = $true; $record.reason = 'Off' }
     elseif (($Stage -ceq 'after') -and (Test-Holds $Session $Stage)) { Close-Hold $Session $record }
     elseif (-not $path -or -not (Test-Path -LiteralPath $path -PathType Leaf)) { $record.reason = 'Missing' }
@@ -19,8 +18,15 @@ function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
     Write-Log $Session "$Stage has ended: $($record.succeeded), exit code $($record.exitCode), $($record.reason)"
 }
 
+function Get-ScriptPath($Session, [string]$Name) {
+    $path = $Session.Manifest.scripts.$Name
+    if ($path -and ($Session.Manifest.source -ceq 'bucket')) { Join-Path $Session.Folder $path } else { $path }
+}
+
 function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
-    Write-Log $Session "$Stage $($Record.argument) starts: $Path"
+    $as = Get-Account $Session
+    Write-Log $Session "$Stage $($Record.argument) starts: $Path$(if ($as) { " as $as" })"
+    $since = [Diagnostics.Stopwatch]::StartNew()
     # One that did not start has not run: what kept it, such as a scanner or a lack of memory, may pass.
     $begun = @{ Process = $null }
     $null = Wait-Until 6 {
@@ -38,15 +44,24 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
     $Record.processId = $process.Id
     $Record.startedTicks = Get-StartTicks $process
     $null = Save-State $Session
+    Set-Go $Session $Stage $Path $Record
+    # What Task Scheduler takes to start an account's task is the script's time, too: the freeze does not get longer.
+    $seconds = $Session.Manifest.limitSeconds.$Stage
+    if ($as) { $seconds -= $since.Elapsed.TotalSeconds }
     if (Test-Holds $Session $Stage) { Wait-Frozen $Session $process $Record }
-    else { Read-End $Session $Stage $process $Session.Manifest.limitSeconds.$Stage $Record }
+    else { Read-End $Session $Stage $process $seconds $Record }
 }
 
-function Read-End($Session, [string]$Stage, $Process, [int]$Seconds, $Record) {
+function Read-End($Session, [string]$Stage, $Process, [double]$Seconds, $Record) {
     $name = Get-ScriptName $Session $Stage
     if (Wait-Program $Process $Session.Copies $Seconds) {
-        $Record.exitCode = $Process.ExitCode
-        $Record.succeeded = ($Process.ExitCode -eq 0)
+        $code = Read-ExitCode $Session $name $Process
+        if ($code -isnot [int]) {
+            $Record.reason = if ($code) { $code } else { 'Unheard' }
+            return
+        }
+        $Record.exitCode = $code
+        $Record.succeeded = ($code -eq 0)
         $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
         if ($Record.succeeded -and (Test-Unhandled $Session $name)) {
             $Record.succeeded = $false
@@ -55,6 +70,7 @@ function Read-End($Session, [string]$Stage, $Process, [int]$Seconds, $Record) {
     } else {
         Stop-Tree $Session $name $Process
         $Record.reason = 'TimedOut'
+        Copy-Said $Session $name
     }
 }
 
@@ -65,7 +81,7 @@ function Test-Unhandled($Session, [string]$Name) {
     # prints the file and the place: "before_x.vbs(3, 1) ...".
     $extension = [IO.Path]::GetExtension($Session.Manifest.scripts.$Name)
     if ($extension.ToLowerInvariant() -cne '.vbs') { return $false }
-    Wait-Output @($Session.Copies)[-2..-1]
+    if (-not (Get-Account $Session)) { Wait-Output @($Session.Copies)[-2..-1] }
     $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Name.$stream") 64KB }
     $told = foreach ($tail in $streams) { [Text.Encoding]::ASCII.GetString($tail.Bytes) }
     "$told" -cmatch '\.(?i:vbs)\([0-9]+, [0-9]+\) '
@@ -73,23 +89,8 @@ function Test-Unhandled($Session, [string]$Name) {
 
 function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
     # Output goes to files of the session: a process that the script leaves behind would hold a pipe of the agent open.
-    $program = $Path
-    $arguments = $Argument
-    switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
-        '\A\.ps1\z' {
-            $program = Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'
-            $arguments = Get-PowerShellArguments $Path $Argument
-        }
-        '\A\.(cmd|bat)\z' {
-            $program = Get-SystemFile 'cmd.exe'
-            $arguments = "/d /s /c `"`"$Path`" $Argument`""
-        }
-        '\A\.vbs\z' {
-            # Not in batch mode, which keeps errors and output to itself. The engine, where an editor has the extension.
-            $program = Get-SystemFile 'cscript.exe'
-            $arguments = "//Nologo //E:VBScript `"$Path`" $Argument"
-        }
-    }
+    $account = Get-Account $Session
+    if ($account) { return Start-Account $Session $account $Stage $Path $Argument }
     $name = Get-ScriptName $Session $Stage
     $files = @{}
     if ($name -ceq 'session') {
@@ -97,6 +98,7 @@ function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument
             $files["QUIESCE_$word"] = Join-Path $Session.Folder "session.$($word.ToLowerInvariant())"
         }
     }
+    $program, $arguments = Get-ScriptCall $Path $Argument
     $process = Start-Program $program $arguments $Session.Folder $files
     $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$name.out") `
         (Join-Path $Session.Folder "$name.err")
@@ -116,6 +118,7 @@ function Close-Script($Session, [string]$Stage, [int]$Seconds) {
         Write-Log $Session "$Stage still runs and has $Seconds s to end"
         if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $Session $Stage $left }
     }
+    Copy-Said $Session $Stage
     if ($record.endedMs -eq 0) { $record.endedMs = Get-Milliseconds }
     Write-Log $Session "$Stage was interrupted"
 }

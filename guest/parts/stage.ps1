@@ -22,8 +22,8 @@ function Invoke-Stage {
         foreach ($stage in $Stages) {
             if ($Scripts -ceq 'server') { $paths[$stage] = Find-ServerScript $stage $ignored }
             $name = "${stage}_$Policy.ps1"
-            $packed = ($Scripts -ceq 'bucket') -and (Test-Path -LiteralPath (Join-Path $draft $name))
-            if ($packed) { $paths[$stage] = $name }
+            $packed = Test-Path -LiteralPath (Join-Path $draft $name)
+            if ($packed -and ($Scripts -ceq 'bucket')) { $paths[$stage] = $name }
         }
         # It is before and after in one, and nobody can say in which order they would go.
         $pair = @($paths.before, $paths.after | Where-Object { $_ })
@@ -35,11 +35,10 @@ function Invoke-Stage {
             run = $RunId; instance = $InstanceId; policy = $Policy; source = $Scripts; scripts = $paths; files = $files
             limitSeconds = [ordered]@{
                 before = [int]$BeforeTimeoutSeconds; after = [int]$AfterTimeoutSeconds
-                complete = [int]$CompleteTimeoutSeconds
-                create = [int]$CreateTimeoutSeconds
+                complete = [int]$CompleteTimeoutSeconds; create = [int]$CreateTimeoutSeconds
                 freeze = [int]$FreezeLimitSeconds; session = [int]$SessionLimitSeconds
             }
-            shadow = $shadow; unsure = $unsure; ignored = $ignored; overdue = $overdue
+            shadow = $shadow; account = Test-Account $draft; unsure = $unsure; ignored = $ignored; overdue = $overdue
             strange = Get-Strange $InstanceId; kept = $kept
         }
         Write-Through (Join-Path $draft 'manifest.json') (ConvertTo-Line $manifest)
@@ -49,6 +48,17 @@ function Invoke-Stage {
     $staged = ConvertFrom-Json -InputObject (Read-Text (Join-Path $run 'manifest.json'))
     if ($staged.instance -cne $InstanceId) { throw "ForeignServer: $RunId was staged on $($staged.instance)" }
     $staged
+}
+
+function Test-Account([string]$Folder) {
+    # The account of the policy, where it names one: its task has begun once, else its script says why not.
+    $file = Join-Path $Folder 'account'
+    if (-not (Test-Path -LiteralPath "$file.txt")) { return '' }
+    $call = Get-PowerShellArguments "$file.ps1" "-Verb rehearsal -RunId $RunId"
+    $null = Invoke-SystemProgram 'WindowsPowerShell\v1.0\powershell.exe' $call 60
+    $why = ConvertFrom-Json -InputObject (Read-Text "$file.why")
+    if ($why) { throw "AccountNotUsable: $why" }
+    Read-Text "$file.txt"
 }
 
 function Assert-RunName {

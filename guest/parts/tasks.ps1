@@ -19,7 +19,7 @@ function Register-Watchdog($Session) {
 
 function Register-Task($Session, [string]$Mode, [string]$Instances, [string[]]$Triggers) {
     $file = Join-Path $Session.Folder "$Mode.xml"
-    $lines = Get-TaskXml $Session $Mode $Instances $Triggers
+    $lines = Get-TaskXml $Session 'quiesce.ps1' $Mode $Instances $Triggers
     [IO.File]::WriteAllText($file, ($lines -join "`r`n"), [Text.Encoding]::Unicode)
     $code = Invoke-Schtasks 'create' $Mode " /xml `"$file`" /f"
     if ($code -ne 0) { throw "TaskNotCreated: schtasks ended with $code" }
@@ -32,41 +32,36 @@ function Start-Task([string]$Mode) {
 
 function Start-Watchdog($Session) {
     # Where Task Scheduler does not. It ends with what this verb has asked for.
-    $parameters = "-Verb $Verb -RunId $RunId -Attempt $Attempt"
-    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') $parameters
+    $script = Join-Path $Session.Folder 'quiesce.ps1'
+    $call = Get-PowerShellArguments $script "-Verb $Verb -RunId $RunId -Attempt $Attempt"
     $process = Start-Program (Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe') $call $Session.Folder
     $null = Copy-Streams $process '' ''
 }
 
 function Remove-Tasks([string]$RunId, [string]$Attempt) {
     # The exit codes do not matter: a task left behind finds that its session has ended, and comes here again.
-    foreach ($mode in 'session', 'watchdog') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
+    foreach ($mode in 'account', 'session', 'watchdog') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
 }
 
 function Get-TaskName([string]$Mode) { "\Quiesce\$Mode-$RunId-$Attempt" }
 
-function Get-TaskXml($Session, [string]$Mode, [string]$Instances, [string[]]$Triggers) {
+function Get-TaskXml($Session, [string]$File, [string]$Mode, [string]$Instances, [string[]]$Triggers) {
     # SYSTEM by SID: its names are localised. The default priority is below normal, the default limit three days.
     $program = [Security.SecurityElement]::Escape((Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'))
-    $parameters = "-Verb $Mode -RunId $RunId -Attempt $Attempt"
-    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') $parameters
+    $call = Get-PowerShellArguments (Join-Path $Session.Folder $File) "-Verb $Mode -RunId $RunId -Attempt $Attempt"
     $arguments = [Security.SecurityElement]::Escape($call)
     @('<?xml version="1.0" encoding="UTF-16"?>',
       '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">',
       '  <Triggers>') + $Triggers + @('  </Triggers>',
-      '  <Principals><Principal id="Author">',
-      '    <UserId>S-1-5-18</UserId>',
-      '    <RunLevel>HighestAvailable</RunLevel>',
+      '  <Principals><Principal id="Author"><UserId>S-1-5-18</UserId><RunLevel>HighestAvailable</RunLevel>',
       '  </Principal></Principals>',
       '  <Settings>',
       "    <MultipleInstancesPolicy>$Instances</MultipleInstancesPolicy>",
       '    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>',
-      '    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>',
-      '    <StartWhenAvailable>true</StartWhenAvailable>',
+      '    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries><StartWhenAvailable>true</StartWhenAvailable>',
       '    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>',
       '    <Priority>4</Priority>',
-      '  </Settings>',
-      '  <Actions Context="Author"><Exec>',
+      '  </Settings><Actions Context="Author"><Exec>',
       "    <Command>$program</Command>",
       "    <Arguments>$arguments</Arguments>",
       '  </Exec></Actions>',

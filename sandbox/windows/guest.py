@@ -19,6 +19,7 @@ from sandbox.windows.shadow_session import storage_of
 from sandbox.windows.staging import (
     ROOT,
     SHADOW_SCRIPT,
+    Accounts,
     Refused,
     Scripts,
     manifest,
@@ -82,6 +83,9 @@ class Guest:
     """The server's VSS; its volumes are the drives if it has none of its own."""
     condition: Condition = field(default_factory=Condition)
     """What else decides how it can be backed up."""
+    accounts: Accounts = field(
+        default_factory=lambda: Accounts(Condition.node, {f"{Condition.node}\\backup", "CORP\\quiesce$"})
+    )
     locked: set[str] = field(default_factory=set)
     """Files of sessions that another process has open."""
     runs: dict[str, Run] = field(default_factory=dict)
@@ -124,7 +128,7 @@ class Guest:
             session.ended = self._delete_what_others_left
 
     def _host(self) -> Host:
-        return Host(lambda: self.disk_full, self.scripts.run, self.vss, lambda: self.cim_answers)
+        return Host(lambda: self.disk_full, self.scripts.run, self.vss, lambda: self.cim_answers, self.accounts.problem)
 
     def advance(self, now_s: float) -> None:
         """Do everything that is due by now."""
@@ -277,7 +281,7 @@ class Guest:
             self._require_nothing_open(name, owner, int(parameters["Attempt"]))
             aside = {"strange": self._strange(owner), "kept": kept}
             packed = unpacked(parameters, self.scripts)
-            told = manifest(parameters, packed, self.scripts, overdue) | aside
+            told = manifest(parameters, packed, self.scripts, self.accounts, overdue) | aside
             script = packed.get(SHADOW_SCRIPT, b"").decode("ascii")
             run = Run(told, now_s, nonce=new_nonce(len(self.runs)), shadow_script=script)
             self.runs[name] = run

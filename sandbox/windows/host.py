@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     """What a started script does. ``exit_code`` None: it is not a program. ``duration_s`` may be ``math.inf``.
 
     ``frozen_s`` and ``thaw_s`` are a session script's: after how long it makes its file, and how long it takes to end
-    once it is told to thaw.
+    once it is told to thaw. ``stays``: its process can't be ended.
     """
 
     exit_code: int | None = 0
@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     frozen_s: float = math.inf
     thaw_s: float = math.inf
     let_go: LetGo = lambda _told: None
+    stays: bool = False
 
 
 # Starts the customer's script (path, stage, argument) and returns how it will end; None if there is no such file.
@@ -43,6 +44,7 @@ class Process:
     runner: "Runner"
     exit_code: int
     ends_s: float
+    stays: bool = False
 
 
 class ForeignServerError(Exception):
@@ -89,9 +91,13 @@ def record(reason: str, argument: str, now_s: float) -> dict[str, Json]:
 
 @dataclass
 class Host:
-    """What a session finds on its server: its disk, the customer's scripts, VSS, and CIM."""
+    """What a session finds on its server: its disk, the customer's scripts, VSS, CIM, and accounts.
+
+    ``account_problem`` says why no task runs under an account, empty if one does.
+    """
 
     disk_full: Callable[[], bool]
     run_script: RunScript
     vss: Server
     cim_answers: Callable[[], bool]
+    account_problem: Callable[[str], str] = lambda _account: ""

@@ -231,16 +231,22 @@ class Session:
         if name == "session" and stage == "after":
             release(self.holder, self.state, self.runner, now_s)
             return True
+        account = self.run.manifest["account"]
+        if path and account and (problem := self.host.account_problem(account)):
+            entry["reason"] = f"NotStarted: {problem}"
+            return True
         outcome = self.host.run_script(path, name, argument) if path else None
         if outcome is None or outcome.exit_code is None:
             entry["reason"] = "Missing" if outcome is None else f"NotStarted: {path} is not a program"
+            if outcome is not None and account:  # of the account's own process, which could not start it
+                entry |= identity(4000 + STAGES.index(stage))
             return True
         ends_s = now_s + outcome.duration_s
         if name == "session":
             times = (now_s + outcome.frozen_s, outcome.thaw_s)
             self.holder = Holder(self.runner, outcome.exit_code, ends_s, *times, outcome.let_go)
         else:
-            self.process = Process(self.runner, outcome.exit_code, ends_s)
+            self.process = Process(self.runner, outcome.exit_code, ends_s, outcome.stays)
         self.output |= zip((f"{name}.out", f"{name}.err"), outcome.printed, strict=True)
         entry |= identity(4000 + STAGES.index(stage))
         self.save()
@@ -281,6 +287,7 @@ class Session:
                 return None
             if own and process.ends_s > limit_s:
                 entry["reason"] = "TimedOut"
+                self.state["alive"] += [stage] if process.stays else []
             elif own:
                 reason = self._failure(stage, process.exit_code)
                 succeeded = not reason

@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 from base64 import b64encode
+from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Protocol
 
@@ -13,10 +14,15 @@ from sandbox.windows.host import SCRIPTS, STAGES, Json, Outcome
 ROOT = PureWindowsPath("C:/ProgramData/Quiesce")
 # guest/parts, Assert-Limits.
 LIMITS_S = 840
-# guest/parts, Save-Package: how large a package may be, and the name of DiskShadow's script in it.
+# guest/parts, Save-Package: how large a package may be, and the names of DiskShadow's script and the account in it.
 MAX_FILE_BYTES = 10 * 2**20
-SHADOW_SCRIPT = "shadow.txt"
+SHADOW_SCRIPT, ACCOUNT_NAME = "shadow.txt", "account.txt"
 # guest/parts: what Start-Script can start.
+NO_MAPPING = "No mapping between account names and security IDs was done."
+NOT_BEGUN = (
+    "the task of {} has not begun within 20 s: give it the right 'Log on as a batch job', see that it is enabled and "
+    "may run PowerShell; event 101 of Task Scheduler has the reason"
+)
 STARTABLE = (".ps1", ".cmd", ".bat", ".vbs", ".exe", ".com")
 
 
@@ -48,6 +54,41 @@ class Scripts(Protocol):
 
     def run(self, path: str, stage: str, argument: str) -> Outcome | None:
         """Start a script and return how it will end; None if there is no such file."""
+
+
+@dataclass
+class Accounts:
+    r"""The accounts that Task Scheduler can start something under without a password: ``NAME\user``, and gMSAs.
+
+    ``begin`` says whether a task of theirs begins: one needs the right to log on as a batch job. ``registered`` says
+    whether Task Scheduler takes one, ``there`` whether they are still there.
+    """
+
+    node: str
+    known: set[str]
+    begin: bool = True
+    registered: bool = True
+    there: bool = True
+
+    def full_name(self, account: str) -> str:
+        """Return the name by which Windows' programs know an account."""
+        return account.replace(".\\", f"{self.node}\\")
+
+    def problem(self, account: str) -> str:
+        """Return why no task can run under an account; empty if one can."""
+        name = self.full_name(account)
+        if not name.endswith("$") and name.partition("\\")[0].lower() != self.node.lower():
+            return f"{name} is neither an account of this server, {self.node}, nor a gMSA: name one of these in run_as"
+        if not self.there or name.lower() not in {each.lower() for each in self.known}:
+            return f"{name} can not be given rights, icacls ended with 1332: is there such an account?"
+        if not self.registered:
+            return f"{name} is not taken by Task Scheduler: {NO_MAPPING}"
+        return "" if self.begin else NOT_BEGUN.format(name)
+
+    def rehearse(self, account: str) -> None:
+        """Refuse an account under which no task begins."""
+        if problem := self.problem(account):
+            raise Refused(f"AccountNotUsable: {problem}")
 
 
 def require_name(run: str, others: list[str]) -> None:
@@ -84,12 +125,13 @@ def require_limits(parameters: dict[str, str], *, shadow: bool) -> None:
 
 
 def manifest(
-    parameters: dict[str, str], packed: dict[str, bytes], scripts: Scripts, overdue: list[Json]
+    parameters: dict[str, str], packed: dict[str, bytes], scripts: Scripts, accounts: "Accounts", overdue: list[Json]
 ) -> dict[str, Json]:
     """Return the manifest of a run: from the SSM document's parameters, its package, and the sessions that stage ended.
 
     Raises:
-        Refused: two scripts on the server match, the limits are too long, or a script could not begin.
+        Refused: two scripts on the server match, the limits are too long, a script could not begin, or the account that
+            the package names can't run one.
     """
     source, policy = parameters["Scripts"], parameters["Policy"]
     require_limits(parameters, shadow=SHADOW_SCRIPT in packed)
@@ -108,11 +150,15 @@ def manifest(
     limits = {stage: int(parameters[f"{stage.capitalize()}TimeoutSeconds"]) for stage in STAGES}
     limits |= {name: int(parameters[f"{name.capitalize()}LimitSeconds"]) for name in ("freeze", "session")}
     limits |= {"create": int(parameters["CreateTimeoutSeconds"])}
+    account = packed.get(ACCOUNT_NAME, b"").decode("ascii")
+    if account:
+        accounts.rehearse(account)
     return {
         "run": parameters["RunId"],
         "instance": parameters["InstanceId"],
         "policy": policy,
         "source": source,
+        "account": account,
         "scripts": paths,
         "unsure": judge(paths, scripts),
         "ignored": ignored,

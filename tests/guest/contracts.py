@@ -23,7 +23,7 @@ from quiesce.guest.documents import LOOK, MEND
 from tests.guest import cases
 from tests.guest.cases import Case, Json
 from tests.guest.machine import STANDINS
-from tests.guest.running import Job, Runner, by_name, found_pwsh
+from tests.guest.running import Job, Runner, by_name, found_pwsh, names_account
 
 RECORDINGS = Path(__file__).with_name("recordings.json")
 
@@ -52,7 +52,8 @@ def scripts_of(case: Case) -> frozenset[str]:
     verbs = names & {*cases.VERBS}
     looks, mends, acts = verbs & {*LOOK}, verbs & {*MEND}, verbs - {*LOOK, *MEND}
     others = [*(["look"] if looks else []), *(["mend"] if mends else [])]
-    return frozenset([*others, *(["act", "quiesce"] if acts or not others else [])])
+    packed = ["quiesce", "account"] if names_account(case) else ["quiesce"]
+    return frozenset([*others, *(["act", *packed] if acts or not others else [])])
 
 
 def key_of(case: Case) -> str:

@@ -253,6 +253,17 @@ class Incidents:
         """Remove a script from the server's folder."""
         (self.machine.root / "scripts" / name).unlink()
 
+    def begun(self, stage: str) -> None:
+        """Wait until an account's process has come for a stage, and waits for its runner's word."""
+        file = self.machine.session_folder() / "account" / "said" / f"{stage}.begun"
+        self.see(
+            lambda: file.read_text().strip().isdigit(), f"the account's process has come for {stage}", file.read_text
+        )
+
+    def drop(self, task: str) -> None:
+        """Remove a task of the first attempt, as somebody who tidies up does."""
+        (self.machine.home / "tasks" / f"{task}-run-1-1").unlink()
+
     def start(self, task: str) -> None:
         """Start a task as if Task Scheduler had been slow."""
         self.machine.start_task(f"{task}-run-1-1")

@@ -25,6 +25,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from quiesce.guest.documents import LOOK, MEND
+from quiesce.guest.package import OwnScripts
 from quiesce.guest.scripts import SCRIPTS
 from sandbox.windows.agent import MAX_OUTPUT_BYTES
 from sandbox.windows.examination import Condition
@@ -200,7 +201,9 @@ class Machine:
             self.program(system / f"{program}.exe", f'{python} {program} "$@"')
         self.diskshadow = system / "diskshadow.exe"
         self.program(self.diskshadow, f'exec "{sys.executable}" -I "{STANDINS / "diskshadow.py"}" "$@"')
-        self.program(self.home / "open-files", f'{python} open-files "$@"')
+        for program in ("open-files", "register-task"):
+            self.program(self.home / program, f'{python} {program} "$@"')
+        (self.home / "accounts.json").write_text(json.dumps([f"{Condition.node}\\backup", "CORP\\quiesce$"]))
         (self.home / "acl" / "inherited").write_text(INHERITED)
         self.program(
             self.powershell,
@@ -286,7 +289,8 @@ class Machine:
         bucket = values["Scripts"] == "bucket"
         files = {stage: self.metadata.objects.get((self.name, f"scripts/{stage}")) for stage in SCRIPTS if bucket}
         scripts = {stage: content for stage, content in files.items() if content is not None}
-        package = package_of(changes, values["Policy"], scripts, self.texts["quiesce"].encode())
+        ours = OwnScripts(self.texts["quiesce"].encode(), self.texts["account"].encode())
+        package = package_of(changes, values["Policy"], scripts, ours)
         self.metadata.objects[self.name, "packages/run.zip"] = package.content
         link = f"{self.metadata.origin(self.name)}/packages/run.zip?X-Amz-Expires=600"
         return {"PackageLink": link, "PackageHash": package.sha256}

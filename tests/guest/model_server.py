@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from threading import Lock
 from urllib.parse import urlsplit
 
+from quiesce.guest.package import OwnScripts
 from sandbox.windows.guest import Guest
 from sandbox.windows.holding import Holder
 from sandbox.windows.host import Outcome
@@ -51,6 +52,7 @@ class CaseScripts:
         self.left = False
         self.slow = False
         self.theirs: set[str] = set()
+        self.honest = True
 
     def on_server(self) -> list[str]:
         """Return the files of the scripts folder."""
@@ -90,6 +92,8 @@ class CaseScripts:
             return self.hold(script)
         if script.does == "example":
             return Outcome(script.code)
+        if not self.honest:
+            return Outcome(0, math.inf, stays=True)
         if self.slow and self.log == ["before"]:
             self.log.append("gone")
         self.log.append(f"{stage} {argument}".strip())
@@ -149,7 +153,7 @@ class ModelServer:
         if verb == "stage":
             values["Scripts"] = self.case.source
             scripts = {stage: b"" for stage in self.case.scripts if self.case.source == "bucket"}
-            package = package_of(changes, values["Policy"], scripts, b"the session's own")
+            package = package_of(changes, values["Policy"], scripts, OwnScripts(b"the session's own", b"the account's"))
             self.scripts.bucket = {"ORIGIN/packages/run.zip": package.content}
             values |= {"PackageLink": "ORIGIN/packages/run.zip", "PackageHash": package.sha256}
         if verb == "collect":
@@ -280,7 +284,16 @@ class ModelServer:
         flags |= {"schtasks": "task_created", "run": "task_run", "start": "task_starts"}
         flags |= {"schtasks hangs": "task_moves"}
         wrong = {"services": "services_refused", "services set back": "services_set_back"}
-        if name in NOTICED_NOWHERE:
+        accounts = self.guest.accounts
+        others = {"diskshadow": (self.guest.vss, "has_diskshadow"), "lie": (self.scripts, "honest")}
+        others |= {
+            "account gone": (accounts, "there"),
+            "batch": (accounts, "begin"),
+            "register": (accounts, "registered"),
+        }
+        if name in others:
+            setattr(*others[name], well)
+        elif name in NOTICED_NOWHERE:
             self.scripts.slow = name == "taskkill slow" and not well
         elif name == "plant":  # what a user has put in stays there
             self.guest.folder_trusted = False
@@ -288,8 +301,6 @@ class ModelServer:
             self.guest.drives, self.guest.disks = [], hardware.disks("nvme")
         elif name == "disk":
             self.guest.disk_full = not well
-        elif name == "diskshadow":
-            self.guest.vss.has_diskshadow = well
         elif name in UNREADABLE:
             self.guest.locked |= {*UNREADABLE[name]}
             self.guest.condition.unanswered |= UNANSWERED.get(name, set())
@@ -368,8 +379,13 @@ class ModelServer:
         """Remove a script."""
         del self.scripts.files[name]
 
+    def step_drop(self, _: str) -> None:
+        """Do nothing: the runner of the model needs no task to start a script under an account."""
+
+    step_begun = step_drop
+
     def step_start(self, task: str) -> None:
-        """Start a task late."""
+        """Start a task late; an account's runs nothing but what its runner says."""
         self.guest.start_task(task, self.guest.sessions()[0], self.now_s)
 
     def step_drives(self, name: str) -> None:
@@ -415,4 +431,8 @@ def posix(value: Json) -> Json:
         return {key: each if key == "diskShadowLog" else posix(each) for key, each in value.items()}
     if isinstance(value, list):
         return [posix(each) for each in value]
-    return PATH.sub(lambda found: "/" + found[1].replace("\\", "/"), value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    # An exit code has eight bits there.
+    shorter = value.replace("icacls ended with 1332:", "icacls ended with 52:")
+    return PATH.sub(lambda found: "/" + found[1].replace("\\", "/"), shorter)

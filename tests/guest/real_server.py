@@ -151,10 +151,7 @@ class RealServer:
         for name, state in states.items():
             if state["phase"] == "ended":
                 self._wait_for_tasks(name)
-        for task in ("session", "watchdog"):
-            for file in self._files(f"{task}.xml"):
-                if found := task_findings(file.read_bytes(), watchdog=task == "watchdog"):
-                    raise ContractBrokenError(f"{file.name}: {found}")
+        self._check_tasks()
         if left := self._files(f"{ARCHIVE}*"):
             raise ContractBrokenError(f"left behind: {left}")
         # First: a process on its way out may still remove its task.
@@ -178,20 +175,41 @@ class RealServer:
                 name: uploads.gist(body) for (machine, name), body in uploaded.items() if machine == self.machine.name
             },
             "processes": left,
-            "registered": {entry["name"]: self._triggers(entry) for entry in self._journal()},
-        }
+            "registered": {entry["name"]: self._triggers(entry) for entry in self._journal("task")},
+        } | self._of_accounts()
+
+    def _check_tasks(self) -> None:
+        """Raise ContractBrokenError if a task is not as the checker demands."""
+        for file in [*self._files("session.xml"), *self._files("watchdog.xml")]:
+            if found := task_findings(file.read_bytes(), watchdog=file.stem == "watchdog"):
+                raise ContractBrokenError(f"{file.name}: {found}")
+        for file in sorted((self.machine.home / "registered").glob("*.xml")):
+            if found := task_findings(file.read_bytes(), watchdog=False, account=True):
+                raise ContractBrokenError(f"{file.name}: {found}")
+
+    def _of_accounts(self) -> dict[str, Json]:
+        """Return what Task Scheduler has started under which account, by session, and that account's rights."""
+        started = [each for each in self._journal("account") if not each["name"].endswith("-0")]
+        folders = [each for each in (*self._files("account"), *self._files("account/said")) if each.is_dir()]
+        rights = {f"{each.parent.name}/{each.name}": self._rights(each) for each in folders}
+        names = [f"{each['account']} {each['logon']}" for each in started]
+        return {"accounts": names, "rights": rights} if started or folders else {}
+
+    def _rights(self, path: Path) -> str:
+        known = self.machine.home / "acl" / str(path.stat().st_ino)
+        return known.read_text().partition("(A;")[0].partition("AI")[2] if known.exists() else ""
 
     def _files(self, pattern: str) -> list[Path]:
         """Return the sessions' files with this name."""
         return sorted((self.machine.root / "runs").glob(f"*/[0-9]*/{pattern}")) if self.machine.root.exists() else []
 
-    def _journal(self) -> list[dict[str, Json]]:
-        """Return the registered tasks; raise ContractBrokenError if a stand-in refused anything."""
+    def _journal(self, kind: str) -> list[dict[str, Json]]:
+        """Return what the stand-ins have noted of a kind; raise ContractBrokenError if a stand-in refused anything."""
         journal = self.machine.home / "journal"
         entries = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
         if refused := [entry for entry in entries if entry["kind"] == "refused"]:
             raise ContractBrokenError(f"refused: {refused}")
-        return [entry for entry in entries if entry["kind"] == "task"]
+        return [entry for entry in entries if entry["kind"] == kind]
 
     def _wait_for_tasks(self, session: str) -> None:
         """Wait for the tasks of an ended session: the last thing that they do is to remove themselves.

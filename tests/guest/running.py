@@ -42,11 +42,18 @@ def is_alone(case: Case, *, sample_apart: bool = True) -> bool:
     return (case.sample and sample_apart) or case.alone or case.culture != Case.culture or language
 
 
+def names_account(case: Case) -> bool:
+    """Return whether a case's scripts run under another account than SYSTEM."""
+    return any("Account" in (step.get("stage") or {}) for step in case.steps)
+
+
 def sharing_of(case: Case, pair: tuple[SharedPowerShell, SharedPowerShell]) -> Sharing:
     """Return what a case may share of a worker's two PowerShells, that of verbs and that of tasks."""
     steps = {name for step in case.steps for name in step}
     verbs, tasks = pair
-    return Sharing(None if "together" in steps else verbs, None if steps & ENDS_TASKS else tasks)
+    # An account's process is told from others by its number.
+    apart = names_account(case) or steps & ENDS_TASKS
+    return Sharing(None if "together" in steps else verbs, None if apart else tasks)
 
 
 class Runner:

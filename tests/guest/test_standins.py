@@ -17,6 +17,7 @@ KEY = "SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 TASK = """<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <Triggers><BootTrigger /></Triggers>
+  <Principals><Principal><UserId>S-1-5-18</UserId></Principal></Principals>
   <Actions><Exec><Command>powershell.exe</Command><Arguments>-File x</Arguments></Exec></Actions>
 </Task>"""
 
@@ -54,7 +55,10 @@ def call(machine: Path, *arguments: str) -> tuple[int, list[dict[str, object]]]:
         ("icacls", ".", "/grant", "Users:F"),
         ("icacls", ".", "/grant:r", "*S-1-5-18:(OI)(CI)F"),
         ("icacls", ".", "/inheritance:r", "/grant:r", "*S-1-5-32-545:(OI)(CI)F"),
+        ("icacls", ".", "/grant", "SQL-A\\backup:(OI)(CI)(M)"),
+        ("schtasks", "/end", "/tn", "account"),
         ("taskkill", "/F", "/PID", "1"),
+        ("taskkill", "/T", "/F", "/PID", "1", "/FI", "IMAGENAME eq x.exe"),
         ("cmd", "/c", "x.cmd"),
     ],
 )
@@ -158,3 +162,48 @@ def test_a_question_to_cim_that_nobody_has_seen_is_refused(
 def test_cim_tells_of_a_volume_in_the_types_that_are_documented(asked: dict[str, tuple[str, list[str]]]) -> None:
     printed, refused = asked[TYPES]
     assert (json.loads(printed), refused) == (["UInt64", "C:"], [])
+
+
+OF_ACCOUNT = TASK.replace("S-1-5-18</UserId>", "{}</UserId><LogonType>{}</LogonType>")
+
+
+@pytest.mark.parametrize(
+    ("user", "logon", "name", "code", "refused"),
+    [
+        (r"SQL-A\backup", "S4U", "\\Quiesce\\", 0, 0),
+        ("CORP\\quiesce$", "Password", "\\Quiesce\\", 0, 0),
+        (r"SQL-A\nobody", "S4U", "\\Quiesce\\", 1, 0),
+        (r"SQL-A\backup", "Password", "\\Quiesce\\", 1, 1),
+        ("CORP\\quiesce$", "S4U", "\\Quiesce\\", 1, 1),
+        (r"SQL-A\backup", "S4U", "\\", 1, 1),
+    ],
+)
+def test_task_scheduler_takes_an_account_without_a_password_by_s4u_and_a_gmsa_by_its_own(
+    machine: Path, user: str, logon: str, name: str, code: int, refused: int
+) -> None:
+    (machine / "accounts.json").write_text(json.dumps([r"SQL-A\backup", "CORP\\quiesce$"]))
+    file = machine / "account.xml"
+    file.write_bytes(b"\xff\xfe" + OF_ACCOUNT.format(user, logon).encode("utf-16-le"))
+    ended, found = call(machine, "register-task", name, "account-run-1", str(file))
+    assert (ended, len(found), (machine / "tasks" / "account-run-1").exists()) == (code, refused, code == 0)
+
+
+def test_schtasks_would_ask_for_the_password_of_another_account(machine: Path) -> None:
+    file = machine / "account.xml"
+    file.write_bytes(b"\xff\xfe" + OF_ACCOUNT.format(r"SQL-A\backup", "S4U").encode("utf-16-le"))
+    ended, found = call(machine, "schtasks", "/create", "/tn", "\\Quiesce\\account-run-1", "/xml", str(file), "/f")
+    assert (ended, len(found)) == (1, 1)
+
+
+@pytest.mark.parametrize(("account", "ends"), [(r"SQL-A\backup", True), (r"SQL-A\other", False), ("", False)])
+def test_taskkill_with_a_filter_ends_the_processes_of_that_account_alone(
+    machine: Path, account: str, ends: bool
+) -> None:
+    environment = {"FAKE_WINDOWS": str(machine)} | ({"FAKE_ACCOUNT": account} if account else {})
+    with subprocess.Popen(["/bin/sleep", "60"], env=environment) as process:
+        code, found = call(
+            machine, "taskkill", "/T", "/F", "/PID", str(process.pid), "/FI", r"USERNAME eq SQL-A\backup"
+        )
+        notes = [entry["kind"] for entry in journal_of(machine)]
+        process.kill()
+    assert (code, found, notes) == (0, [], ["taskkill"] if ends else [])

@@ -48,7 +48,8 @@ class Staged(GuestModel):
 
     ``unsure`` says what the server cannot tell of a script before it runs; ``ignored`` names a file that Windows cannot
     start, where there is no script; ``overdue`` are the sessions that stage has ended; ``strange`` are those that
-    nobody there can go on with; ``kept`` are old runs that could not be removed.
+    nobody there can go on with; ``kept`` are old runs that could not be removed; ``account`` is what the scripts run
+    under, once a task of it has begun there; empty for SYSTEM.
     """
 
     run: str
@@ -64,6 +65,7 @@ class Staged(GuestModel):
     overdue: list[OverdueSession] = []
     strange: StrangeSessions = StrangeSessions()
     kept: list[KeptRun] = []
+    account: str = ""
 
     def missing(self) -> list[Stage]:
         """Return the scripts that the server does not have, and should; a session script is before and after."""

@@ -1,6 +1,7 @@
 """The package of a run: what ``stage`` unpacks into the run's folder on the server.
 
-It holds the session's own script, which guest/document.py makes, DiskShadow's script, and the scripts from the bucket.
+It holds the session's own script, which guest/document.py makes, DiskShadow's script, the scripts from the bucket, and
+where they run under another account than SYSTEM its name and the script of its task.
 The command names its SHA-256, so a server runs nothing else.
 """
 
@@ -15,7 +16,8 @@ from quiesce.errors import PolicyRefused
 from quiesce.guest.scripts import Script
 
 SESSION_SCRIPT = Path(__file__).with_name("quiesce.ps1")
-SHADOW_SCRIPT = "shadow.txt"
+ACCOUNT_SCRIPT = Path(__file__).with_name("account.ps1")
+SHADOW_SCRIPT, ACCOUNT_NAME = "shadow.txt", "account.txt"
 # The server takes a package, and each file in it, up to 10 MiB.
 MAX_SCRIPT_BYTES = 2 * 1024 * 1024
 # Zip's first day: the same files are the same package, whenever Plan packs them.
@@ -34,11 +36,26 @@ class Package:
         return hashlib.sha256(self.content).hexdigest()
 
 
+@dataclass(frozen=True)
+class OwnScripts:
+    """The guest's own scripts of a package: the session's, and that of an account's task."""
+
+    session: bytes
+    account: bytes
+
+
+def own_scripts() -> OwnScripts:
+    """Return what guest/document.py has made."""
+    return OwnScripts(SESSION_SCRIPT.read_bytes(), ACCOUNT_SCRIPT.read_bytes())
+
+
 def pack(
     policy: str,
     scripts: Mapping[Script, bytes],
     shadow_script: Sequence[str] = (),
-    session_script: bytes | None = None,
+    *,
+    account: str = "",
+    ours: OwnScripts | None = None,
 ) -> Package:
     """Return the package of a run.
 
@@ -46,7 +63,8 @@ def pack(
         policy: its name, for the names of the scripts.
         scripts: those from the bucket, as they are; empty for scripts that lie on the server.
         shadow_script: DiskShadow's lines, with ``*`` for the attempt's folder; empty without VSS.
-        session_script: another one than guest/document.py has made.
+        account: under which the scripts run, as the policy names it; empty for SYSTEM.
+        ours: other scripts than guest/document.py has made.
 
     Raises:
         PolicyRefused: a script is larger than 2 MiB.
@@ -56,7 +74,10 @@ def pack(
             problem = f"the {stage} script is larger than {MAX_SCRIPT_BYTES // 1024**2} MiB"
             remedy = "let it call a program that lies on the server, or keep it there (source: server)"
             raise PolicyRefused("scripts", problem, remedy)
-    files = {SESSION_SCRIPT.name: session_script or SESSION_SCRIPT.read_bytes()}
+    ours = ours or own_scripts()
+    files = {SESSION_SCRIPT.name: ours.session}
+    if account:
+        files |= {ACCOUNT_SCRIPT.name: ours.account, ACCOUNT_NAME: account.encode("ascii")}
     files |= {f"{stage}_{policy}.ps1": content for stage, content in scripts.items()}
     if shadow_script:
         files[SHADOW_SCRIPT] = "".join(f"{line}\r\n" for line in shadow_script).encode("ascii")

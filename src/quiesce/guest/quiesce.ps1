@@ -78,6 +78,7 @@ function Invoke-Session($Session, $Lock, [bool]$Start) {
         $limit = $Session.Manifest.limitSeconds
         $age = [math]::Max(0, ((Get-Milliseconds) - $Session.State.createdMs) / 1000)
         $clock = [Diagnostics.Stopwatch]::StartNew()
+        if ($Start) { Initialize-Account $Session }
         if ($Start) { Invoke-Before $Session } elseif (-not (Test-Reached $Session 'frozen')) { Skip-Before $Session }
         if ($Session.State.phase -ceq 'frozen') {
             # Between two runners the server may have been off, and the application with it.
@@ -188,7 +189,8 @@ function Invoke-AfterOwed($Session) {
     if (Test-AfterOwed $Session) { Invoke-Script $Session 'after' '1' }
     Wait-Output $Session.Copies
     $Session.State.phase = 'ended'
-    if (Save-State $Session) { $null = Invoke-Schtasks 'delete' 'recovered' ' /f' }
+    if (-not (Save-State $Session)) { return }
+    foreach ($mode in 'account', 'recovered') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
 }
 
 # ---- One script of the customer -------------------------------------------------------------------------------------
@@ -202,8 +204,7 @@ function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
     $Session.State.phase = $Stage
     $must = ($Stage -ceq 'after') -and ($Verb -cne 'recovered')
     if (-not (Save-State $Session) -and -not $must) { throw "StateNotWritten: $Stage was not run" }
-    $path = $Session.Manifest.scripts.$(Get-ScriptName $Session $Stage)
-    if ($path -and ($Session.Manifest.source -ceq 'bucket')) { $path = Join-Path $Session.Folder $path }
+    $path = Get-ScriptPath $Session (Get-ScriptName $Session $Stage)
     if ($Session.Manifest.source -ceq 'off') { $record.succeeded = $true; $record.reason = 'Off' }
     elseif (($Stage -ceq 'after') -and (Test-Holds $Session $Stage)) { Close-Hold $Session $record }
     elseif (-not $path -or -not (Test-Path -LiteralPath $path -PathType Leaf)) { $record.reason = 'Missing' }
@@ -212,8 +213,15 @@ function Invoke-Script($Session, [string]$Stage, [string]$Argument) {
     Write-Log $Session "$Stage has ended: $($record.succeeded), exit code $($record.exitCode), $($record.reason)"
 }
 
+function Get-ScriptPath($Session, [string]$Name) {
+    $path = $Session.Manifest.scripts.$Name
+    if ($path -and ($Session.Manifest.source -ceq 'bucket')) { Join-Path $Session.Folder $path } else { $path }
+}
+
 function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
-    Write-Log $Session "$Stage $($Record.argument) starts: $Path"
+    $as = Get-Account $Session
+    Write-Log $Session "$Stage $($Record.argument) starts: $Path$(if ($as) { " as $as" })"
+    $since = [Diagnostics.Stopwatch]::StartNew()
     # One that did not start has not run: what kept it, such as a scanner or a lack of memory, may pass.
     $begun = @{ Process = $null }
     $null = Wait-Until 6 {
@@ -231,15 +239,24 @@ function Watch-Script($Session, [string]$Stage, [string]$Path, $Record) {
     $Record.processId = $process.Id
     $Record.startedTicks = Get-StartTicks $process
     $null = Save-State $Session
+    Set-Go $Session $Stage $Path $Record
+    # What Task Scheduler takes to start an account's task is the script's time, too: the freeze does not get longer.
+    $seconds = $Session.Manifest.limitSeconds.$Stage
+    if ($as) { $seconds -= $since.Elapsed.TotalSeconds }
     if (Test-Holds $Session $Stage) { Wait-Frozen $Session $process $Record }
-    else { Read-End $Session $Stage $process $Session.Manifest.limitSeconds.$Stage $Record }
+    else { Read-End $Session $Stage $process $seconds $Record }
 }
 
-function Read-End($Session, [string]$Stage, $Process, [int]$Seconds, $Record) {
+function Read-End($Session, [string]$Stage, $Process, [double]$Seconds, $Record) {
     $name = Get-ScriptName $Session $Stage
     if (Wait-Program $Process $Session.Copies $Seconds) {
-        $Record.exitCode = $Process.ExitCode
-        $Record.succeeded = ($Process.ExitCode -eq 0)
+        $code = Read-ExitCode $Session $name $Process
+        if ($code -isnot [int]) {
+            $Record.reason = if ($code) { $code } else { 'Unheard' }
+            return
+        }
+        $Record.exitCode = $code
+        $Record.succeeded = ($code -eq 0)
         $Record.reason = if ($Record.succeeded) { '' } else { 'ExitCode' }
         if ($Record.succeeded -and (Test-Unhandled $Session $name)) {
             $Record.succeeded = $false
@@ -248,6 +265,7 @@ function Read-End($Session, [string]$Stage, $Process, [int]$Seconds, $Record) {
     } else {
         Stop-Tree $Session $name $Process
         $Record.reason = 'TimedOut'
+        Copy-Said $Session $name
     }
 }
 
@@ -258,7 +276,7 @@ function Test-Unhandled($Session, [string]$Name) {
     # prints the file and the place: "before_x.vbs(3, 1) ...".
     $extension = [IO.Path]::GetExtension($Session.Manifest.scripts.$Name)
     if ($extension.ToLowerInvariant() -cne '.vbs') { return $false }
-    Wait-Output @($Session.Copies)[-2..-1]
+    if (-not (Get-Account $Session)) { Wait-Output @($Session.Copies)[-2..-1] }
     $streams = foreach ($stream in 'out', 'err') { Read-Tail (Join-Path $Session.Folder "$Name.$stream") 64KB }
     $told = foreach ($tail in $streams) { [Text.Encoding]::ASCII.GetString($tail.Bytes) }
     "$told" -cmatch '\.(?i:vbs)\([0-9]+, [0-9]+\) '
@@ -266,23 +284,8 @@ function Test-Unhandled($Session, [string]$Name) {
 
 function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument) {
     # Output goes to files of the session: a process that the script leaves behind would hold a pipe of the agent open.
-    $program = $Path
-    $arguments = $Argument
-    switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
-        '\A\.ps1\z' {
-            $program = Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'
-            $arguments = Get-PowerShellArguments $Path $Argument
-        }
-        '\A\.(cmd|bat)\z' {
-            $program = Get-SystemFile 'cmd.exe'
-            $arguments = "/d /s /c `"`"$Path`" $Argument`""
-        }
-        '\A\.vbs\z' {
-            # Not in batch mode, which keeps errors and output to itself. The engine, where an editor has the extension.
-            $program = Get-SystemFile 'cscript.exe'
-            $arguments = "//Nologo //E:VBScript `"$Path`" $Argument"
-        }
-    }
+    $account = Get-Account $Session
+    if ($account) { return Start-Account $Session $account $Stage $Path $Argument }
     $name = Get-ScriptName $Session $Stage
     $files = @{}
     if ($name -ceq 'session') {
@@ -290,6 +293,7 @@ function Start-Script($Session, [string]$Stage, [string]$Path, [string]$Argument
             $files["QUIESCE_$word"] = Join-Path $Session.Folder "session.$($word.ToLowerInvariant())"
         }
     }
+    $program, $arguments = Get-ScriptCall $Path $Argument
     $process = Start-Program $program $arguments $Session.Folder $files
     $Session.Copies += Copy-Streams $process (Join-Path $Session.Folder "$name.out") `
         (Join-Path $Session.Folder "$name.err")
@@ -309,6 +313,7 @@ function Close-Script($Session, [string]$Stage, [int]$Seconds) {
         Write-Log $Session "$Stage still runs and has $Seconds s to end"
         if (-not $left.WaitForExit($Seconds * 1000)) { Stop-Tree $Session $Stage $left }
     }
+    Copy-Said $Session $Stage
     if ($record.endedMs -eq 0) { $record.endedMs = Get-Milliseconds }
     Write-Log $Session "$Stage was interrupted"
 }
@@ -318,6 +323,148 @@ function New-Record([string]$Reason, [string]$Argument) {
         succeeded = $false; reason = $Reason; exitCode = $null; argument = $Argument
         processId = 0; startedTicks = 0; startedMs = Get-Milliseconds; endedMs = 0
     }
+}
+
+# ---- A script under another account, as its runner sees it ----------------------------------------------------------
+
+function Initialize-Account($Session) {
+    # Before anything is held, by a program of its own: what it asks of Windows may never answer.
+    if (-not (Get-Account $Session)) { return }
+    $parameters = "-Verb prepare -RunId $RunId -Attempt $Attempt"
+    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'account.ps1') $parameters
+    $code = Invoke-SystemProgram 'WindowsPowerShell\v1.0\powershell.exe' $call 25
+    Write-Log $Session "the account's task is prepared: $code"
+}
+
+function Start-Account($Session, [string]$Account, [string]$Stage, [string]$Path, [string]$Argument) {
+    # Returns the account's process, which has not begun the script yet: Set-Go lets it.
+    $why = Join-Path $Session.Folder 'account.why'
+    if (-not (Test-Path -LiteralPath $why)) { Initialize-Account $Session }
+    $problem = ConvertFrom-Json -InputObject (Read-Text $why)
+    if ($problem) { throw $problem }
+    Write-Order $Session $Stage $Path $Argument 0
+    if ((Invoke-Schtasks 'run' 'account' '') -ne 0) {
+        # This is a clone, or somebody has removed it.
+        Initialize-Account $Session
+        Start-Task 'account'
+    }
+    Wait-Begun $Session $Account $Stage
+}
+
+function Set-Go($Session, [string]$Stage, [string]$Path, $Record) {
+    # Once the state has the process: what comes too late, or a second time, has another number and runs nothing.
+    if (Get-Account $Session) { Write-Order $Session $Stage $Path $Record.argument $Record.processId }
+}
+
+function Read-ExitCode($Session, [string]$Name, $Process) {
+    # Of a script under an account, what its process has heard: words if it could not start it, $null if none.
+    if (-not (Get-Account $Session)) { return $Process.ExitCode }
+    Copy-Said $Session $Name
+    $said = Read-Field (Get-SaidFile $Session "$Name.end")
+    if ($said -cmatch '\A-?[0-9]{1,10}\z') { [int]$said } elseif ($said) { ConvertFrom-Json -InputObject $said }
+}
+
+function Copy-Said($Session, [string]$Name) {
+    if (-not (Get-Account $Session)) { return }
+    foreach ($stream in 'out', 'err') {
+        $said = Get-SaidFile $Session "$Name.$stream"
+        try {
+            if (-not (Test-Ours $said)) { throw "$said is a link, or another's" }
+            Copy-Item -LiteralPath $said -Destination (Join-Path $Session.Folder "$Name.$stream")
+        } catch { Write-Log $Session "the output of $Name is not copied: $($_.Exception.Message)" }
+    }
+}
+
+# ---- Another account than SYSTEM for the customer's scripts ---------------------------------------------------------
+
+# Task Scheduler starts account.ps1 under the account, and that the customer's script. The account can read what is in
+# the attempt's folder `account`, and write into the files of `said`, which are there before. It can make and replace no
+# file, so SYSTEM never runs, reads or writes one that it has put there.
+
+function Get-Account($Session) {
+    # '' for SYSTEM. Programs of Windows know a local account by the server's name, not by ".".
+    $file = Join-Path $Session.Folder 'account.txt'
+    if (-not (Test-Path -LiteralPath $file)) { return '' }
+    (Read-Text $file).Replace('.\', "$env:COMPUTERNAME\")
+}
+
+function Get-AccountFile($Session, [string]$Name) { Join-Path (Join-Path $Session.Folder 'account') $Name }
+
+function Get-SaidFile($Session, [string]$Name) { Join-Path (Get-AccountFile $Session 'said') $Name }
+
+function Wait-Begun($Session, [string]$Account, [string]$Stage) {
+    # The account's process, which waits for a go with its number. The number is the account's word: what is done with
+    # it is done to processes of that account alone (Stop-Tree).
+    $found = @{ Process = $null }
+    $said = Get-SaidFile $Session "$Stage.begun"
+    $null = Wait-Until 20 {
+        $number = Read-Field $said
+        if ($number -cmatch '\A[1-9][0-9]{0,8}\z') {
+            $found.Process = Get-Process -Id $number -ErrorAction SilentlyContinue
+        }
+        $null -ne $found.Process
+    }
+    if ($null -ne $found.Process) { return $found.Process }
+    throw ("the task of $Account has not begun within 20 s: give it the right 'Log on as a batch job', see that it " +
+        'is enabled and may run PowerShell; event 101 of Task Scheduler has the reason')
+}
+
+function Write-Order($Session, [string]$Stage, [string]$Path, [string]$Argument, [int]$Go) {
+    $order = [ordered]@{ stage = $Stage; script = [IO.Path]::GetFileName($Path); argument = $Argument; go = $Go }
+    Write-Field (Get-AccountFile $Session 'order') (ConvertTo-Line $order)
+}
+
+function Write-Field([string]$Path, [string]$Text) {
+    # Always as long, over what is there: a full disk takes that, too.
+    $bytes = [Text.Encoding]::ASCII.GetBytes($Text + (' ' * (1000 - $Text.Length)))
+    $stream = [IO.File]::Open($Path, 'OpenOrCreate', 'Write', 'ReadWrite')
+    try {
+        $stream.Write($bytes, 0, $bytes.Length)
+        $stream.Flush($true)
+    } finally { $stream.Dispose() }
+}
+
+function Read-Field([string]$Path) { (Read-Text $Path) -creplace '\s+\z' }
+
+# ---- How a script is started ----------------------------------------------------------------------------------------
+
+function Get-ScriptCall([string]$Path, [string]$Argument) {
+    # The program that runs a script, and its arguments.
+    switch -Regex ([IO.Path]::GetExtension($Path).ToLowerInvariant()) {
+        '\A\.ps1\z' {
+            return (Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'), (Get-PowerShellArguments $Path $Argument)
+        }
+        '\A\.(cmd|bat)\z' { return (Get-SystemFile 'cmd.exe'), "/d /s /c `"`"$Path`" $Argument`"" }
+        '\A\.vbs\z' {
+            # Not in batch mode, which keeps errors and output to itself. The engine, where an editor has the extension.
+            return (Get-SystemFile 'cscript.exe'), "//Nologo //E:VBScript `"$Path`" $Argument"
+        }
+    }
+    $Path, $Argument
+}
+
+# ---- Programs whose output is copied --------------------------------------------------------------------------------
+
+function Skip-Unwritten($Copies) {
+    # What cannot be written, as on a full disk, is dropped: a program must not stop at a full pipe.
+    foreach ($copy in $Copies) {
+        if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
+    }
+}
+
+function Wait-Program($Process, $Copies, [double]$Seconds) {
+    # $false if it still runs.
+    $elapsed = [Diagnostics.Stopwatch]::StartNew()
+    while (-not $Process.WaitForExit(200)) {
+        Skip-Unwritten $Copies
+        if ($elapsed.Elapsed.TotalSeconds -ge $Seconds) { return $false }
+    }
+    $true
+}
+
+function Wait-Output($Copies) {
+    # A process that a script has left behind may hold its output open for ever.
+    $null = Wait-Until 1 { @($Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
 }
 
 # ---- A session script: before and after in one process, which holds the application while it runs -------------------
@@ -583,28 +730,6 @@ function Read-Storage {
 
 # ---- Processes that are watched and ended ---------------------------------------------------------------------------
 
-function Skip-Unwritten($Copies) {
-    # What cannot be written, as on a full disk, is dropped: a program must not stop at a full pipe.
-    foreach ($copy in $Copies) {
-        if ($copy.Copying.IsFaulted) { $copy.Copying = $copy.Stream.CopyToAsync([IO.Stream]::Null) }
-    }
-}
-
-function Wait-Program($Process, $Copies, [double]$Seconds) {
-    # $false if it still runs.
-    $elapsed = [Diagnostics.Stopwatch]::StartNew()
-    while (-not $Process.WaitForExit(200)) {
-        Skip-Unwritten $Copies
-        if ($elapsed.Elapsed.TotalSeconds -ge $Seconds) { return $false }
-    }
-    $true
-}
-
-function Wait-Output($Copies) {
-    # A process that a script has left behind may hold its output open for ever.
-    $null = Wait-Until 1 { @($Copies | Where-Object { -not $_.Copying.IsCompleted }).Count -eq 0 }
-}
-
 function Get-StartTicks($Process) {
     # Together with its number, the identity of a process; numbers are given again. 0 if it has ended meanwhile.
     try { $Process.StartTime.ToUniversalTime().Ticks } catch { 0 }
@@ -627,10 +752,15 @@ function Add-Alive($Session, [string]$What) {
 function Stop-Tree($Session, [string]$What, $Process) {
     # taskkill ends what the process has started, too, but it asks WMI, which may be stopped or busy: then at least the
     # process itself. The state names what still lives.
-    $code = try { Invoke-SystemProgram 'taskkill.exe' "/T /F /PID $($Process.Id)" 10 } catch { $_.Exception.Message }
+    # Of an account's process the number is the account's word, so only what is the account's is ended.
+    $account = if ($Stages -ccontains $What) { Get-Account $Session } else { '' }
+    $whose = if ($account) { " /FI `"USERNAME eq $account`"" } else { '' }
+    $ending = "/T /F /PID $($Process.Id)$whose"
+    $code = try { Invoke-SystemProgram 'taskkill.exe' $ending 10 } catch { $_.Exception.Message }
     if ($Process.WaitForExit(3000)) { return }
     Write-Log $Session "taskkill did not end ${What}: $code"
-    try { $Process.Kill() } catch { Write-Log $Session $_.Exception.Message }
+    try { if ($account) { $null = Invoke-Schtasks 'end' 'account' '' } else { $Process.Kill() } }
+    catch { Write-Log $Session $_.Exception.Message }
     if (-not $Process.WaitForExit(5000)) { Add-Alive $Session $What }
 }
 
@@ -761,7 +891,7 @@ function Register-Watchdog($Session) {
 
 function Register-Task($Session, [string]$Mode, [string]$Instances, [string[]]$Triggers) {
     $file = Join-Path $Session.Folder "$Mode.xml"
-    $lines = Get-TaskXml $Session $Mode $Instances $Triggers
+    $lines = Get-TaskXml $Session 'quiesce.ps1' $Mode $Instances $Triggers
     [IO.File]::WriteAllText($file, ($lines -join "`r`n"), [Text.Encoding]::Unicode)
     $code = Invoke-Schtasks 'create' $Mode " /xml `"$file`" /f"
     if ($code -ne 0) { throw "TaskNotCreated: schtasks ended with $code" }
@@ -774,41 +904,36 @@ function Start-Task([string]$Mode) {
 
 function Start-Watchdog($Session) {
     # Where Task Scheduler does not. It ends with what this verb has asked for.
-    $parameters = "-Verb $Verb -RunId $RunId -Attempt $Attempt"
-    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') $parameters
+    $script = Join-Path $Session.Folder 'quiesce.ps1'
+    $call = Get-PowerShellArguments $script "-Verb $Verb -RunId $RunId -Attempt $Attempt"
     $process = Start-Program (Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe') $call $Session.Folder
     $null = Copy-Streams $process '' ''
 }
 
 function Remove-Tasks([string]$RunId, [string]$Attempt) {
     # The exit codes do not matter: a task left behind finds that its session has ended, and comes here again.
-    foreach ($mode in 'session', 'watchdog') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
+    foreach ($mode in 'account', 'session', 'watchdog') { $null = Invoke-Schtasks 'delete' $mode ' /f' }
 }
 
 function Get-TaskName([string]$Mode) { "\Quiesce\$Mode-$RunId-$Attempt" }
 
-function Get-TaskXml($Session, [string]$Mode, [string]$Instances, [string[]]$Triggers) {
+function Get-TaskXml($Session, [string]$File, [string]$Mode, [string]$Instances, [string[]]$Triggers) {
     # SYSTEM by SID: its names are localised. The default priority is below normal, the default limit three days.
     $program = [Security.SecurityElement]::Escape((Get-SystemFile 'WindowsPowerShell\v1.0\powershell.exe'))
-    $parameters = "-Verb $Mode -RunId $RunId -Attempt $Attempt"
-    $call = Get-PowerShellArguments (Join-Path $Session.Folder 'quiesce.ps1') $parameters
+    $call = Get-PowerShellArguments (Join-Path $Session.Folder $File) "-Verb $Mode -RunId $RunId -Attempt $Attempt"
     $arguments = [Security.SecurityElement]::Escape($call)
     @('<?xml version="1.0" encoding="UTF-16"?>',
       '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">',
       '  <Triggers>') + $Triggers + @('  </Triggers>',
-      '  <Principals><Principal id="Author">',
-      '    <UserId>S-1-5-18</UserId>',
-      '    <RunLevel>HighestAvailable</RunLevel>',
+      '  <Principals><Principal id="Author"><UserId>S-1-5-18</UserId><RunLevel>HighestAvailable</RunLevel>',
       '  </Principal></Principals>',
       '  <Settings>',
       "    <MultipleInstancesPolicy>$Instances</MultipleInstancesPolicy>",
       '    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>',
-      '    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>',
-      '    <StartWhenAvailable>true</StartWhenAvailable>',
+      '    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries><StartWhenAvailable>true</StartWhenAvailable>',
       '    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>',
       '    <Priority>4</Priority>',
-      '  </Settings>',
-      '  <Actions Context="Author"><Exec>',
+      '  </Settings><Actions Context="Author"><Exec>',
       "    <Command>$program</Command>",
       "    <Arguments>$arguments</Arguments>",
       '  </Exec></Actions>',

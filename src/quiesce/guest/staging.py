@@ -25,7 +25,7 @@ def _since(session: OverdueSession) -> str:
 
 
 def staged_notes(staged: Staged, where: str) -> list[str]:
-    """Return notes on missing scripts, on those that the server could not judge, and on sessions that it ended.
+    """Return notes on the scripts' account, on those that are missing or not judged, and on sessions that it ended.
 
     Args:
         staged: the server's answer.
@@ -34,7 +34,9 @@ def staged_notes(staged: Staged, where: str) -> list[str]:
     missing = [] if staged.source == "off" else staged.missing()
     ignored = {"before": staged.ignored.get("session"), **staged.ignored}
     unsure = [(stage, words) for stage, words in staged.unsure.items() if words]
+    account = f"the scripts run under the account {staged.account}, whose task has begun on the server once"
     return [
+        *([account] if staged.account else []),
         *(f"there is no {stage} script {where}{_ignored(ignored.get(stage))}" for stage in missing),
         *(f"it could not be told whether the {stage} script begins at all: {words}" for stage, words in unsure),
         *(

@@ -117,11 +117,39 @@ class VolumeChoice(PolicyModel):
         return self
 
 
+# NetBIOS names, of a computer or a domain; then the name of an account, where a gMSA's ends with a dollar sign.
+ACCOUNT = re.compile(
+    r"(?P<domain>\.|[A-Za-z0-9][A-Za-z0-9-]{0,14})\\"
+    r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,18}[A-Za-z0-9_-])?(?P<gmsa>\$?)"
+)
+BUILT_IN = re.compile(
+    r"(?i)(?:nt authority|builtin|nt service)\\.*|(?:\.\\)?(?:(?:local ?)?system|(?:local|network) ?service)"
+)
+
+
+def account_problem(name: str) -> str:
+    """Return why no script can run under an account of this name; empty if one may, as far as its name tells."""
+    if BUILT_IN.fullmatch(name):
+        return "leave it out: SYSTEM is the default, and Windows' other accounts of services are for services"
+    found = ACCOUNT.fullmatch(name)
+    if found is None:
+        return (
+            r"must be '.\name' or 'SERVER\name' for an account of the server, or 'DOMAIN\name$' for a gMSA, with the "
+            "short (NetBIOS) name of server or domain, of letters, digits, '.', '_' and '-'"
+        )
+    if found["gmsa"] and found["domain"] == ".":
+        return r"names a gMSA without its domain: write 'DOMAIN\name$'"
+    return ""
+
+
 class Scripts(PolicyModel):
-    """The customer's before, after and complete scripts: where they come from, and how long each may run, in seconds.
+    r"""The customer's before, after and complete scripts: where they come from, and how long each may run, in seconds.
 
     ``bucket`` is ``scripts/<owner>/<instance id>/`` and then ``scripts/<owner>/`` in the stack's bucket (PowerShell);
     ``server`` is the scripts folder on the server itself (any executable).
+
+    ``run_as``: the account that they run under instead of SYSTEM, ``.\name`` or ``SERVER\name`` for one of the server
+    (which then has no network), ``DOMAIN\name$`` for a gMSA. No password is asked for or kept.
     """
 
     source: Literal["bucket", "server"] = Field("bucket", alias="from")
@@ -129,6 +157,14 @@ class Scripts(PolicyModel):
     after_limit_s: ScriptLimit = 60
     complete_limit_s: ScriptLimit = 300
     collect_output: Annotated[bool, Field(strict=True)] = True
+    run_as: Annotated[str, Field(strict=True, max_length=37)] | None = None
+
+    @field_validator("run_as")
+    @classmethod
+    def _is_an_account_without_password(cls, value: str | None) -> str | None:
+        if value is not None and (problem := account_problem(value)):
+            raise ValueError(problem)
+        return value
 
     @model_validator(mode="after")
     def _fit_a_function(self) -> Self:

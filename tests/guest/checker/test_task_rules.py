@@ -84,3 +84,44 @@ def test_only_the_watchdog_needs_to_start_at_boot() -> None:
     runner = runner.replace(">Parallel<", ">IgnoreNew<")
     assert task_findings(as_written(runner), watchdog=False) == []
     assert task_findings(as_written(WATCHDOG), watchdog=False) != []
+
+
+ACCOUNT = (
+    WATCHDOG.replace(
+        "<TimeTrigger><Enabled>true</Enabled><StartBoundary>2026-11-24T23:40:00Z</StartBoundary></TimeTrigger>", ""
+    )
+    .replace("<BootTrigger><Enabled>true</Enabled></BootTrigger>", "")
+    .replace("S-1-5-18</UserId>", r"SQL-A\backup</UserId><LogonType>S4U</LogonType>")
+)
+
+
+@pytest.mark.parametrize(
+    ("user", "logon", "right"),
+    [
+        (r"SQL-A\backup", "S4U", True),
+        ("CORP\\quiesce$", "Password", True),
+        ("CORP\\quiesce$", "S4U", False),
+        (r"SQL-A\backup", "Password", False),
+        (r"SQL-A\backup", "InteractiveToken", False),
+        ("backup", "S4U", False),
+        (r".\backup", "S4U", False),
+        ("S-1-5-18", "S4U", False),
+    ],
+)
+def test_an_accounts_task_needs_no_password(user: str, logon: str, right: bool) -> None:
+    text = ACCOUNT.replace(r"SQL-A\backup", user).replace("S4U", logon)
+    found = task_findings(as_written(text), watchdog=False, account=True)
+    assert [finding.rule for finding in found] == ([] if right else ["task-principal"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ("HighestAvailable", "LeastPrivilege", "task-principal"),
+        (">Parallel<", ">IgnoreNew<", "task-settings"),
+        ("<Triggers>", "<Triggers><BootTrigger><Enabled>true</Enabled></BootTrigger>", "task-trigger"),
+    ],
+)
+def test_an_accounts_task_is_started_by_the_runner_alone(old: str, new: str, rule: str) -> None:
+    found = task_findings(as_written(ACCOUNT.replace(old, new)), watchdog=False, account=True)
+    assert [finding.rule for finding in found] == [rule]

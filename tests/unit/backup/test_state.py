@@ -34,6 +34,7 @@ scripts = st.just("off") | st.fixed_dictionaries(
         "after_limit_s": limits,
         "complete_limit_s": limits,
         "collect_output": st.booleans(),
+        "run_as": st.sampled_from([None, r".\backup", r"CORP\quiesce$"]),
     },
 )
 settings = st.fixed_dictionaries(

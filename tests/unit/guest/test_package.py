@@ -25,6 +25,14 @@ def test_a_run_without_scripts_and_vss_gets_the_sessions_own_script_alone() -> N
     assert files_of(pack("files", {})) == {"quiesce.ps1": MADE.read_bytes()}
 
 
+def test_only_a_package_for_an_account_has_its_name_and_the_script_of_its_task() -> None:
+    assert files_of(pack("files", {}, account=r".\backup")) == {
+        "quiesce.ps1": MADE.read_bytes(),
+        "account.ps1": MADE.with_name("account.ps1").read_bytes(),
+        "account.txt": rb".\backup",
+    }
+
+
 def test_a_script_comes_as_it_is_under_the_name_that_the_server_looks_for() -> None:
     text = "\ufeff# Z\u00fcrich\r\n".encode("utf-16")
     assert files_of(pack("sql-nightly", {"after": text}))["after_sql-nightly.ps1"] == text

@@ -300,10 +300,11 @@ def test_scripts_that_are_neither_off_nor_an_object_are_refused(scripts: object,
         (
             {"source": "server"},
             "defaults.scripts.source: is not a field that quiesce knows. Remedy: remove it; known here: "
-            "from, before_limit_s, after_limit_s, complete_limit_s, collect_output.",
+            "from, before_limit_s, after_limit_s, complete_limit_s, collect_output, run_as.",
         ),
         ({"from": "s3"}, "defaults.scripts.from: 's3': must be 'bucket' or 'server'."),
         ({"collect_output": "yes"}, "defaults.scripts.collect_output: 'yes': must be true or false."),
+        ({"password": "x"}, "defaults.scripts.password: is not a field that quiesce knows."),
         (
             {"before_limit_s": 1, "after_limit_s": 0},
             "defaults.scripts.after_limit_s: 0: must be a whole number from 1 to 600.",
@@ -312,6 +313,39 @@ def test_scripts_that_are_neither_off_nor_an_object_are_refused(scripts: object,
 )
 def test_a_wrong_field_of_scripts_is_named_alone(scripts: object, words: str) -> None:
     assert words_of(defaults={"scripts": scripts}).startswith(f"policy: {words}")
+
+
+@pytest.mark.parametrize("account", [r".\backup", r"SHOPSRV\svc_backup.2", "CORP\\quiesce$", "SRV\\" + "a" * 20])
+def test_scripts_may_run_under_an_account_of_the_server_or_a_gmsa(account: str) -> None:
+    assert getattr(settings_of(scripts={"run_as": account}).scripts, "run_as") == account  # noqa: B009
+
+
+ACCOUNTS = r"must be '.\name' or 'SERVER\name' for an account of the server, or 'DOMAIN\name$' for a gMSA"
+SERVICES = "leave it out: SYSTEM is the default"
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        *[
+            (name, ACCOUNTS)
+            for name in ("backup", "backup@corp.example", "corp.example\\backup$", ".\\a b", ".\\b\u00e4r")
+        ],
+        *[
+            (name, ACCOUNTS)
+            for name in ('.\\a" /x', ".\\a&b", "<a>\\b", ".\\a.", ".\\", "\\a", ".\\a\n", "S\\T\\a", "")
+        ],
+        (r".\quiesce$", r"names a gMSA without its domain: write 'DOMAIN\name$'"),
+        *[(name, SERVICES) for name in ("SYSTEM", "LocalSystem", r"NT AUTHORITY\SYSTEM", "Local Service")],
+        *[(name, SERVICES) for name in (r"nt authority\networkservice", r"NT SERVICE\MSSQLSERVER")],
+        ("A" * 60, "must be"),
+        (1, "must be"),
+    ],
+)
+def test_any_other_account_is_refused_by_its_name(account: object, words: str) -> None:
+    said = words_of(defaults={"scripts": {"run_as": account}})
+    assert said.startswith("policy: defaults.scripts.run_as: ")
+    assert words in said
 
 
 def test_a_scripts_limit_one_level_too_high_is_told_where_it_belongs() -> None:

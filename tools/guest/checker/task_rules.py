@@ -27,12 +27,13 @@ COMMAND = r".+.System32.WindowsPowerShell.v1\.0.powershell\.exe"
 ARGUMENTS = r"-NoProfile -NonInteractive -ExecutionPolicy Bypass -File \"[^\"]+\".*"
 
 
-def task_findings(definition: bytes, *, watchdog: bool) -> list[Finding]:
-    """Check the definition of a task for ``schtasks.exe /create /xml``.
+def task_findings(definition: bytes, *, watchdog: bool, account: bool = False) -> list[Finding]:
+    """Check the definition of a task for ``schtasks.exe /create /xml`` or ``Register-ScheduledTask -Xml``.
 
     Args:
         definition: the bytes of the file.
         watchdog: whether the task is the watchdog, which must also start when the server boots.
+        account: whether the task is that of another account than SYSTEM, which nothing but the runner starts.
 
     Returns:
         The findings, all of line 1.
@@ -44,9 +45,9 @@ def task_findings(definition: bytes, *, watchdog: bool) -> list[Finding]:
         return [Finding(1, "task-xml", str(error))]
     found = [
         *_encoding(definition, text),
-        *_principal(task),
-        *_settings(task, watchdog=watchdog),
-        *_triggers(task, watchdog=watchdog),
+        *(_account_principal(task) if account else _principal(task)),
+        *_settings(task, parallel=watchdog or account),
+        *_triggers(task, watchdog=watchdog, account=account),
     ]
     return [*found, *_action(task)]
 
@@ -65,15 +66,27 @@ def _principal(task: ElementTree.Element) -> Iterator[Finding]:
         yield Finding(1, "task-principal", "the schema has no LogonType for SYSTEM")
 
 
-def _settings(task: ElementTree.Element, *, watchdog: bool) -> Iterator[Finding]:
-    instances = ("Parallel", "one that hangs would keep the next away") if watchdog else ("IgnoreNew", "one is enough")
+def _account_principal(task: ElementTree.Element) -> Iterator[Finding]:
+    user, logon = (_text(task, f"Principals/Principal/{name}") for name in ("UserId", "LogonType"))
+    if not re.fullmatch(r"[\w-]+\\[\w.-]+\$?", user or ""):
+        yield Finding(1, "task-principal", f"UserId must name the account with its domain or server, not {user}")
+    elif logon != ("Password" if (user or "").endswith("$") else "S4U"):
+        yield Finding(1, "task-principal", "LogonType must be S4U, and Password for a gMSA: no password is given")
+    if _text(task, "Principals/Principal/RunLevel") != "HighestAvailable":
+        yield Finding(1, "task-principal", "RunLevel must be HighestAvailable")
+
+
+def _settings(task: ElementTree.Element, *, parallel: bool) -> Iterator[Finding]:
+    instances = ("Parallel", "one that hangs would keep the next away") if parallel else ("IgnoreNew", "one is enough")
     for name, value, why in (*SETTINGS, ("MultipleInstancesPolicy", *instances)):
         if _text(task, f"Settings/{name}") != value:
             yield Finding(1, "task-settings", f"{name} must be {value}: {why}")
 
 
-def _triggers(task: ElementTree.Element, *, watchdog: bool) -> Iterator[Finding]:
+def _triggers(task: ElementTree.Element, *, watchdog: bool, account: bool) -> Iterator[Finding]:
     triggers = list(task.iterfind(f"{NAMESPACE}Triggers/*"))
+    if account and triggers:
+        yield Finding(1, "task-trigger", "a script under an account is started by the session's runner alone")
     enabled = [trigger for trigger in triggers if _text(trigger, "Enabled") in (None, "true")]
     kinds = {trigger.tag.removeprefix(NAMESPACE) for trigger in enabled}
     if watchdog and not {"BootTrigger", "TimeTrigger"} <= kinds:

@@ -59,6 +59,12 @@ COMMANDS: Mapping[str, Command] = {
     "Join-Path": Command(positional=2),
     "New-Item": Command("ItemType Path", "Force", required="ItemType Path", why="a path without its name is ambiguous"),
     "New-Object": Command(positional=2),
+    "Register-ScheduledTask": Command(
+        "TaskName TaskPath Xml",
+        "Force",
+        required="TaskName TaskPath Xml Force",
+        why="it would ask, or make another task",
+    ),
     "Remove-Item": Command("LiteralPath", "Recurse Force", required="LiteralPath", why=_LITERAL),
     "Set-CimInstance": Command("InputObject Property OperationTimeoutSec", required="OperationTimeoutSec", why=_CIM),
     "Set-Service": Command("Name StartupType", required="Name StartupType", why="it would change something else"),

@@ -17,6 +17,7 @@ from pathlib import Path
 MACHINE = Path(os.environ["FAKE_WINDOWS"])
 # What each of the guest's grants adds.
 GRANTS = {"*S-1-5-18:(OI)(CI)F": "(A;OICI;FA;;;SY)", "*S-1-5-32-544:(OI)(CI)F": "(A;OICI;FA;;;BA)"}
+ACCOUNT_GRANTS = ("(OI)(CI)(RX)", "(OI)(IO)(R,W)")
 FOLDER = "\\Quiesce\\"
 EVENTS = re.compile(
     r"/q:\*\[System\[Provider\[@Name='\w+'( or @Name='\w+')*\] "
@@ -50,13 +51,16 @@ def fault(name: str) -> bool:
 
 
 def icacls(arguments: list[str]) -> int:
-    """``icacls FOLDER /inheritance:r /grant:r *SID:(OI)(CI)F ...`` and ``icacls PATH /reset /t``: learn.microsoft.com.
+    """``icacls FOLDER /inheritance:r /grant:r *SID:(OI)(CI)F ...``, ``icacls PATH /reset /t`` and ``/grant``.
 
+    learn.microsoft.com, icacls.
     With the fault ``plant`` a user puts a file into the folder while its rights are reset.
     """
     folder, *rest = arguments
     if fault("icacls"):
         return 5
+    if len(rest) == 2 and rest[0] == "/grant":
+        return grant(Path(folder), rest[1])
     if rest == ["/reset", "/t"]:
         for path in (Path(folder), *Path(folder).rglob("*")):
             reset_rights(path)
@@ -69,6 +73,24 @@ def icacls(arguments: list[str]) -> int:
         return refuse("icacls", arguments, "only the two grants of the guest are known")
     number = Path(folder).stat().st_ino
     (MACHINE / "acl" / str(number)).write_text("O:BAG:SYD:PAI" + "".join(GRANTS[grant] for grant in rest[2:]))
+    return 0
+
+
+def known_account(name: str) -> bool:
+    """Return whether the server or its domain has an account; names are the same in upper and lower case."""
+    known = json.loads((MACHINE / "accounts.json").read_text())
+    return not fault("account gone") and name.lower() in [each.lower() for each in known]
+
+
+def grant(folder: Path, what: str) -> int:
+    """Add an account's rights to what a folder inherits; 1332 is ERROR_NONE_MAPPED."""
+    account, _, rights = what.partition(":")
+    if rights not in ACCOUNT_GRANTS:
+        return refuse("icacls", [str(folder), what], "only the grants of the guest are known")
+    if not known_account(account):
+        return 1332
+    file = MACHINE / "acl" / str(folder.stat().st_ino)
+    file.write_text(f"O:BAG:SYD:AI({account} {rights})(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)")
     return 0
 
 
@@ -122,8 +144,10 @@ def task_of(file: Path) -> dict[str, object]:
     if action is None:
         raise ValueError("no action")
     priority = root.findtext(f"{TASK}Settings/{TASK}Priority") or "7"
+    principal = root.find(f"{TASK}Principals/{TASK}Principal")
+    user, logon = (principal.findtext(f"{TASK}{name}") if principal else None for name in ("UserId", "LogonType"))
     command = [action.findtext(f"{TASK}Command"), action.findtext(f"{TASK}Arguments")]
-    return {"triggers": triggers, "command": command, "priority": int(priority)}
+    return {"triggers": triggers, "command": command, "priority": int(priority), "user": user, "logon": logon}
 
 
 def start_task(name: str) -> None:
@@ -132,7 +156,11 @@ def start_task(name: str) -> None:
     import subprocess
 
     file = MACHINE / "tasks" / name
-    command, arguments = json.loads(file.read_text())["command"]
+    task = json.loads(file.read_text())
+    command, arguments = task["command"]
+    account = task["user"] if task["logon"] else ""
+    if account and fault("batch"):
+        return
     words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
     if (MACHINE / "scheduler").exists():
         with socket.socket(socket.AF_UNIX) as scheduler:
@@ -141,6 +169,11 @@ def start_task(name: str) -> None:
             scheduler.recv(1)  # once it is started
         return
     environment = json.loads((MACHINE / "environment.json").read_text())
+    if account:
+        environment["FAKE_ACCOUNT"] = account
+        note("account", name=name, account=account, logon=task["logon"])
+        if fault("lie"):
+            claim_another(Path(words[words.index("-File") + 1]).parent, environment)
     process = subprocess.Popen(
         words,
         env=environment,
@@ -152,6 +185,51 @@ def start_task(name: str) -> None:
     (MACHINE / "tasks.pid" / name).write_text(str(process.pid))
 
 
+def claim_another(folder: Path, environment: dict[str, str]) -> None:
+    """Let the account say that its process is another's, which the machine notes."""
+    import subprocess
+
+    other = {name: value for name, value in environment.items() if name != "FAKE_ACCOUNT"}
+    process = subprocess.Popen(["/bin/sleep", "600"], env=other, start_new_session=True)
+    stage = json.loads((folder / "order").read_text())["stage"]
+    (folder / "said" / f"{stage}.begun").write_text(str(process.pid))
+
+
+def register_task(arguments: list[str]) -> int:
+    """``Register-ScheduledTask -TaskName NAME -TaskPath PATH -Xml TEXT -Force``; its words for an account go to stdout.
+
+    Without a password: S4U for an account of this server, Password for a gMSA, whose name ends with a dollar sign.
+    """
+    path, name, file = arguments
+    try:
+        task = task_of(Path(file))
+    except ValueError as error:
+        return refuse("Register-ScheduledTask", arguments, str(error))
+    account = str(task["user"])
+    if path != FOLDER or task["logon"] != ("Password" if account.endswith("$") else "S4U"):
+        return refuse("Register-ScheduledTask", arguments, f"{account} with the logon type {task['logon']}")
+    if fault("register") or not known_account(account):
+        sys.stdout.write("No mapping between account names and security IDs was done.")
+        return 1
+    (MACHINE / "tasks" / name).write_text(json.dumps(task))
+    (MACHINE / "registered").mkdir(exist_ok=True)
+    Path(file).replace(MACHINE / "registered" / f"{name}.xml")
+    return 0
+
+
+def end_task(name: str) -> int:
+    """End the process that a task has started; 1 if there is no such task."""
+    if not (MACHINE / "tasks" / name).exists():
+        return 1
+    note("end", name=name)
+    if (MACHINE / "tasks.pid" / name).exists():
+        try:
+            os.kill(int((MACHINE / "tasks.pid" / name).read_text()), signal.SIGKILL)
+        except ProcessLookupError:
+            return 0  # it has ended
+    return 0
+
+
 def create_task(name: str, file: str) -> int:
     """Register a task from its file."""
     if fault("schtasks"):
@@ -160,6 +238,8 @@ def create_task(name: str, file: str) -> int:
         task = task_of(Path(file))
     except ValueError as error:
         return refuse("schtasks", [name, file], str(error))
+    if (task["user"], task["logon"]) != ("S-1-5-18", None):
+        return refuse("schtasks", [name, file], "it asks for the password of another account than SYSTEM")
     (MACHINE / "tasks" / name).write_text(json.dumps(task))
     note("task", name=name, triggers=task["triggers"], priority=task["priority"])
     return 0
@@ -182,7 +262,7 @@ def delete_task(name: str) -> int:
 
 
 def schtasks(arguments: list[str]) -> int:
-    """``/create /tn NAME /xml FILE /f``, ``/run /tn NAME``, ``/delete /tn NAME /f``: learn.microsoft.com, schtasks."""
+    """``/create /tn NAME /xml FILE /f``, ``/run /tn NAME``, ``/end``, ``/delete /tn NAME /f``: learn.microsoft.com."""
     if fault("schtasks hangs"):
         signal.pause()
     match arguments:
@@ -190,6 +270,8 @@ def schtasks(arguments: list[str]) -> int:
             return create_task(name.removeprefix(FOLDER), file)
         case ["/run", "/tn", name] if name.startswith(FOLDER):
             return run_task(name.removeprefix(FOLDER))
+        case ["/end", "/tn", name] if name.startswith(FOLDER):
+            return end_task(name.removeprefix(FOLDER))
         case ["/delete", "/tn", name, "/f"] if name.startswith(FOLDER):
             return delete_task(name.removeprefix(FOLDER))
     return refuse("schtasks", arguments, "unknown")
@@ -221,17 +303,21 @@ def goes_on_later() -> bool:
 
 
 def taskkill(arguments: list[str]) -> int:
-    """``taskkill /T /F /PID NUMBER``: learn.microsoft.com, taskkill. 128 if there is no such process.
+    """``taskkill /T /F /PID NUMBER [/FI "USERNAME eq NAME"]``: learn.microsoft.com. 128 if there is no such process.
 
     With the fault ``taskkill`` it waits for WMI, with ``taskkill slow`` the processes are gone a moment after its end.
     """
     if fault("taskkill"):
         signal.pause()
-    if arguments[:3] != ["/T", "/F", "/PID"] or not arguments[3].isdigit():
+    filtered = len(arguments) == 6 and arguments[4] == "/FI" and arguments[5].startswith("USERNAME eq ")
+    whose = arguments[5].removeprefix("USERNAME eq ") if filtered else ""
+    if arguments[:3] != ["/T", "/F", "/PID"] or not arguments[3].isdigit() or not (whose or len(arguments) == 4):
         return refuse("taskkill", arguments, "unknown")
     process_id = int(arguments[3])
     if process_id == 0 or not Path(f"/proc/{process_id}").exists():
         return 128
+    if whose and f"FAKE_ACCOUNT={whose}\0".encode() not in Path(f"/proc/{process_id}/environ").read_bytes():
+        return 0  # "INFO: No tasks running with the specified criteria."
     if fault("taskkill slow") and not goes_on_later():
         return 0
     for each in children(process_id):
@@ -305,7 +391,7 @@ def vssadmin(arguments: list[str]) -> int:
 
 
 PROGRAMS = {"icacls": icacls, "open-files": open_files, "schtasks": schtasks, "taskkill": taskkill, "cmd": cmd}
-PROGRAMS |= {"cscript": cscript}
+PROGRAMS |= {"cscript": cscript, "register-task": register_task}
 PROGRAMS |= {"wevtutil": wevtutil, "vssadmin": vssadmin}
 
 if __name__ == "__main__":

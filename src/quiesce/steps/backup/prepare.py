@@ -109,13 +109,17 @@ def _known(guest: Guest, plan: Plan, looked: Looked) -> Plan:
 
 def _staged(guest: Guest, bucket: Bucket, plan: Plan, keys: Sequence[str] | None) -> Plan:
     """Pack what the run's sessions need on the server, and have the server fetch it."""
-    source = "off" if plan.settings.scripts == "off" else plan.settings.scripts.source
-    package = pack(plan.policy, _scripts(bucket, plan, keys) if source == "bucket" else {}, _shadow_script(plan))
+    scripts = plan.settings.scripts
+    source, account = ("off", "") if scripts == "off" else (scripts.source, scripts.run_as or "")
+    found = _scripts(bucket, plan, keys) if source == "bucket" else {}
+    package = pack(plan.policy, found, _shadow_script(plan), account=account)
     key = package_key(plan.instance_id, plan.run_id, package.sha256)
     bucket.write_package(key, package.content)
     parameters = stage_parameters(plan, bucket.link_to_package(key), package.sha256)
     answer = guest.ask("stage", parameters, patience.STAGE_PATIENCE)
     staged = staged_of(answer)
+    if account and staged.scripts.get("session"):
+        return without_asking(plan, f"a session script can't run under another account, and run_as is {account}")
     where = "in the bucket" if source == "bucket" else "on the server"
     looked = f" ({' or '.join(places(plan.owner, plan.instance_id))})" if source == "bucket" else ""
     notes = list(dict.fromkeys([*plan.notes, *staged_notes(staged, f"{where}{looked}")]))
