@@ -19,7 +19,7 @@ SHELL = {
     # From a pipe, and by the shell itself: a child that starts while its parent is ended would live on.
     "holds": "read go <'{home}/release/{stage}'; exit 0",
     "finishes": "read go <'{home}/release/{stage}'; echo {stage} done >>'{home}/application.log'",
-    "prints": "head -c 1000000 /dev/zero; exit 0",
+    "prints": "head -c 1000000 /dev/zero; echo {stage} done >>'{home}/application.log'; exit 0",
     "child": "sleep 600 & exit 0",
     "big": "head -c 10485759 /dev/zero | tr '\\0' 0; echo; exit 0",
     "huge": "head -c 31457280 /dev/zero | tr '\\0' 0; echo the last line; exit 0",

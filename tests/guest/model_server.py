@@ -99,6 +99,7 @@ class CaseScripts:
         self.log.append(f"{stage} {argument}".strip())
         if not script.file_name.lower().endswith((".cmd", ".vbs")):
             self.frozen = {"before": True, "after": False}.get(stage, self.frozen)
+        self.log += [f"{stage} done"] if script.does == "prints" else []
         waits = script.does in ("holds", "finishes") and stage not in self.released
         endless = script.does == "hangs" or waits
         self.left |= script.does == "child"

@@ -224,9 +224,9 @@ class RealServer:
 
     @staticmethod
     def _triggers(entry: dict[str, Json]) -> list[Json]:
-        """Return a task's triggers, their seconds rounded up to tens, since the guest takes a moment to set them."""
+        """Return a task's triggers, their seconds rounded to tens: under load the guest takes some to set them."""
         seconds = [each.get("in_s") for each in entry["triggers"]]
-        triggers = ["boot" if each is None else f"in {-(-(each - 1) // 10) * 10} s" for each in seconds]
+        triggers = ["boot" if each is None else f"in {round(each / 10) * 10} s" for each in seconds]
         return [*triggers, f"priority {entry['priority']}"]
 
     def close(self) -> None:

@@ -132,6 +132,7 @@ def task_of(file: Path) -> dict[str, object]:
         raise ValueError(str(error)) from error
     if root.tag != f"{TASK}Task":
         raise ValueError(f"{root.tag} is no task")
+    written = datetime.fromtimestamp(file.stat().st_mtime, UTC)  # what reads it may have waited for a processor
     triggers = []
     for trigger in root.find(f"{TASK}Triggers") or []:
         start = trigger.findtext(f"{TASK}StartBoundary")
@@ -139,7 +140,7 @@ def task_of(file: Path) -> dict[str, object]:
             triggers.append({"boot": True})
         else:
             at = datetime.strptime(start or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-            triggers.append({"in_s": round((at - datetime.now(UTC)).total_seconds())})
+            triggers.append({"in_s": round((at - written).total_seconds())})
     action = root.find(f"{TASK}Actions/{TASK}Exec")
     if action is None:
         raise ValueError("no action")
