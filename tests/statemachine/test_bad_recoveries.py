@@ -134,7 +134,7 @@ def test_a_missing_right_is_told_before_anything_exists(backed, machine, call):
 @pytest.mark.parametrize(
     ("order", "fields", "words", "left"),
     [
-        (never_stops, {}, "is stopping, and has to be stopped", SERVER_ONLY),
+        (never_stops, {}, "is stopping, and has to be stopped", ALL),
         (no_agent, {}, "Systems Manager does not hear from i-", ALL),
         (never_passes, {"agent": "none"}, "EC2's status checks of i-", ALL),
     ],

@@ -45,7 +45,7 @@ CHANGES = {
 }
 
 # How often a slow recovery waits.
-WAITS = 25
+WAITS = 35
 
 
 def assert_stopped(run, state):

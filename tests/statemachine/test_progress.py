@@ -6,12 +6,14 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.aws.instances import INSTANCES
+from sandbox.aws.volumes import VOLUMES
 from tests.statemachine.recoveries import assert_recovered
 from tests.statemachine.test_lost_recoveries import WAITS
 from tests.support.environment import TABLE
 from tests.support.wire import answer_lost, dies_after, dies_before, refused, unreachable
 
-MOVES = ["Launch", "Stop", "MakeVolumes", "Swap", "Start", "AwaitOnline", "EndSession", "Finish"]
+MOVES = ["Launch", "MakeVolumes", "Stop", "Swap", "Start", "AwaitOnline", "EndSession", "Finish"]
 
 
 def durations(cloud):
@@ -29,12 +31,22 @@ def test_at_each_wait_a_person_reads_the_state_how_far_it_is_and_what_is_left(ba
     words = "\n".join(seen)
     assert "3 of 3 volumes are being created" in words
     assert re.search(r"2 of 3 volumes are in place on i-\w+; vol-\w+ is attaching at", words)
-    assert re.search(r"^Now: +Stop, state 3 of 9, for 41 s$", words, re.MULTILINE)
+    assert re.search(r"^Now: +Stop, state 4 of 9, for 5 s$", words, re.MULTILINE)
     assert "Left:      not known: no recovery of this stack has ended yet" in seen[0]
     assert "To come:   Swap, Start, AwaitOnline, EndSession, Finish" in words
     ended = cloud.progress("drill-7")
     assert f"Ended:     Recovered, {run.output['ended_at'][:10]}" in ended
     assert run.output["account"] in ended
+
+
+def test_a_recovery_takes_little_longer_than_what_ec2_does_one_after_the_other(backed, slow, cloud):
+    """To start, to stop, to detach, to attach and to start again; the volumes are made meanwhile."""
+    ec2_s = INSTANCES.starting_s + INSTANCES.stopping_s + VOLUMES.detaching_s + VOLUMES.attaching_s
+    ec2_s += INSTANCES.starting_s
+    backed.recover()
+    [took] = durations(cloud)
+    assert VOLUMES.creating_s < took["MakeVolumes"]
+    assert ec2_s < sum(took.values()) < 1.1 * ec2_s
 
 
 def test_a_later_recovery_says_how_long_each_state_took_before(backed, slow, machine, cloud):
@@ -80,7 +92,7 @@ def test_a_failure_says_what_was_done_and_why_it_ended(backed, machine, cloud):
     machine.wire.on("ec2:StartInstances", refused("UnauthorizedOperation", 403))
     run = backed.recover()
     [account] = cloud.accounts().values()
-    assert re.fullmatch(r"Plan \d+ s, Launch \d+ s, Stop \d+ s, MakeVolumes \d+ s, Swap \d+ s", account["took"])
+    assert re.fullmatch(r"Plan \d+ s, Launch \d+ s, MakeVolumes \d+ s, Stop \d+ s, Swap \d+ s", account["took"])
     assert "Ended:     Failed" in cloud.progress("drill-7")
     assert run.cause in cloud.progress("drill-7")
 

@@ -9,7 +9,7 @@ from quiesce.executions import Crossing
 from quiesce.recovery.account import Account
 
 # The states that take time, in their order; Weigh takes none, and counts with Look.
-MOVES = ("Launch", "Stop", "MakeVolumes", "Swap", "Start", "AwaitOnline", "EndSession", "Finish")
+MOVES = ("Launch", "MakeVolumes", "Stop", "Swap", "Start", "AwaitOnline", "EndSession", "Finish")
 STATES = ("Plan", "Restore", "Look", "Revert", *MOVES)
 # So many of the latest recoveries say how long a state takes: what an older one took says less of today's servers.
 PAST_RECOVERIES = 20

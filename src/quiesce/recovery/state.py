@@ -18,8 +18,8 @@ Step = Literal[
     "restore",
     "weigh",
     "launch",
-    "stop",
     "make_volumes",
+    "stop",
     "swap",
     "start",
     "await_online",
@@ -97,8 +97,8 @@ class RecoveryState(BaseModel):
     look: Looked | None = None
     revert: Reverted | None = None
     launch: Launched | None = None
-    stop: Launched | None = None
     make_volumes: Launched | None = None
+    stop: Launched | None = None
     swap: Launched | None = None
     start: Launched | None = None
     await_online: Launched | None = None
@@ -127,8 +127,8 @@ class RecoveryState(BaseModel):
         """Return how many seconds each state of this execution took that has ended, Finish only if its end is given."""
         moves = {
             "Launch": self.launch,
-            "Stop": self.stop,
             "MakeVolumes": self.make_volumes,
+            "Stop": self.stop,
             "Swap": self.swap,
             "Start": self.start,
             "AwaitOnline": self.await_online,

@@ -1,6 +1,6 @@
 """The recover machine: every state is one step of one function, in the order of the machine.
 
-plan (``plan``), restore (``restore``), weigh (``weigh``), launch, stop, make_volumes, swap, start, await_online
+plan (``plan``), restore (``restore``), weigh (``weigh``), launch, make_volumes, stop, swap, start, await_online
 (``moves``), end_session (``session``), finish and account (``account``).
 """
 

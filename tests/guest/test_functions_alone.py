@@ -1,9 +1,11 @@
-"""A word that a full disk does not take, which no contract case can make: the real functions alone."""
+"""What no contract case can make, as a word that a full disk does not take: the real functions alone."""
 
 import json
 import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from guest.document import guest_text
 
@@ -57,6 +59,24 @@ ConvertTo-Json -InputObject $seen -Compress
 """
 
 
+# The process of an account's script has ended, and SAID is what it left in its file.
+SPOKEN = """
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+$record = [pscustomobject]@{ succeeded = $false; exitCode = $null; reason = 'Interrupted' }
+$session = @{ Copies = @() }
+function Get-ScriptName { 'before' }
+function Wait-Program { $true }
+function Get-Account { 'SQL-A\\backup' }
+function Copy-Said { }
+function Get-SaidFile { '/said' }
+function Read-Field { 'SAID' }
+function Test-Unhandled { $false }
+Read-End $session 'before' $null 60 $record
+ConvertTo-Json -InputObject $record -Compress
+"""
+
+
 def run(pwsh: str, folder: Path, names: tuple[str, ...], around: str) -> dict[str, object]:
     """Run these functions of the guest in what is around them; return what they did."""
     functions = [re.search(rf"(?ms)^function {name}\(.*?^\}}$", guest_text()) for name in names]
@@ -97,3 +117,18 @@ def test_a_session_script_that_cannot_be_told_to_thaw_is_not_waited_for(pwsh: st
 def test_one_that_a_dead_runner_left_is_ended_at_once(pwsh: str, tmp_path: Path) -> None:
     seen = run(pwsh, tmp_path, ("Close-Hold", "Set-Hold"), HOLDING.replace("OWN", "$null"))
     assert (seen["ended"], seen["reason"]) == ("session", "TimedOut")
+
+
+@pytest.mark.parametrize(
+    ("said", "record"),
+    [
+        ("0", {"succeeded": True, "exitCode": 0, "reason": ""}),
+        ("7", {"succeeded": False, "exitCode": 7, "reason": "ExitCode"}),
+        ('"NotStarted: gone"', {"succeeded": False, "exitCode": None, "reason": "NotStarted: gone"}),
+        ("", {"succeeded": False, "exitCode": None, "reason": "Unheard"}),
+    ],
+)
+def test_an_accounts_process_that_ends_without_a_word_is_no_success(
+    pwsh: str, tmp_path: Path, said: str, record: dict[str, object]
+) -> None:
+    assert run(pwsh, tmp_path, ("Read-End", "Read-ExitCode"), SPOKEN.replace("SAID", said)) == record
