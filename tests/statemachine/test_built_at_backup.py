@@ -149,7 +149,7 @@ def test_where_one_of_them_is_gone_a_recovery_says_so_and_builds_again(built_sho
 
 
 def test_a_recovery_that_goes_on_after_a_built_snapshot_was_deleted_says_what_helps(built_shop, recover):
-    built_shop.machine.stop_in("Stop")
+    built_shop.machine.stop_in("Launch")
     recover()
     built_shop.machine.stop_in("")
     backend().delete_snapshot(built_shop.record["built"][0]["snapshot_id"])
