@@ -9,6 +9,7 @@ reports whether the page is stale.
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +70,7 @@ def rows() -> list[Row]:
     ]
 
 
+@cache
 def shown() -> dict[str, list[Shown]]:
     """Return the tests and the contract cases by the rows that they are marked with."""
     found: dict[str, list[Shown]] = {}

@@ -8,6 +8,7 @@ from tests.guest import cases, contracts
 from tests.guest.contracts import chosen_cases, key_of, recorded
 
 KNOWN = cases.load()
+KEYS = recorded()["keys"]
 PARTS = contracts.read_parts()
 PLAIN = next(case for case in KNOWN if not case.sample)
 
@@ -48,7 +49,7 @@ def test_a_change_of_what_looks_does_not_ask_cases_again_that_only_act(monkeypat
     monkeypatch.setattr(contracts, "scripts", lambda _: texts)
     contracts.surroundings.cache_clear()
     looking = {case.name for case in KNOWN if any({"inventory", "examine", "collect"} & {*step} for step in case.steps)}
-    assert {case.name for case in KNOWN if key_of(case) != recorded()["keys"][case.name]} == looking
+    assert {case.name for case in KNOWN if key_of(case) != KEYS[case.name]} == looking
     contracts.surroundings.cache_clear()
     assert "before fails" not in looking
 
@@ -57,7 +58,7 @@ def test_a_change_of_a_sessions_script_asks_each_case_with_a_session_again(monke
     texts = {name: f"{text}# changed" if name == "quiesce" else text for name, text in contracts.scripts(PARTS).items()}
     monkeypatch.setattr(contracts, "scripts", lambda _: texts)
     contracts.surroundings.cache_clear()
-    same = {case.name for case in KNOWN if key_of(case) == recorded()["keys"][case.name]}
+    same = {case.name for case in KNOWN if key_of(case) == KEYS[case.name]}
     contracts.surroundings.cache_clear()
     sessions = {"begin", "together", "stage", "freeze", "thaw", "complete", "recovered"}
     assert same == {case.name for case in KNOWN if not any(sessions & {*step} for step in case.steps)}
@@ -66,4 +67,4 @@ def test_a_change_of_a_sessions_script_asks_each_case_with_a_session_again(monke
 def test_each_verb_is_in_the_sample() -> None:
     asked = {verb for case in KNOWN if case.sample for step in case.steps for verb in step}
     assert set(cases.VERBS) <= asked
-    assert key_of(PLAIN) == recorded()["keys"][PLAIN.name]
+    assert key_of(PLAIN) == KEYS[PLAIN.name]
