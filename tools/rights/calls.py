@@ -116,6 +116,11 @@ class Module:
         self.tree = ast.parse(self.path.read_text())
 
     @cached_property
+    def of_aws(self) -> bool:
+        """Whether it is among those that call AWS."""
+        return SOURCE / "aws" in self.path.parents
+
+    @cached_property
     def names(self) -> dict[str, ast.AST]:
         """What stands at the top of the file, by name; what is imported under TYPE_CHECKING, too."""
         found: dict[str, ast.AST] = {}
@@ -271,7 +276,7 @@ class Reach:
                 self._own(made, name)
 
     def _loosely(self, made: Class) -> None:
-        if SOURCE / "aws" in made.module.path.parents:
+        if made.module.of_aws:
             for name in made.members.keys() & self.loose:
                 self._own(made, name)
 
