@@ -48,8 +48,8 @@ class Staged(GuestModel):
 
     ``unsure`` says what the server cannot tell of a script before it runs; ``ignored`` names a file that Windows cannot
     start, where there is no script; ``overdue`` are the sessions that stage has ended; ``strange`` are those that
-    nobody there can go on with; ``kept`` are old runs that could not be removed; ``account`` is what the scripts run
-    under, once a task of it has begun there; empty for SYSTEM.
+    another server began, or whose state the server can't read; ``kept`` are old runs that it could not remove;
+    ``account`` is the account that Task Scheduler runs the scripts under, tried once by stage; empty for SYSTEM.
     """
 
     run: str
