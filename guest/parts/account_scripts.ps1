@@ -17,7 +17,7 @@ function Start-Account($Session, [string]$Account, [string]$Stage, [string]$Path
     if ($problem) { throw $problem }
     Write-Order $Session $Stage $Path $Argument 0
     if ((Invoke-Schtasks 'run' 'account' '') -ne 0) {
-        # This is a clone, or somebody has removed it.
+        # schtasks has found no such task: this is a clone, or an administrator has deleted it.
         Initialize-Account $Session
         Start-Task 'account'
     }

@@ -21,12 +21,11 @@ function Close-Recovered($Session) {
     try {
         Update-State $Session
         Close-Clone $Session $InstanceId
+        if (($ThawAfterRecovery -cne 'true') -or -not (Test-AfterOwed $Session)) { return }
+        # By a task, which has no handle of the agent. It has no trigger: it never starts by itself, here or on a clone.
+        Register-Task $Session 'recovered' 'IgnoreNew' @()
     } finally { $lock.Dispose() }
-    if (($ThawAfterRecovery -cne 'true') -or -not (Test-AfterOwed $Session)) { return }
-    # By a task, which has no handle of the agent. It has no trigger, so it never starts by itself, here or on a clone.
-    Register-Task $Session 'recovered' 'IgnoreNew' @()
-    Start-Task 'recovered'
-    $ended = Wait-Until ([int]$WaitSeconds) {
+    $ended = Start-Task 'recovered' ([int]$WaitSeconds) {
         Update-State $Session
         ($null -ne $Session.State.after) -and ($Session.State.phase -ceq 'ended')
     }

@@ -99,8 +99,7 @@ function Close-Overdue([string]$RunId, [string]$Attempt) {
     $session = Open-Session
     $null = New-Flag (Join-Path $session.Folder 'complete.flag') '0'
     Register-Watchdog $session
-    Start-Task 'watchdog'
-    $null = Wait-Until 45 { (Read-State $session.Folder).phase -ceq 'ended' }
+    $null = Start-Task 'watchdog' 45 { (Read-State $session.Folder).phase -ceq 'ended' }
 }
 
 function Save-Package([string]$Folder) {

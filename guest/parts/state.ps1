@@ -19,9 +19,9 @@ function Open-Session {
 
 function Read-State([string]$Folder) {
     # While Windows replaces the file it may be missing for a moment. After a hard stop, and so in a recovered C:, the
-    # newest may be zeros, empty or half: then the one before it counts.
+    # newest may be zeros, empty or half: then the one before it counts, or the next, which takes that one's place.
     $read = @{ State = $null }
-    foreach ($name in 'state.json', 'state.json.old') {
+    foreach ($name in 'state.json', 'state.json.old', 'state.json') {
         $file = Join-Path $Folder $name
         $found = Wait-Until 3 {
             try {

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from threading import Thread
 from typing import IO
 
 from tests.guest import conditions, hardware
@@ -170,6 +171,25 @@ class Incidents:
         file.write_bytes(spoilt)
         if how == "both":
             file.with_name("state.json.old").write_bytes(spoilt)
+
+    def replaced(self, session: str) -> None:
+        """Let a session's state be half, and replace it once a reader has gone on to the one before, by then half, too.
+
+        That one is a pipe: who opens it has read the other.
+        """
+        file = self.machine.session_folder(*session.split("/")) / "state.json"
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        before = file.with_name("state.json.old")
+        before.unlink()
+        os.mkfifo(before)
+
+        def replace() -> None:
+            with before.open("wb") as pipe:
+                file.write_bytes(whole)
+                pipe.write(whole[: len(whole) // 2])
+
+        Thread(target=replace, daemon=True).start()
 
     def reboot(self, _: str) -> None:
         """End every process, then fire the boot triggers."""

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -32,7 +32,7 @@ from sandbox.windows.examination import Condition
 from tests.guest.customer import Script
 from tests.guest.metadata import Metadata
 from tests.guest.packages import PACKAGE_FIELDS, package_of
-from tests.guest.shared import DOTNET, SharedPowerShell
+from tests.guest.shared import DOTNET, Pool, PowerShellEndedError, SharedPowerShell
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUEST, STANDINS = PROJECT / "guest", PROJECT / "tools" / "guest" / "standins"
@@ -106,11 +106,12 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """The PowerShells that a machine's verbs and tasks run in; None: each has a process of its own."""
+class SharedTask:
+    """A task, or a verb for whose answer nobody waits, in a shared PowerShell, which is its process until it ends."""
 
-    verbs: SharedPowerShell | None = None
-    tasks: SharedPowerShell | None = None
+    name: str
+    shell: SharedPowerShell
+    number: int
 
 
 def command_of(words: list[str]) -> str:
@@ -133,6 +134,15 @@ def _rests(process: int) -> bool:
     except OSError:
         return True  # it has ended
     return all(thread.rpartition(")")[2].split()[0] == "S" for thread in threads)
+
+
+def _is_gone(process: int) -> bool:
+    """Return whether a killed process has gone, or only waits for this one, its parent, to ask after it."""
+    try:
+        state, parent, *_ = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return True
+    return state == "Z" and int(parent) == os.getpid()
 
 
 def unpacked(data: str) -> dict[str, Any]:
@@ -158,15 +168,19 @@ class Machine:
         metadata: Metadata,
         pwsh: str,
         culture: str,
-        sharing: Sharing,
+        pool: Pool | None,
         limit: Limit,
     ) -> None:
         self.home, self.texts, self.metadata = home, texts, metadata
-        self.sharing, self.limit = sharing, limit
-        self.task_jobs: dict[str, list[int]] = {}
+        self.pool, self.limit = pool, limit
+        self.shared_tasks: list[SharedTask] = []
+        self.begun: list[subprocess.Popen[str]] = []
+        self.changing = Lock()
+        self.lost_shell = False
+        """Whether a shared PowerShell has ended by itself, so that nothing is known of this machine."""
         self.name, self.instance = home.name, INSTANCE
         metadata.instances[self.name] = INSTANCE
-        for folder in ("acl", "tasks", "tasks.pid", "faults", "release", "agent", "tmp", "ProgramData"):
+        for folder in ("acl", "tasks", "tasks.pid", "shared", "faults", "release", "agent", "tmp", "ProgramData"):
             (home / folder).mkdir(parents=True)
         for stage in SCRIPTS:
             os.mkfifo(home / "release" / stage)
@@ -190,7 +204,7 @@ class Machine:
         }
         (home / "environment.json").write_text(json.dumps(self.environment))
         self._install(pwsh)
-        self.scheduler = self._schedule(sharing.tasks) if sharing.tasks else None
+        self.scheduler = self._schedule(pool) if pool else None
 
     def _install(self, pwsh: str) -> None:
         system = self.home / "Windows" / "System32"
@@ -212,8 +226,8 @@ class Machine:
             f'exec "{pwsh}" "$@"',
         )
 
-    def _schedule(self, tasks: SharedPowerShell) -> socket.socket:
-        """Listen for the tasks that the stand-in for schtasks starts, and start each in the shared PowerShell."""
+    def _schedule(self, pool: Pool) -> socket.socket:
+        """Listen for the tasks that the stand-in for schtasks starts, and start each in a shared PowerShell."""
         scheduler = socket.socket(socket.AF_UNIX)
         scheduler.bind(str(self.home / "scheduler"))
         scheduler.listen()
@@ -226,13 +240,38 @@ class Machine:
                     return  # the machine is closed
                 with connection, connection.makefile("rw") as line:
                     name, *words = json.loads(line.readline())
-                    file = words.index("-File")
-                    number = tasks.start(command_of(words[file + 1 :]), self.environment)
-                    self.task_jobs.setdefault(name, []).append(number)
+                    command = command_of(words[words.index("-File") + 1 :])
+                    self._start_shared(pool, name, command, self.environment)
                     line.write("started\n")
 
         Thread(target=listen, daemon=True).start()
         return scheduler
+
+    def _start_shared(self, pool: Pool, name: str, command: str, environment: dict[str, str]) -> None:
+        """Start a command in a shared PowerShell, for whose end nobody waits."""
+        shell = pool.take()
+        process = str(shell.process.pid)
+        with self.changing:
+            (self.home / "shared" / process).touch()
+            (self.home / "tasks.pid" / name).write_text(process)
+            number = shell.start(command, environment)
+            task = SharedTask(name, shell, number)
+            self.shared_tasks.append(task)
+        Thread(target=self._end_shared, args=(pool, task), daemon=True).start()
+
+    def _end_shared(self, pool: Pool, task: SharedTask) -> None:
+        """Wait until a shared task has ended; from then on its process is none of this machine's."""
+        try:
+            task.shell.wait(task.number, None)
+        except PowerShellEndedError:
+            self.lost_shell |= not task.shell.was_killed
+        with self.changing:
+            process, file = str(task.shell.process.pid), self.home / "tasks.pid" / task.name
+            (self.home / "shared" / process).unlink()
+            if file.read_text() == process:
+                file.write_text("0")
+            self.shared_tasks.remove(task)
+        pool.give_back(task.shell)
 
     def use_proxy(self) -> None:
         """Let the machine have a proxy, at which nobody is."""
@@ -303,15 +342,8 @@ class Machine:
         """
         values = self.parameters(verb, changes)
         timeout_s = min(AGENT_TIMEOUT_S, self.limit.left_s())
-        if self.sharing.verbs:
-            command = command_of([str(self.script_file(verb, values))])
-            number = self.sharing.verbs.start(command, self.environment | self.own_id())
-            try:
-                return self.checked(verb, *self.sharing.verbs.wait(number, timeout_s))
-            except TimeoutError as error:
-                if timeout_s == AGENT_TIMEOUT_S:
-                    raise ContractBrokenError(f"{verb} has not ended after {timeout_s} s") from error
-                raise TimeLimitError(f"{verb} has not ended after {timeout_s:.0f} s") from error
+        if self.pool:
+            return self.checked(verb, *self._run_shared(self.pool, verb, values, timeout_s))
         with self.start(verb, values) as process:
             try:
                 output, errors = process.communicate(timeout=timeout_s)
@@ -321,6 +353,22 @@ class Machine:
                     raise TimeLimitError(f"{verb} has not ended after {timeout_s:.0f} s") from error
                 raise ContractBrokenError(f"{verb}: the agent still waits for its pipe") from error
         return self.checked(verb, process.returncode, output, errors)
+
+    def _run_shared(self, pool: Pool, verb: str, values: dict[str, str], timeout_s: float) -> tuple[int, str, str]:
+        """Run a verb in a shared PowerShell; return exit code, stdout and stderr."""
+        command = command_of([str(self.script_file(verb, values))])
+        shell = pool.take()
+        try:
+            return shell.wait(shell.start(command, self.environment | self.own_id()), timeout_s)
+        except PowerShellEndedError:
+            self.lost_shell = True
+            raise
+        except TimeoutError as error:
+            if timeout_s == AGENT_TIMEOUT_S:
+                raise ContractBrokenError(f"{verb} has not ended after {timeout_s} s") from error
+            raise TimeLimitError(f"{verb} has not ended after {timeout_s:.0f} s") from error
+        finally:
+            pool.give_back(shell)
 
     def own_id(self) -> dict[str, str]:
         """Return what the agent adds to the environment of what it starts."""
@@ -334,6 +382,17 @@ class Machine:
         folder = Path(tempfile.mkdtemp(prefix=f"{verb}-", dir=self.home / "agent"))
         (folder / "_script.ps1").write_bytes(b"\xef\xbb\xbf" + script.encode())
         return folder / "_script.ps1"
+
+    def begin(self, verb: str, values: dict[str, str]) -> Callable[[], bool]:
+        """Start a verb whose answer is lost; return what tells whether it has ended."""
+        if self.pool is None:
+            process = self.start(verb, values)
+            self.begun.append(process)
+            return lambda: process.poll() is not None
+        file = self.script_file(verb, values)
+        name = file.parent.name
+        self._start_shared(self.pool, name, command_of([str(file)]), self.environment | self.own_id())
+        return lambda: all(task.name != name for task in list(self.shared_tasks))
 
     def start(self, verb: str, values: dict[str, str]) -> subprocess.Popen[str]:
         """Start a verb as the agent does."""
@@ -371,7 +430,13 @@ class Machine:
         return state
 
     def processes(self) -> list[int]:
-        """Return every process of this machine, by the mark in its environment."""
+        """Return every process of this machine: by the mark in its environment, or that of a shared task."""
+        with self.changing:
+            shared = [task.shell.process for task in self.shared_tasks]
+            # A runner first: one that is killed after its script would see that end, and say so.
+            return [*(each.pid for each in shared if each.poll() is None), *self._own_processes()]
+
+    def _own_processes(self) -> list[int]:
         mark = f"FAKE_WINDOWS={self.home}\0".encode()
         found = []
         for environment in Path("/proc").glob("[0-9]*/environ"):
@@ -385,17 +450,10 @@ class Machine:
     def runs_tasks(self, run: str, attempt: str) -> bool:
         """Return whether a task of a session runs."""
         task = re.compile(rf"-Verb (session|watchdog|thaw|complete) -RunId {re.escape(run)} -Attempt {attempt}\b")
-        names = [f"{mode}-{run}-{attempt}" for mode in ("session", "watchdog")]
-        shared = any(self._running(number) for name in names for number in self.task_jobs.get(name, ()))
-        return shared or any(task.search(_command_line(process)) for process in self.processes())
-
-    def alive(self) -> int:
-        """Return the number of processes of this machine; a task that runs in a shared PowerShell is one."""
-        shared = sum(self._running(number) for numbers in self.task_jobs.values() for number in numbers)
-        return len(self.processes()) + shared
-
-    def _running(self, number: int) -> bool:
-        return self.sharing.tasks is not None and self.sharing.tasks.is_running(number)
+        names = {f"{mode}-{run}-{attempt}" for mode in ("session", "watchdog")}
+        with self.changing:
+            shared = any(each.name in names for each in self.shared_tasks)
+        return shared or any(task.search(_command_line(process)) for process in self._own_processes())
 
     def kill(self, process_ids: list[int]) -> None:
         """End processes as a crash does, and wait until they are gone."""
@@ -404,7 +462,8 @@ class Machine:
                 os.kill(process_id, signal.SIGKILL)
             except ProcessLookupError:
                 continue  # it has just ended
-        Limit(KILL_S).wait_for(lambda: not set(process_ids) & set(self.processes()), "the processes are gone")
+        # Until whoever takes over from a dead parent has waited for them, they are seen as running.
+        Limit(KILL_S).wait_for(lambda: all(map(_is_gone, process_ids)), "the processes are gone")
 
     def kill_task(self, task: str) -> None:
         """Kill a task's own process, or ``diskshadow``; the processes that it started live on."""
@@ -413,7 +472,7 @@ class Machine:
         self.kill([process])
 
     def process_of(self, task: str) -> int:
-        """Return the number of a task's own process."""
+        """Return the number of a task's own process; 0 if it was a shared one, and has ended."""
         return int((self.home / "tasks.pid" / f"{task}-run-1-1").read_text())
 
     def wait_for_rest(self, processes: list[int]) -> None:
@@ -427,7 +486,7 @@ class Machine:
     def left(self, expected: int) -> int:
         """Return how many processes are left, once there are no more than expected, or those had time to go."""
         ends = time.monotonic() + LEAVE_S
-        while (alive := self.alive()) > expected and time.monotonic() < ends:
+        while (alive := len(self.processes())) > expected and time.monotonic() < ends:
             time.sleep(0.02)
         return alive
 
@@ -449,9 +508,14 @@ class Machine:
 
     def close(self) -> None:
         """End the machine's processes and tasks, and remove its folder."""
-        self.kill(self.processes())
-        if self.scheduler and self.sharing.tasks:
+        self.kill(self._own_processes())
+        if self.scheduler:
             self.scheduler.close()
-            self.sharing.tasks.stop([number for numbers in self.task_jobs.values() for number in numbers])
-            self.kill(self.processes())
+            for task in list(self.shared_tasks):
+                if not task.shell.stop([task.number]):
+                    task.shell.process.kill()
+            Limit(KILL_S).wait_for(lambda: not self.shared_tasks, "the shared tasks have ended")
+            self.kill(self._own_processes())
+        for process in self.begun:
+            process.communicate()
         shutil.rmtree(self.home, ignore_errors=True)

@@ -33,7 +33,7 @@ PRINTED = {
 }
 
 # Faults that the guest gets over, so that nothing is seen of them.
-NOTICED_NOWHERE = ("taskkill", "taskkill slow", "proxy")
+NOTICED_NOWHERE = ("taskkill", "taskkill slow", "proxy", "run late")
 # What fails or hangs on Windows, and the files made from its output.
 UNREADABLE = {"wevtutil": {"events.application.txt", "events.system.txt"}, "vssadmin": {"providers.txt"}, "cluster": ()}
 # What is not known of a server where they do.
@@ -260,6 +260,9 @@ class ModelServer:
             session.unreadable = True
         elif session.runner is None:
             session.saved = session.older
+
+    def step_replaced(self, _: str) -> None:
+        """Replace a session's state while it is read: the model's readers see one state."""
 
     def step_fire(self, _: str) -> None:
         """Fire the time triggers."""

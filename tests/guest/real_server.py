@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.guest import conditions, hardware, uploads
 from tests.guest.cases import Case, Json
 from tests.guest.incidents import Incidents
-from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Limit, Machine, Sharing
+from tests.guest.machine import INSTANCE, PROTECTED, ContractBrokenError, Limit, Machine
 from tests.guest.metadata import Metadata
+from tests.guest.shared import Pool
 from tools.guest.checker.task_rules import task_findings
 
 # The result of stage, by its inputs: most cases begin with the same stage, which takes PowerShell a second.
@@ -38,13 +38,13 @@ class RealServer:
         texts: Mapping[str, str],
         metadata: Metadata,
         pwsh: str,
-        sharing: Sharing,
+        pool: Pool | None,
         limit: Limit,
     ) -> None:
         self.case = case
-        self.machine = Machine(home, texts, metadata, pwsh, case.culture, sharing, limit)
+        self.machine = Machine(home, texts, metadata, pwsh, case.culture, pool, limit)
         self.incidents = Incidents(self.machine)
-        self.begun: list[subprocess.Popen[str]] = []
+        self.have_ended: list[Callable[[], bool]] = []
         self.nonces: dict[str, str] = {}
         hardware.install(home, "nvme")
         conditions.install(home, "ready")
@@ -129,8 +129,7 @@ class RealServer:
 
     def begin(self, verb: str) -> None:
         """Send a verb, and lose its answer."""
-        process = self.machine.start(verb, self.machine.parameters(verb, self._nonce_for(verb, {})))
-        self.begun.append(process)
+        self.have_ended.append(self.machine.begin(verb, self.machine.parameters(verb, self._nonce_for(verb, {}))))
 
     def step(self, name: str, value: str) -> None:
         """Take a step that is not a verb."""
@@ -138,10 +137,8 @@ class RealServer:
 
     def end(self) -> dict[str, Json]:
         """Return what the steps have left: the application, tasks, sessions, and what only a real server has."""
-        for process in self.begun:
-            self.machine.limit.wait_for(
-                lambda each=process: each.poll() is not None, "a verb whose answer was lost has ended"
-            )
+        for has_ended in self.have_ended:
+            self.machine.limit.wait_for(has_ended, "a verb whose answer was lost has ended")
         home = self.machine.home
         states = {
             f"{file.parent.parent.name}/{file.parent.name}": json.loads(file.read_text())
@@ -232,8 +229,6 @@ class RealServer:
     def close(self) -> None:
         """End what is left of the machine."""
         self.machine.close()
-        for process in self.begun:
-            process.communicate()
 
 
 def summary(state: dict[str, Json]) -> Json:

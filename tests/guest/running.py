@@ -1,11 +1,9 @@
-"""Run contract cases on the real guest, side by side, each worker with a PowerShell that its cases share."""
+"""Run contract cases on the real guest, side by side, in PowerShells that they share."""
 
-import queue
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
@@ -14,15 +12,13 @@ from typing import Self
 
 from tests.guest import cases
 from tests.guest.cases import Case, Json
-from tests.guest.machine import MODULES, Limit, Machine, Sharing
+from tests.guest.machine import MODULES, Limit, Machine
 from tests.guest.metadata import Metadata
 from tests.guest.real_server import RealServer
-from tests.guest.shared import PowerShellEndedError, SharedPowerShell, base_environment
+from tests.guest.shared import Pool, PowerShellEndedError
 
 # A case mostly waits, so more cases than cores run at once.
-AT_ONCE = 2 * (cpu_count() or 1)
-# What ends processes, or looks at them: the tasks of such a case have processes of their own.
-ENDS_TASKS = {"kill", "reboot", "clone", "gone", "start", "hang"}
+AT_ONCE = 4 * (cpu_count() or 1)
 CASE_LIMIT_S = 600
 FAILURES = (AssertionError, PowerShellEndedError, SubprocessError, OSError, LookupError, TypeError, ValueError)
 
@@ -39,21 +35,12 @@ class Job:
 def is_alone(case: Case, *, sample_apart: bool = True) -> bool:
     """Return whether every process of a case is one of its own; so are the sample's, as on a server, if it is apart."""
     language = {"fault": "language"} in case.steps
-    return (case.sample and sample_apart) or case.alone or case.culture != Case.culture or language
+    return (case.sample and sample_apart) or case.alone or language
 
 
 def names_account(case: Case) -> bool:
     """Return whether a case's scripts run under another account than SYSTEM."""
     return any("Account" in (step.get("stage") or {}) for step in case.steps)
-
-
-def sharing_of(case: Case, pair: tuple[SharedPowerShell, SharedPowerShell]) -> Sharing:
-    """Return what a case may share of a worker's two PowerShells, that of verbs and that of tasks."""
-    steps = {name for step in case.steps for name in step}
-    verbs, tasks = pair
-    # An account's process is told from others by its number.
-    apart = names_account(case) or steps & ENDS_TASKS
-    return Sharing(None if "together" in steps else verbs, None if apart else tasks)
 
 
 class Runner:
@@ -65,7 +52,7 @@ class Runner:
     def __init__(self, pwsh: str, *, alone: bool = False, sample_apart: bool = True) -> None:
         self.pwsh, self.alone, self.sample_apart = pwsh, alone, sample_apart
         self.metadata = Metadata()
-        self.free: queue.LifoQueue[tuple[SharedPowerShell, SharedPowerShell]] = queue.LifoQueue()
+        self.pools = {culture: Pool(pwsh, MODULES, culture) for culture in {case.culture for case in cases.load()}}
         self.ended: list[str] = []
         """The cases in which a shared PowerShell has ended by itself, so that they ran again without one."""
 
@@ -73,9 +60,8 @@ class Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        while not self.free.empty():
-            for each in self.free.get():
-                each.close()
+        for each in self.pools.values():
+            each.close()
 
     def run(self, job: Job, look: Callable[[Machine], None] = lambda _: None) -> tuple[Json, list[str]]:
         """Run one case on a machine of its own; return its record and problems. ``look`` gets the machine at the end.
@@ -83,53 +69,37 @@ class Runner:
         A case whose shared PowerShell has ended by itself runs again, in processes of its own.
         """
         if self.alone or is_alone(job.case, sample_apart=self.sample_apart):
-            return self._run(job, Sharing(), look)
-        with self._pair() as pair:
-            result = self._run(job, sharing_of(job.case, pair), look)
-            ended = any(each.ended for each in pair)
-        if not ended:
-            return result
+            return self._run(job, None, look)[:2]
+        record, wrong, lost_shell = self._run(job, self.pools[job.case.culture], look)
+        if not lost_shell:
+            return record, wrong
         self.ended.append(job.case.name)
-        return self._run(job, Sharing(), look)
+        return self._run(job, None, look)[:2]
 
-    @contextmanager
-    def _pair(self) -> Iterator[tuple[SharedPowerShell, SharedPowerShell]]:
-        """Lend two PowerShells; they are used again unless something in them has not ended."""
-        try:
-            pair = self.free.get_nowait()
-        except queue.Empty:
-            environment = base_environment(MODULES)
-            pair = SharedPowerShell(self.pwsh, environment), SharedPowerShell(self.pwsh, environment)
-        yield pair
-        if any(each.ended or each.running for each in pair):
-            for each in pair:
-                each.close()
-        else:
-            self.free.put(pair)
-
-    def _run(self, job: Job, sharing: Sharing, look: Callable[[Machine], None]) -> tuple[Json, list[str]]:
+    def _run(self, job: Job, pool: Pool | None, look: Callable[[Machine], None]) -> tuple[Json, list[str], bool]:
+        """Return the case's record and problems, and whether a shared PowerShell has ended by itself."""
         home = Path(tempfile.mkdtemp(prefix="machine-"))
-        server = RealServer(job.case, home, job.texts, self.metadata, self.pwsh, sharing, Limit(job.limit_s))
+        server = RealServer(job.case, home, job.texts, self.metadata, self.pwsh, pool, Limit(job.limit_s))
         seen: list[str] = []
         try:
             record, wrong = cases.run(job.case, server, str(home), seen)
-            return record, wrong + list(cases.differences(job.case.see_real, record["end"], "end"))
+            wrong += cases.differences(job.case.see_real, record["end"], "end")
         # A guest that is broken on purpose may leave the steps without what they look for.
         except FAILURES as error:
-            return None, [*seen, f"{type(error).__name__}: {error}"]
+            record, wrong = None, [*seen, f"{type(error).__name__}: {error}"]
         finally:
             look(server.machine)
             server.close()
+        return record, wrong, server.machine.lost_shell
 
     def run_all(
         self, jobs: Iterable[Job], look: Callable[[Machine], None] = lambda _: None
     ) -> Iterator[tuple[Json, list[str]]]:
-        """Run the jobs side by side, those that wait longest first; yield each one's record and problems, in order."""
+        """Run the jobs side by side, those that take longest first; yield each one's record and problems, in order."""
         given = list(jobs)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            begun = {
-                id(job): pool.submit(self.run, job, look) for job in sorted(given, key=lambda job: -job.case.takes_s)
-            }
+            by_time = sorted(given, key=lambda job: (-job.case.takes_s, not names_account(job.case)))
+            begun = {id(job): pool.submit(self.run, job, look) for job in by_time}
             yield from (begun[id(job)].result() for job in given)
 
 

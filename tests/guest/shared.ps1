@@ -1,4 +1,5 @@
-# One PowerShell for many verbs, or tasks, of the contract cases: each runs in a runspace of its own, as in a new process.
+# One PowerShell for many verbs, or tasks, of the contract cases, one after the other. Each finds the runspace as in a new
+# process, but for modules, which are loaded already: that takes as long as a short verb.
 # It reads jobs, a line of JSON each, from -Port of this machine, and answers each with one when it has ended:
 #   {"id": 1, "command": "& '/file.ps1'", "environment": {...}}  ->  {"id": 1, "code": 0, "output": "...", "errors": "..."}
 #   {"id": 1, "stop": true}                                      ->  nothing; the job's own answer follows
@@ -14,6 +15,7 @@ $reader = [IO.StreamReader]::new($client.GetStream())
 $writer = [IO.StreamWriter]::new($client.GetStream())
 $writer.AutoFlush = $true
 $jobs = @{}
+$used = [Collections.Stack]::new()
 
 function Set-ProcessEnvironment($Wanted) {
     foreach ($name in @([Environment]::GetEnvironmentVariables().Keys)) {
@@ -25,14 +27,17 @@ function Set-ProcessEnvironment($Wanted) {
 
 function Start-Job($Asked) {
     Set-ProcessEnvironment $Asked.environment
-    $runspace = [runspacefactory]::CreateRunspace([initialsessionstate]::CreateDefault2())
-    $runspace.Open()
+    if ($used.Count) { $runspace = $used.Pop() }
+    else {
+        $runspace = [runspacefactory]::CreateRunspace([initialsessionstate]::CreateDefault2())
+        $runspace.Open()
+    }
     $shell = [powershell]::Create($runspace)
     $output, $errors = [IO.StringWriter]::new(), [IO.StringWriter]::new()
     [Console]::SetOut([IO.TextWriter]::Synchronized($output))
     [Console]::SetError([IO.TextWriter]::Synchronized($errors))
     # The last value is the exit code: `exit` ends the file, not this PowerShell.
-    $null = $shell.AddScript("$($Asked.command); [pscustomobject]@{ ExitCode = `$global:LASTEXITCODE }")
+    $null = $shell.AddScript("Set-StrictMode -Off; $($Asked.command); [pscustomobject]@{ ExitCode = `$global:LASTEXITCODE }")
     $jobs[$Asked.id] = @{ Shell = $shell; Result = $shell.BeginInvoke(); Output = $output; Errors = $errors }
 }
 
@@ -50,8 +55,13 @@ function Complete-Job($Id) {
     # In a process of its own all this would go to stdout and stderr, too.
     $printed += @($job.Shell.Streams.Information) + @($job.Shell.Streams.Warning)
     $problems += @($job.Shell.Streams.Error)
-    $job.Shell.Runspace.Dispose()
+    $runspace, $state = $job.Shell.Runspace, $job.Shell.InvocationStateInfo.State
     $job.Shell.Dispose()
+    if ($state -eq 'Completed') {
+        $runspace.ResetRunspaceState()
+        $runspace.SessionStateProxy.GetVariable('Error').Clear()
+        $used.Push($runspace)
+    } else { $runspace.Dispose() }
     $answer = @{
         id = $Id; code = $code; output = ($printed | ForEach-Object { "$_`n" }) -join ''
         errors = "$($job.Errors)$($problems | ForEach-Object { "$_`n" })"

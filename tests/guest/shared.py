@@ -1,11 +1,13 @@
-"""A PowerShell that many contract cases share: to start one takes a second of a processor, to use it again hardly any.
+"""PowerShells that the contract cases share: to start one takes a second of a processor, to use it again hardly any.
 
-Each verb, or task, gets a runspace and its own environment in it (shared.ps1). Nothing can be killed in here but all of
-it, and no pipe is inherited: cases that need either have processes of their own (``machine.Machine``).
+A verb, or a task, has one for itself while it runs, with a runspace and its own environment in it (shared.ps1): so it
+can be killed as a process of its own. It inherits no pipe: a case in which that counts has processes of its own.
 """
 
 import json
 import os
+import queue
+import signal
 import socket
 import subprocess
 import tempfile
@@ -22,6 +24,7 @@ DOTNET = {
     "DOTNET_TieredPGO": "0",
     "DOTNET_gcConcurrent": "0",
     "DOTNET_EnableDiagnostics": "0",
+    "DOTNET_JITMinOpts": "1",
 }
 
 
@@ -55,7 +58,8 @@ class SharedPowerShell:
         Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        with self.connection.makefile(encoding="utf-8") as lines, suppress(PowerShellEndedError):
+        # A reset is what is left of one that was killed.
+        with self.connection.makefile(encoding="utf-8") as lines, suppress(PowerShellEndedError, ConnectionResetError):
             for line in lines:
                 answer = json.loads(line)
                 if not self._is_ended(answer):
@@ -100,6 +104,11 @@ class SharedPowerShell:
         except OSError as error:
             raise PowerShellEndedError from error
 
+    @property
+    def was_killed(self) -> bool:
+        """Return whether it has ended because somebody killed it, as a case's crash does."""
+        return self.process.wait() == -signal.SIGKILL if self.ended else False
+
     def start(self, command: str, environment: dict[str, str]) -> int:
         """Start a command; return its number."""
         with self.changed:
@@ -110,8 +119,8 @@ class SharedPowerShell:
         self._send({"id": number, "command": command, "environment": environment})
         return number
 
-    def wait(self, number: int, timeout_s: float) -> tuple[int, str, str]:
-        """Return exit code, stdout and stderr of a command.
+    def wait(self, number: int, timeout_s: float | None) -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr of a command; None waits until it has ended, however long it takes.
 
         Raises:
             TimeoutError: it still runs.
@@ -151,13 +160,40 @@ class SharedPowerShell:
         self.printed.close()
 
 
-def base_environment(modules: str) -> dict[str, str]:
+class Pool:
+    """The PowerShells of one culture that rest at the moment; one is started whenever none rests."""
+
+    def __init__(self, pwsh: str, modules: str, culture: str = "C.UTF-8") -> None:
+        self.pwsh, self.environment = pwsh, base_environment(modules, culture)
+        self.resting: queue.LifoQueue[SharedPowerShell] = queue.LifoQueue()
+
+    def take(self) -> SharedPowerShell:
+        """Return a PowerShell that nobody else uses until it is given back."""
+        try:
+            return self.resting.get_nowait()
+        except queue.Empty:
+            return SharedPowerShell(self.pwsh, self.environment)
+
+    def give_back(self, shell: SharedPowerShell) -> None:
+        """Let others use it; one in which something still runs is ended."""
+        if shell.ended or shell.running:
+            shell.close()
+        else:
+            self.resting.put(shell)
+
+    def close(self) -> None:
+        """End those that rest."""
+        while not self.resting.empty():
+            self.resting.get().close()
+
+
+def base_environment(modules: str, culture: str = "C.UTF-8") -> dict[str, str]:
     """Return what a shared PowerShell starts with: nothing of a machine's but where its modules are."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "PSModulePath": modules,
-        "LC_ALL": "C.UTF-8",
+        "LC_ALL": culture,
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",
         "NO_COLOR": "1",

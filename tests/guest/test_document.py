@@ -44,6 +44,13 @@ CONTENTS = {document.file.stem: YAML(typ="safe").load(document.file) for documen
 PARAMETERS = [(document.file.stem, name) for document in DOCUMENTS for name in document.parameters]
 
 
+@pytest.mark.parametrize("name", scripts(read_parts()))
+def test_a_script_defines_each_of_its_functions_once(name):
+    # PowerShell would take the later one without a word, and compares names without case.
+    defined = re.findall(r"^function ([\w-]+)", scripts(read_parts())[name].lower(), re.MULTILINE)
+    assert sorted(set(defined)) == sorted(defined)
+
+
 def pattern_of(kind: str, name: str) -> str:
     pattern = CONTENTS[kind]["parameters"][name]["allowedPattern"]
     if isinstance(pattern, dict):

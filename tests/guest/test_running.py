@@ -3,15 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.guest import cases
-from tests.guest.machine import MODULES, Sharing, command_of
-from tests.guest.running import Job, Runner, is_alone, sharing_of
-from tests.guest.shared import PowerShellEndedError, SharedPowerShell, base_environment
+from tests.guest.machine import MODULES, command_of
+from tests.guest.running import Job, Runner, is_alone
+from tests.guest.shared import Pool, PowerShellEndedError, SharedPowerShell, base_environment
 from tools.guest.mutations import bound_s, seen
 
 KNOWN = cases.load()
@@ -61,11 +60,11 @@ def test_what_is_printed_by_mistake_stands_in_the_output_as_on_a_server(shell):
     assert "a program" in said(shell, "& /bin/sh -c 'echo a program; exit 0'")[1]
 
 
-def test_two_commands_run_at_the_same_time(shell):
+def test_what_runs_in_a_shell_can_be_stopped_and_the_shell_goes_on(shell):
     waits = shell.start("while (-not $global:never) { Start-Sleep -Milliseconds 50 }", {})
-    assert said(shell, "[Console]::Out.Write('quick')")[1] == "quick"
     assert shell.is_running(waits)
     assert shell.stop([waits])
+    assert said(shell, "[Console]::Out.Write('next')")[1] == "next"
 
 
 def test_a_shell_that_ends_by_itself_is_told_and_gives_no_answer(shell):
@@ -77,45 +76,63 @@ def test_a_shell_that_ends_by_itself_is_told_and_gives_no_answer(shell):
 
 
 def test_a_case_whose_shell_has_ended_runs_again_in_processes_of_its_own_and_is_named(monkeypatch):
-    class Shell:
-        ended = False
-        running = frozenset[int]()
-
-        def close(self):
-            """Nothing to close."""
-
     asked = []
 
-    def run(job, sharing, _look):
-        asked.append(sharing)
-        if sharing != Sharing():
-            sharing.verbs.ended = True
-            return None, ["nothing is known"]
-        return {"end": {}}, []
+    def run(job, pool, _look):
+        asked.append(pool)
+        return (None, ["nothing is known"], True) if pool else ({"end": {}}, [], False)
 
     runner = Runner("")
-    runner.free.put((Shell(), Shell()))
     monkeypatch.setattr(runner, "_run", run)
     assert runner.run(Job(PLAIN, "")) == ({"end": {}}, [])
-    assert (len(asked), asked[1], runner.ended) == (2, Sharing(), [PLAIN.name])
+    assert (asked, runner.ended) == ([runner.pools[PLAIN.culture], None], [PLAIN.name])
+
+
+def test_a_shell_that_is_killed_as_by_a_crash_is_told_from_one_that_ends_by_itself(pwsh):
+    crashed, ended = (SharedPowerShell(pwsh, base_environment(MODULES)) for _ in range(2))
+    crashed.process.kill()
+    with pytest.raises(PowerShellEndedError):
+        crashed.wait(crashed.start("'never'", {}), WAIT_S)
+    with pytest.raises(PowerShellEndedError):
+        ended.wait(ended.start("[Environment]::Exit(0)", {}), WAIT_S)
+    assert (crashed.was_killed, ended.was_killed) == (True, False)
+    for each in (crashed, ended):
+        each.close()
+
+
+def test_a_pool_lends_a_shell_to_one_at_a_time_and_only_again_if_nothing_runs_in_it(pwsh):
+    pool = Pool(pwsh, MODULES)
+    first, second = pool.take(), pool.take()
+    assert first is not second
+    pool.give_back(first)
+    assert pool.take() is first
+    second.start("while ($true) { Start-Sleep -Milliseconds 50 }", {})
+    pool.give_back(second)
+    assert second.process.poll() is not None
+    pool.give_back(first)
+    pool.close()
+    assert first.process.poll() is not None
 
 
 def test_where_all_cases_run_the_sample_shares_but_for_those_that_need_a_process_of_their_own():
     apart = {case.name for case in KNOWN if is_alone(case, sample_apart=False)}
     assert {case.name for case in KNOWN if case.sample} - apart
-    assert {case.name for case in KNOWN if case.alone or case.culture != "C.UTF-8"} <= apart
+    assert {case.name for case in KNOWN if case.alone} <= apart
 
 
-def test_the_sample_and_cases_in_another_language_share_nothing():
+def test_the_sample_shares_nothing_where_only_what_changed_runs():
     shared = {case.name for case in KNOWN if not is_alone(case)}
-    assert not shared & {case.name for case in KNOWN if case.sample or case.culture != "C.UTF-8"}
+    assert not shared & {case.name for case in KNOWN if case.sample}
     assert len(shared) > len(KNOWN) / 2
 
 
-@pytest.mark.parametrize("step", ["kill", "reboot", "clone", "gone"])
-def test_the_tasks_of_a_case_that_ends_processes_are_processes(step):
-    sharing = sharing_of(replace(PLAIN, steps=[{step: "session"}]), ("verbs", "tasks"))
-    assert sharing == Sharing("verbs", None)
+def test_a_culture_has_its_own_shells(monkeypatch):
+    runner, asked = Runner("", sample_apart=False), []
+    monkeypatch.setattr(runner, "_run", lambda _job, pool, _look: (asked.append(pool), [], False))
+    for case in KNOWN:
+        if case.culture != "C.UTF-8":
+            runner.run(Job(case, ""))
+    assert len({pool.environment["LC_ALL"] for pool in asked}) == len(asked) >= 3
 
 
 def test_the_bound_of_jobs_is_above_any_order_of_them():

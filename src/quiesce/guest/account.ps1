@@ -142,9 +142,12 @@ function Register-Task($Session, [string]$Mode, [string]$Instances, [string[]]$T
     if ($code -ne 0) { throw "TaskNotCreated: schtasks ended with $code" }
 }
 
-function Start-Task([string]$Mode) {
+function Start-Task([string]$Mode, [double]$Seconds = 0, [scriptblock]$Done = { $false }) {
+    # With $Seconds returns whether $Done holds in time. What did it a moment before, for another verb, has removed the
+    # task: then its start fails, and that does not matter.
     $code = Invoke-Schtasks 'run' $Mode ''
-    if ($code -ne 0) { throw "TaskNotStarted: schtasks ended with $code" }
+    if (($code -ne 0) -and -not (& $Done)) { throw "TaskNotStarted: schtasks ended with $code" }
+    if ($Seconds) { Wait-Until $Seconds $Done }
 }
 
 function Start-Watchdog($Session) {

@@ -344,7 +344,7 @@ function Start-Account($Session, [string]$Account, [string]$Stage, [string]$Path
     if ($problem) { throw $problem }
     Write-Order $Session $Stage $Path $Argument 0
     if ((Invoke-Schtasks 'run' 'account' '') -ne 0) {
-        # This is a clone, or somebody has removed it.
+        # schtasks has found no such task: this is a clone, or an administrator has deleted it.
         Initialize-Account $Session
         Start-Task 'account'
     }
@@ -897,9 +897,12 @@ function Register-Task($Session, [string]$Mode, [string]$Instances, [string[]]$T
     if ($code -ne 0) { throw "TaskNotCreated: schtasks ended with $code" }
 }
 
-function Start-Task([string]$Mode) {
+function Start-Task([string]$Mode, [double]$Seconds = 0, [scriptblock]$Done = { $false }) {
+    # With $Seconds returns whether $Done holds in time. What did it a moment before, for another verb, has removed the
+    # task: then its start fails, and that does not matter.
     $code = Invoke-Schtasks 'run' $Mode ''
-    if ($code -ne 0) { throw "TaskNotStarted: schtasks ended with $code" }
+    if (($code -ne 0) -and -not (& $Done)) { throw "TaskNotStarted: schtasks ended with $code" }
+    if ($Seconds) { Wait-Until $Seconds $Done }
 }
 
 function Start-Watchdog($Session) {
@@ -1050,9 +1053,9 @@ function Open-Session {
 
 function Read-State([string]$Folder) {
     # While Windows replaces the file it may be missing for a moment. After a hard stop, and so in a recovered C:, the
-    # newest may be zeros, empty or half: then the one before it counts.
+    # newest may be zeros, empty or half: then the one before it counts, or the next, which takes that one's place.
     $read = @{ State = $null }
-    foreach ($name in 'state.json', 'state.json.old') {
+    foreach ($name in 'state.json', 'state.json.old', 'state.json') {
         $file = Join-Path $Folder $name
         $found = Wait-Until 3 {
             try {

@@ -163,7 +163,8 @@ def start_task(name: str) -> None:
     if account and fault("batch"):
         return
     words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
-    if (MACHINE / "scheduler").exists():
+    # The end of an account's process is what its runner waits for, so that is never a shared one.
+    if not account and (MACHINE / "scheduler").exists():
         with socket.socket(socket.AF_UNIX) as scheduler:
             scheduler.connect(str(MACHINE / "scheduler"))
             scheduler.sendall(json.dumps([name, *words]).encode() + b"\n")
@@ -223,9 +224,10 @@ def end_task(name: str) -> int:
     if not (MACHINE / "tasks" / name).exists():
         return 1
     note("end", name=name)
-    if (MACHINE / "tasks.pid" / name).exists():
+    file = MACHINE / "tasks.pid" / name
+    if file.exists() and (process_id := int(file.read_text())):
         try:
-            os.kill(int((MACHINE / "tasks.pid" / name).read_text()), signal.SIGKILL)
+            os.kill(process_id, signal.SIGKILL)
         except ProcessLookupError:
             return 0  # it has ended
     return 0
@@ -247,8 +249,16 @@ def create_task(name: str, file: str) -> int:
 
 
 def run_task(name: str) -> int:
-    """Start a task on demand; 1 if there is none: "the system cannot find the file specified"."""
+    """Start a task on demand; 1 if there is none: "the system cannot find the file specified".
+
+    With the fault ``run late`` another has started it a moment before, and it has ended and removed itself.
+    """
     if fault("run") or not (MACHINE / "tasks" / name).exists():
+        return 1
+    if fault("run late"):
+        start_task(name)
+        while (MACHINE / "tasks" / name).exists():
+            time.sleep(0.02)
         return 1
     if not fault("start"):
         start_task(name)
@@ -303,6 +313,15 @@ def goes_on_later() -> bool:
     return True
 
 
+def is_another_machines(process_id: int) -> bool:
+    """Return whether it is a PowerShell that machines share, and runs nothing of this one's: here it has ended."""
+    try:
+        command = Path(f"/proc/{process_id}/cmdline").read_bytes()
+    except OSError:
+        return False  # it has just ended
+    return b"shared.ps1" in command and not (MACHINE / "shared" / str(process_id)).exists()
+
+
 def taskkill(arguments: list[str]) -> int:
     """``taskkill /T /F /PID NUMBER [/FI "USERNAME eq NAME"]``: learn.microsoft.com. 128 if there is no such process.
 
@@ -315,7 +334,7 @@ def taskkill(arguments: list[str]) -> int:
     if arguments[:3] != ["/T", "/F", "/PID"] or not arguments[3].isdigit() or not (whose or len(arguments) == 4):
         return refuse("taskkill", arguments, "unknown")
     process_id = int(arguments[3])
-    if process_id == 0 or not Path(f"/proc/{process_id}").exists():
+    if process_id == 0 or not Path(f"/proc/{process_id}").exists() or is_another_machines(process_id):
         return 128
     if whose and f"FAKE_ACCOUNT={whose}\0".encode() not in Path(f"/proc/{process_id}/environ").read_bytes():
         return 0  # "INFO: No tasks running with the specified criteria."

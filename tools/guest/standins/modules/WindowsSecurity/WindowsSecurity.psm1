@@ -3,6 +3,9 @@
 # inherits.
 Set-StrictMode -Version Latest
 
+# A cmdlet takes its caller's preference; a module's function takes the global one.
+function Get-Preference($Cmdlet) { $Cmdlet.SessionState.PSVariable.GetValue('ErrorActionPreference') }
+
 function Get-Acl {
     [CmdletBinding()]
     param([Parameter(Mandatory)][string]$LiteralPath)
@@ -18,7 +21,7 @@ function Remove-Item {
     param([Parameter(Mandatory)][string]$LiteralPath, [switch]$Recurse, [switch]$Force)
     $open = if ($Recurse) { & (Join-Path $env:FAKE_WINDOWS 'open-files') $LiteralPath }
     if ($open) { throw [IO.IOException]"The process cannot access '$open' because another process uses it." }
-    Microsoft.PowerShell.Management\Remove-Item @PSBoundParameters
+    Microsoft.PowerShell.Management\Remove-Item @PSBoundParameters -ErrorAction (Get-Preference $PSCmdlet)
 }
 
 # With the fault `disk` there is no room for a copy: .NET's words for ERROR_DISK_FULL.
@@ -28,6 +31,6 @@ function Copy-Item {
     if (Test-Path -LiteralPath (Join-Path $env:FAKE_WINDOWS 'faults/disk')) {
         throw [IO.IOException]'There is not enough space on the disk.'
     }
-    Microsoft.PowerShell.Management\Copy-Item @PSBoundParameters
+    Microsoft.PowerShell.Management\Copy-Item @PSBoundParameters -ErrorAction (Get-Preference $PSCmdlet)
 }
 Export-ModuleMember -Function Copy-Item, Get-Acl, Remove-Item
