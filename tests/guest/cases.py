@@ -75,7 +75,7 @@ class Case:
     alone: bool = False
     """Whether none of its verbs and tasks may share a PowerShell with other cases'."""
     takes_s: int = 0
-    """How long its own time limits make it take, if that is more than half a minute."""
+    """How long its own time limits make it take, if that is 20 s or more."""
     sample: bool = False
     """Whether every check runs it in the real PowerShell, even if nothing has changed."""
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,6 +70,8 @@ AGENT_TIMEOUT_S = 180
 KILL_S = 60
 # A process that never rests is taken as it is.
 REST_S, LEAVE_S = 10, 20
+# Many look at once, and some looks go through all processes.
+LOOK_S = 0.05
 # For sh, between double quotes; $script is the last argument.
 CONSTRAINED = r"\$ExecutionContext.SessionState.LanguageMode = 'ConstrainedLanguage'; & '$script'; exit \$LASTEXITCODE"
 # What a new folder in ProgramData inherits: users may write.
@@ -102,7 +104,7 @@ class Limit:
         while not condition():
             if not self.left_s():
                 raise TimeLimitError(f"waited in vain until {what}: the case took {self.limit_s:.0f} s")
-            time.sleep(0.02)
+            time.sleep(LOOK_S)
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,10 @@ def loaded(document: str) -> dict[str, Any]:
 
 
 class Machine:
-    """One simulated server. ``home`` is its folder, ``texts`` are the guest's, by the names of their files."""
+    """One simulated server. ``home`` is its folder, ``texts`` are the guest's, by the names of their files.
+
+    Of its tasks those of the modes ``apart`` have processes of their own.
+    """
 
     def __init__(
         self,
@@ -170,6 +175,7 @@ class Machine:
         culture: str,
         pool: Pool | None,
         limit: Limit,
+        apart: Collection[str] = (),
     ) -> None:
         self.home, self.texts, self.metadata = home, texts, metadata
         self.pool, self.limit = pool, limit
@@ -204,6 +210,7 @@ class Machine:
         }
         (home / "environment.json").write_text(json.dumps(self.environment))
         self._install(pwsh)
+        (home / "apart").write_text(" ".join(apart))
         self.scheduler = self._schedule(pool) if pool else None
 
     def _install(self, pwsh: str) -> None:
@@ -481,13 +488,13 @@ class Machine:
         looks, ends = 0, time.monotonic() + REST_S
         while looks < 2 and time.monotonic() < ends:
             looks = looks + 1 if all(map(_rests, processes)) else 0
-            time.sleep(0.02)
+            time.sleep(LOOK_S)
 
     def left(self, expected: int) -> int:
         """Return how many processes are left, once there are no more than expected, or those had time to go."""
         ends = time.monotonic() + LEAVE_S
         while (alive := len(self.processes())) > expected and time.monotonic() < ends:
-            time.sleep(0.02)
+            time.sleep(LOOK_S)
         return alive
 
     def start_tasks(self, trigger: str) -> None:

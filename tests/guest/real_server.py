@@ -17,6 +17,7 @@ from tools.guest.checker.task_rules import task_findings
 STAGED: dict[str, tuple[str, dict[str, bytes]]] = {}
 ARCHIVE = "session.zip"
 SUMMARY = ("phase", "autoThawed", "runnerLost", "alive", "cloned")
+ENDS_RUNNER = {"kill", "reboot", "clone"}
 LEAVE_NO_TRACE = ("inventory", "examine", "collect")
 
 
@@ -42,7 +43,10 @@ class RealServer:
         limit: Limit,
     ) -> None:
         self.case = case
-        self.machine = Machine(home, texts, metadata, pwsh, case.culture, pool, limit)
+        # A runner that will be killed is not worth a PowerShell that could be used again.
+        killed = {name for step in case.steps for name in step} & ENDS_RUNNER
+        apart = ("session",) if killed else ()
+        self.machine = Machine(home, texts, metadata, pwsh, case.culture, pool, limit, apart)
         self.incidents = Incidents(self.machine)
         self.have_ended: list[Callable[[], bool]] = []
         self.nonces: dict[str, str] = {}

@@ -43,6 +43,15 @@ def names_account(case: Case) -> bool:
     return any("Account" in (step.get("stage") or {}) for step in case.steps)
 
 
+def mixed(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs with those that take longest first, two that work between two that wait."""
+    given = list(jobs)
+    wait = sorted((job for job in given if job.case.takes_s), key=lambda job: -job.case.takes_s)
+    work = sorted((job for job in given if not job.case.takes_s), key=lambda job: not names_account(job.case))
+    between = [each for number, job in enumerate(wait) for each in (job, *work[2 * number : 2 * number + 2])]
+    return [*between, *work[2 * len(wait) :]]
+
+
 class Runner:
     """Runs cases; its PowerShells live until the ``with`` block ends.
 
@@ -95,11 +104,10 @@ class Runner:
     def run_all(
         self, jobs: Iterable[Job], look: Callable[[Machine], None] = lambda _: None
     ) -> Iterator[tuple[Json, list[str]]]:
-        """Run the jobs side by side, those that take longest first; yield each one's record and problems, in order."""
+        """Run the jobs side by side; yield each one's record and problems, in the order in which they are given."""
         given = list(jobs)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            by_time = sorted(given, key=lambda job: (-job.case.takes_s, not names_account(job.case)))
-            begun = {id(job): pool.submit(self.run, job, look) for job in by_time}
+            begun = {id(job): pool.submit(self.run, job, look) for job in mixed(given)}
             yield from (begun[id(job)].result() for job in given)
 
 

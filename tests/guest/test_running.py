@@ -3,13 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.guest import cases
 from tests.guest.machine import MODULES, command_of
-from tests.guest.running import Job, Runner, is_alone
+from tests.guest.running import Job, Runner, is_alone, mixed
 from tests.guest.shared import Pool, PowerShellEndedError, SharedPowerShell, base_environment
 from tools.guest.mutations import bound_s, seen
 
@@ -133,6 +134,13 @@ def test_a_culture_has_its_own_shells(monkeypatch):
         if case.culture != "C.UTF-8":
             runner.run(Job(case, ""))
     assert len({pool.environment["LC_ALL"] for pool in asked}) == len(asked) >= 3
+
+
+def test_jobs_that_wait_and_jobs_that_work_begin_side_by_side_and_none_is_lost():
+    jobs = [Job(replace(PLAIN, name=str(each), takes_s=each), {}) for each in (0, 0, 20, 0, 130, 0, 0)]
+    assert [job.case.takes_s for job in mixed(jobs)] == [130, 0, 0, 20, 0, 0, 0]
+    assert {*map(id, mixed(jobs))} == {*map(id, jobs)}
+    assert [job.case.takes_s for job in mixed(jobs[4:5])] == [130]
 
 
 def test_the_bound_of_jobs_is_above_any_order_of_them():

@@ -164,7 +164,8 @@ def start_task(name: str) -> None:
         return
     words = [command, *(quoted or bare for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', arguments))]
     # The end of an account's process is what its runner waits for, so that is never a shared one.
-    if not account and (MACHINE / "scheduler").exists():
+    apart = account or name.partition("-")[0] in (MACHINE / "apart").read_text().split()
+    if not apart and (MACHINE / "scheduler").exists():
         with socket.socket(socket.AF_UNIX) as scheduler:
             scheduler.connect(str(MACHINE / "scheduler"))
             scheduler.sendall(json.dumps([name, *words]).encode() + b"\n")
