@@ -175,18 +175,22 @@ class Incidents:
     def replaced(self, session: str) -> None:
         """Let a session's state be half, and replace it once a reader has gone on to the one before, by then half, too.
 
-        That one is a pipe: who opens it has read the other.
+        That one is a pipe: who opens it has read the other. A task that still ends would be one reader more.
         """
+        run, _, attempt = session.partition("/")
+        self.machine.limit.wait_for(lambda: not self.machine.runs_tasks(run, attempt), f"no task of {session} runs")
         file = self.machine.session_folder(*session.split("/")) / "state.json"
         whole = file.read_bytes()
         file.write_bytes(whole[: len(whole) // 2])
+        again = file.with_name("state.json.again")
+        again.write_bytes(whole)
         before = file.with_name("state.json.old")
         before.unlink()
         os.mkfifo(before)
 
         def replace() -> None:
             with before.open("wb") as pipe:
-                file.write_bytes(whole)
+                os.replace(again, file)
                 pipe.write(whole[: len(whole) // 2])
 
         Thread(target=replace, daemon=True).start()

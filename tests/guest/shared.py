@@ -18,13 +18,16 @@ from typing import Any
 
 HOST = Path(__file__).with_name("shared.ps1")
 START_S = 120
-# Nothing here lives long enough to be worth a second compilation, or a thread that collects beside the others.
+# Nothing here lives long enough to be worth a second compilation, a thread that collects beside the others, pages that
+# are written by one address and run by another, or a collection before 256 MB (the number is hexadecimal).
 DOTNET = {
     "DOTNET_TC_CallCounting": "0",
     "DOTNET_TieredPGO": "0",
     "DOTNET_gcConcurrent": "0",
     "DOTNET_EnableDiagnostics": "0",
     "DOTNET_JITMinOpts": "1",
+    "DOTNET_EnableWriteXorExecute": "0",
+    "DOTNET_GCgen0size": "10000000",
 }
 
 
