@@ -87,7 +87,7 @@ def reached(pwsh: str, ready: dict[str, str], chosen: list[Case]) -> set[str]:
             marks.update(file.read_text().split())
 
     texts = by_name(made_from(ready))
-    with Runner(pwsh) as runner:
+    with Runner(pwsh, sample_apart=False) as runner:
         list(runner.run_all([Job(case, texts) for case in chosen], collect))
     return {where(mark) for mark in marks}
 
