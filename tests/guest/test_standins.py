@@ -207,3 +207,16 @@ def test_taskkill_with_a_filter_ends_the_processes_of_that_account_alone(
         notes = [entry["kind"] for entry in journal_of(machine)]
         process.kill()
     assert (code, found, notes) == (0, [], ["taskkill"] if ends else [])
+
+
+@pytest.mark.parametrize(("runs_here", "code"), [(True, 0), (False, 128)])
+def test_taskkill_ends_a_shared_powershell_only_while_it_runs_something_of_this_machine(
+    machine: Path, runs_here: bool, code: int
+) -> None:
+    with subprocess.Popen(["shared.ps1", "60"], executable="/bin/sleep") as process:
+        (machine / "shared").mkdir()
+        if runs_here:
+            (machine / "shared" / str(process.pid)).touch()
+        assert call(machine, "taskkill", "/T", "/F", "/PID", str(process.pid))[0] == code
+        assert (process.poll() is None) or runs_here
+        process.kill()
