@@ -1,6 +1,7 @@
 """The stand-ins refuse what the real programs would refuse, and what they do not know; a refusal fails the case."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -218,5 +219,7 @@ def test_taskkill_ends_a_shared_powershell_only_while_it_runs_something_of_this_
         if runs_here:
             (machine / "shared" / str(process.pid)).touch()
         assert call(machine, "taskkill", "/T", "/F", "/PID", str(process.pid))[0] == code
-        assert (process.poll() is None) or runs_here
-        process.kill()
+        if not runs_here:
+            assert process.poll() is None
+            process.kill()
+        assert process.wait(10) == -signal.SIGKILL
