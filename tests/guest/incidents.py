@@ -18,6 +18,7 @@ from tests.guest.machine import PROTECTED, ContractBrokenError, Machine
 HOUR_MS = 3_600_000
 # How long a case waits for what the server does by itself: as long as for a verb. One that goes well never does.
 PATIENCE_S = 120
+LATE = {"late": 12, "later": 200}
 # The rights of a user's own folder, and of an administrator's folder that users may write to.
 RIGHTS = {
     "user": "O:S-1-5-21-1-2-3-1001G:SYD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)",
@@ -219,10 +220,17 @@ class Incidents:
             self.machine.metadata.instances[self.machine.name] = instance
         self.machine.start_tasks("boot")
 
+    def up(self, seconds: str) -> None:
+        """Let the machine have booted so many seconds ago; at the beginning of a case it was a day."""
+        self.machine.has_been_up(int(seconds) * 1000)
+
     def metadata(self, state: str) -> None:
-        """Take the metadata service away, or bring it back; ``late`` is up after more requests than .NET repeats."""
-        if state == "late":
-            self.machine.metadata.late[self.machine.name] = 12
+        """Take the metadata service away, or bring it back.
+
+        ``late`` is up after more requests than .NET repeats, ``later`` after more than are made in eight seconds.
+        """
+        if state in LATE:
+            self.machine.metadata.late[self.machine.name] = LATE[state]
         elif state == "down":
             del self.machine.metadata.instances[self.machine.name]
         else:

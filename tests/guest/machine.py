@@ -67,6 +67,8 @@ DEFAULTS = {
 # As in the agent's source, appconfig/constants_windows.go.
 AGENT_ARGUMENTS = ("-InputFormat", "None", "-Noninteractive", "-NoProfile", "-ExecutionPolicy", "unrestricted")
 AGENT_TIMEOUT_S = 180
+# What the guest asks for the time since the boot; the machine that runs the cases may itself have just booted.
+UP, LONG_MS = "[Environment]::TickCount", 86_400_000
 KILL_S = 60
 # A process that never rests is taken as it is.
 REST_S, LEAVE_S = 10, 20
@@ -160,6 +162,11 @@ def loaded(document: str) -> dict[str, Any]:
     return content
 
 
+def by_machines_clock(text: str) -> str:
+    """Return the guest's text with the machine's own time since its boot, not that of what runs the cases."""
+    return text.replace(UP, "[int][IO.File]::ReadAllText((Join-Path $env:FAKE_WINDOWS 'up'))")
+
+
 class Machine:
     """One simulated server. ``home`` is its folder, ``texts`` are the guest's, by the names of their files.
 
@@ -177,7 +184,8 @@ class Machine:
         limit: Limit,
         apart: Collection[str] = (),
     ) -> None:
-        self.home, self.texts, self.metadata = home, texts, metadata
+        self.home, self.metadata = home, metadata
+        self.texts = {name: by_machines_clock(text) for name, text in texts.items()}
         self.pool, self.limit = pool, limit
         self.shared_tasks: list[SharedTask] = []
         self.begun: list[subprocess.Popen[str]] = []
@@ -188,6 +196,7 @@ class Machine:
         metadata.instances[self.name] = INSTANCE
         for folder in ("acl", "tasks", "tasks.pid", "shared", "faults", "release", "agent", "tmp", "ProgramData"):
             (home / folder).mkdir(parents=True)
+        self.has_been_up(LONG_MS)
         for stage in SCRIPTS:
             os.mkfifo(home / "release" / stage)
         self.root = home / "ProgramData" / "Quiesce"
@@ -212,6 +221,10 @@ class Machine:
         self._install(pwsh)
         (home / "apart").write_text(" ".join(apart))
         self.scheduler = self._schedule(pool) if pool else None
+
+    def has_been_up(self, milliseconds: int) -> None:
+        """Set how long ago this machine has booted."""
+        (self.home / "up").write_text(str(milliseconds))
 
     def _install(self, pwsh: str) -> None:
         system = self.home / "Windows" / "System32"
