@@ -192,10 +192,13 @@ class Machine:
         self.changing = Lock()
         self.lost_shell = False
         """Whether a shared PowerShell has ended by itself, so that nothing is known of this machine."""
+        self.lent: set[int] = set()
+        """The numbers of shared PowerShells that ever ran a task here; by now they may run another machine's."""
         self.name, self.instance = home.name, INSTANCE
         metadata.instances[self.name] = INSTANCE
-        for folder in ("acl", "tasks", "tasks.pid", "shared", "faults", "release", "agent", "tmp", "ProgramData"):
+        for folder in ("acl", "tasks", "tasks.pid", "shared", "killed", "faults", "release", "agent", "tmp"):
             (home / folder).mkdir(parents=True)
+        (home / "ProgramData").mkdir()
         self.has_been_up(LONG_MS)
         for stage in SCRIPTS:
             os.mkfifo(home / "release" / stage)
@@ -261,7 +264,10 @@ class Machine:
                 with connection, connection.makefile("rw") as line:
                     name, *words = json.loads(line.readline())
                     command = command_of(words[words.index("-File") + 1 :])
-                    self._start_shared(pool, name, command, self.environment)
+                    try:
+                        self._start_shared(pool, name, command, self.environment)
+                    except PowerShellEndedError:
+                        self.lost_shell = True
                     line.write("started\n")
 
         Thread(target=listen, daemon=True).start()
@@ -272,6 +278,7 @@ class Machine:
         shell = pool.take()
         process = str(shell.process.pid)
         with self.changing:
+            self.lent.add(shell.process.pid)
             (self.home / "shared" / process).touch()
             (self.home / "tasks.pid" / name).write_text(process)
             number = shell.start(command, environment)
@@ -284,7 +291,7 @@ class Machine:
         try:
             task.shell.wait(task.number, None)
         except PowerShellEndedError:
-            self.lost_shell |= not task.shell.was_killed
+            self.lost_shell |= not (self.home / "killed" / str(task.shell.process.pid)).exists()
         with self.changing:
             process, file = str(task.shell.process.pid), self.home / "tasks.pid" / task.name
             (self.home / "shared" / process).unlink()
@@ -477,13 +484,21 @@ class Machine:
 
     def kill(self, process_ids: list[int]) -> None:
         """End processes as a crash does, and wait until they are gone."""
-        for process_id in process_ids:
+        killed = [process_id for process_id in process_ids if self._kill(process_id)]
+        # Until whoever takes over from a dead parent has waited for them, they are seen as running.
+        Limit(KILL_S).wait_for(lambda: all(map(_is_gone, killed)), "the processes are gone")
+
+    def _kill(self, process_id: int) -> bool:
+        """End a process, unless it is a shared one that runs nothing of this machine's any more."""
+        with self.changing:
+            if process_id in self.lent - {task.shell.process.pid for task in self.shared_tasks}:
+                return False
+            (self.home / "killed" / str(process_id)).touch()
             try:
                 os.kill(process_id, signal.SIGKILL)
             except ProcessLookupError:
-                continue  # it has just ended
-        # Until whoever takes over from a dead parent has waited for them, they are seen as running.
-        Limit(KILL_S).wait_for(lambda: all(map(_is_gone, process_ids)), "the processes are gone")
+                return False  # it has just ended
+        return True
 
     def kill_task(self, task: str) -> None:
         """Kill a task's own process, or ``diskshadow``; the processes that it started live on."""
@@ -533,7 +548,7 @@ class Machine:
             self.scheduler.close()
             for task in list(self.shared_tasks):
                 if not task.shell.stop([task.number]):
-                    task.shell.process.kill()
+                    self._kill(task.shell.process.pid)
             Limit(KILL_S).wait_for(lambda: not self.shared_tasks, "the shared tasks have ended")
             self.kill(self._own_processes())
         for process in self.begun:

@@ -7,7 +7,6 @@ can be killed as a process of its own. It inherits no pipe: a case in which that
 import json
 import os
 import queue
-import signal
 import socket
 import subprocess
 import tempfile
@@ -107,11 +106,6 @@ class SharedPowerShell:
         except OSError as error:
             raise PowerShellEndedError from error
 
-    @property
-    def was_killed(self) -> bool:
-        """Return whether it has ended because somebody killed it, as a case's crash does."""
-        return self.process.wait() == -signal.SIGKILL if self.ended else False
-
     def start(self, command: str, environment: dict[str, str]) -> int:
         """Start a command; return its number."""
         with self.changed:
@@ -172,10 +166,13 @@ class Pool:
 
     def take(self) -> SharedPowerShell:
         """Return a PowerShell that nobody else uses until it is given back."""
-        try:
-            return self.resting.get_nowait()
-        except queue.Empty:
-            return SharedPowerShell(self.pwsh, self.environment)
+        while not self.resting.empty():
+            with suppress(queue.Empty):
+                shell = self.resting.get_nowait()
+                if shell.process.poll() is None:
+                    return shell
+                shell.close()  # a machine killed it in the moment in which its command ended
+        return SharedPowerShell(self.pwsh, self.environment)
 
     def give_back(self, shell: SharedPowerShell) -> None:
         """Let others use it; one in which something still runs is ended."""

@@ -2,14 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.guest import cases
-from tests.guest.machine import MODULES, command_of
+from tests.guest.machine import MODULES, Limit, Machine, _is_gone, command_of
+from tests.guest.metadata import Metadata
 from tests.guest.running import Job, Runner, is_alone, mixed
 from tests.guest.shared import Pool, PowerShellEndedError, SharedPowerShell, base_environment
 from tools.guest.mutations import bound_s, seen
@@ -17,6 +19,7 @@ from tools.guest.mutations import bound_s, seen
 KNOWN = cases.load()
 PLAIN = next(case for case in KNOWN if not case.sample)
 WAIT_S = 60
+FOR_EVER = "while ($true) { Start-Sleep -Milliseconds 50 }"
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +92,59 @@ def test_a_case_whose_shell_has_ended_runs_again_in_processes_of_its_own_and_is_
     assert (asked, runner.ended) == ([runner.pools[PLAIN.culture], None], [PLAIN.name])
 
 
-def test_a_shell_that_is_killed_as_by_a_crash_is_told_from_one_that_ends_by_itself(pwsh):
-    crashed, ended = (SharedPowerShell(pwsh, base_environment(MODULES)) for _ in range(2))
-    crashed.process.kill()
-    with pytest.raises(PowerShellEndedError):
-        crashed.wait(crashed.start("'never'", {}), WAIT_S)
-    with pytest.raises(PowerShellEndedError):
-        ended.wait(ended.start("[Environment]::Exit(0)", {}), WAIT_S)
-    assert (crashed.was_killed, ended.was_killed) == (True, False)
-    for each in (crashed, ended):
-        each.close()
+@pytest.fixture
+def machines(pwsh: str, tmp_path: Path) -> Iterator[Callable[[], Machine]]:
+    """Makes machines that share one PowerShell."""
+    pool, made = Pool(pwsh, MODULES), []
+
+    def make() -> Machine:
+        made.append(Machine(tmp_path / str(len(made)), {}, Metadata(), pwsh, "C.UTF-8", pool, Limit(WAIT_S)))
+        return made[-1]
+
+    yield make
+    for machine in made:
+        machine.close()
+    pool.close()
+
+
+def begin(machine: Machine, command: str) -> int:
+    """Start a command as a task of a machine; return the number of its process."""
+    machine._start_shared(machine.pool, "session-run-1-1", command, machine.environment)
+    return machine.process_of("session")
+
+
+def wait_for_end(machine: Machine) -> None:
+    Limit(WAIT_S).wait_for(lambda: not machine.shared_tasks, "the task has ended")
+
+
+def test_a_machines_own_crash_is_told_from_a_shell_that_ends_by_itself_or_by_another(machines):
+    crashed, ended, hit = machines(), machines(), machines()
+    crashed.kill([begin(crashed, FOR_EVER)])
+    begin(ended, "[Environment]::Exit(0)")
+    os.kill(begin(hit, FOR_EVER), signal.SIGKILL)
+    for machine in (crashed, ended, hit):
+        wait_for_end(machine)
+    assert (crashed.lost_shell, ended.lost_shell, hit.lost_shell) == (False, True, True)
+
+
+def test_a_kill_that_comes_late_leaves_alone_what_runs_another_machines_task_by_now(machines):
+    first, second = machines(), machines()
+    process = begin(first, "'done'")
+    wait_for_end(first)
+    assert begin(second, FOR_EVER) == process
+    first.kill([process])
+    assert not _is_gone(process)
+
+
+def test_a_pool_lends_no_shell_that_has_ended_while_it_rested(pwsh):
+    pool = Pool(pwsh, MODULES)
+    pool.give_back(dead := pool.take())
+    dead.process.kill()
+    dead.process.wait()
+    alive = pool.take()
+    pool.give_back(alive)
+    pool.close()
+    assert alive is not dead
 
 
 def test_a_pool_lends_a_shell_to_one_at_a_time_and_only_again_if_nothing_runs_in_it(pwsh):
@@ -107,7 +153,7 @@ def test_a_pool_lends_a_shell_to_one_at_a_time_and_only_again_if_nothing_runs_in
     assert first is not second
     pool.give_back(first)
     assert pool.take() is first
-    second.start("while ($true) { Start-Sleep -Milliseconds 50 }", {})
+    second.start(FOR_EVER, {})
     pool.give_back(second)
     assert second.process.poll() is not None
     pool.give_back(first)

@@ -22,10 +22,12 @@ TASK = """<?xml version="1.0" encoding="UTF-16"?>
   <Actions><Exec><Command>powershell.exe</Command><Arguments>-File x</Arguments></Exec></Actions>
 </Task>"""
 
+TIME = "<TimeTrigger><StartBoundary>{}</StartBoundary></TimeTrigger>"
+
 
 def make_machine(home: Path) -> Path:
     """Return a folder with what the stand-ins look for."""
-    for folder in ("acl", "tasks", "tasks.pid", "faults"):
+    for folder in ("acl", "tasks", "tasks.pid", "killed", "faults"):
         (home / folder).mkdir()
     return home
 
@@ -76,6 +78,9 @@ def test_a_command_line_that_nobody_has_seen_is_refused(machine: Path, arguments
         (TASK, "utf-8-sig"),
         (TASK, "utf-16-le"),
         (TASK.replace("<Exec>", "<Nothing>"), "utf-16"),
+        (TASK.replace("<BootTrigger />", TIME.format("2026-12-01T04:00:00")), "utf-16"),
+        (TASK.replace("<BootTrigger />", TIME.format("2026-12-01T04:00:00+00:00")), "utf-16"),
+        (TASK.replace("<BootTrigger />", TIME.format("tomorrow at four, UTCZ")), "utf-16"),
         ("", "utf-16"),
     ],
 )
