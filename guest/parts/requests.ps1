@@ -79,12 +79,13 @@ function Invoke-Request($Session, [string]$Flag, [string]$Text, [string]$Phase) 
     # a task starts has no handle of the agent. Only if the task does not come, this starts the same script itself.
     # A word that cannot be left on a full disk is tried again: what takes over from a dead runner thaws without it.
     Enter-Attempt $Session
-    $asked = @{ Since = $null; Seconds = 15; Why = '' }
+    $asked = @{ Since = $null; Seconds = 15; Why = ''; Free = $false }
     $reached = Wait-Until ([int]$WaitSeconds) {
         $asked.Why = Set-Word (Join-Path $Session.Folder $Flag) $Text
+        $asked.Free = Test-Free $Session               # before the state: a runner says that it ends, and then goes
         Update-State $Session
         if (Test-Reached $Session $Phase) { return $true }
-        if (-not (Test-Free $Session) -and -not (Test-Overrun $Session)) { $asked.Since = $null; return $false }
+        if (-not $asked.Free -and -not (Test-Overrun $Session)) { $asked.Since = $null; return $false }
         if ($null -eq $asked.Since) {
             $asked.Since = [Diagnostics.Stopwatch]::StartNew()
             try { Start-Task 'watchdog' } catch { Write-Log $Session $_.Exception.Message; $asked.Seconds = 0 }

@@ -206,6 +206,15 @@ class Incidents:
         """Fire the time triggers."""
         self.machine.start_tasks("time")
 
+    def late(self, task: str) -> None:
+        """Let a task start that somebody asked for just before the session removed it."""
+        name = f"{task}-run-1-1"
+        script = self.machine.session_folder() / "quiesce.ps1"
+        call = f'-File "{script}" -Verb {task} -RunId run-1 -Attempt 1'
+        definition = {"command": [str(self.machine.powershell), call], "user": "S-1-5-18", "logon": None}
+        (self.machine.home / "tasks" / name).write_text(json.dumps(definition))
+        self.machine.start_task(name)
+
     def gone(self, task: str) -> None:
         """Wait until the process of a task has ended."""
         process = self.machine.process_of(task)

@@ -268,6 +268,10 @@ class ModelServer:
         """Fire the time triggers."""
         self.guest.start_watchdogs(self.now_s)
 
+    def step_late(self, _: str) -> None:
+        """Start a task that the session has removed."""
+        self.guest.start_watchdogs(self.now_s)
+
     def step_reboot(self, _: str) -> None:
         """Reboot the server."""
         self.guest.reboot(self.now_s)

@@ -17,7 +17,7 @@ from tools.guest.checker.task_rules import task_findings
 STAGED: dict[str, tuple[str, dict[str, bytes]]] = {}
 ARCHIVE = "session.zip"
 SUMMARY = ("phase", "autoThawed", "runnerLost", "alive", "cloned")
-ENDS_RUNNER = {"kill", "reboot", "clone"}
+ENDS_RUNNER = {"kill", "hang", "reboot", "clone"}
 LEAVE_NO_TRACE = ("inventory", "examine", "collect")
 
 
@@ -43,7 +43,7 @@ class RealServer:
         limit: Limit,
     ) -> None:
         self.case = case
-        # A runner that will be killed is not worth a PowerShell that could be used again.
+        # A runner that will be killed, by the case or by the guest, is not worth a PowerShell that could be used again.
         killed = {name for step in case.steps for name in step} & ENDS_RUNNER
         apart = ("session",) if killed else ()
         self.machine = Machine(home, texts, metadata, pwsh, case.culture, pool, limit, apart)

@@ -35,7 +35,8 @@ function Invoke-Task($Session) {
         elseif ($own.Id -and ($own.Id -cne $Session.Manifest.instance)) { Close-Clone $Session $own.Id }
         else {
             if (-not $own.Id) { $Session.Doubt = $own.Why }
-            Invoke-Session $Session $held.Lock ($Verb -ceq 'session')
+            if ($Session.State.phase -cne 'ended') { Invoke-Session $Session $held.Lock ($Verb -ceq 'session') }
+            Remove-Left $Session $held.Lock
         }
     } catch {
         Write-Log $Session "ends at line $($_.InvocationInfo.ScriptLineNumber): $($_.Exception.Message)"
@@ -106,6 +107,12 @@ function Invoke-Session($Session, $Lock, [bool]$Start) {
         if ($Session.State.endedMs -eq 0) { $Session.State.endedMs = Get-Milliseconds }
         Set-Phase $Session 'ended'
     } finally { $Lock.Dispose() }
+}
+
+function Remove-Left($Session, $Lock) {
+    # What a session that has ended needs no more; its runner may have died before it came to this.
+    $Lock.Dispose()
+    if ($Session.State.phase -cne 'ended') { return }
     if (-not $Session.Unsaved) { Remove-Tasks $RunId $Attempt }
     Remove-CopiesLeft $Session
 }
