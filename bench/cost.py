@@ -39,6 +39,8 @@ UNITS = {
 }
 # What a function for events would have, as it only waits.
 EVENTS_MB = 512
+# What is no backup has one function, called for each of its states. A recovery that reverts starts a revert.
+FUNCTIONS = {"recovery": "Recover", "recovery that reverts": "Recover", "revert": "Revert"}
 SERVICES = ("Step Functions", "Lambda", "DynamoDB", "S3", "EBS")
 
 
@@ -67,16 +69,23 @@ def priced(calls: Mapping[str, int], prices: Mapping[str, float]) -> float:
     return sum(prices.get(call, 0.0) * number for call, number in calls.items())
 
 
+def all_calls(kind: str, counted: Count) -> list[Mapping[str, int]]:
+    """Return the calls of a run by state; those of a recovery or revert that found nothing yet count, too."""
+    return [*counted.calls.values(), counted.evidence, *([counted.polls] if kind in FUNCTIONS else [])]
+
+
+def transitions(counted: Count) -> int:
+    """Return how many transitions Step Functions bills, a retry and a state of a started execution for one each."""
+    return len(counted.states) + counted.retries + counted.nested
+
+
 def parts(kind: str, counted: Count) -> dict[str, float]:
     """Return what a run costs by service; a backup without the wait for its snapshots."""
-    every = [*counted.calls.values(), counted.evidence]
-    if is_recovery := "AwaitSnapshots" not in counted.states:
-        every.append(counted.polls)
-    transitions = len(counted.states) + counted.retries + counted.nested
+    every, function = all_calls(kind, counted), FUNCTIONS.get(kind)
     return {
-        "Step Functions": TRANSITION * transitions,
-        "Lambda": _one_function(transitions, every) if is_recovery else _functions(kind, counted),
-        "DynamoDB": (0.0 if is_recovery else WRITE * ITEM_KB) + sum(map(table_dollars, every)),
+        "Step Functions": TRANSITION * transitions(counted),
+        "Lambda": _one_function(kind, counted) if function else _functions(kind, counted),
+        "DynamoDB": (0.0 if function else WRITE * ITEM_KB) + sum(map(table_dollars, every)),
         "S3": sum(priced(calls, S3) for calls in every),
         "EBS": sum(priced(calls, EBS) for calls in every),
     }
@@ -90,10 +99,17 @@ def _functions(kind: str, counted: Count) -> float:
     return sum(lambda_dollars(state, calls.get(state, {}), held_s.get(state, 0.0)) for state in functions)
 
 
-def _one_function(requests: int, every: Iterable[Mapping[str, int]]) -> float:
-    """Return what the one function of a recovery costs, and a build's beside it: each starts once."""
-    seconds = 2 * START_CORE_S + CALL_S * sum(sum(calls.values()) for calls in every)
-    return REQUEST * requests + GB_SECOND * memory_gb("Recover") * seconds
+def _one_function(kind: str, counted: Count) -> float:
+    """Return what the one function of a recovery or revert costs, which starts once, and that of a started revert."""
+    started, sent, requests = 0.0, sum(sum(calls.values()) for calls in all_calls(kind, counted)), transitions(counted)
+    if counted.nested:
+        revert = recorded()["revert"]
+        started = _one_function("revert", revert)
+        sent -= sum(sum(calls.values()) for calls in all_calls("revert", revert))
+        requests -= transitions(revert)
+    memory = memory_gb(FUNCTIONS[kind])
+    seconds = START_CORE_S / min(1.0, memory * 1024 / CORE_MB) + CALL_S * sent
+    return started + REQUEST * requests + GB_SECOND * memory * seconds
 
 
 def backups(counts: Mapping[str, Count]) -> dict[str, Count]:

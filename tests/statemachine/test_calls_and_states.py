@@ -6,7 +6,7 @@ import pytest
 
 from bench.calls import Count, record, recorded
 from sandbox.aws.snapshots import RULES
-from tests.statemachine.builds import recovering
+from tests.statemachine.builds import assert_built, recovering
 from tests.statemachine.counting import count
 from tests.support.factories.policy import a_policy
 
@@ -50,7 +50,7 @@ def counted(machine, cloud, clock, monkeypatch):
 def compare(kind: str, found: Count) -> None:
     if RECORD:
         known = recorded() | {kind: found}
-        record({name: known[name] for name in (*KINDS, *RECOVERIES) if name in known})
+        record({name: known[name] for name in (*KINDS, *RECOVERIES, "revert") if name in known})
     assert recorded()[kind] == found, "run it again with QUIESCE_RECORD=1, then make bench"
 
 
@@ -70,6 +70,13 @@ def test_a_recovery_takes_as_many_calls_and_states_as_was_recorded(kind, machine
     assert run.status == "SUCCEEDED", (run.error, run.cause)
     nested = sum(entered(cloud, arn) for arn in executions(cloud, "RevertMachine"))
     compare(kind, count(run, machine.visits, nested))
+
+
+def test_a_revert_takes_as_many_calls_and_states_as_was_recorded(machine, backed_shop):
+    machine.visits.clear()
+    run = backed_shop.build()
+    assert_built(backed_shop, run)
+    compare("revert", count(run, machine.visits))
 
 
 def executions(cloud, name):
