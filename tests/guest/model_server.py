@@ -282,7 +282,7 @@ class ModelServer:
         self.guest.reboot(self.now_s)
 
     def step_up(self, _: str) -> None:
-        """Nothing in the model depends on how long ago the server has booted."""
+        """Do nothing: in the model nothing depends on how long ago the server has booted."""
 
     def step_metadata(self, state: str) -> None:
         """Take the metadata service away, or bring it back."""

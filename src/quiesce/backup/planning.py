@@ -10,7 +10,7 @@ from quiesce.backup.run import RunIdentity
 from quiesce.backup.state import Plan
 from quiesce.backup.volumes import Selection
 from quiesce.errors import ServerRefused
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.guest.examination import FAILED_FROM, writers_in
 from quiesce.guest.inventory import Inventory
 from quiesce.points.parts import Consistency, Source

@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from quiesce.errors import LeaseLost
 from quiesce.executions import Crossing, Execution, Failure
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.guest.sessions import Session, with_listing
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Snapshot, Source, Volume
 from quiesce.policy.target import TargetSettings
+from quiesce.revert.built import Reverted
 from quiesce.revert.request import VerifiedRun
-from quiesce.revert.state import Reverted
 from quiesce.vss.plan import ShadowPlan
 
 # Errors of Freeze that it raises only before it asks the server.

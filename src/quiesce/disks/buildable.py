@@ -5,16 +5,15 @@ Decided from lists, bitmaps and a few blocks of NTFS: no other old data is read 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from quiesce.disks.child import Child, sources
 from quiesce.disks.ntfs import Ntfs
 from quiesce.disks.ntfs_state import find_unprotected, read_state
 from quiesce.disks.raw import NotBuildable, NotRead, StructureError
 from quiesce.disks.shadow_copies import Disk, ShadowCopy, Stores
+from quiesce.disks.verdicts import BuildVerdict
 from quiesce.disks.view import View, open_view
-
-BuildVerdict = Literal["buildable", "not buildable", "not known"]
 
 
 class Work(NamedTuple):

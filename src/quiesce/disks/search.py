@@ -6,14 +6,13 @@ What could not be read never counts as absent: a fault makes a verdict ``not ver
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 from uuid import UUID
 
 from quiesce.disks.raw import Malformed
 from quiesce.disks.shadow_copies import Disk, ShadowCopy, Stores
+from quiesce.disks.verdicts import Verdict
 from quiesce.disks.volsnap import CopyEntry, StoreHeader
 
-Verdict = Literal["present", "absent", "damaged", "not verifiable"]
 # The worst first: a contradiction before a doubt.
 WORST_FIRST: tuple[Verdict, ...] = ("damaged", "absent", "not verifiable", "present")
 # An unreadable store may be the missing one, and so may a damaged one.

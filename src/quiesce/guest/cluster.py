@@ -5,37 +5,16 @@ has to log in to SQL Server.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
-from quiesce.executions import Crossing
+from quiesce.guest.cluster_node import ClusterNode, NodeRole, is_among, is_named, not_known
 from quiesce.guest.examination import ClusterFacts, ResourceGroup, Told
 
-NodeRole = Literal["primary", "secondary", "not known"]
 # CLUSTER_GROUP_STATE of clusapi.h (learn.microsoft.com): of a role that runs, and of one that runs nowhere.
 ONLINE, OFFLINE, PARTIALLY_ONLINE = 0, 1, 3
 # CLUSGROUP_TYPE of clusapi.h: groups of the cluster's own, and those of Windows that hold no application's data.
 NO_ROLES = frozenset({1, 2, 3, 4, 5, 116, 117, 123, 124, 125})
 # So that the words stay short on a cluster with many roles.
 NAMED_ROLES = 3
-
-
-class ClusterNode(Crossing):
-    """A server as a node of its cluster, when the run was planned.
-
-    ``role`` is ``primary`` if the node owns a role that runs, ``secondary`` if all that run are on others, and ``why``
-    says how that is known, or why it is not. ``cluster`` and ``nodes`` are empty where they are not known.
-    """
-
-    cluster: str = ""
-    node: str = ""
-    nodes: list[str] = []
-    role: NodeRole
-    why: str
-
-    def shares_cluster(self, other: "ClusterNode") -> bool:
-        """Say whether both are nodes of one cluster: each must list the other, since its name alone may occur twice."""
-        listed = _among(other.node, self.nodes) and _among(self.node, other.nodes)
-        return bool(self.cluster) and self.cluster.casefold() == other.cluster.casefold() and listed
 
 
 def node_of(told: Told[ClusterFacts] | None) -> ClusterNode:
@@ -49,20 +28,15 @@ def node_of(told: Told[ClusterFacts] | None) -> ClusterNode:
     facts = told.values[0]
     cluster, nodes = facts.clusters[0].name, [each.name for each in facts.nodes]
     found = {"cluster": cluster, "node": facts.node, "nodes": nodes}
-    if not _among(facts.node, nodes):
+    if not is_among(facts.node, nodes):
         return not_known(f"cluster {cluster} does not list {facts.node or 'a node without a name'} as one of its nodes")
     role, why = _role([each for each in facts.roles if each.group_type not in NO_ROLES], facts.node, cluster)
     return ClusterNode(**found, role=role, why=why)
 
 
-def not_known(why: str) -> ClusterNode:
-    """Return a server of whose role nothing is known."""
-    return ClusterNode(role="not known", why=why)
-
-
 def _role(roles: Sequence[ResourceGroup], node: str, cluster: str) -> tuple[NodeRole, str]:
     running = [each for each in roles if each.state in (ONLINE, PARTIALLY_ONLINE)]
-    if own := [each for each in running if _is(each.owner_node, node)]:
+    if own := [each for each in running if is_named(each.owner_node, node)]:
         return "primary", f"it owns {_named(own)} of cluster {cluster}"
     # One that is failing over is on no node for a moment, and a failed one may still have its application running.
     if unclear := [each for each in roles if each.state not in (ONLINE, PARTIALLY_ONLINE, OFFLINE)]:
@@ -73,14 +47,6 @@ def _role(roles: Sequence[ResourceGroup], node: str, cluster: str) -> tuple[Node
         return "not known", f"no role of cluster {cluster} is online"
     owners = ", ".join(sorted({str(each.owner_node) for each in running}, key=str.casefold))
     return "secondary", f"of cluster {cluster} it owns no role that is online: {_named(running)} is on {owners}"
-
-
-def _among(node: str, nodes: Sequence[str]) -> bool:
-    return any(_is(each, node) for each in nodes)
-
-
-def _is(name: str | None, node: str) -> bool:
-    return bool(node) and (name or "").casefold() == node.casefold()
 
 
 def _named(roles: Sequence[ResourceGroup]) -> str:

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from quiesce.disks.buildable import BuildVerdict
-from quiesce.disks.search import Verdict
+from quiesce.disks.verdicts import BuildVerdict, Verdict
 from quiesce.executions import Crossing
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from quiesce.executions import Crossing
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.guest.sessions import Session
 from quiesce.points.evidence import Verified
 from quiesce.points.parts import Consistency, Excluded, FailedAttempt, ShadowOutcome, Source, Volume

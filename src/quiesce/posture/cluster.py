@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.posture.state import PosturePart
 
 

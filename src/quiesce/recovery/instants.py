@@ -10,7 +10,7 @@ from datetime import datetime
 from quiesce.errors import RecoveryRefused
 from quiesce.points.point import PointBuilt
 from quiesce.recovery.plan import PlannedVolume, RecoveryPlan
-from quiesce.revert.look import LookedAt
+from quiesce.revert.built import LookedAt
 
 WORDS = {
     "application": "application-consistent",

@@ -11,9 +11,9 @@ from quiesce.points.point import PointBuilt, PointSnapshot, RecoveryPoint
 from quiesce.points.restoring import Restoring
 from quiesce.recovery.input import RecoveryRequest
 from quiesce.recovery.reverting import NOT_BUILT, FromBackup, build_request, consistent_copies
+from quiesce.revert.built import BuiltChild
 from quiesce.revert.look import Looked
 from quiesce.revert.request import RevertRequest
-from quiesce.revert.state import BuiltChild
 
 # EC2 takes IOPS and throughput for these only (EC2 API reference, CreateVolume), and describes them for others, too.
 WITH_IOPS = {"gp3", "io1", "io2"}

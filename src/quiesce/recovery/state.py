@@ -10,8 +10,8 @@ from quiesce.executions import Crossing, Execution, Failure
 from quiesce.recovery.leftovers import Leftovers
 from quiesce.recovery.plan import RecoveryPlan, with_children
 from quiesce.recovery.progress import PastState, seconds_of
+from quiesce.revert.built import Reverted
 from quiesce.revert.look import Looked
-from quiesce.revert.state import Reverted
 
 Step = Literal[
     "plan",

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
-from quiesce.disks.buildable import Buildable, BuildVerdict, children, judge, work_of
+from quiesce.disks.buildable import Buildable, children, judge, work_of
 from quiesce.disks.child import Child
 from quiesce.disks.raw import BLOCK_BYTES
 from quiesce.disks.search import Evidence
@@ -13,6 +12,7 @@ from quiesce.disks.shadow_copies import Disk, Stores
 from quiesce.disks.view import View
 from quiesce.disks.volsnap import CopyEntry
 from quiesce.executions import Crossing
+from quiesce.revert.built import LookedAt
 from quiesce.revert.plan import Part, PlannedChild, PlannedView
 from quiesce.revert.price import Estimate, estimate
 from quiesce.revert.request import RawSnapshot, WantedCopy
@@ -23,33 +23,6 @@ PART_BLOCKS = 12_000
 SIDE_BY_SIDE = 5
 # For one shadow copy: a state document of 256 KiB has room for hundreds.
 MAX_WORDS = 300
-
-
-class LookedAt(Crossing):
-    """One shadow copy, whether its volume can be built as of it, and why not.
-
-    Attributes:
-        path: what Windows called the volume.
-        snapshot_id: the raw snapshot that the volume is in; empty if the shadow copy was not found.
-        as_of: when it was made, by the server's clock; None if it was not found.
-        blocks_read: at most, if it is ``buildable``.
-        blocks_written: the same.
-    """
-
-    shadow_id: str
-    path: str
-    volume_id: str
-    snapshot_id: str
-    as_of: datetime | None
-    verdict: BuildVerdict
-    reason: str
-    blocks_read: int = 0
-    blocks_written: int = 0
-
-    @property
-    def words(self) -> str:
-        """Why it can't be built, for a person."""
-        return f"{self.path or self.shadow_id} is {self.verdict} as of its shadow copy {self.shadow_id}: {self.reason}"
 
 
 class Looked(Crossing):

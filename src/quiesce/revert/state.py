@@ -4,15 +4,14 @@
 ``check``, a list of parts -> the output, a ``Built``.
 """
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from quiesce.calls import add_calls
 from quiesce.executions import Crossing, Execution, Failure
-from quiesce.revert.look import Looked, LookedAt
-from quiesce.revert.plan import PlannedChild, PlannedView
+from quiesce.revert.look import Looked
+from quiesce.revert.plan import PlannedChild
 from quiesce.revert.request import RevertRequest
 
 Step = Literal["look", "start", "build", "complete", "await", "check", "finish", "abandon", "discard"]
@@ -65,41 +64,6 @@ class Discarded(Crossing):
 
     deleted: list[str] = []
     calls: dict[str, int] = {}
-
-
-class BuiltChild(Crossing):
-    """A child that was read back and is what was planned; ``snapshot_id`` is the raw one that it was built from."""
-
-    child_id: str
-    snapshot_id: str
-    volume_id: str
-    device: str
-    size_gib: int
-    views: list[PlannedView]
-    blocks_written: int
-
-
-class Built(Crossing):
-    """What the revert machine built: every field is explained in docs/reference/reference.md.
-
-    Attributes:
-        copies: all shadow copies of the recovery point, with why a volume was not built.
-        dollars: of the calls that were made.
-        finished_at: when the children had been read back and tagged, in UTC.
-    """
-
-    built_for: str
-    children: list[BuiltChild]
-    copies: list[LookedAt]
-    calls: dict[str, int] = {}
-    dollars: float = 0.0
-    finished_at: datetime | None = None
-
-
-class Reverted(Crossing):
-    """What the revert machine answered to the machine that started it."""
-
-    built: Built
 
 
 class RevertState(BaseModel):

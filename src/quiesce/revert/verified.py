@@ -5,8 +5,9 @@ Every figure is an upper bound, out of lists, bitmaps and a few blocks of NTFS.
 
 from collections.abc import Callable, Sequence
 
-from quiesce.disks.buildable import BuildVerdict, judge
+from quiesce.disks.buildable import judge
 from quiesce.disks.shadow_copies import ShadowCopy, Stores
+from quiesce.disks.verdicts import BuildVerdict
 from quiesce.points.evidence import Build
 from quiesce.revert.look import SIDE_BY_SIDE
 from quiesce.revert.price import estimate

@@ -14,9 +14,9 @@ from quiesce.points.evidence import Build
 from quiesce.points.point import RecoveryPoint
 from quiesce.points.record import Record
 from quiesce.report.mail import mail_of
+from quiesce.revert.built import Built, BuiltChild, Reverted
 from quiesce.revert.plan import PlannedView
 from quiesce.revert.request import VerifiedRun
-from quiesce.revert.state import Built, BuiltChild, Reverted
 from tests.support.factories.run import NOW, a_failure, snapshot_id, some_settings, volume_id
 from tests.unit.backup.test_verdict_of_shadow_copies import SET_ID, SHADOW_ID, Way, the_run
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiesce.guest.cluster import NO_ROLES, ClusterNode, NodeRole, node_of, not_known
+from quiesce.guest.cluster import NO_ROLES, node_of
+from quiesce.guest.cluster_node import ClusterNode, NodeRole, not_known
 from quiesce.guest.examination import ClusterFacts, Told
 
 NODES = ("SQL-A", "SQL-B", "SQL-C")

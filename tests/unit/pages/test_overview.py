@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.pages.found import Found, PolicyFound, RunningFound, ServerFound, Unprotected
 from quiesce.pages.overview import OverviewView, overview_view
 from quiesce.pages.render import overview_html

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.posture.cluster import NodeSeen
 from quiesce.posture.judging import judge, waiting
 from quiesce.posture.telling import Told, telling_of

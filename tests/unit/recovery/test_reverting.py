@@ -15,10 +15,10 @@ from quiesce.recovery.instants import fallback, instants, refusal, standing
 from quiesce.recovery.plan import RecoveryPlan, decide, with_children
 from quiesce.recovery.reverting import FromBackup, from_backup
 from quiesce.report.mail import mail_of_recovery
-from quiesce.revert.look import Looked, LookedAt
+from quiesce.revert.built import BuiltChild, LookedAt
+from quiesce.revert.look import Looked
 from quiesce.revert.plan import Part, PlannedChild, PlannedView
 from quiesce.revert.price import estimate
-from quiesce.revert.state import BuiltChild
 from tests.support.factories.recovery import IMAGE, a_point, a_recovery_plan, a_request, an_ending
 from tests.support.factories.run import NOW, a_volume, snapshot_id, volume_id
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from quiesce.guest.cluster import ClusterNode
+from quiesce.guest.cluster_node import ClusterNode
 from quiesce.pages.calendar import SKIPPED, grade, legend_of
 from quiesce.points.record import Record
 from quiesce.report.explaining import causes_of

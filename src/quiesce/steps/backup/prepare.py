@@ -16,7 +16,8 @@ from quiesce.errors import AgentUnreachable, AnswerUnreadable, CommandRefused, G
 from quiesce.guest import patience
 from quiesce.guest.agent import obstacle
 from quiesce.guest.answers import INVENTORY_UNREADABLE, staged_of
-from quiesce.guest.cluster import node_of, not_known
+from quiesce.guest.cluster import node_of
+from quiesce.guest.cluster_node import not_known
 from quiesce.guest.inventory import inventory_of
 from quiesce.guest.package import pack
 from quiesce.guest.scripts import Script, choose, places

@@ -10,10 +10,11 @@ from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_snapshots import OTHER_ID, FoundSnapshot
 from quiesce.clock import Clock
 from quiesce.errors import NotReady, RevertRefused, RevertUsedUp
+from quiesce.revert.built import Built, BuiltChild
 from quiesce.revert.hashes import Hashes, aggregated
 from quiesce.revert.plan import PlannedChild, copy_request, keys_of_child, keys_of_copy, start_request
 from quiesce.revert.price import dollars_of
-from quiesce.revert.state import Awaited, Built, BuiltChild, Completed, Discarded, PartOf, RevertState, Started
+from quiesce.revert.state import Awaited, Completed, Discarded, PartOf, RevertState, Started
 from quiesce.steps.revert.kept import read_chain
 
 if TYPE_CHECKING:
