@@ -267,7 +267,7 @@ class Machine:
                     try:
                         self._start_shared(pool, name, command, self.environment)
                     except PowerShellEndedError:
-                        self.lost_shell = True
+                        self.lost_shell = True  # nothing runs: the case will be repeated, whatever it sees
                     line.write("started\n")
 
         Thread(target=listen, daemon=True).start()

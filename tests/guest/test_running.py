@@ -1,5 +1,6 @@
 """The PowerShell that cases share treats a command as a process of its own would, and never hides its own end."""
 
+import json
 import os
 import shutil
 import signal
@@ -134,6 +135,19 @@ def test_a_kill_that_comes_late_leaves_alone_what_runs_another_machines_task_by_
     assert begin(second, FOR_EVER) == process
     first.kill([process])
     assert not _is_gone(process)
+
+
+def test_a_shell_that_ends_as_a_task_is_given_to_it_is_told(machines, monkeypatch):
+    machine = machines()
+    definition = {"command": ["powershell.exe", "-File x.ps1"], "user": "S-1-5-18", "logon": None}
+    (machine.home / "tasks" / "session-run-1-1").write_text(json.dumps(definition))
+
+    def end(*_):
+        raise PowerShellEndedError
+
+    monkeypatch.setattr(SharedPowerShell, "start", end)
+    machine.start_task("session-run-1-1")
+    Limit(WAIT_S).wait_for(lambda: machine.lost_shell, "it is told")
 
 
 def test_a_pool_lends_no_shell_that_has_ended_while_it_rested(pwsh):
