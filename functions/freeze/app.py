@@ -6,13 +6,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from quiesce.aws.clients import HASTY, REPEATABLE, client
 from quiesce.clock import Clock
-from quiesce.settings import Settings
+from quiesce.settings import FreezeSettings
 from quiesce.steps.backup.freeze import FreezeStep
 
 step = FreezeStep(
     ssm=client("ssm", HASTY),
     dynamodb=client("dynamodb", REPEATABLE),
-    settings=Settings.from_env(),
+    functions=client("lambda", HASTY),
+    settings=FreezeSettings.from_env(),
     clock=Clock(),
 )
 

@@ -34,7 +34,7 @@ SHARED = (
     "aws_lambda_powertools",
 )
 PRODUCT = "quiesce"
-SERVICES = ("dynamodb", "ebs", "ec2", "s3", "scheduler", "sns", "ssm", "stepfunctions")
+SERVICES = ("dynamodb", "ebs", "ec2", "lambda", "s3", "scheduler", "sns", "ssm", "stepfunctions")
 LONGEST = 1 << 20
 
 

@@ -41,6 +41,15 @@ class ScheduleSettings(Settings):
 
 
 @dataclass(frozen=True)
+class FreezeSettings(Settings):
+    """What Freeze gets beside them: the functions that run while the application is held."""
+
+    snapshot_function: str
+    snapshot_by_aws_function: str
+    thaw_function: str
+
+
+@dataclass(frozen=True)
 class DoctorSettings(Settings):
     """What the doctor gets beside them: the value of the tag on servers that may be changed, and the stack's profile.
 

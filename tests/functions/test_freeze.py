@@ -3,9 +3,13 @@
 import pytest
 
 from quiesce import errors
+from quiesce.aws.backup.warming import WARM_UP
 from quiesce.aws.runs import ASKING_LEASE_S, LEASE_S
 from tests.functions.conftest import a_document
 from tests.support.factories.policy import a_policy
+from tests.support.lambdas import Lambda
+from tests.support.machine import APPS
+from tests.support.wire import refused, unreachable
 
 
 @pytest.fixture
@@ -77,3 +81,56 @@ def test_a_state_document_without_a_plan_freezes_nobody(call, shop):
     with pytest.raises(ValueError, match="no plan"):
         call("freeze", a_document({"policy": "orders", "instance_id": shop.instance_id}))
     assert shop.application.asked == []
+
+
+@pytest.fixture
+def started(wire):
+    """The functions that others have started, each with what it was given."""
+    of_aws = Lambda(APPS)
+    wire.answers["lambda"] = of_aws.respond
+    return of_aws.started
+
+
+def test_what_runs_while_the_application_is_held_is_started_before_the_server_is_asked(call, wire, asking, started):
+    wire.sent.clear()
+    frozen = call("freeze", asking)
+    assert started == [("snapshot", WARM_UP), ("thaw", WARM_UP)]
+    assert wire.sent.index("ssm:SendCommand") > max(i for i, sent in enumerate(wire.sent) if sent == "lambda:Invoke")
+    assert frozen["calls"]["lambda:Invoke"] == 2
+
+
+def test_where_awss_document_makes_the_snapshots_its_function_is_started(call, cloud, started):
+    cloud.put_scripts("orders")
+    shop = cloud.add_server("SHOP", application=True)
+    defaults = {"scripts": {"from": "bucket"}, "revert": "off"}
+    policy = a_policy(shop.instance_id, name="orders", vss={"engine": "aws-vss"}, defaults=defaults)
+    document = a_document({"policy": policy})
+    call("freeze", {**document, "plan": call("plan", document)})
+    assert [step for step, _ in started] == ["snapshot_by_aws", "thaw"]
+
+
+@pytest.mark.parametrize("step", ["snapshot", "snapshot_by_aws", "thaw"])
+def test_a_function_that_is_only_warmed_up_asks_nobody_anything(step, call, wire):
+    wire.sent.clear()
+    assert call(step, WARM_UP) == {}
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        unreachable,
+        refused("AccessDeniedException", 403),
+        refused("TooManyRequestsException", 429),
+        refused("ServiceException", 500),
+        refused("ResourceNotFoundException", 404),
+    ],
+)
+def test_an_application_is_frozen_though_lambda_starts_nothing_beforehand(fault, call, wire, shop, asking, caplog):
+    wire.on("lambda:Invoke", fault)
+    frozen = call("freeze", asking)
+    assert (frozen["go_on"], shop.application.asked) == (True, ["before"])
+    # Once is enough: each try keeps the server waiting for as long as Lambda does not answer.
+    assert frozen["calls"]["lambda:Invoke"] == 1
+    warnings = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert warnings == ["functions not warmed up: the freeze may take longer by their start"]

@@ -7,6 +7,7 @@ from sandbox.aws.run_command import respond
 from sandbox.aws.snapshots import RULES
 from tests.support import cloud as clouds
 from tests.support.clock import Clock
+from tests.support.lambdas import Lambda
 from tests.support.machine import APPS
 from tests.support.wire import Wire
 
@@ -43,6 +44,7 @@ def wire(cloud, monkeypatch):
     wire.answers["ssm"] = systems_manager
     wire.answers["scheduler"] = lambda request: scheduling.respond(cloud.scheduler, request)
     wire.answers["ebs"] = lambda request: direct_apis.respond(cloud.direct_apis, request)
+    wire.answers["lambda"] = Lambda(APPS).respond
     wire.plug_in(monkeypatch)
     yield wire
     assert wire.unused() == [], "no request met an ordered fault"

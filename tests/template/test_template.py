@@ -20,10 +20,11 @@ from quiesce.executions import ENDINGS
 from quiesce.guest import patience
 from quiesce.policy.target import TargetSettings
 from quiesce.policy.vss import Vss
-from quiesce.settings import DoctorSettings, MendSettings, ScheduleSettings, Settings
+from quiesce.settings import DoctorSettings, FreezeSettings, MendSettings, ScheduleSettings, Settings
 from quiesce.telemetry import count_run, measure
 from tests.support.environment import ENVIRONMENT
 from tests.support.project import ROOT, definition, includes, resources, step_of, template
+from tests.template.permissions import statements
 from tools import release
 
 RESOURCES = template()["Resources"]
@@ -38,6 +39,7 @@ def of(settings):
 
 
 OF_SCHEDULES, OF_DOCTOR, OF_MENDING = of(ScheduleSettings), of(DoctorSettings), of(MendSettings)
+OF_FREEZE = of(FreezeSettings)
 
 
 @pytest.mark.parametrize(
@@ -102,13 +104,28 @@ def test_every_function_gets_every_setting():
     assert given["STACK_NAME"] == {"Ref": "AWS::StackName"}
     own = {name: function["Properties"].get("Environment") for name, function in FUNCTIONS.items()}
     given_too = {name: environment["Variables"].keys() for name, environment in own.items() if environment}
-    assert given_too == {"ScheduleFunction": OF_SCHEDULES, "DoctorFunction": OF_DOCTOR, "MendFunction": OF_MENDING}
+    assert given_too == {
+        "FreezeFunction": OF_FREEZE,
+        "ScheduleFunction": OF_SCHEDULES,
+        "DoctorFunction": OF_DOCTOR,
+        "MendFunction": OF_MENDING,
+    }
+
+
+def test_freeze_can_warm_up_every_function_that_runs_while_an_application_is_held():
+    states = definition()["States"]
+    held = {"Thaw"} | {each["Next"] for each in states["Frozen?"]["Choices"]} - {"Retry"}
+    freeze = FUNCTIONS["FreezeFunction"]["Properties"]
+    named = freeze["Environment"]["Variables"].values()
+    assert {each["Ref"] for each in named} == {f"{state}Function" for state in held}
+    [allowed] = [each["Resource"] for each in statements("FreezeFunction") if each["Sid"] == "WarmUpFunctions"]
+    assert {each["Fn::GetAtt"] for each in allowed} == {f"{state}Function.Arn" for state in held}
 
 
 def test_the_tests_run_in_the_environment_that_the_template_sets():
     given = template()["Globals"]["Function"]["Environment"]["Variables"]
     ours = {name for name in ENVIRONMENT if not name.startswith(("AWS_", "MOTO_"))}
-    assert given.keys() | OF_SCHEDULES | OF_MENDING == ours
+    assert given.keys() | OF_FREEZE | OF_SCHEDULES | OF_MENDING == ours
 
 
 def test_every_function_is_one_folder_and_needs_no_build():

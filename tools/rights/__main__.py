@@ -27,6 +27,7 @@ Statements = Callable[[str], Iterable[dict[str, Any]]]
 # Amazon S3 API operations".
 NAMES = {
     "s3:ListObjectsV2": "s3:ListBucket",
+    "lambda:Invoke": "lambda:InvokeFunction",
     "stepfunctions:DescribeExecution": "states:DescribeExecution",
     "stepfunctions:GetExecutionHistory": "states:GetExecutionHistory",
 }

@@ -24,6 +24,7 @@ CLIENTS = {
     "EC2Client": "ec2",
     "EventBridgeSchedulerClient": "scheduler",
     "IAMClient": "iam",
+    "LambdaClient": "lambda",
     "S3Client": "s3",
     "SFNClient": "stepfunctions",
     "SNSClient": "sns",

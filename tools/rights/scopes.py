@@ -1,6 +1,6 @@
 """Within what a call needs its right, where several statements of a role allow the same action.
 
-A scope is a folder of the bucket, a document of Systems Manager, or whether a resource exists or is being created. So
+A scope is a folder of the bucket, a document of Systems Manager, a function, or whether a resource exists or is being created. So
 each statement is missed by itself when it is taken out.
 """
 
@@ -94,6 +94,9 @@ REMOVED = {
     "quiesce:run': 'true'": "of an image",
 }
 HOLD = "quiesce:hold"
+# The functions that are started beforehand, by who does it.
+INVOKE = "lambda:InvokeFunction"
+STARTED: Mapping[str, tuple[str, ...]] = {"warm_up": ("SnapshotFunction", "SnapshotByAwsFunction", "ThawFunction")}
 SEND, DESCRIBE = "ssm:SendCommand", "ssm:DescribeDocument"
 DOCUMENTS = {
     "LookDocument": LOOK,
@@ -124,6 +127,8 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
     """
     if action in IN_FOLDERS:
         return tuple(f"{folder}/" for folder in _folders(call, reach))
+    if action == INVOKE:
+        return STARTED[call.function]
     if action == DESCRIBE:
         # A function that names no others asks for the versions of those that carry its own verbs.
         of_a_run = ("LookDocument", "ActDocument")
@@ -145,6 +150,8 @@ def scopes_of_statement(action: str, statement: Mapping[str, Any]) -> Iterator[s
         yield from re.findall(r"'([\w-]+/)\*'", text)
     elif action in IN_FOLDERS:
         yield from (match[1] for each in resources if (match := re.search(r"\$\{Bucket\.Arn\}/([\w-]+/)\*", each)))
+    elif action == INVOKE:
+        yield from re.findall(r"(\w+)\.Arn", " ".join(resources))
     elif action in (SEND, DESCRIBE):
         found = (re.search(r":document/(?:\$\{(\w+)\}|([\w-]+))", each) for each in resources)
         yield from (match[1] or match[2] for match in found if match)

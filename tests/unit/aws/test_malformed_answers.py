@@ -28,6 +28,7 @@ from quiesce.aws import (
     topic,
 )
 from quiesce.aws.backup.vss_document import VssDocument
+from quiesce.aws.backup.warming import warm_up
 from quiesce.aws.bucket import Bucket
 from quiesce.aws.child_blocks import ChildBlocks
 from quiesce.aws.clients import ONCE
@@ -257,6 +258,7 @@ CALLS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "page_files.read_record": ("s3", lambda s3: PageFiles(s3, "bucket").read_record("records/x.json")),
     "page_files.write_page": ("s3", lambda s3: PageFiles(s3, "bucket").write_page("records/x.html", "<p>")),
     "page_files._log_file": ("s3", lambda s3: PageFiles(s3, "bucket")._log_file("logs/x/", "session.log")),
+    "warming.warm_up": ("lambda", lambda functions: warm_up(functions, ["quiesce-Thaw"])),
     "vss_document.send": ("ssm", lambda ssm: document(ssm).send({}, "quiesce", delivery_s=30)),
     "vss_document._listed": ("ssm", lambda ssm: document(ssm)._listed([], datetime.now(UTC))),
     "vss_document._look": ("ssm", lambda ssm: document(ssm)._look("1" * 36, "the document")),
@@ -407,7 +409,8 @@ def assert_told(call: str, body: Body) -> None:
     else:
         assert isinstance(error, AwsUnavailable), error
         assert re.match(
-            r"(bucket|dynamodb|ebs|ec2|iam|s3|scheduler|sns|ssm|states):[A-Z][A-Za-z]+(?: \(DryRun\))?: ", str(error)
+            r"(bucket|dynamodb|ebs|ec2|iam|lambda|s3|scheduler|sns|ssm|states):[A-Z][A-Za-z]+(?: \(DryRun\))?: ",
+            str(error),
         )
 
 

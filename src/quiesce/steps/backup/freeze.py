@@ -4,23 +4,26 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from quiesce.aws.backup.warming import warm_up
+from quiesce.aws.clients import ANY_REFUSAL
 from quiesce.aws.runs import ASKING_LEASE_S, Runs
 from quiesce.aws.ssm import Guest
 from quiesce.backup.attempts import decide, earlier_attempts, without_answer
 from quiesce.backup.parameters import session_parameters
 from quiesce.backup.shadow_copies import log_of, outcome_of
-from quiesce.backup.state import Freeze
+from quiesce.backup.state import Freeze, Plan
 from quiesce.clock import Clock
 from quiesce.errors import AgentUnreachable
 from quiesce.guest.answers import session_of
 from quiesce.guest.documents import documents_of
 from quiesce.guest.patience import freeze_wait
-from quiesce.settings import Settings
+from quiesce.settings import FreezeSettings
 from quiesce.steps.backup.entry import enter, leave
 from quiesce.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_ssm import SSMClient
 
 
@@ -30,7 +33,8 @@ class FreezeStep:
 
     ssm: "SSMClient"
     dynamodb: "DynamoDBClient"
-    settings: Settings
+    functions: "LambdaClient"
+    settings: FreezeSettings
     clock: Clock
 
     def take(self, document: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +54,7 @@ class FreezeStep:
         runs = Runs(self.dynamodb, self.settings.table_name)
         runs.begin_attempt(run, attempt, plan.model_dump_json(), now, now + timedelta(seconds=ASKING_LEASE_S))
         wait_s, patience = freeze_wait(plan.settings.limits)
+        self._warm_up(plan)
         documents = documents_of(self.settings, plan.documents)
         guest = Guest(self.ssm, documents, run.instance_id, self.clock)
         # Once the server has thawed by itself, another answer is worth nothing.
@@ -79,3 +84,15 @@ class FreezeStep:
             calls=state.freeze.calls if state.freeze else {},
         )
         return leave(frozen)
+
+    def _warm_up(self, plan: Plan) -> None:
+        """Have the functions start that the application would wait for: before does not run yet.
+
+        Whatever is in the way, the attempt goes on: the application is then held for as long as they take to start.
+        """
+        settings = self.settings
+        creator = settings.snapshot_by_aws_function if plan.by_aws else settings.snapshot_function
+        try:
+            warm_up(self.functions, [creator, settings.thaw_function])
+        except ANY_REFUSAL as error:
+            logger.warning("functions not warmed up: the freeze may take longer by their start", error=str(error))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from quiesce.aws.backup.warming import WARM_UP
 from quiesce.aws.runs import LEASE_S, Runs
 from quiesce.aws.snapshots import LIMIT_REMEDY, create_snapshots
 from quiesce.backup.attempts import may_try_later
@@ -45,7 +46,7 @@ class SnapshotStep:
             token: identifies this call of the function.
 
         Returns:
-            The ``SnapshotSet``.
+            The ``SnapshotSet``; empty if Freeze only warms the function up.
 
         Raises:
             LeaseLost: the run no longer holds the server; nothing was created; not retried.
@@ -56,6 +57,8 @@ class SnapshotStep:
                 After the last attempt it is SnapshotRefused.
             OutcomeUnknown: a set may exist; not retried: AwaitSnapshots looks for it.
         """
+        if document == WARM_UP:
+            return {}
         state, run = enter("snapshot", document)
         plan = state.needed_plan()
         runs = Runs(self.dynamodb, self.settings.table_name)

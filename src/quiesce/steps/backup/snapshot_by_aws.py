@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quiesce.aws.backup.vss_document import VssDocument
+from quiesce.aws.backup.warming import WARM_UP
 from quiesce.aws.runs import Runs
 from quiesce.aws.snapshots import find_snapshots
 from quiesce.backup.awaiting import covers_plan, one_set
@@ -47,7 +48,8 @@ class SnapshotByAwsStep:
             token: identifies this call of the function.
 
         Returns:
-            The ``ByAws``, also of a document that failed on the server: that is data.
+            The ``ByAws``, also of a document that failed on the server: that is data; empty if Freeze only warms the
+            function up.
 
         Raises:
             LeaseLost: the run no longer holds the server; nothing was sent; not retried.
@@ -57,6 +59,8 @@ class SnapshotByAwsStep:
             OutcomeUnknown: the document may have been sent, or may still run; not retried: AwaitSnapshots looks for its
                 snapshots.
         """
+        if document == WARM_UP:
+            return {}
         state, run = enter("snapshot_by_aws", document)
         plan = state.needed_plan()
         sent = VssDocument(self.ssm, run.instance_id, self.clock)

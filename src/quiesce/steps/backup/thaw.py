@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quiesce.aws.backup.warming import WARM_UP
 from quiesce.aws.ssm import Guest
 from quiesce.backup.parameters import session_parameters
 from quiesce.backup.session_problems import failed_after, was_asked
@@ -32,13 +33,16 @@ class ThawStep:
         """Thaw the application, and abort the shadow copies of an attempt that is given up.
 
         Returns:
-            The ``Thaw``, without a session where the server was not asked to freeze.
+            The ``Thaw``, without a session where the server was not asked to freeze; empty if Freeze only warms the
+            function up.
 
         Raises:
             AgentUnreachable: retried; the server thaws by its own deadline.
             NotThawed: between two attempts, and the after script failed; not retried: no other attempt is made.
             AnswerUnreadable, GuestRefused, CommandRefused: not retried.
         """
+        if document == WARM_UP:
+            return {}
         state, run = enter("thaw", document)
         if not was_asked(state):
             return leave(Thaw(session=None, calls={}))
