@@ -1,7 +1,7 @@
 """Within what a call needs its right, where several statements of a role allow the same action.
 
-A scope is a folder of the bucket, a document of Systems Manager, a function, or whether a resource exists or is being created. So
-each statement is missed by itself when it is taken out.
+A scope is a folder of the bucket, a document of Systems Manager, a function, or whether a resource exists or is being
+created. So each statement is missed by itself when it is taken out.
 """
 
 import re
@@ -107,6 +107,9 @@ DOCUMENTS = {
     "ComponentsDocument": ("components",),
 }
 ASKING = ("ask:", "run:")
+# How the resources of a statement name its scopes.
+OF_DOCUMENT = r":document/(?:\$\{(\w+)\}|([\w-]+))"
+NAMED = {SEND: OF_DOCUMENT, DESCRIBE: OF_DOCUMENT, INVOKE: r"(\w+)\.Arn"}
 
 
 class NoScope(Exception):
@@ -127,8 +130,6 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
     """
     if action in IN_FOLDERS:
         return tuple(f"{folder}/" for folder in _folders(call, reach))
-    if action == INVOKE:
-        return STARTED[call.function]
     if action == DESCRIBE:
         # A function that names no others asks for the versions of those that carry its own verbs.
         of_a_run = ("LookDocument", "ActDocument")
@@ -139,7 +140,7 @@ def scopes_of_call(action: str, call: Call, own_action: str, reach: Reach) -> tu
         return REMOVING.get(call.function, (CREATED, EXISTING))
     if action == TAG:
         return (EXISTING,) if own_action == TAG else tuple(f"{CREATED} {kind}" for kind in TAGGED[own_action])
-    return ("",)
+    return STARTED[call.function] if action == INVOKE else ("",)
 
 
 def scopes_of_statement(action: str, statement: Mapping[str, Any]) -> Iterator[str]:
@@ -150,11 +151,9 @@ def scopes_of_statement(action: str, statement: Mapping[str, Any]) -> Iterator[s
         yield from re.findall(r"'([\w-]+/)\*'", text)
     elif action in IN_FOLDERS:
         yield from (match[1] for each in resources if (match := re.search(r"\$\{Bucket\.Arn\}/([\w-]+/)\*", each)))
-    elif action == INVOKE:
-        yield from re.findall(r"(\w+)\.Arn", " ".join(resources))
-    elif action in (SEND, DESCRIBE):
-        found = (re.search(r":document/(?:\$\{(\w+)\}|([\w-]+))", each) for each in resources)
-        yield from (match[1] or match[2] for match in found if match)
+    elif action in NAMED:
+        found = (re.search(NAMED[action], each) for each in resources)
+        yield from (match[match.lastindex or 0] for match in found if match)
     elif action in (LOCK, ARCHIVE) or (action in (TAG, DELETE) and HOLD in text):
         yield from (scope for tag, scope in REMOVED.items() if tag in text)
     elif action in (TAG, COPY):
