@@ -48,6 +48,7 @@ ASKED = COMMON | {
     "ssm:SendCommand": 6,
     "dynamodb:TransactWriteItems": 3,
     "dynamodb:GetItem": 1,
+    "lambda:Invoke": 2,
 }
 SCRIPTED = {"s3:ListObjectsV2": 1, "s3:GetObject": 5}
 SHADOWED = {"dynamodb:GetItem": 2, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}

@@ -30,7 +30,9 @@ PLAN = [
     (SEND, 2),  # stage
     (LOOK, 3),
 ]
-FREEZE = [("dynamodb:TransactWriteItems", 2), (SEND, 3), (LOOK, 5)]
+# Snapshot and Thaw start beforehand.
+WARM_UP = [("lambda:Invoke", 1), ("lambda:Invoke", 2)]
+FREEZE = [("dynamodb:TransactWriteItems", 2), *WARM_UP, (SEND, 3), (LOOK, 5)]
 MARK, CREATE = ("dynamodb:UpdateItem", 1), ("ec2:CreateSnapshots", 2)
 THAW = [(SEND, 4), (LOOK, 7)]
 AWAIT = [
@@ -51,7 +53,9 @@ REPORT = [
 ]
 BEFORE_REPORT = [("dynamodb:GetItem", 1)]
 REPEATED_BY_BOTO = [
-    call for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, *BEFORE_REPORT, *REPORT] if call[0] not in (SEND, LOOK)
+    call
+    for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, *BEFORE_REPORT, *REPORT]
+    if call[0] not in (SEND, LOOK) and call not in WARM_UP
 ]
 ASKED_AGAIN = [call for call in [*PLAN, *FREEZE, *THAW, *COMPLETE] if call[0] in (SEND, LOOK)] + COLLECT[1:]
 GOOD = ["before", "after 1", "complete 1"]
@@ -94,6 +98,16 @@ def test_a_lost_answer_of_a_call_that_boto_repeats_is_not_noticed(call, machine,
     machine.wire.on(call[0], answer_lost, nth=call[1])
     record = assert_good(cloud, machine.start(frozen_request), shop)
     assert record["logs"]["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    ("lose", "call"), list(product((answer_lost, unreachable, dies_before, dies_after), WARM_UP)), ids=name_of
+)
+def test_whatever_becomes_of_warming_up_the_application_is_held_once_and_let_go(
+    lose, call, *, machine, cloud, shop, frozen_request
+):
+    machine.wire.on(call[0], lose, nth=call[1])
+    assert_good(cloud, machine.start(frozen_request), shop)
 
 
 @pytest.mark.grid
