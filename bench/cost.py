@@ -51,11 +51,14 @@ def memory_gb(state: str) -> float:
 
 
 def lambda_dollars(state: str, calls: Mapping[str, int], waits_s: float = 0.0) -> float:
-    """Return what one call of a function costs that starts anew, sends calls, and waits for so many seconds."""
+    """Return what one call of a function costs that starts anew, sends calls, and waits for so many seconds.
+
+    A function that it warms up is charged for a request more, and for its start once: then, and not when it is needed.
+    """
     memory = memory_gb(state)
     start_s = START_CORE_S / min(1.0, memory * 1024 / CORE_MB)
     seconds = start_s + CALL_S * sum(calls.values()) + COMMAND_S * calls.get("ssm:SendCommand", 0) + waits_s
-    return REQUEST + GB_SECOND * memory * seconds
+    return REQUEST * (1 + calls.get("lambda:Invoke", 0)) + GB_SECOND * memory * seconds
 
 
 def table_dollars(calls: Mapping[str, int]) -> float:
