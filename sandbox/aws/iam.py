@@ -28,6 +28,7 @@ RESOURCE_BY_MINISTACK = frozenset(
         "s3": "GetBucketVersioning GetObject GetObjectVersion PutObject DeleteObject ListBucket ListBucketVersions",
         "dynamodb": "GetItem BatchGetItem PutItem UpdateItem DeleteItem Query ConditionCheckItem",
         "sns": "ListSubscriptionsByTopic Publish",
+        "lambda": "InvokeFunction",
         "states": "DescribeExecution GetExecutionHistory ListExecutions StartExecution",
         "sts": "GetCallerIdentity",
         "cloudformation": "DescribeStacks",

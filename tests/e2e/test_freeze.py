@@ -30,6 +30,7 @@ def test_a_server_with_scripts_and_vss_gets_an_application_consistent_recovery_p
     assert [copy["verdict"] for copy in record["evidence"]["copies"]] == ["present"] * 3
     assert [copy["build"]["verdict"] for copy in record["evidence"]["copies"]] == ["buildable"] * 3
     assert all(read["blocks"] > 0 for read in record["evidence"]["snapshots"])
+    assert record["calls"]["lambda:Invoke"] == 2, "Freeze has not started both Snapshot and Thaw beforehand"
     assert aws.decisions.denied("quiesce") == []
 
 
