@@ -53,7 +53,8 @@ def memory_gb(state: str) -> float:
 def lambda_dollars(state: str, calls: Mapping[str, int], waits_s: float = 0.0) -> float:
     """Return what one call of a function costs that starts anew, sends calls, and waits for so many seconds.
 
-    A function that it warms up is charged for a request more, and for its start once: then, and not when it is needed.
+    Each ``lambda:Invoke`` among its calls is a request more. Lambda charges for the start of the function that it warms
+    up once, so that start is reckoned with that function.
     """
     memory = memory_gb(state)
     start_s = START_CORE_S / min(1.0, memory * 1024 / CORE_MB)

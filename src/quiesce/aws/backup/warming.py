@@ -17,8 +17,8 @@ ACCEPTED = 202
 def warm_up(functions: "LambdaClient", names: Sequence[str]) -> None:
     """Have Lambda start each function, and do not wait until it has.
 
-    Lambda keeps it ready for some time, and does not say for how long (developer guide, on the lifecycle of what runs a
-    function).
+    Lambda keeps what it has started for some time, and AWS does not say for how long (Lambda developer guide, the page
+    on the lifecycle).
 
     Args:
         functions: must not retry by itself, since the caller has better things to do.

@@ -88,7 +88,7 @@ class FreezeStep:
     def _warm_up(self, plan: Plan) -> None:
         """Have the functions start that the application would wait for: before does not run yet.
 
-        Whatever is in the way, the attempt goes on: the application is then held for as long as they take to start.
+        If Lambda does not take it, the attempt goes on: the application is then held until they have started.
         """
         settings = self.settings
         creator = settings.snapshot_by_aws_function if plan.by_aws else settings.snapshot_function
