@@ -23,8 +23,7 @@ class Plan(Crossing):
     """What Plan decided: everything that later states need to know of policy and server.
 
     ``documents`` has of each SSM document, by name, the version that the run sends; none if it asks no server.
-    ``cluster`` is the server's node of one, if the policy asks; ``skipped`` is why it is a passive one, by which the
-    machine goes to Report; empty if it is to be backed up.
+    ``cluster`` is the server's node of one, if the policy asks; ``skipped`` is why it is passive: then Report is next.
     ``nonce`` is stage's: the server asks for it to take the backup for good. No log, record or mail has it.
     """
 
@@ -90,9 +89,10 @@ class Retrying(Crossing):
 
 
 class Thaw(Crossing):
-    """The session after the after script; None where nothing was frozen."""
+    """The session after the after script, None where nothing was frozen; ``listing``: see ``without_listing``."""
 
     session: Session | None
+    listing: str = ""
     calls: dict[str, int]
 
 
@@ -100,9 +100,11 @@ class Complete(Crossing):
     """The session at its end, and the overall success that Complete passed to the server.
 
     ``ending`` is what DiskShadow's log says of the writers: only ``completed`` means that VSS told them of the backup.
+    ``listing`` is empty if it is that of ``Thaw``.
     """
 
     session: Session | None
+    listing: str = ""
     succeeded: bool
     ending: str = ""
     calls: dict[str, int]
@@ -219,13 +221,14 @@ class RunState(BaseModel):
     @property
     def session(self) -> Session | None:
         """The last attempt's session as the server last reported it, None if it reported none."""
-        reported = [part.session for part in (self.complete, self.thaw, self.freeze) if part]
-        last = next((session for session in reported if session and session.attempt == self.attempt), None)
-        return last and with_listing(last, self.thaw.session if self.thaw else None)
+        later = [(part.session, part.listing) for part in (self.complete, self.thaw) if part]
+        told = [*later, (self.freeze and self.freeze.session, "")]
+        own = [(session, listing) for session, listing in told if session and session.attempt == self.attempt]
+        return with_listing(own[0][0], next((listing for _, listing in own if listing), "")) if own else None
 
     @property
     def shadow(self) -> ShadowOutcome | None:
-        """The outcome of the last attempt's shadow copies, as Freeze judged it; with their storage after Thaw."""
+        """What Freeze judged the last attempt's shadow copies to be; with their storage after Thaw."""
         outcome = self.freeze.shadow if self.freeze and self.freeze.attempt == self.attempt else None
         told = self.session and self.session.shadow and self.session.shadow.storage
         return outcome and outcome.stored(told or [])

@@ -1,5 +1,7 @@
 """A session as its state file on the server has it: its phase, its scripts, its shadow copies."""
 
+import zlib
+from base64 import b64decode, b64encode
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -73,6 +75,13 @@ class Shadow(GuestModel):
     deleted: bool | None
 
 
+class Listing(GuestModel):
+    """What Windows says of a session's shadow copies, as ``Shadow`` has it."""
+
+    copies: list[GuestShadowCopy] | None
+    storage: list[ShadowStorage] | None
+
+
 class RunnerProcess(GuestModel):
     """The process that runs a session: its number, and when it started, in the server's ticks of 100 ns."""
 
@@ -125,26 +134,24 @@ def owes_after(session: Session) -> bool:
     return ended and not session.holds
 
 
-def without_listing(session: Session, known: Session | None) -> Session:
-    """Leave out what Windows says of the shadow copies where an earlier answer says the same.
+def without_listing(session: Session) -> tuple[Session, str]:
+    """Take out what Windows says of the shadow copies, and pack it: with 64 volumes it has 40 KB.
 
-    With 64 volumes it is a sixth of what a state document may have, and two states keep a session.
+    Returns:
+        The session, and its listing as JSON, by zlib, in base64; empty if Windows was not asked.
     """
-    if known is None or known.shadow is None or session.shadow is None:
-        return session
-    same = (known.shadow.copies, known.shadow.storage) == (session.shadow.copies, session.shadow.storage)
-    return _listing(session, None, None) if same else session
-
-
-def with_listing(session: Session, known: Session | None) -> Session:
-    """Put back what ``without_listing`` has left out."""
-    if known is None or known.attempt != session.attempt or known.shadow is None or session.shadow is None:
-        return session
-    left_out = session.shadow.copies is None and session.shadow.storage is None
-    return _listing(session, known.shadow.copies, known.shadow.storage) if left_out else session
-
-
-def _listing(session: Session, copies: list[GuestShadowCopy] | None, storage: list[ShadowStorage] | None) -> Session:
     shadow = session.shadow
-    listed = shadow and shadow.model_copy(update={"copies": copies, "storage": storage})
-    return session.model_copy(update={"shadow": listed})
+    if shadow is None or (shadow.copies is None and shadow.storage is None):
+        return session, ""
+    listing = Listing(copies=shadow.copies, storage=shadow.storage).model_dump_json().encode()
+    bare = shadow.model_copy(update={"copies": None, "storage": None})
+    return session.model_copy(update={"shadow": bare}), b64encode(zlib.compress(listing)).decode()
+
+
+def with_listing(session: Session, listing: str) -> Session:
+    """Put back what ``without_listing`` has taken out; a session with a listing of its own keeps that."""
+    if not listing or session.shadow is None or session.shadow.copies is not None:
+        return session
+    listed = Listing.model_validate_json(zlib.decompress(b64decode(listing)))
+    shadow = session.shadow.model_copy(update={"copies": listed.copies, "storage": listed.storage})
+    return session.model_copy(update={"shadow": shadow})

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from quiesce.backup.state import RunState
-from quiesce.guest.sessions import Session
+from quiesce.backup.state import Complete, RunState, Thaw
+from quiesce.guest.sessions import Session, without_listing
 from quiesce.policy.parts import DELIVERY_S, FUNCTION_LIMIT_S
 from quiesce.policy.target import TargetSettings
 from tests.support.factories.run import (
@@ -86,6 +86,56 @@ SESSIONS = {
 
 @pytest.mark.parametrize(("parts", "session"), SESSIONS.values(), ids=SESSIONS)
 def test_the_last_that_the_server_said_is_what_counts(parts: dict[str, Any], session: Session | None) -> None:
+    assert a_state(**parts).session == session
+
+
+def listing_copies(*ids: str, attempt: int = 1, phase: str = "thawed") -> Session:
+    """A session of which Windows lists these shadow copies; none where it was not asked."""
+    kind = dict.fromkeys(("device_object", "provider_id", "persistent", "client_accessible", "no_auto_release"))
+    copies = [{"id": each, "set_id": "{0}", "volume_guid": "D", "no_writers": False, **kind} for each in ids]
+    shadow = {
+        "reason": "",
+        "process_id": 1,
+        "started_ticks": 1,
+        "exit_code": 0,
+        "set_id": "{0}",
+        "copies": copies or None,
+        "storage": [] if ids else None,
+        "deleted": None,
+        **dict.fromkeys(("started_ms", "created_ms", "ended_ms"), 1),
+    }
+    return a_session(phase, attempt=attempt, shadow=shadow)
+
+
+def thawed(session: Session) -> Thaw:
+    bare, listing = without_listing(session)
+    return a_thaw(bare).model_copy(update={"listing": listing})
+
+
+def completed(session: Session) -> Complete:
+    bare, listing = without_listing(session)
+    return a_complete(bare).model_copy(update={"listing": listing})
+
+
+NOT_ASKED, ONE, TWO = (listing_copies(*ids, phase="ended") for ids in ((), ("{1}",), ("{1}", "{2}")))
+AN_EARLIER_ATTEMPTS = {"freeze": a_freeze(EARLY, attempt=2), "thaw": thawed(TWO)}
+LISTINGS = {
+    "as Thaw heard it": ({"thaw": thawed(TWO)}, TWO),
+    "Complete heard the same, or was not told": ({"thaw": thawed(TWO), "complete": completed(NOT_ASKED)}, TWO),
+    "Complete heard another one": ({"thaw": thawed(TWO), "complete": completed(ONE)}, ONE),
+    "Complete alone": ({"complete": completed(ONE)}, ONE),
+    "sweep asked, and packed nothing": ({"thaw": thawed(TWO), "complete": a_complete(ONE)}, ONE),
+    "of an earlier attempt": (
+        {**AN_EARLIER_ATTEMPTS, "complete": completed(listing_copies(attempt=2, phase="ended"))},
+        listing_copies(attempt=2, phase="ended"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("parts", "session"), LISTINGS.values(), ids=LISTINGS)
+def test_what_windows_last_said_of_this_attempts_shadow_copies_is_put_back(
+    parts: dict[str, Any], session: Session
+) -> None:
     assert a_state(**parts).session == session
 
 

@@ -54,5 +54,7 @@ class CompleteStep:
         answer = guest.ask("complete", parameters, patience)
         session, ending = session_of(answer), ending_words(log_of(answer))
         logger.info("completed", succeeded=succeeded, complete=session.complete and session.complete.succeeded)
-        session = without_listing(session, state.thaw.session if state.thaw else None)
-        return leave(Complete(session=session, succeeded=succeeded, ending=ending, calls={}))
+        bare, listing = without_listing(session)
+        if state.thaw and state.thaw.listing == listing:
+            listing = ""
+        return leave(Complete(session=bare, listing=listing, succeeded=succeeded, ending=ending, calls={}))

@@ -19,6 +19,12 @@ def enter(step: str, document: Mapping[str, Any]) -> tuple[RunState, RunIdentity
 
 
 def leave(left: Leaving) -> dict[str, Any]:
-    """Return what a state adds to the state document, with the AWS calls that it made."""
+    """Return what a state adds to the state document, with the AWS calls that it made.
+
+    Entries of lists are without what is the default anyway: a server with 128 volumes has as many of them, and Step
+    Functions takes 256 KiB.
+    """
     calls = add_calls(left.calls, take_calls())
-    return left.model_copy(update={"calls": calls}).model_dump(mode="json")
+    counted = left.model_copy(update={"calls": calls})
+    whole, lean = counted.model_dump(mode="json"), counted.model_dump(mode="json", exclude_defaults=True)
+    return {name: lean.get(name, value) if isinstance(value, list) else value for name, value in whole.items()}

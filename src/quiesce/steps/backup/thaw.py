@@ -13,6 +13,7 @@ from quiesce.errors import NotThawed
 from quiesce.guest.answers import session_of
 from quiesce.guest.documents import documents_of
 from quiesce.guest.patience import thaw_wait
+from quiesce.guest.sessions import without_listing
 from quiesce.settings import Settings
 from quiesce.steps.backup.entry import enter, leave
 from quiesce.telemetry import logger
@@ -57,4 +58,5 @@ class ThawStep:
         logger.info("thawed", auto_thawed=session.auto_thawed, after=session.after and session.after.succeeded)
         if state.is_retrying and (problem := failed_after(session)):
             raise NotThawed(f"{problem}: no other attempt is made while the application may still be held")
-        return leave(Thaw(session=session, calls={}))
+        bare, listing = without_listing(session)
+        return leave(Thaw(session=bare, listing=listing, calls={}))

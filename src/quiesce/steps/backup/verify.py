@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
-# For one shadow copy or snapshot: a state document of 256 KiB has room for 160 of them, besides everything else.
-MAX_WORDS = 300
+# Letters of a reason: of one, of each where there are many, and of all shadow copies' or snapshots' together.
+MAX_WORDS, MIN_WORDS, ALL_WORDS = 300, 100, 6_400
 # For lists, bitmaps and NTFS of one volume; the function's time is the closer bound.
 BUILD_CALLS = 20_000
 
@@ -91,9 +91,19 @@ def verify(
         verdict=decisive.verdict,
         reason=f"{decisive.path or decisive.shadow_id} {decisive.verdict}: {decisive.reason}",
         build=build and _in_bounds(build),
-        copies=copies,
-        snapshots=[_read(each, by_id[each.snapshot_id]) for each in opened],
+        copies=[_shortened(copy, _most_words(len(copies))) for copy in copies],
+        snapshots=[_read(each, by_id[each.snapshot_id], _most_words(len(opened))) for each in opened],
     )
+
+
+def _most_words(entries: int) -> int:
+    """Return how many letters the reason of one of so many entries may have; the worst one's is also beside them."""
+    return max(MIN_WORDS, min(MAX_WORDS, ALL_WORDS // entries))
+
+
+def _shortened(copy: VerifiedCopy, most: int) -> VerifiedCopy:
+    build = copy.build and copy.build.model_copy(update={"reason": _bounded(copy.build.reason, most)})
+    return copy.model_copy(update={"reason": _bounded(copy.reason, most), "build": build})
 
 
 def _with_builds(
@@ -149,14 +159,14 @@ def _verified_copy(evidence: Evidence, copy: ShadowCopy, snapshots: Mapping[str,
     return verified.model_copy(update=facts)
 
 
-def _read(opened: OpenDisk, snapshot: Snapshot) -> ReadSnapshot:
+def _read(opened: OpenDisk, snapshot: Snapshot, most_words: int) -> ReadSnapshot:
     return ReadSnapshot(
         snapshot_id=opened.snapshot_id,
         volume_id=snapshot.volume_id,
         blocks=opened.blocks.fetched if opened.blocks else 0,
-        problem=_bounded(opened.problem),
+        problem=_bounded(opened.problem, most_words),
     )
 
 
-def _bounded(words: str) -> str:
-    return words if len(words) <= MAX_WORDS else f"{words[: MAX_WORDS - 3]}..."
+def _bounded(words: str, most: int = MAX_WORDS) -> str:
+    return words if len(words) <= most else f"{words[: most - 3]}..."

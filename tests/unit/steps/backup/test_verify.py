@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from quiesce.points.parts import ShadowCopy, ShadowOutcome
 from quiesce.steps import snapshot_disks
 from quiesce.steps.backup import verify
-from quiesce.steps.backup.verify import MAX_WORDS
+from quiesce.steps.backup.verify import ALL_WORDS, MAX_WORDS
 from tests.support.environment import MAX_STATE_BYTES
 from tests.support.factories.run import a_freeze, a_plan, a_snapshot, a_state, an_awaited
 
@@ -49,4 +49,5 @@ def test_what_verify_says_of_snapshots_that_nobody_may_read_fits_into_the_state(
     assert len(verified.model_dump_json().encode()) < MAX_STATE_BYTES
     assert all(copy.reason.startswith("it may be in what could not be read (26 places): ") for copy in verified.copies)
     words = [*(copy.reason for copy in verified.copies), *(read.problem for read in verified.snapshots)]
-    assert max(map(len, words)) == MAX_WORDS
+    assert max(map(len, words)) == ALL_WORDS // VOLUMES
+    assert len(verified.reason) > MAX_WORDS, "the worst one's reason is whole"
