@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 
 from bench.calls import Count, recorded
-from quiesce.backup.awaiting import growing_wait_s
+from quiesce.backup.awaiting import expected_wait_s, growing_wait_s
 from quiesce.prices import GET_DOLLARS, LIST_DOLLARS, PUT_DOLLARS
 from tests.support.project import resources, template
 
@@ -121,11 +121,11 @@ def backups(counts: Mapping[str, Count]) -> dict[str, Count]:
     return {kind: each for kind, each in counts.items() if "AwaitSnapshots" in each.states}
 
 
-def looks(wait_s: float) -> int:
-    """Return how many looks at the snapshots find them pending, if they take so long."""
+def looks(wait_s: int, *, expected: bool) -> int:
+    """Return how many looks find the snapshots pending, if they take so long; ``expected``: as in the last run."""
     elapsed, found = 0.0, 0
     while elapsed < wait_s:
-        elapsed += growing_wait_s(elapsed)
+        elapsed += max(growing_wait_s(elapsed), expected_wait_s(elapsed, wait_s) if expected else 0)
         found += 1
     return found
 
@@ -163,21 +163,23 @@ def runs(counts: Mapping[str, Count]) -> Iterator[str]:
 
 def with_waits(counts: Mapping[str, Count]) -> Iterator[str]:
     """Yield the table of what backups cost with the wait for snapshots."""
-    head = " | ".join(f"{wait} s: {looks(wait)} looks" for wait in WAITS_S)
+    number = {wait: looks(wait, expected=True) for wait in WAITS_S}
+    head = " | ".join(f"{wait} s: {found} look{'s'[: found - 1]}" for wait, found in number.items())
     yield f"| For 1,000 with the wait, $ | {head} |"
     yield "|---" * (len(WAITS_S) + 1) + "|"
     for kind, counted in backups(counts).items():
         alone = sum(parts(kind, counted).values())
-        yield f"| {kind} | {cells(alone + looks(wait) * poll_dollars(3) for wait in WAITS_S)} |"
+        yield f"| {kind} | {cells(alone + READ + found * poll_dollars(3) for found in number.values())} |"
 
 
 def waiting() -> Iterator[str]:
     """Yield the table of polls against events: a month of daily runs with three volumes each."""
-    yield "| A month of daily runs, $ | the wait | growing polls | polls of one transition | events |"
+    yield "| A month of daily runs, $ | the wait | growing polls | polls by the last run | events |"
     yield "|---" * 5 + "|"
     for servers in (1, 100, 10_000):
         for wait in (60, 300, 3600):
-            amounts = looks(wait) * poll_dollars(3), looks(wait) * poll_dollars(1), event_dollars(3)
+            growing, by_last = (looks(wait, expected=expected) * poll_dollars(3) for expected in (False, True))
+            amounts = growing, READ + by_last, event_dollars(3)
             months = " | ".join(f"{30 * servers * amount:,.3f}" for amount in amounts)
             yield f"| servers: {servers:,} | {wait} s | {months} |"
 

@@ -48,7 +48,43 @@ def test_pending_snapshots_are_waited_for_until_they_complete(call: Call, clock:
     assert (first["done"], first["wait_s"], states_of(first)) == (False, 10, ["pending"] * 3)
     assert (second["done"], second["wait_s"], states_of(second)) == (True, 0, ["completed"] * 3)
     assert all(s["completed_at"] for s in second["snapshots"])
-    assert second["calls"] == {"dynamodb:UpdateItem": 1, "ec2:DescribeSnapshots": 2}
+    assert second["calls"] == {"dynamodb:GetItem": 1, "dynamodb:UpdateItem": 1, "ec2:DescribeSnapshots": 2}
+
+
+def keep_last(cloud: Cloud, server: Server, **fields: str) -> None:
+    item = {"pk": server.instance_id, "sk": "last#files-nightly", "status": "Successful", **fields}
+    cloud.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+
+
+def test_snapshots_are_looked_at_again_when_those_of_the_policys_last_run_were_complete(
+    call: Call, cloud: Cloud, clock: Clock, wire: Wire, server: Server, fresh: dict[str, Any]
+) -> None:
+    keep_last(cloud, server, snapshots_took_s="60")
+    first = call("await_snapshots", fresh)
+    clock.now_s += 10
+    second = call("await_snapshots", {**fresh, "await_snapshots": first})
+    assert states_of(second) == ["pending"] * 3
+    assert 60 <= first["wait_s"] <= 65
+    assert second["wait_s"] == first["wait_s"] - 10
+    assert wire.count("dynamodb:GetItem") == 1, "asked once"
+
+
+def test_before_the_first_run_and_after_one_whose_snapshots_did_not_all_complete_the_waits_grow(
+    call: Call, cloud: Cloud, server: Server, fresh: dict[str, Any]
+) -> None:
+    before_the_first = call("await_snapshots", fresh)
+    keep_last(cloud, server)
+    after_a_bad_one = call("await_snapshots", fresh)
+    assert [(a["wait_s"], a["expected_s"]) for a in (before_the_first, after_a_bad_one)] == [(10, None)] * 2
+
+
+def test_a_table_that_does_not_tell_of_the_last_run_costs_looks_and_nothing_else(
+    call: Call, cloud: Cloud, server: Server, wire: Wire, fresh: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    keep_last(cloud, server, snapshots_took_s="60")
+    wire.on("dynamodb:GetItem", refused("AccessDeniedException", 400))
+    assert call("await_snapshots", fresh)["wait_s"] == 10
+    assert "how long the last run's snapshots took is not known" in caplog.text
 
 
 def test_the_lease_is_renewed_beyond_the_next_look(

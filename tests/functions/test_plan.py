@@ -1,6 +1,5 @@
 """Plan: it refuses a new user's mistakes in plain words and leaves nothing behind; a good plan takes the lease."""
 
-import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +12,7 @@ from moto.ec2.models import ec2_backends
 
 from quiesce import errors
 from quiesce.aws.runs import LEASE_S
+from quiesce.backup.state import Plan
 from sandbox.servers import Disk, Server
 from tests.functions.conftest import EXECUTIONS, a_document
 from tests.functions.faults import ATTEMPTS, each_fault
@@ -320,7 +320,8 @@ def test_a_good_plan_holds_the_server_and_nothing_else(
     until = int((clock.now() + timedelta(seconds=LEASE_S)).timestamp())
     items = cloud.items()
     # For Sweep, which has no state document.
-    assert json.loads(items[server.instance_id, "run#run-1"].pop("plan")) == {**plan, "calls": {}}
+    kept = items[server.instance_id, "run#run-1"].pop("plan")
+    assert Plan.model_validate_json(kept) == Plan.model_validate({**plan, "calls": {}})
     assert items == {
         (server.instance_id, "lease"): {
             "run_id": "run-1", "execution": f"{EXECUTIONS}:run-1", "expires_at": str(until)

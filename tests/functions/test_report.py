@@ -63,7 +63,9 @@ def ended(cloud: Cloud, server: Server, record: dict[str, Any]) -> None:
     items, run, status = cloud.items(), record["run_id"], record["status"]
     assert cloud.records() == {f"records/{server.instance_id}/{run}.json": record}
     assert items[server.instance_id, f"run#{run}"]["status"] == status
-    assert items[server.instance_id, "last#files-nightly"] == {"status": status, "run_id": run}
+    last, completed = items[server.instance_id, "last#files-nightly"], [s["completed_at"] for s in record["snapshots"]]
+    took = {"snapshots_took_s": last.get("snapshots_took_s")} if completed and all(completed) else {}
+    assert last == {"status": status, "run_id": run, **took}
     assert (server.instance_id, "lease") not in items
     devices = {s["snapshot_id"]: s["device"] for s in record["snapshots"]}
     level = record["consistency"]["level"]

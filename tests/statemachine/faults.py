@@ -39,7 +39,7 @@ COMMON = {
     "ec2:CreateTags": 3,
     "s3:PutObject": 1,
 }
-PLAIN = COMMON | {"ec2:CreateSnapshots": 1}
+PLAIN = COMMON | {"ec2:CreateSnapshots": 1, "dynamodb:GetItem": 1}
 ASKED = COMMON | {
     "s3:GetObject": 2,
     "ec2:CreateSnapshots": 2,
@@ -47,11 +47,11 @@ ASKED = COMMON | {
     "ssm:DescribeDocument": 2,
     "ssm:SendCommand": 6,
     "dynamodb:TransactWriteItems": 3,
-    "dynamodb:GetItem": 1,
+    "dynamodb:GetItem": 2,
     "lambda:Invoke": 2,
 }
 SCRIPTED = {"s3:ListObjectsV2": 1, "s3:GetObject": 5}
-SHADOWED = {"dynamodb:GetItem": 2, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
+SHADOWED = {"dynamodb:GetItem": 3, "ec2:DescribeSnapshots": 3, "ebs:ListSnapshotBlocks": 3}
 CALLS = {
     "plain": PLAIN,
     "scripts": ASKED | SCRIPTED | {"s3:PutObject": 8},

@@ -22,6 +22,7 @@ PLAN = [
 MARK, CREATE = ("dynamodb:UpdateItem", 1), ("ec2:CreateSnapshots", 1)
 AWAIT = [
     ("ec2:DescribeSnapshots", 1),
+    ("dynamodb:GetItem", 1),
     ("dynamodb:UpdateItem", 2),
     ("ec2:DescribeSnapshots", 2),
 ]

@@ -37,6 +37,7 @@ MARK, CREATE = ("dynamodb:UpdateItem", 1), ("ec2:CreateSnapshots", 2)
 THAW = [(SEND, 4), (LOOK, 7)]
 AWAIT = [
     ("ec2:DescribeSnapshots", 1),
+    ("dynamodb:GetItem", 1),
     ("dynamodb:UpdateItem", 2),
     ("ec2:DescribeSnapshots", 2),
 ]
@@ -51,7 +52,7 @@ REPORT = [
     ("s3:PutObject", 8),
     ("dynamodb:TransactWriteItems", 3),
 ]
-BEFORE_REPORT = [("dynamodb:GetItem", 1)]
+BEFORE_REPORT = [("dynamodb:GetItem", 2)]
 REPEATED_BY_BOTO = [
     call
     for call in [*PLAN, *FREEZE, *AWAIT, *MAKE_IMAGE, *BEFORE_REPORT, *REPORT]

@@ -17,6 +17,9 @@ SNAPSHOT_LIMIT_S = 24 * 3600
 # So much later than planned the next look may come, and does not renew the lease for that.
 LEASE_SLACK_S = 60
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
+# The snapshots are expected to take as long as the last run's, and looked at so much later. The first wait has a limit
+# of its own: the last run may have been the first, which copies all blocks, and those after it only what has changed.
+EXPECTED_SLACK_S, FIRST_WAIT_S = 5, 300
 # After these errors of Snapshot no snapshot can exist: only the first try to send the request can end in them.
 # After any other, AwaitSnapshots looks for the run's tag: an earlier try may have sent the request and died.
 NOTHING_CREATED = frozenset(
@@ -116,6 +119,32 @@ def growing_wait_s(elapsed_s: float) -> int:
     return int(min(max(elapsed_s / 3, SHORTEST_WAIT_S), LONGEST_WAIT_S))
 
 
+def expected_wait_s(elapsed_s: float, expected_s: int) -> int:
+    """Return how long it is until the snapshots should be complete, in seconds; negative if they are late.
+
+    No more than has passed, or 15 min; ``FIRST_WAIT_S`` while less has passed.
+    """
+    return int(min(expected_s + EXPECTED_SLACK_S - elapsed_s, max(FIRST_WAIT_S, elapsed_s), LONGEST_WAIT_S))
+
+
+def expecting(answered: Awaited, expected_s: int | None, now: datetime) -> Awaited:
+    """Return the answer of a look with a wait until the snapshots are expected to be complete, if that is longer.
+
+    Args:
+        answered: as ``answer`` returned it.
+        expected_s: how long the snapshots of the policy's last run on this server took; None if that is not known.
+        now: in UTC.
+
+    Returns:
+        Unchanged if the wait is over, or is one for snapshots to adopt.
+    """
+    if answered.done or not answered.snapshots or expected_s is None:
+        return answered
+    elapsed_s = max((now - snapshot.started_at).total_seconds() for snapshot in answered.snapshots)
+    wait_s = max(answered.wait_s, expected_wait_s(elapsed_s, expected_s))
+    return answered.model_copy(update={"expected_s": expected_s, "wait_s": wait_s})
+
+
 def renewed_lease(answered: Awaited, now: datetime, hold_s: int) -> datetime | None:
     """Return until when to hold the server from now on; None if the lease is lost, or is held for long enough.
 
@@ -170,6 +199,7 @@ def _awaited(before: Awaited | None, looking_since: datetime, *, wait_s: int) ->
         looking_since=looking_since,
         lease_held=before.lease_held if before else True,
         held_until=before.held_until if before else None,
+        expected_s=before.expected_s if before else None,
         rounds=(before.rounds if before else 0) + 1,
         calls=before.calls if before else {},
     )

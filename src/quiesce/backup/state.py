@@ -62,9 +62,8 @@ class Plan(Crossing):
 class Freeze(Crossing):
     """The session of one attempt, once the application is frozen or the freeze has failed, and what follows from it.
 
-    ``session`` is None without an answer, which came at ``known_at``. ``go_on``: snapshots are taken. ``retry``: there
-    is another attempt after ``wait_s`` seconds; ``retry_refused``: there is one if EC2 refuses the snapshots.
-    ``by_aws``: AWS's document makes them.
+    ``session`` is None without an answer, which came at ``known_at``. ``go_on``: snapshots are taken, by AWS's document
+    if ``by_aws``. ``retry``: another attempt follows after ``wait_s`` seconds; ``retry_refused``: if EC2 refuses them.
     """
 
     attempt: int
@@ -141,7 +140,7 @@ class ByAws(Crossing):
 class Awaited(Crossing):
     """What AwaitSnapshots knows so far: it looks again in ``wait_s`` seconds, and renewed the lease to ``held_until``.
 
-    ``others``: snapshots that AWS's document made besides. ``late``: Report or sweep looked last, as this had failed.
+    ``others`` are AWS's document's. ``late``: Report or sweep looked last. ``expected_s``: so long the last run's took.
     """
 
     done: bool
@@ -151,6 +150,7 @@ class Awaited(Crossing):
     looking_since: datetime
     lease_held: bool
     held_until: datetime | None = None
+    expected_s: int | None = None
     timed_out: bool = False
     others: list[str] = []
     late: bool = False

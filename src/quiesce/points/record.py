@@ -115,3 +115,11 @@ class Record(Crossing):
     archived_at: datetime | None = None
     removed_at: datetime | None = None
     removed_because: str = ""
+
+    @property
+    def snapshots_took_s(self) -> int | None:
+        """Seconds from CreateSnapshots until EC2 had completed all snapshots; None unless each has completed."""
+        ends = [snapshot.completed_at for snapshot in self.snapshots if snapshot.completed_at]
+        if not ends or len(ends) < len(self.snapshots):
+            return None
+        return max(0, round((max(ends) - min(snapshot.started_at for snapshot in self.snapshots)).total_seconds()))

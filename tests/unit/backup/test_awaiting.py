@@ -94,6 +94,47 @@ def test_a_snapshot_of_a_whole_day_is_looked_at_a_few_hundred_times_at_most() ->
     assert looks < 150
 
 
+def expecting(expected_s: int | None, *, after_s: float) -> Awaited:
+    answered = look(created(a_snapshot(0, "pending")), a_snapshot(0, "pending"), after_s=after_s)
+    return awaiting.expecting(answered, expected_s, NOW + timedelta(seconds=after_s))
+
+
+EXPECTED = {
+    "nothing is known of the last run's": (None, 0, 10),
+    "the next look is when they should be complete": (60, 2, 63),
+    "they should be complete in a moment": (60, 58, 19),
+    "they are late": (60, 90, 30),
+    "the last run's was the first and took hours": (10_000, 0, 300),
+    "as long again as has passed": (10_000, 500, 500),
+    "never longer than the longest wait": (50_000, 10_000, 900),
+    "EC2's clock is ahead": (60, -5, 70),
+}
+
+
+@pytest.mark.parametrize(("expected_s", "after_s", "wait_s"), EXPECTED.values(), ids=EXPECTED)
+def test_snapshots_are_looked_at_when_the_last_runs_would_be_complete(
+    expected_s: int | None, after_s: float, wait_s: int
+) -> None:
+    answered = expecting(expected_s, after_s=after_s)
+    assert (answered.done, answered.wait_s, answered.expected_s) == (False, wait_s, expected_s)
+
+
+@given(st.integers(0, 1_000_000), st.floats(min_value=-100, max_value=80_000))
+def test_whatever_the_last_run_took_the_wait_stays_within_its_bounds(expected_s: int, after_s: float) -> None:
+    wait_s = expecting(expected_s, after_s=after_s).wait_s
+    assert awaiting.growing_wait_s(after_s) <= wait_s <= awaiting.LONGEST_WAIT_S
+
+
+def test_what_has_completed_is_waited_for_no_longer() -> None:
+    answered = look(created(a_snapshot(0, "pending")), a_snapshot(0))
+    assert awaiting.expecting(answered, 600, NOW).wait_s == 0
+
+
+def test_a_lost_answers_snapshots_are_looked_for_as_soon_as_without_a_last_run() -> None:
+    answered = look(lost())
+    assert awaiting.expecting(answered, 600, NOW) == answered
+
+
 def lost(**parts: object) -> RunState:
     return a_state(plan=a_plan(), failure=LOST, **parts)
 

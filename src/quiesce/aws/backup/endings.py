@@ -69,7 +69,7 @@ class Endings:
             run has a record, or no longer holds the server. Each part then has to be written by itself.
         """
         condition = "attribute_not_exists(pk) OR #status = :good"
-        last = Write.put(*_last_status(run, record.status), condition, {":good": GOOD})
+        last = Write.put(*_last(run, record), condition, {":good": GOOD})
         lasting = [last] if record.status != SKIPPED else []
         freed = Write.delete(run.instance_id, "lease", "run_id = :run", {":run": run.run_id})
         writers = [Write.put(*_writers(run, record))] if _has_writers(record) else []
@@ -86,12 +86,13 @@ class Endings:
         return self.known(run, record.execution)["record"] == record.model_dump_json()
 
     def keep_last(self, run: "RunIdentity", record: "Record") -> None:
-        """Keep how the policy's last run on this server ended, for the next one's mail, and the writers that it had.
+        """Keep of a run what the policy's next one on this server needs.
 
-        Those that took part in this run, if its shadow copies were good, are for the next one to compare.
+        How it ended is for the next one's mail, how long its snapshots took for the next one's wait. The writers that
+        took part, if its shadow copies were good, are for the next one to compare.
         """
         if record.status != SKIPPED:
-            self._items.put(*_last_status(run, record.status))
+            self._items.put(*_last(run, record))
         if _has_writers(record):
             self._items.put(*_writers(run, record))
 
@@ -119,8 +120,10 @@ def _end(run: "RunIdentity", record: "Record") -> tuple[str, str, Values, str, V
     return run.instance_id, f"run#{run.run_id}", item, condition, {":execution": record.execution}
 
 
-def _last_status(run: "RunIdentity", status: str) -> tuple[str, str, Values]:
-    return run.instance_id, f"last#{run.policy}", {"status": status, "run_id": run.run_id}
+def _last(run: "RunIdentity", record: "Record") -> tuple[str, str, Values]:
+    took_s = record.snapshots_took_s
+    took = {} if took_s is None else {"snapshots_took_s": str(took_s)}
+    return run.instance_id, f"last#{run.policy}", {"status": record.status, "run_id": run.run_id, **took}
 
 
 def _has_writers(record: "Record") -> bool:
