@@ -8,7 +8,7 @@ function Wait-Frozen($Session, $Process, $Record) {
     $null = Wait-Until $Session.Manifest.limitSeconds.before {
         Skip-Unwritten $Session.Copies
         $Process.HasExited -or (Test-Path -LiteralPath $frozen)
-    }
+    } 50
     if ($Process.HasExited) {
         $Record.exitCode = $Process.ExitCode
         $Record.reason = 'EndedEarly'

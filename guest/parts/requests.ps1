@@ -7,7 +7,7 @@ function Invoke-Freeze($Session) {
     $null = Wait-Until ([int]$WaitSeconds) {
         Update-State $Session
         (Test-Reached $Session 'frozen') -or (($Session.State.phase -ceq 'before') -and (Test-Free $Session))
-    }
+    } 100
     Update-State $Session
     if ($Session.State.phase -cne 'frozen') { throw "NotFrozen: the session is $($Session.State.phase)" }
 }

@@ -111,12 +111,13 @@ function Skip-Before($Session) {
 }
 
 function Invoke-After($Session, [double]$LimitSeconds) {
-    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died.
+    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died. Each
+    # look's delay is one of the freeze.
     $null = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
         Watch-Shadow $Session
         (Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag')
-    }
+    } 50
     $Session.State.autoThawed = -not ((Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag'))
     if ($Session.State.autoThawed) { Write-Log $Session 'AWS has not asked to thaw within the limit: after runs now' }
     Invoke-Script $Session 'after' $(if ($Session.State.before.succeeded) { '1' } else { '0' })

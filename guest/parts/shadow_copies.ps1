@@ -18,7 +18,7 @@ function Invoke-Create($Session) {
     $shadow.startedTicks = Get-StartTicks $process
     $null = Save-State $Session
     $created = Join-Path $Session.Folder 'created.flag'
-    $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited }
+    $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited } 50
     if (Test-Path -LiteralPath $created) {
         $shadow.createdMs = Get-Milliseconds
         $null = Wait-Until 2 { $shadow.setId = Read-SetId $Session; $null -ne $shadow.setId }

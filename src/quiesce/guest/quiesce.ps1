@@ -135,12 +135,13 @@ function Skip-Before($Session) {
 }
 
 function Invoke-After($Session, [double]$LimitSeconds) {
-    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died.
+    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died. Each
+    # look's delay is one of the freeze.
     $null = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
         Watch-Shadow $Session
         (Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag')
-    }
+    } 50
     $Session.State.autoThawed = -not ((Test-Flag $Session 'thaw.flag') -or (Test-Flag $Session 'complete.flag'))
     if ($Session.State.autoThawed) { Write-Log $Session 'AWS has not asked to thaw within the limit: after runs now' }
     Invoke-Script $Session 'after' $(if ($Session.State.before.succeeded) { '1' } else { '0' })
@@ -484,7 +485,7 @@ function Wait-Frozen($Session, $Process, $Record) {
     $null = Wait-Until $Session.Manifest.limitSeconds.before {
         Skip-Unwritten $Session.Copies
         $Process.HasExited -or (Test-Path -LiteralPath $frozen)
-    }
+    } 50
     if ($Process.HasExited) {
         $Record.exitCode = $Process.ExitCode
         $Record.reason = 'EndedEarly'
@@ -550,7 +551,7 @@ function Invoke-Create($Session) {
     $shadow.startedTicks = Get-StartTicks $process
     $null = Save-State $Session
     $created = Join-Path $Session.Folder 'created.flag'
-    $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited }
+    $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited } 50
     if (Test-Path -LiteralPath $created) {
         $shadow.createdMs = Get-Milliseconds
         $null = Wait-Until 2 { $shadow.setId = Read-SetId $Session; $null -ne $shadow.setId }

@@ -37,7 +37,9 @@ def known_account(name: str) -> bool:
 
 
 def kill(process_id: int) -> None:
-    """End a process, and leave its number: of any other end of a PowerShell that machines share the case is not sure.
+    """End a process, and write its number down, so that the case knows that its own machine has ended it.
+
+    Machines use the same PowerShells one after the other. A case whose PowerShell ended otherwise runs again.
 
     Raises:
         ProcessLookupError: it has ended.
