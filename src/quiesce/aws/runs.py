@@ -170,7 +170,7 @@ class Runs:
     def last_snapshots_took_s(self, run: "RunIdentity") -> int | None:
         """Return how long the snapshots of the policy's last run on this server took; None unless all completed."""
         took = self._items.read(run.instance_id, f"last#{run.policy}").get("snapshots_took_s")
-        return None if took is None else int(took)
+        return int(took) if took and took.isdecimal() else None
 
     def last_writers(self, run: "RunIdentity") -> list[str]:
         """Return the writers that took part in the policy's last good run on this server, empty before the first."""

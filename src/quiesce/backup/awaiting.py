@@ -17,9 +17,9 @@ SNAPSHOT_LIMIT_S = 24 * 3600
 # So much later than planned the next look may come, and does not renew the lease for that.
 LEASE_SLACK_S = 60
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 10, 900
-# The snapshots are expected to take as long as the last run's, and looked at so much later. The first wait has a limit
-# of its own: the last run may have been the first, which copies all blocks, and those after it only what has changed.
-EXPECTED_SLACK_S, FIRST_WAIT_S = 5, 300
+# The snapshots are expected to take as long as the last run's and a tenth more, at least 5 s. The first wait has a
+# limit of its own: a server's first snapshots copy all blocks, those after them only what has changed.
+SLACK_S, SLACK_ONE_IN, FIRST_WAIT_S = 5, 10, 300
 # After these errors of Snapshot no snapshot can exist: only the first try to send the request can end in them.
 # After any other, AwaitSnapshots looks for the run's tag: an earlier try may have sent the request and died.
 NOTHING_CREATED = frozenset(
@@ -120,15 +120,19 @@ def growing_wait_s(elapsed_s: float) -> int:
 
 
 def expected_wait_s(elapsed_s: float, expected_s: int) -> int:
-    """Return how long it is until the snapshots should be complete, in seconds; negative if they are late.
+    """Return how long to wait before the next look, if the last run's snapshots took ``expected_s``.
 
-    No more than has passed, or 15 min; ``FIRST_WAIT_S`` while less has passed.
+    Until these should be complete: 10 s at least, 5 min at most at first, later at most as long as has passed, and
+    never more than 15 min. If they are late, as ``growing_wait_s``.
     """
-    return int(min(expected_s + EXPECTED_SLACK_S - elapsed_s, max(FIRST_WAIT_S, elapsed_s), LONGEST_WAIT_S))
+    left_s = expected_s + max(SLACK_S, expected_s / SLACK_ONE_IN) - elapsed_s
+    if left_s <= 0:
+        return growing_wait_s(elapsed_s)
+    return int(max(min(left_s, max(FIRST_WAIT_S, elapsed_s), LONGEST_WAIT_S), SHORTEST_WAIT_S))
 
 
 def expecting(answered: Awaited, expected_s: int | None, now: datetime) -> Awaited:
-    """Return the answer of a look with a wait until the snapshots are expected to be complete, if that is longer.
+    """Return the answer of a look with the wait until the snapshots are expected to be complete.
 
     Args:
         answered: as ``answer`` returned it.
@@ -136,12 +140,14 @@ def expecting(answered: Awaited, expected_s: int | None, now: datetime) -> Await
         now: in UTC.
 
     Returns:
-        Unchanged if the wait is over, or is one for snapshots to adopt.
+        The same wait if it is over, if nothing is expected, or if it is one for snapshots to adopt.
     """
-    if answered.done or not answered.snapshots or expected_s is None:
+    if answered.done or expected_s is None:
         return answered
-    elapsed_s = max((now - snapshot.started_at).total_seconds() for snapshot in answered.snapshots)
-    wait_s = max(answered.wait_s, expected_wait_s(elapsed_s, expected_s))
+    wait_s = answered.wait_s
+    if answered.snapshots:
+        elapsed_s = max((now - snapshot.started_at).total_seconds() for snapshot in answered.snapshots)
+        wait_s = expected_wait_s(elapsed_s, expected_s)
     return answered.model_copy(update={"expected_s": expected_s, "wait_s": wait_s})
 
 

@@ -101,18 +101,20 @@ def expecting(expected_s: int | None, *, after_s: float) -> Awaited:
 
 EXPECTED = {
     "nothing is known of the last run's": (None, 0, 10),
-    "the next look is when they should be complete": (60, 2, 63),
-    "they should be complete in a moment": (60, 58, 19),
+    "the next look is when they should be complete": (60, 2, 64),
+    "5 s later at least": (20, 5, 20),
+    "they should be complete in a moment": (60, 64, 10),
+    "the rest of a wait that was too long for one": (330, 300, 63),
     "they are late": (60, 90, 30),
     "the last run's was the first and took hours": (10_000, 0, 300),
     "as long again as has passed": (10_000, 500, 500),
     "never longer than the longest wait": (50_000, 10_000, 900),
-    "EC2's clock is ahead": (60, -5, 70),
+    "EC2's clock is ahead": (60, -5, 71),
 }
 
 
 @pytest.mark.parametrize(("expected_s", "after_s", "wait_s"), EXPECTED.values(), ids=EXPECTED)
-def test_snapshots_are_looked_at_when_the_last_runs_would_be_complete(
+def test_the_next_look_comes_after_as_long_as_the_last_runs_snapshots_took(
     expected_s: int | None, after_s: float, wait_s: int
 ) -> None:
     answered = expecting(expected_s, after_s=after_s)
@@ -122,7 +124,8 @@ def test_snapshots_are_looked_at_when_the_last_runs_would_be_complete(
 @given(st.integers(0, 1_000_000), st.floats(min_value=-100, max_value=80_000))
 def test_whatever_the_last_run_took_the_wait_stays_within_its_bounds(expected_s: int, after_s: float) -> None:
     wait_s = expecting(expected_s, after_s=after_s).wait_s
-    assert awaiting.growing_wait_s(after_s) <= wait_s <= awaiting.LONGEST_WAIT_S
+    assert awaiting.SHORTEST_WAIT_S <= wait_s <= awaiting.LONGEST_WAIT_S
+    assert wait_s <= max(awaiting.FIRST_WAIT_S, after_s)
 
 
 def test_what_has_completed_is_waited_for_no_longer() -> None:
@@ -132,7 +135,8 @@ def test_what_has_completed_is_waited_for_no_longer() -> None:
 
 def test_a_lost_answers_snapshots_are_looked_for_as_soon_as_without_a_last_run() -> None:
     answered = look(lost())
-    assert awaiting.expecting(answered, 600, NOW) == answered
+    assert (answered.done, answered.snapshots) == (False, [])
+    assert awaiting.expecting(answered, 600, NOW) == answered.model_copy(update={"expected_s": 600})
 
 
 def lost(**parts: object) -> RunState:

@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
+
 from quiesce.backup import recording
 from quiesce.backup.findings import gather
 from quiesce.backup.run import UNKNOWN
 from quiesce.backup.state import RunState
 from quiesce.backup.verdict import judge
 from quiesce.points import record
-from quiesce.points.record import FreezeWindow, Logs, Record
+from quiesce.points.record import FreezeWindow, Logs, Record, SnapshotRecord
 from tests.support.factories.run import (
     EXECUTION,
     INSTANCE,
@@ -17,6 +19,7 @@ from tests.support.factories.run import (
     a_failure,
     a_freeze,
     a_plan,
+    a_record,
     a_session,
     a_snapshot,
     a_snapshot_set,
@@ -163,3 +166,31 @@ def test_a_snapshot_of_an_unplanned_volume_stands_last_and_says_so() -> None:
 def test_a_record_survives_its_own_json() -> None:
     whole = written(a_run_with_scripts())
     assert Record.model_validate_json(whole.model_dump_json()) == whole
+
+
+def took(*ends_s: int | None) -> int | None:
+    """Seconds that a run's snapshots took of which each started 2 s after the one before it, and ended so."""
+    snapshots = [
+        SnapshotRecord(
+            snapshot_id=snapshot_id(number),
+            volume_id=volume_id(number),
+            device="xvdf",
+            root=False,
+            size_gib=1,
+            state="completed",
+            started_at=NOW + timedelta(seconds=2 * number),
+            completed_at=None if end_s is None else NOW + timedelta(seconds=end_s),
+            volume=None,
+        )
+        for number, end_s in enumerate(ends_s)
+    ]
+    return a_record(snapshots=snapshots).snapshots_took_s
+
+
+@pytest.mark.parametrize(
+    ("ends_s", "seconds"), [((30, 90), 90), ((90, 30), 90), ((40,), 40), ((-3,), 0), ((30, None), None), ((), None)]
+)
+def test_snapshots_took_from_the_first_ones_start_to_the_last_ones_end_and_nothing_is_said_of_unfinished_ones(
+    ends_s: tuple[int | None, ...], seconds: int | None
+) -> None:
+    assert took(*ends_s) == seconds

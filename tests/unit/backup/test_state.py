@@ -118,6 +118,7 @@ def completed(session: Session) -> Complete:
 
 
 NOT_ASKED, ONE, TWO = (listing_copies(*ids, phase="ended") for ids in ((), ("{1}",), ("{1}", "{2}")))
+LATER_TWO = listing_copies("{1}", "{2}", attempt=2, phase="ended")
 AN_EARLIER_ATTEMPTS = {"freeze": a_freeze(EARLY, attempt=2), "thaw": thawed(TWO)}
 LISTINGS = {
     "as Thaw heard it": ({"thaw": thawed(TWO)}, TWO),
@@ -125,6 +126,10 @@ LISTINGS = {
     "Complete heard another one": ({"thaw": thawed(TWO), "complete": completed(ONE)}, ONE),
     "Complete alone": ({"complete": completed(ONE)}, ONE),
     "sweep asked, and packed nothing": ({"thaw": thawed(TWO), "complete": a_complete(ONE)}, ONE),
+    "another attempt's, whose Thaw was told the same": (
+        {"freeze": a_freeze(EARLY, attempt=2), "thaw": thawed(TWO), "complete": completed(LATER_TWO)},
+        LATER_TWO,
+    ),
     "of an earlier attempt": (
         {**AN_EARLIER_ATTEMPTS, "complete": completed(listing_copies(attempt=2, phase="ended"))},
         listing_copies(attempt=2, phase="ended"),

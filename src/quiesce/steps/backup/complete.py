@@ -8,12 +8,12 @@ from quiesce.backup.findings import gather
 from quiesce.backup.parameters import session_parameters
 from quiesce.backup.session_problems import was_asked
 from quiesce.backup.shadow_copies import ending_words, log_of
-from quiesce.backup.state import Complete
+from quiesce.backup.state import Complete, Thaw
 from quiesce.clock import Clock
 from quiesce.guest.answers import session_of
 from quiesce.guest.documents import documents_of
 from quiesce.guest.patience import complete_wait
-from quiesce.guest.sessions import without_listing
+from quiesce.guest.sessions import Session, without_listing
 from quiesce.settings import Settings
 from quiesce.steps.backup.entry import enter, leave
 from quiesce.telemetry import logger
@@ -55,6 +55,11 @@ class CompleteStep:
         session, ending = session_of(answer), ending_words(log_of(answer))
         logger.info("completed", succeeded=succeeded, complete=session.complete and session.complete.succeeded)
         bare, listing = without_listing(session)
-        if state.thaw and state.thaw.listing == listing:
-            listing = ""
+        listing = new_listing(state.thaw, session, listing)
         return leave(Complete(session=bare, listing=listing, succeeded=succeeded, ending=ending, calls={}))
+
+
+def new_listing(thaw: Thaw | None, session: Session, listing: str) -> str:
+    """Return a session's packed listing, empty if Thaw has kept the same one of the same attempt."""
+    kept = thaw is not None and thaw.session is not None and thaw.session.attempt == session.attempt
+    return "" if thaw and kept and thaw.listing == listing else listing

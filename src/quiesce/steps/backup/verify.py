@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
-# Letters of a reason: of one, of each where there are many, and of all shadow copies' or snapshots' together.
+# Letters of a reason: at most, where there are many entries at least, and of all entries of a list together as long as
+# each has its least.
 MAX_WORDS, MIN_WORDS, ALL_WORDS = 300, 100, 6_400
 # For lists, bitmaps and NTFS of one volume; the function's time is the closer bound.
 BUILD_CALLS = 20_000
@@ -97,7 +98,7 @@ def verify(
 
 
 def _most_words(entries: int) -> int:
-    """Return how many letters the reason of one of so many entries may have; the worst one's is also beside them."""
+    """Return how many letters the reason of one of so many entries may have; the worst one's is beside them, too."""
     return max(MIN_WORDS, min(MAX_WORDS, ALL_WORDS // entries))
 
 
