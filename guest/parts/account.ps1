@@ -26,7 +26,7 @@ function Wait-Begun($Session, [string]$Account, [string]$Stage) {
             $found.Process = Get-Process -Id $number -ErrorAction SilentlyContinue
         }
         $null -ne $found.Process
-    }
+    } 50
     if ($null -ne $found.Process) { return $found.Process }
     throw ("the task of $Account has not begun within 20 s: give it the right 'Log on as a batch job', see that it " +
         'is enabled and may run PowerShell; event 101 of Task Scheduler has the reason')

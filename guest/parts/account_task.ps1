@@ -83,7 +83,7 @@ function Invoke-Run {
     $order = Read-Order $folder
     $said = Join-Path (Join-Path $folder 'said') $order.stage
     Write-Field "$said.begun" "$PID"
-    $null = Wait-Until 30 { (Read-Order $folder).go -ne 0 }
+    $null = Wait-Until 30 { (Read-Order $folder).go -ne 0 } 50
     $order = Read-Order $folder
     if ($order.go -ne $PID) { return }
     try {

@@ -111,8 +111,8 @@ function Skip-Before($Session) {
 }
 
 function Invoke-After($Session, [double]$LimitSeconds) {
-    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died. Each
-    # look's delay is one of the freeze.
+    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died. Any
+    # delay here prolongs the freeze, so it looks every 50 ms.
     $null = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
         Watch-Shadow $Session

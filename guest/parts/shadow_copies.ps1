@@ -21,7 +21,7 @@ function Invoke-Create($Session) {
     $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited } 50
     if (Test-Path -LiteralPath $created) {
         $shadow.createdMs = Get-Milliseconds
-        $null = Wait-Until 2 { $shadow.setId = Read-SetId $Session; $null -ne $shadow.setId }
+        $null = Wait-Until 2 { $shadow.setId = Read-SetId $Session; $null -ne $shadow.setId } 50
         Write-Log $Session "shadow set $($shadow.setId)"
     } elseif ($process.HasExited) { Set-ShadowEnd $Session 'EndedEarly' $process.ExitCode }
     else { Stop-Tree $Session 'diskshadow' $process; Set-ShadowEnd $Session 'TimedOut' $null }

@@ -140,7 +140,7 @@ class ByAws(Crossing):
 class Awaited(Crossing):
     """What AwaitSnapshots knows so far: it looks again in ``wait_s`` seconds, and renewed the lease to ``held_until``.
 
-    ``others``: AWS's document's second set. ``late``: Report or sweep looked last. ``expected_s``: the last run's took.
+    ``others``: AWS's document's second set. ``late``: Report or sweep looked last. ``expected_s``: by the last run.
     """
 
     done: bool

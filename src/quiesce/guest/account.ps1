@@ -51,7 +51,7 @@ function Wait-Begun($Session, [string]$Account, [string]$Stage) {
             $found.Process = Get-Process -Id $number -ErrorAction SilentlyContinue
         }
         $null -ne $found.Process
-    }
+    } 50
     if ($null -ne $found.Process) { return $found.Process }
     throw ("the task of $Account has not begun within 20 s: give it the right 'Log on as a batch job', see that it " +
         'is enabled and may run PowerShell; event 101 of Task Scheduler has the reason')
@@ -386,7 +386,7 @@ function Invoke-Run {
     $order = Read-Order $folder
     $said = Join-Path (Join-Path $folder 'said') $order.stage
     Write-Field "$said.begun" "$PID"
-    $null = Wait-Until 30 { (Read-Order $folder).go -ne 0 }
+    $null = Wait-Until 30 { (Read-Order $folder).go -ne 0 } 50
     $order = Read-Order $folder
     if ($order.go -ne $PID) { return }
     try {

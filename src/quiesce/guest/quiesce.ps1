@@ -135,8 +135,8 @@ function Skip-Before($Session) {
 }
 
 function Invoke-After($Session, [double]$LimitSeconds) {
-    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died. Each
-    # look's delay is one of the freeze.
+    # after gets before's true status on every path: AWS asked, the deadline has passed, or the runner has died. Any
+    # delay here prolongs the freeze, so it looks every 50 ms.
     $null = Wait-Until $LimitSeconds {
         if ($Session.Unsaved) { $null = Save-State $Session }
         Watch-Shadow $Session
@@ -411,7 +411,7 @@ function Wait-Begun($Session, [string]$Account, [string]$Stage) {
             $found.Process = Get-Process -Id $number -ErrorAction SilentlyContinue
         }
         $null -ne $found.Process
-    }
+    } 50
     if ($null -ne $found.Process) { return $found.Process }
     throw ("the task of $Account has not begun within 20 s: give it the right 'Log on as a batch job', see that it " +
         'is enabled and may run PowerShell; event 101 of Task Scheduler has the reason')
@@ -554,7 +554,7 @@ function Invoke-Create($Session) {
     $null = Wait-Until $limit.create { (Test-Path -LiteralPath $created) -or $process.HasExited } 50
     if (Test-Path -LiteralPath $created) {
         $shadow.createdMs = Get-Milliseconds
-        $null = Wait-Until 2 { $shadow.setId = Read-SetId $Session; $null -ne $shadow.setId }
+        $null = Wait-Until 2 { $shadow.setId = Read-SetId $Session; $null -ne $shadow.setId } 50
         Write-Log $Session "shadow set $($shadow.setId)"
     } elseif ($process.HasExited) { Set-ShadowEnd $Session 'EndedEarly' $process.ExitCode }
     else { Stop-Tree $Session 'diskshadow' $process; Set-ShadowEnd $Session 'TimedOut' $null }

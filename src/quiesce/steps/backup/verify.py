@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ebs import EBSClient
     from mypy_boto3_ec2 import EC2Client
 
-# Letters of a reason: at most, where there are many entries at least, and of all entries of a list together as long as
-# each has its least.
+# A reason has at most MAX_WORDS letters. Those of all entries of a list share ALL_WORDS, but each may have MIN_WORDS.
 MAX_WORDS, MIN_WORDS, ALL_WORDS = 300, 100, 6_400
 # For lists, bitmaps and NTFS of one volume; the function's time is the closer bound.
 BUILD_CALLS = 20_000
