@@ -51,7 +51,9 @@ def build(commit: str, folder: Path) -> None:
         SystemExit: the layer got no bytecode, since the functions' Python is not on the PATH.
     """
     with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as files:
-        files.extractall(folder, filter="data")
+        # Python 3.11.4 is the first that has filters; what git has packed is ours.
+        files.extraction_filter = getattr(tarfile, "data_filter", None)
+        files.extractall(folder)
     # Some compiled constants are sets, and their order follows the hash seed.
     subprocess.run(["sam", "build"], cwd=folder, env={**os.environ, "PYTHONHASHSEED": "0"}, check=True)
     if not any((folder / BUILT).rglob("*.pyc")):

@@ -1,5 +1,6 @@
 """The terminal: colours and live lines where a person looks, plain lines in a pipe."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -20,8 +21,14 @@ class Listened(Console):
     """A console whose reader may leave: then the rest goes nowhere, and the exit code stays the answer's."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing more."""
+        """Say nothing more, and let what is still in the stream's buffer go nowhere when Python ends.
+
+        As Python's documentation of SIGPIPE advises.
+        """
         self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
 
 
 @dataclass(frozen=True)

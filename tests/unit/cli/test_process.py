@@ -11,8 +11,10 @@ from tests.support.command_line import type_command
 from tests.support.project import ROOT
 
 POLICY = "name: weekly\ntargets: [{instance_id: i-0123456789abcdef0, vss: off}]\n"
-# COLUMNS is what some shells export; nobody is at the other end of a pipe, whatever it says.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}/cli", "COLUMNS": "20", "QUIESCE_CONFIG": os.devnull}
+# COLUMNS is what some shells export; nobody is at the other end of a pipe, whatever it says. Python buffers what it
+# writes into a pipe, unless this machine's environment says otherwise.
+OWN = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+ENVIRONMENT = {**OWN, "PYTHONPATH": f"{ROOT}/src:{ROOT}/cli", "COLUMNS": "20", "QUIESCE_CONFIG": os.devnull}
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     for archive in FOLDER.glob("*.tar.xz"):
         with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+            packed.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 is the first that has it
+            packed.extractall(folder)
     return folder
 
 
